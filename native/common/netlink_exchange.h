@@ -1,0 +1,73 @@
+// One netlink conversation (netlink(7), Documentation/userspace-api/netlink/intro.rst): requests out, every answer
+// back, raw. What the bytes mean is TypeScript's business (src/io/netlink).
+#pragma once
+
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "system_error.h"
+#include "unique_fd.h"
+
+namespace netloom {
+
+/// A netlink socket in the calling thread's network namespace, where it stays.
+inline UniqueFd openNetlink(int protocol) {
+  UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!fd) throwErrno("socket", "netlink protocol " + std::to_string(protocol));
+  const int on = 1;
+  // All three are refinements; an older kernel without them still answers.
+  setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);         // errors with a sentence
+  setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);         // acks without a copy of the request
+  setsockopt(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);  // dumps filtered by the kernel
+  const int receiveBuffer = 1 << 20;
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &receiveBuffer, sizeof receiveBuffer);
+  // The kernel answers rtnetlink at once; a request that asks for no answer must not hang its caller for ever.
+  const timeval limit{5, 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  return fd;
+}
+
+/// Sends `request` (one or more aligned netlink messages, each with NLM_F_ACK or NLM_F_DUMP, at most one dump) and
+/// returns all answer messages, concatenated: complete when each request has had its NLMSG_ERROR (an ack is error 0)
+/// or NLMSG_DONE. Throws SystemError for a failed socket call; a refused request is an answer, not an exception.
+inline std::vector<uint8_t> netlinkExchange(int fd, const uint8_t* request, size_t length) {
+  size_t outstanding = 0;
+  for (size_t at = 0; at + sizeof(nlmsghdr) <= length; outstanding++) {
+    nlmsghdr header;
+    std::memcpy(&header, request + at, sizeof header);
+    if (header.nlmsg_len < sizeof header || header.nlmsg_len > length - at) throw SystemError(EINVAL, "send", "netlink request");
+    at += NLMSG_ALIGN(header.nlmsg_len);
+  }
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  if (sendto(fd, request, length, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel) < 0) throwErrno("sendto", "netlink socket");
+
+  std::vector<uint8_t> answer;
+  std::vector<uint8_t> buffer(64 * 1024);  // the kernel fills at most 32 KiB of a dump, a single link with many VFs may be longer
+  while (outstanding > 0) {
+    const ssize_t got = recv(fd, buffer.data(), buffer.size(), MSG_TRUNC);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      throwErrno("recv", "netlink socket");
+    }
+    if (static_cast<size_t>(got) > buffer.size()) throw SystemError(EMSGSIZE, "recv", "netlink socket");
+    for (size_t at = 0; at + sizeof(nlmsghdr) <= static_cast<size_t>(got);) {
+      nlmsghdr header;
+      std::memcpy(&header, buffer.data() + at, sizeof header);
+      if (header.nlmsg_len < sizeof header || header.nlmsg_len > static_cast<size_t>(got) - at) break;
+      if ((header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE) && outstanding > 0) outstanding--;
+      at += NLMSG_ALIGN(header.nlmsg_len);
+    }
+    answer.insert(answer.end(), buffer.data(), buffer.data() + got);
+    answer.resize(NLMSG_ALIGN(answer.size()));  // the last message of a datagram may end unaligned
+  }
+  return answer;
+}
+
+}  // namespace netloom
