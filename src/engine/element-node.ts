@@ -1,0 +1,161 @@
+/**
+ * An element at its place in the graph: its ports, its counters, what it may ask of the engine.
+ */
+import { DROP_REASONS_MAX, dropReasons, EngineDrop } from './drop-reason.ts'
+import type { Element, ElementContext, ElementType, Plain } from './element.ts'
+import type { Engine } from './engine.ts'
+import { FrameFlag, type FrameHandle, type FramePool } from './frame-pool.ts'
+import type { Port } from './link.ts'
+import { Random } from './random.ts'
+import type { Timer } from './timer-queue.ts'
+
+const NO_DROPS = new Float64Array(0)
+
+export class ElementNode implements ElementContext {
+  readonly name: string
+  readonly number: number
+  readonly type: ElementType
+  readonly frames: FramePool
+  readonly ports: (Port | null)[] = []
+  readonly counters: Float64Array
+  readonly random: Random
+  /** Frames that ended here, by reason. */
+  readonly drops: Float64Array
+  /** Frames that entered here and ended anywhere, by reason; empty for elements where nothing enters. */
+  ingressDrops: Float64Array = NO_DROPS
+  /** True while the node waits in the engine's run queue. */
+  queued = false
+  options: Plain
+  element!: Element
+  private readonly engine: Engine
+  private readonly timers = new Set<Timer>()
+  private readonly fds = new Set<number>()
+  /** Ports with waiting frames, oldest first; each stands in it at most once. */
+  private ready = new Int32Array(4)
+  private readyHead = 0
+  private readyCount = 0
+
+  constructor(engine: Engine, name: string, number: number, type: ElementType, options: Plain) {
+    this.engine = engine
+    this.name = name
+    this.number = number
+    this.type = type
+    this.options = options
+    this.frames = engine.frames
+    this.counters = engine.counters.block(name, 'counters', type.counters)
+    this.drops = engine.counters.block(name, 'drops', dropCounterNames())
+    // By name and not by order of creation: adding one element does not change what another draws.
+    this.random = new Random(`${engine.seed}/${name}`)
+  }
+
+  get now(): number {
+    return this.engine.now
+  }
+
+  get epochNs(): bigint {
+    return this.engine.clock.epochNs
+  }
+
+  drop(frame: FrameHandle, reason: number): void {
+    this.drops[reason]++
+    this.engine.countIngressDrop(frame, reason)
+    if ((this.frames.flags[frame] & FrameFlag.traced) !== 0) this.trace(frame, `drop: ${dropReasons()[reason].name}`)
+    this.frames.free(frame)
+  }
+
+  dropLinkFull(frame: FrameHandle): void {
+    this.drop(frame, EngineDrop.linkFull)
+  }
+
+  transmit(port: number, frame: FrameHandle): void {
+    const to = this.ports[port]
+    if (to === null || to === undefined) this.drop(frame, EngineDrop.unlinked)
+    else to.tx.transmit(frame)
+  }
+
+  nextReady(): number {
+    if (this.readyCount === 0) return -1
+    const port = this.ready[this.readyHead]
+    this.readyHead = (this.readyHead + 1) & (this.ready.length - 1)
+    this.readyCount--
+    const link = this.ports[port]
+    if (link === null || link === undefined) return this.nextReady() // disconnected while it waited
+    link.rx.listed = false
+    return port
+  }
+
+  again(port: number): void {
+    const link = this.ports[port]
+    if (!link || link.rx.listed) return
+    link.rx.listed = true
+    this.markReady(port)
+  }
+
+  /** A link to `port` got its first frame. */
+  markReady(port: number): void {
+    if (this.readyCount === this.ready.length) this.growReady()
+    this.ready[(this.readyHead + this.readyCount++) & (this.ready.length - 1)] = port
+    if (!this.queued) this.engine.enqueue(this)
+  }
+
+  schedule(): void {
+    if (!this.queued) this.engine.enqueue(this)
+  }
+
+  enter(frame: FrameHandle): void {
+    if (this.ingressDrops === NO_DROPS) this.ingressDrops = this.engine.counters.block(this.name, 'ingress', dropCounterNames())
+    this.frames.ingress[frame] = this.number
+    this.frames.timestamp[frame] = this.engine.now
+    this.frames.packetId[frame] = this.engine.nextPacketId()
+    if (this.engine.tracer.wants(this.frames, frame)) {
+      this.frames.flags[frame] |= FrameFlag.traced
+      this.trace(frame, 'enter')
+    }
+  }
+
+  timer(fire: (now: number) => void): Timer {
+    const timer = this.engine.timers.timer(fire)
+    this.timers.add(timer)
+    return timer
+  }
+
+  emit(event: Plain): void {
+    this.engine.emit(this.name, event)
+  }
+
+  trace(frame: FrameHandle, text: string): void {
+    this.engine.tracer.record(this.frames, frame, this.engine.now, this.name, text)
+  }
+
+  poll(fd: number): void {
+    this.fds.add(fd)
+    this.engine.poll(fd, this.number)
+  }
+
+  unpoll(fd: number): void {
+    if (this.fds.delete(fd)) this.engine.unpoll(fd)
+  }
+
+  /** The engine takes the element out of the graph; its links are gone already. */
+  close(): void {
+    this.element.close?.()
+    for (const timer of this.timers) timer.disarm()
+    for (const fd of [...this.fds]) this.unpoll(fd)
+    this.engine.counters.release(this.counters)
+    this.engine.counters.release(this.drops)
+    if (this.ingressDrops !== NO_DROPS) this.engine.counters.release(this.ingressDrops)
+  }
+
+  private growReady(): void {
+    const bigger = new Int32Array(this.ready.length * 2)
+    for (let i = 0; i < this.readyCount; i++) bigger[i] = this.ready[(this.readyHead + i) & (this.ready.length - 1)]
+    this.ready = bigger
+    this.readyHead = 0
+  }
+}
+
+/** Names for a block indexed by drop reason: the declared ones, then blanks for modules loaded later. */
+function dropCounterNames(): string[] {
+  const reasons = dropReasons()
+  return Array.from({ length: DROP_REASONS_MAX }, (_, index) => reasons[index]?.name ?? '')
+}

@@ -1,0 +1,106 @@
+/**
+ * What an element is, and what the engine gives it.
+ */
+import type { FrameHandle, FramePool } from './frame-pool.ts'
+import type { Port } from './link.ts'
+import type { Random } from './random.ts'
+import type { Timer } from './timer-queue.ts'
+
+/** Data that travels between threads by structured clone. */
+export type Plain = unknown
+
+/** Ends a command: an error or a value. Called once, at once or later. */
+export type Reply = (error: Error | null, value?: Plain) => void
+
+/** A network function with numbered ports. It owns every frame that it receives; transmit and drop give ownership away. */
+export interface Element {
+  /**
+   * Frames wait on some port: handle all of them. `context.nextReady()` names the ports.
+   * Frames left in a link must be announced again by `context.again(port)`.
+   */
+  push(): void
+  /** For devices: take a batch from outside. True when more may be waiting, so that the engine asks again next turn. */
+  pull?(): boolean
+  /** New options for the same element; false when it must be made anew. */
+  reconfigure?(options: Plain): boolean
+  /** A port was connected or disconnected. */
+  portsChanged?(): void
+  /** A request of the control plane, carried out between two turns. */
+  command?(verb: string, argument: Plain, reply: Reply): void
+  /** The end: give back frames that are held, close what is open. */
+  close?(): void
+}
+
+/** The file descriptors that wake the engine. */
+export interface PollRegistry {
+  /** `node` is named by the poller when the descriptor is readable. */
+  add(fd: number, node: number): void
+  remove(fd: number): void
+}
+
+/** The engine's services for one element. */
+export interface ElementContext {
+  /** The name in the topology. */
+  readonly name: string
+  /** The number of the element in this engine; stands in `frames.ingress` of frames that came in by it. */
+  readonly number: number
+  readonly frames: FramePool
+  /** The element's ports by number; null where nothing is connected. The engine changes it between turns. */
+  readonly ports: readonly (Port | null)[]
+  /** One value per name in the type's `counters`. */
+  readonly counters: Float64Array
+  /** Nanoseconds since the engine's start, read once per turn. */
+  readonly now: number
+  /** Nanoseconds between 1970 and the engine's start. */
+  readonly epochNs: bigint
+  /** A generator of this element's own. */
+  readonly random: Random
+  /** Ends the frame: counts the reason here and at the port where the frame came in. */
+  drop(frame: FrameHandle, reason: number): void
+  /** The next port with waiting frames, each once per push; -1 when there is none. */
+  nextReady(): number
+  /** Frames were left in the link of `port`: come back in this turn. */
+  again(port: number): void
+  /** Has `push` called in this turn although no frame waits (a timer or a command made work). */
+  schedule(): void
+  /** Sends by a port, or drops where the port is not connected. */
+  transmit(port: number, frame: FrameHandle): void
+  /** For devices: stamps a frame that enters the engine with this element's number, the time and a packet id. */
+  enter(frame: FrameHandle): void
+  timer(fire: (now: number) => void): Timer
+  /** Tells the control plane something; structured-clone data. */
+  emit(event: Plain): void
+  /** Adds a line to the frame's walk; call only when `frames.flags` has FrameFlag.traced. */
+  trace(frame: FrameHandle, text: string): void
+  /** Asks to be pulled when `fd` is readable. */
+  poll(fd: number): void
+  unpoll(fd: number): void
+}
+
+/** How a kind of element is made. */
+export interface ElementType<Options = Plain> {
+  readonly type: string
+  /** Ports that may be connected: 0 to maxPorts - 1. */
+  readonly maxPorts: number
+  /** Names of the element's counters, in the order of `context.counters`. */
+  readonly counters: readonly string[]
+  create(context: ElementContext, options: Options): Element
+}
+
+/** The kinds that an engine can make. */
+export class ElementRegistry {
+  private readonly types = new Map<string, ElementType<never>>()
+
+  register<Options>(...types: readonly ElementType<Options>[]): this {
+    for (const type of types) this.types.set(type.type, type as ElementType<never>)
+    return this
+  }
+
+  get(type: string): ElementType | undefined {
+    return this.types.get(type) as ElementType | undefined
+  }
+
+  get names(): string[] {
+    return [...this.types.keys()]
+  }
+}

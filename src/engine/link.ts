@@ -1,0 +1,82 @@
+/**
+ * A bounded ring from one element's port to another's, one direction.
+ *
+ *   transmit -> | tail ... head | -> receive
+ *
+ * A frame that finds the ring full is dropped and counted: a slow consumer costs frames, never memory.
+ */
+import type { ElementNode } from './element-node.ts'
+import type { FrameHandle } from './frame-pool.ts'
+
+/** Frames that a link holds unless the topology says otherwise. */
+export const LINK_CAPACITY = 1024
+
+export class Link {
+  private readonly ring: Int32Array
+  private readonly mask: number
+  private head = 0
+  private tail = 0
+  /** True while the consumer has this port on its list of ports with frames. */
+  listed = false
+  readonly producer: ElementNode
+  readonly consumer: ElementNode
+  /** The consumer's port number. */
+  readonly port: number
+
+  /** `capacity` is rounded up to a power of two. */
+  constructor(producer: ElementNode, consumer: ElementNode, port: number, capacity: number = LINK_CAPACITY) {
+    const size = 2 ** Math.ceil(Math.log2(Math.max(2, capacity)))
+    this.ring = new Int32Array(size)
+    this.mask = size - 1
+    this.producer = producer
+    this.consumer = consumer
+    this.port = port
+  }
+
+  get empty(): boolean {
+    return this.head === this.tail
+  }
+
+  /** Frames in the ring. */
+  get size(): number {
+    return (this.tail - this.head) | 0
+  }
+
+  /** Frames that fit before the next is dropped. */
+  get space(): number {
+    return this.mask + 1 - ((this.tail - this.head) | 0)
+  }
+
+  /** Gives the frame to the consumer; drops it when the ring is full. */
+  transmit(frame: FrameHandle): void {
+    const tail = this.tail
+    if (((tail - this.head) | 0) > this.mask) {
+      this.producer.dropLinkFull(frame)
+      return
+    }
+    this.ring[tail & this.mask] = frame
+    this.tail = (tail + 1) | 0
+    if (!this.listed) {
+      this.listed = true
+      this.consumer.markReady(this.port)
+    }
+  }
+
+  /** The oldest frame; the caller owns it. Only when not empty. */
+  receive(): FrameHandle {
+    const head = this.head
+    this.head = (head + 1) | 0
+    return this.ring[head & this.mask]
+  }
+
+  /** The oldest frame, left in the ring. Only when not empty. */
+  peek(): FrameHandle {
+    return this.ring[this.head & this.mask]
+  }
+}
+
+/** One end of a cable: what comes in, what goes out. */
+export interface Port {
+  readonly rx: Link
+  readonly tx: Link
+}
