@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include <cstdint>
 #include <cstring>
@@ -24,6 +25,18 @@ inline std::pair<UniqueFd, UniqueFd> seqpacketPair() {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) throwErrno("socketpair", "AF_UNIX");
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+/// Connects to a listening seqpacket socket at `path` (at most 107 bytes).
+inline UniqueFd connectSeqpacket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw SystemError(ENAMETOOLONG, "connect", path);
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!fd) throwErrno("socket", path);
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) throwErrno("connect", path);
+  return fd;
 }
 
 /// Sends one message. The descriptors are duplicated into the message; the caller keeps its own. A message that

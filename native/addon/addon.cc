@@ -1,0 +1,18 @@
+// The addon netloom_native. It holds no static state: arenas and pollers are externals of the environment that made
+// them, so every worker thread may load it.
+#include "arena.h"
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  netloom::registerArena(env, exports);
+  netloom::registerFrameIo(env, exports);
+  netloom::registerPoller(env, exports);
+  netloom::registerSystem(env, exports);
+  netloom::registerMessages(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(netloom_native, init)

@@ -1,0 +1,177 @@
+/**
+ * What the addon `netloom_native` offers. TypeScript validates, C++ trusts: only the classes of this folder call these
+ * functions, and they hand over checked values. A failed system call is an Error with `code` ('EPERM'), `errno` (negative),
+ * `syscall`, and a message that names the object; see SystemCallError. File descriptors are plain numbers, close-on-exec,
+ * and belong to the caller.
+ */
+
+declare const opaque: unique symbol
+/** The frame pool as the addon knows it; ends with the garbage collector. */
+export type NativeArena = { readonly [opaque]: 'arena' }
+/** An epoll instance. */
+export type NativePoller = { readonly [opaque]: 'poller' }
+
+export interface SystemCallError extends Error {
+  readonly code: string
+  readonly errno: number
+  readonly syscall: string
+}
+
+/** Pointers into a FramePool: each array may be a view of a SharedArrayBuffer. The addon keeps them alive. */
+export interface ArenaOptions {
+  readonly largeBase: number
+  readonly smallSlotSize: number
+  readonly largeSlotSize: number
+  readonly headroom: number
+  readonly start: Int32Array
+  readonly length: Int32Array
+  readonly flags: Int32Array
+  readonly gsoType: Uint8Array
+  readonly gsoSize: Uint16Array
+  readonly hdrLen: Uint16Array
+  readonly csumStart: Uint16Array
+  readonly csumOffset: Uint16Array
+  readonly smallFree: Int32Array
+  readonly largeFree: Int32Array
+  readonly tops: Int32Array
+}
+
+/** Bits of a poller's interest and events. */
+export const PollEvent = {
+  readable: 1,
+  writable: 2,
+  /** Error or hang-up; always reported. */
+  broken: 4
+} as const
+
+/** Places in the `result` of `readFrames`. */
+export const ReadResult = {
+  /** errno that ended the batch: EAGAIN when nothing is left, ENOBUFS when the pool has no free small or large slot, 0 when `max` was reached. */
+  errno: 0,
+  /** Frames dropped because their virtio_net_hdr contradicts itself or their length, and empty frames. */
+  malformed: 1,
+  /** Frames dropped because they are longer than a large slot. */
+  truncated: 2
+} as const
+
+/** Places in the `result` of `writeFrames`. */
+export const WriteResult = {
+  /** EAGAIN when the device took no more, else 0. */
+  errno: 0,
+  /** Frames that the device refused. */
+  failed: 1,
+  /** errno of the last refused frame: EIO when the interface is down, EINVAL for headers that it does not accept. */
+  lastFailure: 2
+} as const
+
+/** errno values that the data plane compares with (Linux, asm-generic). */
+export const Errno = { EIO: 5, EAGAIN: 11, EINVAL: 22, EBADFD: 77, ENOBUFS: 105 } as const
+
+export interface OpenTapOptions {
+  /** fd of the network namespace to create it in; -1: the caller's own. */
+  readonly netns: number
+  /** At most 15 bytes, or a pattern such as 'tap%d'. */
+  readonly name: string
+  /** A layer-3 device: packets without an Ethernet header. */
+  readonly tun: boolean
+  /** Bytes of virtio_net_hdr before each frame: 0 for none, 10, 12 or 24. */
+  readonly vnetHeaderLength: number
+  /** TUN_F_ bits wanted, see TunOffload. */
+  readonly offloads: number
+  /** The device stays when the last fd is closed. */
+  readonly persist: boolean
+  /** The user who may open it later without CAP_NET_ADMIN; -1: none. */
+  readonly ownerUid: number
+}
+
+export interface OpenedTap {
+  /** Non-blocking. */
+  readonly fd: number
+  readonly name: string
+  readonly ifindex: number
+  /** TUN_F_ bits granted: a subset of those wanted. */
+  readonly offloads: number
+  readonly vnetHeaderLength: number
+}
+
+export interface ReceivedMessage {
+  /** Empty when the peer has closed. */
+  readonly data: Uint8Array
+  readonly fds: number[]
+}
+
+export interface NativeBinding {
+  // Frames. No function of this group allocates.
+  createArena(options: ArenaOptions): NativeArena
+  arenaAddChunk(arena: NativeArena, chunk: number, bytes: Uint8Array): void
+  /**
+   * Reads up to `max` frames without blocking and writes their handles to `out`; they belong to the caller. start, length,
+   * flags and the offload fields are set; ingress, timestamp and packetId are not. Frames that fit go to small slots.
+   * `result`: see ReadResult. Returns the number of frames.
+   */
+  readFrames(arena: NativeArena, fd: number, vnetHeaderLength: number, out: Int32Array, max: number, result: Int32Array): number
+  /** Takes up to `max` frames off the device's queue unread: when the pool is exhausted for good. Returns how many. */
+  discardFrames(fd: number, max: number): number
+  /**
+   * Writes `handles[from .. from+count)`, each with its offload fields as virtio_net_hdr. Stops at EAGAIN; a frame that is
+   * refused for another reason counts as done and failed. The caller goes on owning all of them. `result`: see WriteResult.
+   * Returns the number done.
+   */
+  writeFrames(
+    arena: NativeArena,
+    fd: number,
+    vnetHeaderLength: number,
+    handles: Int32Array,
+    from: number,
+    count: number,
+    result: Int32Array
+  ): number
+
+  // Waiting.
+  pollerCreate(): NativePoller
+  /** `token` (0 to 2^31-1) names the descriptor in events; `interest`: PollEvent bits. Level-triggered. */
+  pollerAdd(poller: NativePoller, fd: number, token: number, interest: number): void
+  pollerModify(poller: NativePoller, fd: number, token: number, interest: number): void
+  pollerRemove(poller: NativePoller, fd: number): void
+  /**
+   * Blocks until a descriptor is ready or `timeoutNs` (0: do not block, negative: no limit) has passed. Writes pairs
+   * (token, PollEvent bits) to `events`, at most 256; returns the number of pairs, 0 also when a signal came.
+   */
+  pollerWait(poller: NativePoller, events: Int32Array, timeoutNs: number): number
+  pollerClose(poller: NativePoller): void
+  /** How far the kernel may delay this thread's time-outs; 1 for an engine, 50,000 by default. */
+  setTimerSlack(ns: number): void
+  /** A non-blocking event counter. */
+  eventfdCreate(): number
+  /** Wakes whoever polls it; never blocks. */
+  eventfdWrite(fd: number): void
+  /** Resets it; returns how often it was written since. */
+  eventfdDrain(fd: number): number
+
+  // Devices and namespaces. A `netns` is an fd, or -1 for the caller's own namespace.
+  openTap(options: OpenTapOptions): OpenedTap
+  setTapPersist(fd: number, persist: boolean): void
+  /** IFF_ bits that this kernel's tun driver has. */
+  tunFeatures(): number
+  /** Opens /proc/PID/ns/net or a bind mount of such a file. */
+  openNetns(path: string): number
+  /** A new network namespace, empty but for lo (down); lives as long as the fd or anything opened in it. */
+  createNetns(): number
+  /** For /proc/sys/net, which shows the reader's own namespace. */
+  writeFileInNetns(netns: number, path: string, text: string): void
+  readFileInNetns(netns: number, path: string): string
+  /** Sends netlink messages and returns all answers, raw; each message has NLM_F_ACK or NLM_F_DUMP, one dump at most. Protocol 0 is NETLINK_ROUTE. */
+  netlinkExchange(netns: number, protocol: number, request: Uint8Array): Uint8Array
+  closeFd(fd: number): void
+  setNonblocking(fd: number, nonblocking: boolean): void
+
+  // Unix SOCK_SEQPACKET sockets.
+  socketpairSeqpacket(): [number, number]
+  connectSeqpacket(path: string): number
+  /** `bytes` must not be empty when `fds` are sent. */
+  sendWithFds(fd: number, bytes: Uint8Array, fds: readonly number[]): void
+  /** Blocks; ETIMEDOUT after `timeoutMs` (negative: never), EMSGSIZE when the message is longer than `maxBytes`. */
+  receiveWithFds(fd: number, maxBytes: number, timeoutMs: number): ReceivedMessage
+  /** The same on a thread of libuv's pool (four by default), for short waits only. Do not close the fd before it has settled. */
+  receiveWithFdsAsync(fd: number, maxBytes: number, timeoutMs: number): Promise<ReceivedMessage>
+}
