@@ -1,0 +1,110 @@
+import { completeChecksum } from '../wire/checksum.ts'
+import { type ByteSink, optionText } from './block-buffer.ts'
+import type { FrameRecord } from './frame-record.ts'
+import { PcapWriter } from './pcap-writer.ts'
+import { type AddressNames, type InterfaceInfo, PcapngWriter, type SectionOptions } from './pcapng-writer.ts'
+
+export interface CaptureOptions {
+  /** pcapng when absent. */
+  format?: 'pcapng' | 'pcap'
+  /** Bytes kept per frame; all of any frame when absent. */
+  snapLength?: number
+  /** ns since 1970 at timestamp 0 of the frames (the engine's start); 0 when absent. */
+  baseTime?: bigint
+  /** pcapng only. Nothing is filled in by itself. */
+  section?: SectionOptions
+}
+
+/** What became of the frames offered to a capture. */
+export interface CaptureCounts {
+  /** Frames in the file. */
+  frames: number
+  /** Frames offered that are not in the file. */
+  dropped: number
+  /** Bytes in the file. */
+  bytes: number
+}
+
+/**
+ * What the writer thread and the inline file share: interfaces, comments, frames and closing statistics go in, encoded
+ * bytes go to a sink. The sink's first failure ends the writing: it is kept in `failure`, nothing is thrown.
+ */
+export class CaptureRecorder {
+  /** Frames that the sink has taken. */
+  frames = 0
+  /** Bytes that the sink has taken. */
+  bytes = 0
+  failure: Error | undefined
+  private readonly pcapng: PcapngWriter | undefined
+  private readonly encoder: PcapngWriter | PcapWriter
+  private readonly sink: ByteSink
+  private readonly comments: Uint8Array[] = []
+  private interfaces = 0
+  private encoded = 0
+  private first = -1
+  private last = -1
+
+  constructor(sink: ByteSink, options: CaptureOptions) {
+    this.sink = sink
+    const out: ByteSink = { write: (bytes) => this.pass(bytes) }
+    this.pcapng = options.format === 'pcap' ? undefined : new PcapngWriter(out, options)
+    this.encoder = this.pcapng ?? new PcapWriter(out, options)
+  }
+
+  addInterface(info: InterfaceInfo): void {
+    this.interfaces++
+    this.pcapng?.addInterface(info)
+  }
+
+  addComment(text: string): void {
+    this.comments.push(optionText(text))
+  }
+
+  addNames(entries: AddressNames[]): void {
+    this.pcapng?.writeNames(entries)
+  }
+
+  /**
+   * Encodes one frame. A partial checksum is completed in the record's own bytes when the whole frame is there, so these
+   * must be a copy. A frame of an interface that was never added is left out: it would spoil the file.
+   */
+  write(record: FrameRecord): void {
+    if (this.failure !== undefined || record.port >>> 0 >= this.interfaces) return
+    if (record.checksum !== 0 && record.captured === record.original) {
+      completeChecksum(record.bytes, record.at, record.checksum >>> 16, record.checksum & 0xffff, record.at + record.captured)
+    }
+    if (this.first === -1) this.first = record.timestamp
+    this.last = record.timestamp
+    this.encoder.writeFrame(record, this.comments[record.comment])
+    this.encoded++
+  }
+
+  flush(): void {
+    this.encoder.flush()
+  }
+
+  /**
+   * Ends the capture: a statistics block for each interface, from the frames that it recorded and dropped, and over the
+   * time from the first to the last frame of the file (not of the clock: there may be none that runs).
+   */
+  finish(recordedOf: (port: number) => number, droppedOf: (port: number) => number): void {
+    for (let port = 0; port < this.interfaces; port++) {
+      const recorded = recordedOf(port)
+      const dropped = droppedOf(port)
+      const times = this.first === -1 ? {} : { start: this.first, end: this.last }
+      this.pcapng?.writeStatistics(port, { ...times, received: recorded + dropped, dropped, delivered: recorded })
+    }
+    this.flush()
+  }
+
+  private pass(bytes: Uint8Array): void {
+    if (this.failure !== undefined) return
+    try {
+      this.sink.write(bytes)
+      this.bytes += bytes.length
+      this.frames = this.encoded
+    } catch (error) {
+      this.failure = error as Error
+    }
+  }
+}
