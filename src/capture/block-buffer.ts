@@ -96,6 +96,6 @@ export function optionText(text: string | undefined): Uint8Array | undefined {
   const bytes = encoder.encode(text)
   if (bytes.length <= MAX_OPTION) return bytes
   let end = MAX_OPTION
-  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--
+  while (end > 0 && (bytes[end] & 0xc0) === 0x80) end--
   return bytes.subarray(0, end)
 }

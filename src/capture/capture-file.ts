@@ -58,7 +58,13 @@ export class CaptureFile {
     const { port1, port2 } = new MessageChannel()
     this.commands = port1
     const workerData: CaptureWorkerData = { path, options: rest, ring: this.ring, commands: port2 }
-    this.worker = new Worker(new URL('./capture-worker.js', import.meta.url), { workerData, transferList: [port2], name: 'capture' })
+    this.worker = new Worker(new URL('./capture-worker.js', import.meta.url), {
+      workerData,
+      transferList: [port2],
+      name: 'capture',
+      // Flags of the main thread such as --input-type are not for a worker.
+      execArgv: []
+    })
     const opened = deferred<void>()
     const closed = deferred<CaptureCounts>()
     this.opened = opened.promise
@@ -94,7 +100,8 @@ export class CaptureFile {
 
   /** The interface's number for `FrameRecord.port`, usable at once. Throws RangeError beyond `maxInterfaces`. */
   addInterface(info: InterfaceInfo): number {
-    if (this.interfaces === this.view.interfaces) throw new RangeError(`the capture ${this.path} has its ${this.interfaces} interfaces already`)
+    if (this.interfaces === this.view.interfaces)
+      throw new RangeError(`the capture ${this.path} has its ${this.interfaces} interfaces already`)
     this.send({ type: 'interface', info })
     return this.interfaces++
   }

@@ -3,10 +3,13 @@ import { type CaptureSink, FrameRecord } from './frame-record.ts'
 /*
  * The shared memory between the engine thread (the one producer) and the capture's writer thread (the one consumer):
  *
- *   0     control: published | consumed | doorbell | closing     one Int32 each, each on a cache line of its own
- *   256   totals:  recorded, dropped, bytes                      Float64, written by the producer
- *   320   counters: recorded, dropped of each interface          Float64, written by the producer
+ *   0     control: published | consumed | doorbell | closing | head, tail seen     Int32; `|` parts cache lines
+ *   320   totals:  recorded, dropped, bytes; number of interfaces                  Float64, written by the producer
+ *   384   counters of each interface: recorded, dropped, lost                      Float64, written by the producer
  *   ...   data: a power of two of bytes
+ *
+ * What the producer knows (head, the tail it saw last, frames lost since the last recorded one) stands in the memory too:
+ * several elements of one engine then record through the same ring, each with a `CaptureRingProducer` of its own.
  *
  * Positions count 8-byte units and run on past the end (int32, wrapping): `position & mask` is the place in the data.
  * A record never wraps: where it does not fit before the end, a skip mark fills the rest and it starts at the front.
@@ -21,8 +24,18 @@ const CONTROL_PUBLISHED = 0
 const CONTROL_CONSUMED = 16
 const CONTROL_DOORBELL = 32
 const CONTROL_CLOSING = 48
-const TOTALS_AT = 256
-const COUNTERS_AT = 320
+const CONTROL_HEAD = 64
+const CONTROL_TAIL_SEEN = 65
+const TOTALS_AT = 320
+const TOTAL_RECORDED = 0
+const TOTAL_DROPPED = 1
+const TOTAL_BYTES = 2
+const TOTAL_INTERFACES = 3
+const COUNTERS_AT = 384
+const COUNTERS = 3
+const COUNTER_RECORDED = 0
+const COUNTER_DROPPED = 1
+const COUNTER_LOST = 2
 const UNIT = 8
 const HEADER_WORDS = 12
 const HEADER_UNITS = (HEADER_WORDS * 4) / UNIT
@@ -47,10 +60,14 @@ export interface CaptureRingOptions {
 export function allocateCaptureRing(options: CaptureRingOptions = {}): SharedArrayBuffer {
   const interfaces = options.interfaces ?? 1024
   const bytes = 2 ** Math.ceil(Math.log2(Math.max(options.size ?? DEFAULT_RING_BYTES, MIN_RING_BYTES)))
-  const dataAt = COUNTERS_AT + Math.ceil((interfaces * 16) / 64) * 64
-  const memory = new SharedArrayBuffer(dataAt + bytes)
-  new Float64Array(memory, TOTALS_AT, 8)[4] = interfaces
+  const memory = new SharedArrayBuffer(dataOffset(interfaces) + bytes)
+  new Float64Array(memory, TOTALS_AT, 8)[TOTAL_INTERFACES] = interfaces
   return memory
+}
+
+/** Where the data begin: after the counters, on a cache line. */
+function dataOffset(interfaces: number): number {
+  return COUNTERS_AT + Math.ceil((interfaces * COUNTERS * 8) / 64) * 64
 }
 
 /** Views of a ring's memory, and the counters that any thread may read. */
@@ -70,9 +87,9 @@ export class CaptureRing {
     this.memory = memory
     this.control = new Int32Array(memory, 0, TOTALS_AT / 4)
     this.totals = new Float64Array(memory, TOTALS_AT, 8)
-    this.interfaces = this.totals[4]!
-    this.counters = new Float64Array(memory, COUNTERS_AT, this.interfaces * 2)
-    const dataAt = COUNTERS_AT + Math.ceil((this.interfaces * 16) / 64) * 64
+    this.interfaces = this.totals[TOTAL_INTERFACES]
+    this.counters = new Float64Array(memory, COUNTERS_AT, this.interfaces * COUNTERS)
+    const dataAt = dataOffset(this.interfaces)
     this.bytes = new Uint8Array(memory, dataAt)
     this.words = new Int32Array(memory, dataAt)
     this.doubles = new Float64Array(memory, dataAt)
@@ -81,20 +98,20 @@ export class CaptureRing {
 
   /** Frames taken into the ring. */
   get recorded(): number {
-    return this.totals[0]!
+    return this.totals[TOTAL_RECORDED]
   }
 
-  /** Copies that found no room. Exact once the producer has published. */
+  /** Copies that found no room. Exact when the producer is at rest. */
   get dropped(): number {
-    return this.totals[1]!
+    return this.totals[TOTAL_DROPPED]
   }
 
   recordedOf(port: number): number {
-    return this.counters[port * 2] ?? 0
+    return this.counters[port * COUNTERS + COUNTER_RECORDED] ?? 0
   }
 
   droppedOf(port: number): number {
-    return this.counters[port * 2 + 1] ?? 0
+    return this.counters[port * COUNTERS + COUNTER_DROPPED] ?? 0
   }
 
   /** Wakes the consumer when it sleeps: after a message to it, not per frame. */
@@ -113,42 +130,37 @@ export class CaptureRing {
   }
 }
 
+/** Word views of the buffers that frames come from: as many as the frame pool has chunks. */
+const wordViews = new WeakMap<Uint8Array, Int32Array>()
+
 /** The engine's end: copies frames in, drops and counts them when there is no room, never waits. */
 export class CaptureRingProducer extends CaptureRing implements CaptureSink {
   readonly snapLength: number
-  private head: number
-  private published: number
-  private tail: number
-  /** Copies dropped since the last one recorded, by interface. */
-  private readonly lost: Float64Array
   private source: Uint8Array = new Uint8Array(0)
   private sourceWords: Int32Array = new Int32Array(0)
-  private readonly sourceViews = new WeakMap<Uint8Array, Int32Array>()
 
   constructor(memory: SharedArrayBuffer, snapLength: number) {
     super(memory)
     this.snapLength = snapLength
-    this.lost = new Float64Array(this.interfaces)
-    this.head = this.published = Atomics.load(this.control, CONTROL_PUBLISHED)
-    this.tail = Atomics.load(this.control, CONTROL_CONSUMED)
   }
 
   record(frame: FrameRecord): boolean {
     const { port, bytes, captured } = frame
+    const { words, control, totals, counters } = this
     const skew = (bytes.byteOffset + frame.at) & 3
     const size = HEADER_UNITS + ((skew + captured + 7) >>> 3)
     const mask = this.capacity - 1
-    const rest = this.capacity - (this.head & mask)
+    let head = control[CONTROL_HEAD]
     // A record that would wrap also needs the rest of the data before the front.
-    const need = size > rest ? rest + size : size
-    if (port >>> 0 >= this.interfaces || !this.hasRoom(need)) return this.drop(port)
+    const rest = this.capacity - (head & mask)
+    if (port >>> 0 >= this.interfaces || !this.hasRoom(head, size > rest ? rest + size : size)) return this.drop(port)
     if (size > rest) {
-      this.words[(this.head & mask) << 1] = -rest
-      this.head = (this.head + rest) | 0
+      words[(head & mask) << 1] = -rest
+      head = (head + rest) | 0
     }
-    const unit = this.head & mask
-    const { words } = this
-    let at = unit << 1
+    const unit = head & mask
+    const at = unit << 1
+    const counter = port * COUNTERS
     words[at] = size
     words[at + 1] = port
     this.doubles[unit + 1] = frame.timestamp
@@ -158,40 +170,41 @@ export class CaptureRingProducer extends CaptureRing implements CaptureSink {
     words[at + 7] = frame.packetId
     words[at + 8] = frame.verdict
     words[at + 9] = frame.comment
-    words[at + 10] = frame.lost + this.lost[port]!
+    words[at + 10] = frame.lost + counters[counter + COUNTER_LOST]
     words[at + 11] = frame.checksum
-    at += HEADER_WORDS
-    this.copy(bytes, frame.at, captured, at, skew)
-    this.head = (this.head + size) | 0
-    this.lost[port] = 0
-    this.totals[0]! += 1
-    this.totals[2]! += captured
-    this.counters[port * 2]! += 1
+    this.copy(bytes, frame.at, captured, at + HEADER_WORDS, skew)
+    control[CONTROL_HEAD] = (head + size) | 0
+    counters[counter + COUNTER_LOST] = 0
+    counters[counter + COUNTER_RECORDED]++
+    totals[TOTAL_RECORDED]++
+    totals[TOTAL_BYTES] += captured
     return true
   }
 
   publish(): void {
-    if (this.head === this.published) return
-    this.published = this.head
-    Atomics.store(this.control, CONTROL_PUBLISHED, this.head)
+    const { control } = this
+    const head = control[CONTROL_HEAD]
+    if (head === control[CONTROL_PUBLISHED]) return
+    Atomics.store(control, CONTROL_PUBLISHED, head)
     // The consumer looks by itself often enough for a live view; a call to the kernel is worth it only when it is late.
-    if (Atomics.load(this.control, CONTROL_DOORBELL) !== ASLEEP) return
-    this.tail = Atomics.load(this.control, CONTROL_CONSUMED)
-    if (((this.head - this.tail) | 0) >= this.capacity >>> 2) this.wake()
+    if (Atomics.load(control, CONTROL_DOORBELL) !== ASLEEP) return
+    const used = (head - Atomics.load(control, CONTROL_CONSUMED)) | 0
+    if (used >= this.capacity >>> 2) this.wake()
   }
 
-  private hasRoom(need: number): boolean {
-    if (((this.head - this.tail) | 0) + need <= this.capacity) return true
+  private hasRoom(head: number, need: number): boolean {
+    const { control } = this
+    if (((head - control[CONTROL_TAIL_SEEN]) | 0) + need <= this.capacity) return true
     this.publish()
-    this.tail = Atomics.load(this.control, CONTROL_CONSUMED)
-    return ((this.head - this.tail) | 0) + need <= this.capacity
+    control[CONTROL_TAIL_SEEN] = Atomics.load(control, CONTROL_CONSUMED)
+    return ((head - control[CONTROL_TAIL_SEEN]) | 0) + need <= this.capacity
   }
 
   private drop(port: number): false {
-    this.totals[1]! += 1
+    this.totals[TOTAL_DROPPED]++
     if (port >>> 0 < this.interfaces) {
-      this.counters[port * 2 + 1]! += 1
-      this.lost[port]! += 1
+      this.counters[port * COUNTERS + COUNTER_DROPPED]++
+      this.counters[port * COUNTERS + COUNTER_LOST]++
     }
     return false
   }
@@ -207,19 +220,19 @@ export class CaptureRingProducer extends CaptureRing implements CaptureSink {
     const base = bytes.byteOffset & 3
     const first = (base + from) >>> 2
     const count = (skew + length) >>> 2
-    for (let word = 0; word < count; word++) words[toWord + word] = sourceWords[first + word]!
+    for (let word = 0; word < count; word++) words[toWord + word] = sourceWords[first + word]
     const end = from + length
     for (let at = end - ((skew + length) & 3), to = (toWord + count) * 4; at < end; at++, to++) {
-      if (at >= 0) this.bytes[to] = bytes[at]!
+      if (at >= 0) this.bytes[to] = bytes[at]
     }
   }
 
   private useSource(bytes: Uint8Array): void {
-    let view = this.sourceViews.get(bytes)
+    let view = wordViews.get(bytes)
     if (view === undefined) {
       const base = bytes.byteOffset & ~3
       view = new Int32Array(bytes.buffer, base, (bytes.byteOffset + bytes.byteLength - base) >>> 2)
-      this.sourceViews.set(bytes, view)
+      wordViews.set(bytes, view)
     }
     this.source = bytes
     this.sourceWords = view
@@ -255,22 +268,22 @@ export class CaptureRingConsumer extends CaptureRing {
     while (this.tail !== head) {
       const unit = this.tail & (this.capacity - 1)
       const at = unit << 1
-      const size = words[at]!
+      const size = words[at]
       if (size < 0) {
         this.tail = (this.tail - size) | 0
         continue
       }
-      record.port = words[at + 1]!
-      record.timestamp = this.doubles[unit + 1]!
-      record.original = words[at + 4]!
-      record.captured = words[at + 5]! >>> 2
-      record.flags = words[at + 6]!
-      record.packetId = words[at + 7]!
-      record.verdict = words[at + 8]!
-      record.comment = words[at + 9]!
-      record.lost = words[at + 10]!
-      record.checksum = words[at + 11]!
-      record.at = (at + HEADER_WORDS) * 4 + (words[at + 5]! & 3)
+      record.port = words[at + 1]
+      record.timestamp = this.doubles[unit + 1]
+      record.original = words[at + 4]
+      record.captured = words[at + 5] >>> 2
+      record.flags = words[at + 6]
+      record.packetId = words[at + 7]
+      record.verdict = words[at + 8]
+      record.comment = words[at + 9]
+      record.lost = words[at + 10]
+      record.checksum = words[at + 11]
+      record.at = (at + HEADER_WORDS) * 4 + (words[at + 5] & 3)
       visit(record)
       this.tail = (this.tail + size) | 0
       count++

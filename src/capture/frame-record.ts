@@ -11,8 +11,8 @@ export class FrameRecord {
   timestamp = 0
   /** epb_flags word: direction in bits 0-1, reception type in bits 2-4 (see `Direction`, `Reception`). 0 = not written. */
   flags = 0
-  /** Number that joins the copies of one frame, -1 = none. Written as epb_packetid. */
-  packetId = -1
+  /** Number that joins the copies and rewrites of one frame, 0 = none. Written as epb_packetid. */
+  packetId = 0
   /** -1 = none; otherwise the value of a verdict of type Linux_eBPF_TC (`TC_ACT_SHOT` = dropped). */
   verdict = -1
   /** Number that `addComment` gave, -1 = none. */

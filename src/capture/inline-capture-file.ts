@@ -66,10 +66,10 @@ export class InlineCaptureFile implements CaptureSink {
     if (port >>> 0 >= this.recorded.length) return false
     this.recorder.write(frame.checksum === 0 ? frame : this.copyOf(frame))
     if (this.recorder.failure === undefined) {
-      this.recorded[port]! += 1
+      this.recorded[port] += 1
       return true
     }
-    this.dropped[port]! += 1
+    this.dropped[port] += 1
     this.report()
     return false
   }
@@ -85,8 +85,8 @@ export class InlineCaptureFile implements CaptureSink {
 
   close(): CaptureCounts {
     this.recorder.finish(
-      (port) => this.recorded[port]!,
-      (port) => this.dropped[port]!
+      (port) => this.recorded[port],
+      (port) => this.dropped[port]
     )
     this.report()
     this.file?.close()

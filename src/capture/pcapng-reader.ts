@@ -145,10 +145,10 @@ export class PcapngReader implements CaptureReader {
       } else if (code === Option.ifIpv6) {
         const pair = this.value(option, 17)
         info.ipv6 ??= []
-        info.ipv6.push({ address: pair.subarray(0, 16), prefixLength: pair[16]! })
+        info.ipv6.push({ address: pair.subarray(0, 16), prefixLength: pair[16] })
       } else if (code === Option.ifTsresol) {
         // The top bit chooses the base, 2 or 10; the rest is the negative exponent.
-        const resolution = this.value(option, 1)[0]!
+        const resolution = this.value(option, 1)[0]
         clock.perSecond = (resolution & 0x80 ? 2n : 10n) ** BigInt(resolution & 0x7f)
       } else if (code === Option.ifTsoffset) clock.offsetSeconds = BigInt.asIntN(64, this.u64(option))
     }
@@ -178,7 +178,7 @@ export class PcapngReader implements CaptureReader {
     else if (code === Option.epbPacketId) frame.packetId = this.u64(option)
     else if (code === Option.epbVerdict && option.length > 0) {
       const value = this.value(option, option.length)
-      frame.verdict = { type: value[0]!, data: value.subarray(1) }
+      frame.verdict = { type: value[0], data: value.subarray(1) }
     }
   }
 
@@ -203,7 +203,7 @@ export class PcapngReader implements CaptureReader {
     this.need(16)
     const index = this.interfaceIndex(0, 0)
     const original = this.view.getUint32(8, this.little)
-    const snap = this.interfaces[index]!.snapLength
+    const snap = this.interfaces[index].snapLength
     const captured = Math.min(original, snap === 0 ? original : snap, this.body.length - 16)
     return { interface: index, timestampNs: 0n, data: this.frameData(12, captured, 8), originalLength: original }
   }
@@ -240,7 +240,7 @@ export class PcapngReader implements CaptureReader {
       else if (code === Option.isbOsDrop) statistics.osDropped = this.u64(option)
       else if (code === Option.isbUsrDeliv) statistics.delivered = this.u64(option)
     }
-    this.interfaces[index]!.statistics = statistics
+    this.interfaces[index].statistics = statistics
   }
 
   private interfaceIndex(number: number, at: number): number {
@@ -273,7 +273,7 @@ export class PcapngReader implements CaptureReader {
   }
 
   private timestamp(index: number, at: number): bigint {
-    const { perSecond, offsetSeconds } = this.clocks[index]!
+    const { perSecond, offsetSeconds } = this.clocks[index]
     const ticks = (BigInt(this.view.getUint32(at, this.little)) << 32n) | BigInt(this.view.getUint32(at + 4, this.little))
     return (ticks * 1_000_000_000n) / perSecond + offsetSeconds * 1_000_000_000n
   }

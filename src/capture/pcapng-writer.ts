@@ -156,7 +156,7 @@ export class PcapngWriter {
       out.u32(frame.flags)
     }
     if (frame.lost > 0) out.optionU64(Option.epbDropCount, frame.lost)
-    if (frame.packetId !== -1) out.optionU64(Option.epbPacketId, frame.packetId >>> 0)
+    if (frame.packetId !== 0) out.optionU64(Option.epbPacketId, frame.packetId >>> 0)
     if (frame.verdict !== -1) {
       out.option(Option.epbVerdict, 9)
       out.bytes[out.end++] = VerdictType.linuxEbpfTc

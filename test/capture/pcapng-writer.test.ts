@@ -147,7 +147,7 @@ test('tshark, capinfos, editcap and mergecap read what we write', { skip: missin
   assert.match(summary, /Name = demo-net\/web/)
   assert.match(summary, /Speed = 10000000000/)
   assert.match(summary, /Capture application: netloom/)
-  assert.match(summary, /Number of resolved IPv4 addresses in file: 1/)
+  assert.match(summary, /Number of resolved IPv4 addresses in file: 2/)
   const edited = path.join(folder, 'edited.pcapng')
   run('editcap', ['-r', file, edited, '2-3'])
   assert.deepEqual(

@@ -1,0 +1,22 @@
+/** The consuming thread of the ring's test: checks the order and the ends of every record, reports once. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { CaptureRingConsumer } from '../../src/capture/capture-ring.ts'
+
+const ring = new CaptureRingConsumer(workerData.memory)
+const seen = { count: 0, bytes: 0, lost: 0, disorder: 0, corrupt: 0, sleeps: 0 }
+let last = 0
+for (;;) {
+  const closing = ring.closing
+  ring.drain(ring.published(), ({ bytes, at, captured, packetId, lost }) => {
+    seen.count++
+    seen.bytes += captured
+    seen.lost += lost
+    if (packetId <= last) seen.disorder++
+    last = packetId
+    if (captured > 0 && (bytes[at] !== (packetId & 0xff) || bytes[at + captured - 1] !== (packetId & 0xff))) seen.corrupt++
+  })
+  if (closing) break
+  ring.sleep(5)
+  seen.sleeps++
+}
+parentPort!.postMessage(seen)
