@@ -204,7 +204,7 @@ napi_value writeFrames(napi_env env, napi_callback_info info) {
   const Arena& arena = arguments.arena(0);
   const int fd = arguments.number(1);
   const int32_t vnet = arguments.number(2);
-  const int32_t* handles = arguments.array(3) + arguments.number(4);
+  int32_t* handles = arguments.array(3) + arguments.number(4);
   const int32_t count = arguments.number(5);
   int32_t* result = arguments.array(6);
 
@@ -232,6 +232,7 @@ napi_value writeFrames(napi_env env, napi_callback_info info) {
       }
       failed++;
       lastFailure = errno;
+      handles[done] = ~handle;
     }
     done++;
   }

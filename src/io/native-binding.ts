@@ -113,9 +113,9 @@ export interface NativeBinding {
   /** Takes up to `max` frames off the device's queue unread: when the pool is exhausted for good. Returns how many. */
   discardFrames(fd: number, max: number): number
   /**
-   * Writes `handles[from .. from+count)`, each with its offload fields as virtio_net_hdr. Stops at EAGAIN; a frame that is
-   * refused for another reason counts as done and failed. The caller goes on owning all of them. `result`: see WriteResult.
-   * Returns the number done.
+   * Writes `handles[from .. from+count)`, each with its offload fields as virtio_net_hdr. Stops at EAGAIN. A frame that is
+   * refused for another reason counts as done and failed, and `~handle` then stands in its place. The caller goes on owning
+   * all of them. `result`: see WriteResult. Returns the number done.
    */
   writeFrames(
     arena: NativeArena,

@@ -188,7 +188,12 @@ describe('batched frame I/O', { skip: native === null && 'the addon is not built
     const [pipeNear, pipeFar] = native.socketpairSeqpacket()
     native.closeFd(pipeFar)
     const frames = Int32Array.of(pool.allocate(60), pool.allocate(61))
+    const handles = [...frames]
     assert.equal(native.writeFrames(arena, pipeNear, VNET, frames, 0, 2, result), 2)
+    assert.deepEqual(
+      [...frames],
+      handles.map((handle) => ~handle)
+    )
     assert.deepEqual([...result.subarray(0, 3)], [0, 2, 32], 'EPIPE twice')
     native.closeFd(pipeNear)
   })
