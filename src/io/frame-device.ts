@@ -45,7 +45,7 @@ export interface FrameDevice {
   readonly offloads: number
   /** The descriptor that is readable when frames wait; -1: none. */
   readonly pollFd: number
-  /** False once the thing behind the device has vanished for good (its namespace ended): stop polling. */
+  /** False once the thing behind the device has vanished for good (its interface was deleted): stop polling. */
   readonly alive: boolean
   readonly counters: DeviceCounters
   /** errno of the last frame refused on write; 0: none yet. */

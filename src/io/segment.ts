@@ -10,7 +10,16 @@
 import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../engine/frame-pool.ts'
 import { checksumOf, fold, nonZeroChecksum, onesComplementSumView, pseudoHeaderSum } from '../wire/checksum.ts'
 import { ETHERNET_TYPE, EtherType } from '../wire/ethernet.ts'
-import { checkIpv4, fillIpv4Checksum, IpProtocol, ipv4HeaderLength, ipv4Id, ipv4Protocol, setIpv4Id, setIpv4TotalLength } from '../wire/ipv4.ts'
+import {
+  checkIpv4,
+  fillIpv4Checksum,
+  IpProtocol,
+  ipv4HeaderLength,
+  ipv4Id,
+  ipv4Protocol,
+  setIpv4Id,
+  setIpv4TotalLength
+} from '../wire/ipv4.ts'
 import { checkIpv6, IPV6_HEADER_LENGTH, ipv6NextHeader, setIpv6PayloadLength } from '../wire/ipv6.ts'
 import { checkTcp, setTcpFlags, setTcpSequence, TCP_CHECKSUM, TcpFlag, tcpFlags, tcpHeaderLength, tcpSequence } from '../wire/tcp.ts'
 import { setUdpLength, UDP_CHECKSUM, UDP_HEADER_LENGTH } from '../wire/udp.ts'
