@@ -13,10 +13,27 @@
         "native/addon/frame_io.cc",
         "native/addon/messages.cc",
         "native/addon/poller.cc",
+        "native/addon/readable_watch.cc",
         "native/addon/system.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"]
+    },
+    {
+      "target_name": "netloom-shim",
+      "type": "executable",
+      "sources": [
+        "native/shim/connection.cc",
+        "native/shim/identity.cc",
+        "native/shim/init.cc",
+        "native/shim/log_file.cc",
+        "native/shim/main.cc",
+        "native/shim/message.cc",
+        "native/shim/namespaces.cc",
+        "native/shim/private_files.cc",
+        "native/shim/process.cc",
+        "native/shim/shim.cc"
+      ]
     }
   ]
 }

@@ -10,6 +10,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   netloom::registerPoller(env, exports);
   netloom::registerSystem(env, exports);
   netloom::registerMessages(env, exports);
+  netloom::registerReadableWatch(env, exports);
   return exports;
 }
 

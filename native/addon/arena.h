@@ -51,5 +51,6 @@ void registerFrameIo(Napi::Env env, Napi::Object exports);
 void registerPoller(Napi::Env env, Napi::Object exports);
 void registerSystem(Napi::Env env, Napi::Object exports);
 void registerMessages(Napi::Env env, Napi::Object exports);
+void registerReadableWatch(Napi::Env env, Napi::Object exports);
 
 }  // namespace netloom

@@ -8,6 +8,8 @@
 declare const opaque: unique symbol
 /** The frame pool as the addon knows it; ends with the garbage collector. */
 export type NativeArena = { readonly [opaque]: 'arena' }
+/** A descriptor watched on the JavaScript thread's loop, which it keeps alive. */
+export type NativeWatch = { readonly [opaque]: 'watch' }
 /** An epoll instance. */
 export type NativePoller = { readonly [opaque]: 'poller' }
 
@@ -174,4 +176,8 @@ export interface NativeBinding {
   receiveWithFds(fd: number, maxBytes: number, timeoutMs: number): ReceivedMessage
   /** The same on a thread of libuv's pool (four by default), for short waits only. Do not close the fd before it has settled. */
   receiveWithFdsAsync(fd: number, maxBytes: number, timeoutMs: number): Promise<ReceivedMessage>
+  /** Calls `ready` on this thread whenever `fd` can be read or its peer has closed; makes the fd non-blocking. One watch for an fd. */
+  watchReadable(fd: number, ready: () => void): NativeWatch
+  /** Once for each watch, before the fd is closed. */
+  unwatchReadable(watch: NativeWatch): void
 }

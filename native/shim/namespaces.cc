@@ -1,0 +1,93 @@
+#include "namespaces.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "../common/system_error.h"
+#include "../common/unique_fd.h"
+
+namespace netloom::shim {
+namespace {
+
+constexpr int kNamespaces = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID;
+
+void writeWhole(const char* path, const std::string& text) {
+  UniqueFd fd(open(path, O_WRONLY | O_CLOEXEC));
+  if (!fd) throwErrno("open", path);
+  if (write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throwErrno("write", path);
+}
+
+/// The first integer in a file; `fallback` when it cannot be read.
+long readInteger(const char* path, long fallback) {
+  UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
+  char text[32] = {};
+  if (!fd || read(fd.get(), text, sizeof text - 1) <= 0) return fallback;
+  return std::strtol(text, nullptr, 10);
+}
+
+/// Why the kernel may have refused a user namespace, in words that say what to change.
+[[noreturn]] void throwRefusal(int error, const char* syscall) {
+  std::string advice = "a seccomp filter or a container runtime may forbid it; run as root instead";
+  if (readInteger("/proc/sys/user/max_user_namespaces", 1) == 0) {
+    advice = "user.max_user_namespaces is 0: set it with `sysctl -w user.max_user_namespaces=10000`, or run as root";
+  } else if (readInteger("/proc/sys/kernel/unprivileged_userns_clone", 1) == 0) {
+    advice = "kernel.unprivileged_userns_clone is 0: set it with `sysctl -w kernel.unprivileged_userns_clone=1`, or run as root";
+  } else if (readInteger("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 0) == 1) {
+    advice = "AppArmor restricts it: set `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, add a profile, or run as root";
+  } else if (error == ENOSPC) {
+    advice = "a limit is reached: see the max_*_namespaces files in /proc/sys/user, and how many are in use (lsns)";
+  }
+  throw SystemError(error, syscall, "a user namespace was refused: " + advice);
+}
+
+void enterUserNamespace() {
+  // Read first: inside, until the maps are written, every id reads as the overflow id.
+  const std::string uid = std::to_string(geteuid());
+  const std::string gid = std::to_string(getegid());
+  if (unshare(CLONE_NEWUSER) < 0) throwRefusal(errno, "unshare CLONE_NEWUSER");
+  writeWhole("/proc/self/setgroups", "deny");  // user_namespaces(7): the condition for mapping one's own gid
+  writeWhole("/proc/self/uid_map", "0 " + uid + " 1");
+  writeWhole("/proc/self/gid_map", "0 " + gid + " 1");
+  if (unshare(kNamespaces) < 0) throwRefusal(errno, "unshare");
+}
+
+void bringUpLoopback() {
+  UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd) throwErrno("socket", "AF_INET");
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  if (ioctl(fd.get(), SIOCGIFFLAGS, &request) < 0) throwErrno("ioctl SIOCGIFFLAGS", "lo");
+  request.ifr_flags |= IFF_UP | IFF_RUNNING;
+  if (ioctl(fd.get(), SIOCSIFFLAGS, &request) < 0) throwErrno("ioctl SIOCSIFFLAGS", "lo");
+}
+
+}  // namespace
+
+bool enterNamespaces(UserNamespace policy, std::vector<std::string>& warnings) {
+  bool user = policy == UserNamespace::always;
+  if (!user && unshare(kNamespaces) < 0) {
+    if (policy == UserNamespace::never || errno != EPERM) throwErrno("unshare", "the sandbox's namespaces");
+    user = true;
+  }
+  if (user) enterUserNamespace();
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) throwErrno("mount MS_PRIVATE", "/");
+  bringUpLoopback();
+  if (mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0) {
+    warnings.push_back("/sys shows the host's devices: a private one was refused (" + std::string(std::strerror(errno)) + ")");
+  }
+  return user;
+}
+
+std::string mountProc() {
+  if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) return "";
+  return "/proc shows the host's processes: a private one was refused (" + std::string(std::strerror(errno)) + ")";
+}
+
+}  // namespace netloom::shim

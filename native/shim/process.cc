@@ -1,0 +1,226 @@
+#include "process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "../common/system_error.h"
+#include "identity.h"
+#include "namespaces.h"
+
+namespace netloom::shim {
+namespace {
+
+constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a child tells through its pipe before it becomes the program: a warning, then nothing or a failure.
+struct Report {
+  int error;  ///< 0: a warning
+  char text[508];
+};
+
+struct Pipe {
+  UniqueFd reader, writer;
+};
+
+Pipe makePipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) throwErrno("pipe2", "a standard stream");
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+UniqueFd openNull() {
+  UniqueFd fd(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!fd) throwErrno("open", "/dev/null");
+  return fd;
+}
+
+UniqueFd duplicate(const UniqueFd& fd) {
+  UniqueFd copy(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) throwErrno("fcntl F_DUPFD", "fd " + std::to_string(fd.get()));
+  return copy;
+}
+
+/// The program's end of a pseudo terminal, whatever /dev/pts the mount namespace shows (Linux 4.13).
+UniqueFd openPeer(int terminal) {
+  UniqueFd peer(ioctl(terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!peer) throwErrno("ioctl TIOCGPTPEER", "a pseudo terminal");
+  return peer;
+}
+
+void setNonBlocking(const UniqueFd& fd) { fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK); }
+
+[[noreturn]] void fail(int report, int error, const std::string& text) {
+  Report message{};
+  message.error = error;
+  std::strncpy(message.text, text.c_str(), sizeof message.text - 1);
+  if (write(report, &message, sizeof message) < 0) _exit(126);
+  _exit(127);
+}
+
+std::string variable(const std::vector<std::string>& env, const std::string& name) {
+  for (const std::string& entry : env) {
+    if (entry.compare(0, name.size() + 1, name + "=") == 0) return entry.substr(name.size() + 1);
+  }
+  return "";
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (std::string& text : texts) list.push_back(text.data());
+  list.push_back(nullptr);
+  return list;
+}
+
+/// execvp(3) with the new process's PATH, and with the error texts of Docker (Go's exec.LookPath).
+[[noreturn]] void execute(ProcessOptions& options, int report) {
+  const std::string& name = options.argv[0];
+  const std::string quoted = "exec: \"" + name + "\": ";
+  auto argv = pointers(options.argv);
+  auto env = pointers(options.env);
+  if (name.find('/') != std::string::npos) {
+    execve(name.c_str(), argv.data(), env.data());
+    if (errno == ENOENT) fail(report, ENOENT, quoted + "stat " + name + ": no such file or directory");
+  } else {
+    std::string path = variable(options.env, "PATH");
+    if (path.empty()) path = kDefaultPath;
+    int refused = ENOENT;
+    for (size_t at = 0; at <= path.size();) {
+      const size_t end = std::min(path.find(':', at), path.size());
+      const std::string candidate = path.substr(at, end - at) + "/" + name;
+      execve(candidate.c_str(), argv.data(), env.data());
+      if (errno != ENOENT && errno != ENOTDIR) refused = errno;
+      if (refused == ENOEXEC || refused == E2BIG) break;
+      at = end + 1;
+    }
+    if (refused == ENOENT) fail(report, ENOENT, quoted + "executable file not found in $PATH");
+    errno = refused;
+  }
+  const int error = errno;
+  fail(report, error, quoted + (error == EACCES ? "permission denied" : error == ENOEXEC ? "exec format error" : std::strerror(error)));
+}
+
+/// Everything between fork and exec. `stdio` are the descriptors for 0, 1 and 2.
+[[noreturn]] void becomeProgram(ProcessOptions& options, const int stdio[3], int report) {
+  sigset_t none;
+  sigemptyset(&none);
+  for (int signal = 1; signal < NSIG; signal++) ::signal(signal, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  setsid();
+  umask(022);
+  if (options.isInit) {
+    if (const std::string warning = mountProc(); !warning.empty()) {
+      Report message{};
+      std::strncpy(message.text, warning.c_str(), sizeof message.text - 1);
+      if (write(report, &message, sizeof message) < 0) _exit(126);
+    }
+  }
+  if (options.tty && ioctl(stdio[0], TIOCSCTTY, 0) < 0) fail(report, errno, "the terminal could not become the controlling one");
+  // Copied above 2 first: a descriptor that is itself 0, 1 or 2 must not be overwritten before its turn.
+  int copies[3];
+  for (int i = 0; i < 3; i++) copies[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3);
+  for (int i = 0; i < 3; i++) {
+    if (copies[i] < 0 || dup2(copies[i], i) < 0) fail(report, errno, "a standard stream could not be set");
+  }
+  if (!options.user.empty()) {
+    if (const IdentityFailure failure = becomeUser(options.user); failure.error) fail(report, failure.error, failure.text);
+  }
+  if (chdir(options.cwd.c_str()) < 0) {
+    fail(report, errno, "chdir to cwd (\"" + options.cwd + "\") failed: " + std::strerror(errno));
+  }
+  if (options.isInit) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // after the change of user, which clears it (prctl(2))
+    pollfd reader{report, 0, 0};
+    if (poll(&reader, 1, 0) > 0) _exit(126);  // the shim had died before: nobody reads the report any more
+  }
+  execute(options, report);
+}
+
+/// Reads the child's report until its end of the pipe closes, by exec or by exit.
+void readReport(const UniqueFd& reader, std::string& warning) {
+  Report message;
+  ssize_t got;
+  while ((got = read(reader.get(), &message, sizeof message)) != 0) {
+    if (got < 0 && errno == EINTR) continue;
+    if (got != sizeof message) break;
+    if (message.error) throw SystemError(message.error, "spawn", message.text);
+    warning = message.text;
+  }
+}
+
+}  // namespace
+
+Started startProcess(ProcessOptions options, pid_t& pid) {
+  Started started;
+  Process& process = started.process;
+  UniqueFd childEnds[3];
+  int stdio[3] = {-1, -1, -1};
+  if (options.tty) {
+    process.terminal = UniqueFd(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    if (!process.terminal || grantpt(process.terminal.get()) < 0 || unlockpt(process.terminal.get()) < 0) {
+      throwErrno("open", "a pseudo terminal (/dev/ptmx)");
+    }
+    const winsize size{options.rows, options.columns, 0, 0};
+    ioctl(process.terminal.get(), TIOCSWINSZ, &size);
+    childEnds[0] = openPeer(process.terminal.get());
+    for (int& fd : stdio) fd = childEnds[0].get();
+    if (options.streams[1] == Stream::kept) {
+      setNonBlocking(process.terminal);
+      process.terminalPeer = openPeer(process.terminal.get());
+    } else {
+      started.clientFds.push_back(duplicate(process.terminal));
+    }
+  } else {
+    size_t nextGiven = 0;
+    for (int i = 0; i < 3; i++) {
+      switch (options.streams[i]) {
+        case Stream::null: childEnds[i] = openNull(); break;
+        case Stream::given:
+          if (nextGiven == options.given.size()) throw SystemError(EINVAL, "spawn", "fewer descriptors than streams that want one");
+          childEnds[i] = std::move(options.given[nextGiven++]);
+          break;
+        case Stream::pipe:
+        case Stream::kept: {
+          auto [reader, writer] = makePipe();
+          childEnds[i] = std::move(i == 0 ? reader : writer);
+          UniqueFd ours = std::move(i == 0 ? writer : reader);
+          if (options.streams[i] == Stream::pipe) started.clientFds.push_back(std::move(ours));
+          else {
+            setNonBlocking(ours);
+            (i == 0 ? process.keptInput : i == 1 ? process.output : process.errors) = std::move(ours);
+          }
+        }
+      }
+      stdio[i] = childEnds[i].get();
+    }
+  }
+
+  Pipe report = makePipe();
+  pid = process.pid = fork();
+  if (pid < 0) throwErrno("fork", options.argv[0]);
+  if (pid == 0) {
+    report.reader.reset(-1);
+    becomeProgram(options, stdio, report.writer.get());
+  }
+  report.writer.reset(-1);
+  readReport(report.reader, started.warning);  // a child that failed is reaped with the others
+  return started;
+}
+
+void pumpLog(Process& process) {
+  if (process.terminal && !process.output) {
+    process.log.pump(process.terminal.get(), 1);
+    return;
+  }
+  if (process.output && process.log.pump(process.output.get(), 1) == ReadState::ended) process.output.reset(-1);
+  if (process.errors && process.log.pump(process.errors.get(), 2) == ReadState::ended) process.errors.reset(-1);
+}
+
+}  // namespace netloom::shim
