@@ -1,0 +1,367 @@
+import path from 'node:path'
+import type { Writable } from 'node:stream'
+import { EMBEDDED_RESOLV_CONF, type HostsEntry, renderHosts } from './hosts-file.ts'
+import { SandboxError } from './sandbox-error.ts'
+import {
+  type ExitStatus,
+  inputStream,
+  SandboxProcess,
+  type SpawnOptions,
+  type StandardStream,
+  signalName,
+  streamsOf
+} from './sandbox-process.ts'
+import { ShimConnection } from './shim-connection.ts'
+import { bytesField, MAX_MESSAGE, type ShimField, type ShimMessage } from './shim-message.ts'
+import { TerminalStream } from './terminal-stream.ts'
+
+/** A shim that goes on without its creator. */
+export interface SurvivingMode {
+  /** Where it listens: at most 107 bytes, created with mode 0600, removed at the end. */
+  readonly surviving: string
+  /** An existing directory for logs and exit statuses; the creator's to remove. */
+  readonly stateDir: string
+}
+
+export interface SandboxOptions {
+  /** For messages, and the host name unless that is given. */
+  readonly name: string
+  /** At most 64 bytes. */
+  readonly hostname?: string
+  readonly hosts?: readonly HostsEntry[]
+  /** The text of /etc/resolv.conf. Default: 127.0.0.11. */
+  readonly resolvConf?: string
+  /**
+   * 'owner-bound' (default): everything ends with this process, however it ends. Otherwise it goes on, and
+   * Sandbox.reconnect finds it again.
+   */
+  readonly mode?: 'owner-bound' | SurvivingMode
+  /**
+   * true (default): PID 1 is a small process that buries orphans, and the sandbox stays until it is closed. false: PID 1 is
+   * the first process that is spawned, as in Docker without --init, and its end ends all others.
+   */
+  readonly init?: boolean
+  /** 'auto' (default): only where the kernel asks for it, that is, for an ordinary user. */
+  readonly userNamespace?: 'auto' | 'always' | 'never'
+}
+
+export interface SandboxTapOptions {
+  /** At most 15 bytes. Default 'eth0'. */
+  readonly name?: string
+  /** Bytes of virtio_net_hdr before each frame: 0, 10, 12 or 24. Default 12. */
+  readonly vnetHeaderLength?: number
+  /** TUN_F_ bits wanted. Default 0. */
+  readonly offloads?: number
+}
+
+export interface SandboxTap {
+  /** Non-blocking; belongs to the caller. */
+  readonly fd: number
+  readonly name: string
+  readonly ifindex: number
+  /** TUN_F_ bits granted. */
+  readonly offloads: number
+  readonly vnetHeaderLength: number
+}
+
+/** A process of a sandbox that this client did not start. */
+export interface ProcessState {
+  readonly id: number
+  readonly pid: number
+  /** null while it runs. */
+  readonly exitStatus: ExitStatus | null
+  /** Bytes of output that a full disk kept out of the log. */
+  readonly lostLogBytes: number
+}
+
+type PrivateFile = 'hosts' | 'hostname' | 'resolv.conf'
+
+/** A file's content travels in parts of this size. */
+const FILE_PART = MAX_MESSAGE / 2
+
+/**
+ * Namespaces (network, mount, UTS, PID, IPC, and user where we are not root) with processes in them, held by one shim
+ * (native/shim). Close it; an owner-bound one also ends with this process.
+ */
+export class Sandbox {
+  readonly name: string
+  /** What was refused but can be done without, in sentences. */
+  readonly warnings: string[] = []
+  /** The shim's PID, as seen from outside. /proc/SHIM-PID/ns/net is the sandbox's network namespace. */
+  readonly shimPid: number
+  readonly userNamespace: boolean
+  private readonly connection: ShimConnection
+  private readonly processes = new Map<number, SandboxProcess>()
+  private readonly endListeners: (() => void)[] = []
+  private first: number | null
+  private ended: boolean
+
+  private constructor(name: string, connection: ShimConnection, hello: ShimMessage) {
+    this.name = name
+    this.connection = connection
+    this.shimPid = hello.integer('shim')!
+    this.userNamespace = hello.integer('userns') === 1
+    this.first = hello.integer('first')
+    this.ended = hello.integer('ended') === 1
+    this.warnings.push(...hello.all('warning'))
+    connection.onEvent = (event) => this.handleEvent(event)
+    connection.onClose = () => this.handleClose()
+  }
+
+  /**
+   * Throws SandboxError: EPERM or ENOSPC with the kernel setting that forbids it, ERR_SHIM_MISSING; NativeUnavailableError.
+   */
+  static async create(options: SandboxOptions): Promise<Sandbox> {
+    const hostname = options.hostname ?? options.name
+    if (hostname === '' || Buffer.byteLength(hostname) > 64 || /[\s/\0]/.test(hostname)) {
+      throw new SandboxError('EINVAL', `sandbox ${options.name}: hostname '${hostname}' must be one word of 1 to 64 bytes`)
+    }
+    const hosts = renderHosts(options.hosts ?? [])
+    const mode = options.mode ?? 'owner-bound'
+    const connection =
+      mode === 'owner-bound'
+        ? await ShimConnection.startOwnerBound()
+        : await ShimConnection.startSurviving(path.resolve(mode.surviving), path.resolve(mode.stateDir))
+    try {
+      const fields = [
+        'setup',
+        `hostname=${hostname}`,
+        `userns=${options.userNamespace ?? 'auto'}`,
+        `init=${options.init === false ? 0 : 1}`
+      ]
+      const { message } = await connection.request(fields)
+      const sandbox = new Sandbox(options.name, connection, message)
+      await sandbox.writeFile('hosts', hosts)
+      await sandbox.setResolvConf(options.resolvConf ?? EMBEDDED_RESOLV_CONF)
+      return sandbox
+    } catch (error) {
+      // A shim that was not set up ends by itself; one that was is told to.
+      await connection.request(['close']).catch(() => {})
+      await connection.disconnect()
+      throw error
+    }
+  }
+
+  /** The sandbox behind a surviving shim's socket. A client that it had loses its connection. Throws ENOENT, ECONNREFUSED. */
+  static async reconnect(name: string, mode: SurvivingMode): Promise<Sandbox> {
+    const connection = ShimConnection.connect(path.resolve(mode.surviving))
+    try {
+      const { message } = await connection.request(['hello'])
+      if (message.integer('ready') !== 1) throw new SandboxError('ERR_SANDBOX_CLOSED', `sandbox ${name} was never set up`)
+      return new Sandbox(name, connection, message)
+    } catch (error) {
+      await connection.disconnect()
+      throw error
+    }
+  }
+
+  /** PID 1 of the sandbox as seen from outside; before there is one, the shim, which is in all namespaces but that of PIDs. */
+  get pid(): number {
+    return this.first ?? this.shimPid
+  }
+
+  /** Whether the connection to the shim is gone. */
+  get closed(): boolean {
+    return this.connection.closed
+  }
+
+  /** Calls back when PID 1 has ended (no process can be started any more) or the shim was lost; at once if that has happened. */
+  onExit(listener: () => void): void {
+    if (this.ended) queueMicrotask(listener)
+    else this.endListeners.push(listener)
+  }
+
+  /**
+   * Creates a TAP in the sandbox. A surviving shim keeps the device open, so that the same call after a reconnect gives the
+   * same device, its queue and its addresses. Throws SandboxError: EACCES, ENOENT for /dev/net/tun, EBUSY for a name in use.
+   */
+  async createTap(options: SandboxTapOptions = {}): Promise<SandboxTap> {
+    const { name = 'eth0', vnetHeaderLength = 12, offloads = 0 } = options
+    const { message } = await this.connection.request(['tap', `name=${name}`, `vnet=${vnetHeaderLength}`, `offloads=${offloads}`])
+    return {
+      fd: message.fds[0]!,
+      name: message.text('name')!,
+      ifindex: message.integer('ifindex')!,
+      offloads: message.integer('offloads')!,
+      vnetHeaderLength: message.integer('vnet')!
+    }
+  }
+
+  /** Raw netlink messages to the sandbox's kernel side, all answers back. Each has NLM_F_ACK or NLM_F_DUMP, one dump at most. */
+  async netlinkExchange(protocol: number, request: Uint8Array): Promise<Uint8Array> {
+    return (await this.connection.request(['netlink', `protocol=${protocol}`, bytesField('request', request)])).data
+  }
+
+  /** Writes /proc/sys/NAME, where NAME starts with 'net/'. */
+  async writeSysctl(name: string, value: string): Promise<void> {
+    await this.connection.request(['sysctl', `name=${name}`, `value=${value}`])
+  }
+
+  /** Reads /proc/sys/NAME, where NAME starts with 'net/', without the newline. */
+  async readSysctl(name: string): Promise<string> {
+    const { message } = await this.connection.request(['sysctl', `name=${name}`])
+    return message.text('value')!.trimEnd()
+  }
+
+  /** Rewrites a private file of /etc in place, so that processes which hold it see the new content. */
+  async writeFile(name: PrivateFile, content: string): Promise<void> {
+    const bytes = Buffer.from(content)
+    for (let at = 0; at === 0 || at < bytes.length; at += FILE_PART) {
+      const part = bytesField('content', bytes.subarray(at, at + FILE_PART))
+      await this.connection.request(['file', `name=${name}`, `append=${at === 0 ? 0 : 1}`, part])
+    }
+  }
+
+  /** The standard entries and these. */
+  setHosts(entries: readonly HostsEntry[]): Promise<void> {
+    return this.writeFile('hosts', renderHosts(entries))
+  }
+
+  setResolvConf(text: string): Promise<void> {
+    return this.writeFile('resolv.conf', text)
+  }
+
+  /**
+   * Starts a process and resolves when its program runs. Throws SandboxError with Docker's sentence: ENOENT
+   * `exec: "foo": executable file not found in $PATH`, EACCES, a missing cwd; ESRCH when PID 1 has ended.
+   */
+  async spawn(options: SpawnOptions): Promise<SandboxProcess> {
+    const streams = standardStreams(options.stdio ?? 'pipe')
+    const tty = options.tty === true ? { columns: 80, rows: 24 } : options.tty || null
+    const env = options.env ?? defaultEnvironment(this.name, tty !== null)
+    const fields: ShimField[] = ['spawn', `cwd=${options.cwd ?? '/'}`]
+    fields.push(...options.argv.map((argument) => `arg=${argument}`))
+    fields.push(...Object.entries(env).map(([name, value]) => `env=${name}=${value}`))
+    if (options.user) fields.push(`user=${options.user}`)
+    if (options.log) fields.push(`log=${options.log}`)
+    if (tty) fields.push('tty=1', `columns=${tty.columns}`, `rows=${tty.rows}`)
+    const given: number[] = []
+    for (const [i, stream] of streams.entries()) {
+      const fd = stream === 'inherit' ? i : stream
+      if (typeof fd === 'number' && !tty) given.push(fd)
+      fields.push(`${STREAM_NAMES[i]}=${typeof fd === 'number' ? 'fd' : fd}`)
+    }
+    if (fields.some((field) => (field as string).includes('\0'))) {
+      throw new SandboxError('EINVAL', 'a NUL byte in a command, its environment or its directory')
+    }
+    const { message } = await this.connection.request(fields, given)
+    const piped = streams.map((stream) => stream === 'pipe') as [boolean, boolean, boolean]
+    const process = this.adopt(message.integer('id')!, message.integer('pid')!, streamsOf(message.fds, piped, tty !== null))
+    this.first ??= process.pid
+    this.warnings.push(...message.all('warning'))
+    return process
+  }
+
+  /** All processes whose end was not forgotten, whoever started them. */
+  async list(): Promise<ProcessState[]> {
+    const { message } = await this.connection.request(['list'])
+    return message.all('process').map((line) => {
+      const [id, pid, lost, state] = line.split(' ')
+      return { id: Number(id), pid: Number(pid), exitStatus: parseOutcome(state!), lostLogBytes: Number(lost) }
+    })
+  }
+
+  /** After a reconnect: a handle on a process that the earlier client started. Throws SandboxError ESRCH. */
+  async process(id: number): Promise<SandboxProcess> {
+    const known = this.processes.get(id)
+    if (known) return known
+    const state = (await this.list()).find((candidate) => candidate.id === id)
+    if (!state) throw new SandboxError('ESRCH', `sandbox ${this.name} has no process ${id}`)
+    const process = this.adopt(id, state.pid, { stdin: null, stdout: null, stderr: null })
+    if (state.exitStatus) process.settle(state.exitStatus)
+    return process
+  }
+
+  /** A writer to the kept stdin, or to the kept terminal, of a process. Ending it closes this writer only. */
+  async openInput(id: number): Promise<Writable> {
+    const { message } = await this.connection.request(['input', `id=${id}`])
+    const fd = message.fds[0]!
+    return message.integer('tty') === 1 ? new TerminalStream(fd) : inputStream(fd)
+  }
+
+  /** The end of file on a kept stdin, once every writer of openInput is closed too. */
+  async closeInput(id: number): Promise<void> {
+    await this.connection.request(['close-input', `id=${id}`])
+  }
+
+  /** Lets the shim forget an ended process and its exit status. */
+  async forget(id: number): Promise<void> {
+    await this.connection.request(['forget', `id=${id}`])
+    this.processes.delete(id)
+  }
+
+  /** Leaves a surviving sandbox to itself, for a later reconnect. An owner-bound one ends. */
+  disconnect(): Promise<void> {
+    return this.connection.disconnect()
+  }
+
+  /**
+   * Kills every process and waits until they and the shim are gone. The network namespace itself lives until the descriptors
+   * of its TAPs are closed, which are the callers'. May be called again.
+   */
+  async close(): Promise<void> {
+    try {
+      await this.connection.request(['close'])
+    } catch (error) {
+      if ((error as SandboxError).code !== 'ERR_SANDBOX_CLOSED') throw error
+    }
+    await this.connection.disconnect()
+  }
+
+  private adopt(id: number, pid: number, streams: ConstructorParameters<typeof SandboxProcess>[2]): SandboxProcess {
+    const process = new SandboxProcess(id, pid, streams, {
+      signal: async (target, number) => {
+        await this.connection.request(['signal', `id=${target}`, `signal=${number}`])
+      },
+      resize: async (target, size) => {
+        await this.connection.request(['resize', `id=${target}`, `columns=${size.columns}`, `rows=${size.rows}`])
+      }
+    })
+    this.processes.set(id, process)
+    return process
+  }
+
+  private handleEvent(event: ShimMessage): void {
+    if (event.word === 'ended') this.handleEnd()
+    if (event.word !== 'exit') return
+    const code = event.integer('code')
+    const signal = event.integer('signal')
+    const status = { code, signal: signal === null ? null : signalName(signal) }
+    // The reply that brought the id was handled, and its promise settled, before this event came up.
+    this.processes.get(event.integer('id')!)?.settle(status)
+  }
+
+  private handleEnd(): void {
+    this.ended = true
+    for (const listener of this.endListeners.splice(0)) listener()
+  }
+
+  private handleClose(): void {
+    for (const process of this.processes.values()) {
+      process.settle(new SandboxError('ERR_SANDBOX_CLOSED', `sandbox ${this.name} is closed; how process ${process.id} ended is not known`))
+    }
+    this.handleEnd()
+  }
+}
+
+const STREAM_NAMES = ['stdin', 'stdout', 'stderr']
+
+function standardStreams(stdio: NonNullable<SpawnOptions['stdio']>): readonly [StandardStream, StandardStream, StandardStream] {
+  return typeof stdio === 'string' || typeof stdio === 'number' ? [stdio, stdio, stdio] : stdio
+}
+
+function defaultEnvironment(hostname: string, tty: boolean): Record<string, string> {
+  return {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOSTNAME: hostname,
+    ...(tty ? { TERM: 'xterm' } : {}),
+    HOME: '/root'
+  }
+}
+
+/** 'running', 'code=3' or 'signal=9'. */
+function parseOutcome(state: string): ExitStatus | null {
+  if (state === 'running') return null
+  const [kind, value] = state.split('=')
+  return kind === 'signal' ? { code: null, signal: signalName(Number(value)) } : { code: Number(value), signal: null }
+}

@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { SandboxError } from './sandbox-error.ts'
+
+/** Where node-gyp puts it, relative to the package's root. */
+const PLACES = ['build/Release/netloom-shim', 'build/Debug/netloom-shim']
+
+/** The shim's path. Throws SandboxError ERR_SHIM_MISSING with the paths that were tried. */
+export function findShim(root: string = packageRoot(import.meta.dirname)): string {
+  const tried = PLACES.map((place) => path.join(root, place))
+  const found = tried.find((candidate) => existsSync(candidate))
+  if (found !== undefined) return found
+  throw new SandboxError(
+    'ERR_SHIM_MISSING',
+    `the netloom-shim executable was not found, so there are no sandboxes. Tried:\n${tried.map((file) => `  ${file}`).join('\n')}\n` +
+      'To build it, install a C++ compiler and Python 3, then run: npm rebuild'
+  )
+}
+
+/** The nearest folder upwards with a package.json: this file runs from dist/src/sandbox and from src/sandbox. */
+function packageRoot(from: string): string {
+  for (let folder = from; ; folder = path.dirname(folder)) {
+    if (existsSync(path.join(folder, 'package.json')) || folder === path.dirname(folder)) return folder
+  }
+}
