@@ -1,9 +1,7 @@
 #include "init.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +10,7 @@
 
 #include "../common/system_error.h"
 #include "../common/unique_fd.h"
+#include "close_fds.h"
 #include "namespaces.h"
 
 namespace netloom::shim {
@@ -28,12 +27,6 @@ namespace {
     }
     sigwaitinfo(&childEnded, nullptr);
   }
-}
-
-void closeEverything() {
-  // Above all the control socket: a copy here would keep the owner from seeing that the shim has gone.
-  if (syscall(SYS_close_range, 0, ~0u, 0) == 0) return;
-  for (int fd = static_cast<int>(sysconf(_SC_OPEN_MAX)); fd >= 0; fd--) close(fd);  // before Linux 5.9
 }
 
 }  // namespace
@@ -53,7 +46,7 @@ pid_t startInit(std::string& warning) {
     const std::string text = mountProc() + "\n";
     // Fails when the caller died before PR_SET_PDEATHSIG: nobody else reads this pipe, and SIGPIPE is the end.
     if (write(writer.get(), text.data(), text.size()) < 0) _exit(1);
-    closeEverything();
+    closeFrom(0);  // above all the control socket: a copy here would keep the owner from seeing that the shim has gone
     buryOrphans();
   }
   writer.reset(-1);

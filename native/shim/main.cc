@@ -5,9 +5,9 @@
 #include <sys/un.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
+#include "close_fds.h"
 #include "shim.h"
 
 namespace netloom::shim {
@@ -57,7 +57,10 @@ void detach(const UniqueFd& stateDirectory) {
   dup2(diagnostics ? diagnostics.get() : null.get(), 2);
 }
 
-Endpoint ownerBound(int fd) {
+/// The control socket is fd 3: it stays, all above is not ours.
+Endpoint ownerBound() {
+  constexpr int fd = 3;
+  closeFrom(fd + 1);
   struct stat found;
   if (fstat(fd, &found) < 0 || !S_ISSOCK(found.st_mode)) throw SystemError(ENOTSOCK, "fstat", "control fd " + std::to_string(fd));
   fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -67,6 +70,7 @@ Endpoint ownerBound(int fd) {
 }
 
 Endpoint surviving(const std::string& socketPath, const std::string& stateDirectory) {
+  closeFrom(3);
   Endpoint endpoint;
   endpoint.stateDirectory = UniqueFd(open(stateDirectory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!endpoint.stateDirectory) throwErrno("open", stateDirectory);
@@ -79,10 +83,10 @@ Endpoint surviving(const std::string& socketPath, const std::string& stateDirect
 int start(int count, char** arguments) {
   const std::string mode = count > 1 ? arguments[1] : "";
   Endpoint endpoint;
-  if (mode == "--control" && count == 3) endpoint = ownerBound(std::atoi(arguments[2]));
+  if (mode == "--owner-bound" && count == 2) endpoint = ownerBound();
   else if (mode == "--listen" && count == 5 && std::string(arguments[3]) == "--state") endpoint = surviving(arguments[2], arguments[4]);
   else {
-    std::fprintf(stderr, "usage: netloom-shim --control FD | --listen SOCKET-PATH --state DIRECTORY\n");
+    std::fprintf(stderr, "usage: netloom-shim --owner-bound 3<>SOCKET | --listen SOCKET-PATH --state DIRECTORY\n");
     return kUsageStatus;
   }
   setsid();  // a Ctrl-C at the owner's terminal is the owner's to handle; we see its end on the socket

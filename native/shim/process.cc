@@ -215,7 +215,7 @@ Started startProcess(ProcessOptions options, pid_t& pid) {
 }
 
 void pumpLog(Process& process) {
-  if (process.terminal && !process.output) {
+  if (process.terminalPeer) {
     process.log.pump(process.terminal.get(), 1);
     return;
   }

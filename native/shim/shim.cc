@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <climits>
 #include <csignal>
 
 #include "../common/netlink_exchange.h"
@@ -201,6 +202,8 @@ Message Shim::hello(Message& request) {
   reply.fields.push_back(field("ready", ready_));
   reply.fields.push_back(field("shim", getpid()));
   reply.fields.push_back(field("userns", userNamespace_));
+  char hostname[HOST_NAME_MAX + 1] = {};
+  if (gethostname(hostname, HOST_NAME_MAX) == 0) reply.fields.push_back(field("hostname", hostname));
   if (hasFirst_) reply.fields.push_back(field("first", first_));
   if (ended_) reply.fields.push_back(field("ended", 1));
   return reply;

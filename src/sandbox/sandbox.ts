@@ -90,6 +90,7 @@ export class Sandbox {
   /** The shim's PID, as seen from outside. /proc/SHIM-PID/ns/net is the sandbox's network namespace. */
   readonly shimPid: number
   readonly userNamespace: boolean
+  readonly hostname: string
   private readonly connection: ShimConnection
   private readonly processes = new Map<number, SandboxProcess>()
   private readonly endListeners: (() => void)[] = []
@@ -101,6 +102,7 @@ export class Sandbox {
     this.connection = connection
     this.shimPid = hello.integer('shim')!
     this.userNamespace = hello.integer('userns') === 1
+    this.hostname = hello.text('hostname') ?? name
     this.first = hello.integer('first')
     this.ended = hello.integer('ended') === 1
     this.warnings.push(...hello.all('warning'))
@@ -228,7 +230,7 @@ export class Sandbox {
   async spawn(options: SpawnOptions): Promise<SandboxProcess> {
     const streams = standardStreams(options.stdio ?? 'pipe')
     const tty = options.tty === true ? { columns: 80, rows: 24 } : options.tty || null
-    const env = options.env ?? defaultEnvironment(this.name, tty !== null)
+    const env = options.env ?? defaultEnvironment(this.hostname, tty !== null)
     const fields: ShimField[] = ['spawn', `cwd=${options.cwd ?? '/'}`]
     fields.push(...options.argv.map((argument) => `arg=${argument}`))
     fields.push(...Object.entries(env).map(([name, value]) => `env=${name}=${value}`))

@@ -52,7 +52,7 @@ export class ShimConnection {
     const shim = findShim()
     const [ours, theirs] = native.socketpairSeqpacket()
     try {
-      const child = spawn(shim, ['--control', '3'], { stdio: ['ignore', 'ignore', 'pipe', theirs], cwd: '/', env: {} })
+      const child = spawn(shim, ['--owner-bound'], { stdio: ['ignore', 'ignore', 'pipe', theirs], cwd: '/', env: {} })
       try {
         await once(child, 'spawn')
       } catch (error) {
@@ -137,7 +137,10 @@ export class ShimConnection {
     }
     if (message.number === 0) return this.onEvent(message)
     const request = this.pending.get(message.number)
-    if (request === undefined) return
+    if (request === undefined) {
+      for (const fd of message.fds) this.native.closeFd(fd)
+      return
+    }
     const data = message.bytes('data')
     if (data !== null) request.parts.push(data)
     if (message.word === 'part') return
