@@ -8,18 +8,29 @@ export interface Clock {
   readonly epochNs: bigint
 }
 
-/** The machine's monotonic clock. */
-export class RealClock implements Clock {
+/** What two threads need to tell the same time. */
+export interface ClockOrigin {
+  /** performance.timeOrigin + performance.now() at the start, milliseconds: the same scale in every thread. */
+  readonly origin: number
   readonly epochNs: bigint
-  private readonly origin: number
+}
 
-  constructor() {
-    this.origin = performance.now()
-    this.epochNs = BigInt(Date.now()) * 1_000_000n
+/** The machine's monotonic clock. */
+export class RealClock implements Clock, ClockOrigin {
+  readonly origin: number
+  readonly epochNs: bigint
+  /** Milliseconds from this thread's performance.now() to the clock. */
+  private readonly shift: number
+
+  /** Without `start` the clock starts now. */
+  constructor(start?: ClockOrigin) {
+    this.origin = start?.origin ?? performance.timeOrigin + performance.now()
+    this.epochNs = start?.epochNs ?? BigInt(Date.now()) * 1_000_000n
+    this.shift = performance.timeOrigin - this.origin
   }
 
   now(): number {
-    return Math.round((performance.now() - this.origin) * 1e6)
+    return Math.max(0, Math.round((performance.now() + this.shift) * 1e6))
   }
 }
 

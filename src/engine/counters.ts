@@ -27,6 +27,8 @@ export class CounterRegistry {
   /** Freed areas by size, to be used again. */
   private readonly freed = new Map<number, { page: number; offset: number }[]>()
   private used = PAGE_VALUES
+  /** Changes whenever a block comes or goes: a reader's layout of another version is out of date. */
+  version = 0
 
   /** A zeroed block with one value per name. At most 8,192 names. */
   block(owner: string, kind: CounterBlockLayout['kind'], names: readonly string[]): Float64Array {
@@ -35,6 +37,7 @@ export class CounterRegistry {
     const area = this.freed.get(size)?.pop() ?? this.take(size)
     const values = this.pages[area.page].subarray(area.offset, area.offset + size)
     values.fill(0)
+    this.version++
     this.blocks.set(values, { owner, kind, names, ...area })
     return values
   }
@@ -44,6 +47,7 @@ export class CounterRegistry {
     const layout = this.blocks.get(values)
     if (layout === undefined) return
     this.blocks.delete(values)
+    this.version++
     const places = this.freed.get(values.length) ?? []
     places.push({ page: layout.page, offset: layout.offset })
     this.freed.set(values.length, places)

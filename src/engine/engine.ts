@@ -202,6 +202,18 @@ export class Engine {
     if (node.element.pull?.()) this.pulls.push(node)
   }
 
+  /** True when elements or devices have work that a turn would do now. */
+  get busy(): boolean {
+    return this.queueCount > 0 || this.pulls.length > 0
+  }
+
+  /** Follows the next `count` frames, or those that enter by one element. Throws TopologyError. */
+  traceFrames(count: number, element?: string): void {
+    const node = element === undefined ? undefined : this.nodes.get(element)
+    if (element !== undefined && node === undefined) throw new TopologyError(`there is no element '${element}'`)
+    this.tracer.start(count, node === undefined ? null : (frames, frame) => frames.ingress[frame] === node.number)
+  }
+
   /** When the next timer is due, nanoseconds; Infinity when none is. */
   get nextDeadline(): number {
     return this.timers.next

@@ -43,7 +43,9 @@ export const FrameFlag = {
   /** The transport checksum was verified by who delivered the frame (virtio DATA_VALID). */
   csumValid: 4,
   /** A super-frame: gsoType, gsoSize and hdrLen are valid. */
-  gso: 8
+  gso: 8,
+  /** These bytes stand in the capture already; who rewrites the frame clears it. */
+  captured: 16
 } as const
 
 export type FrameHandle = number
