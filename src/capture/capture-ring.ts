@@ -18,7 +18,7 @@ import { type CaptureSink, FrameRecord } from './frame-record.ts'
  *            | verdict 4 | comment 4 | lost 4 | checksum 4 | skew: 0-3 bytes | captured bytes | up to a unit |
  *
  * `size` is in units, negative for a skip mark. The skew gives the copy the alignment of its source, so that it is made
- * by whole words: a loop of words beats a view and `set` up to some KiB, and allocates nothing.
+ * by whole words: up to 256 bytes a loop of words beats a view and `set`, and allocates nothing.
  */
 const CONTROL_PUBLISHED = 0
 const CONTROL_CONSUMED = 16
@@ -39,8 +39,8 @@ const COUNTER_LOST = 2
 const UNIT = 8
 const HEADER_WORDS = 12
 const HEADER_UNITS = (HEADER_WORDS * 4) / UNIT
-/** From this many bytes on, `set` is faster than the loop of words (see README). */
-const WORD_COPY_LIMIT = 4096
+/** Above this many bytes `set` and the view that it needs cost less than the loop of words (see README). */
+const WORD_COPY_LIMIT = 256
 
 export const MIN_RING_BYTES = 1 << 18
 export const DEFAULT_RING_BYTES = 1 << 24
@@ -211,19 +211,30 @@ export class CaptureRingProducer extends CaptureRing implements CaptureSink {
 
   /** Copies by words from the word that holds the first byte on; the last, partial word by bytes. */
   private copy(bytes: Uint8Array, from: number, length: number, toWord: number, skew: number): void {
-    if (length >= WORD_COPY_LIMIT) {
+    if (length > WORD_COPY_LIMIT) {
       this.bytes.set(bytes.subarray(from, from + length), toWord * 4 + skew)
       return
     }
     if (bytes !== this.source) this.useSource(bytes)
     const { words, sourceWords } = this
-    const base = bytes.byteOffset & 3
-    const first = (base + from) >>> 2
-    const count = (skew + length) >>> 2
-    for (let word = 0; word < count; word++) words[toWord + word] = sourceWords[first + word]
+    const whole = skew + length
+    let word = ((bytes.byteOffset & 3) + from) >>> 2
+    let to = toWord
+    // Eight at a time: twice as fast as one by one.
+    for (const end = word + ((whole >>> 2) & ~7); word < end; word = (word + 8) | 0, to = (to + 8) | 0) {
+      words[to] = sourceWords[word]
+      words[to + 1] = sourceWords[word + 1]
+      words[to + 2] = sourceWords[word + 2]
+      words[to + 3] = sourceWords[word + 3]
+      words[to + 4] = sourceWords[word + 4]
+      words[to + 5] = sourceWords[word + 5]
+      words[to + 6] = sourceWords[word + 6]
+      words[to + 7] = sourceWords[word + 7]
+    }
+    for (let rest = (whole >>> 2) & 7; rest > 0; rest--) words[to++] = sourceWords[word++]
     const end = from + length
-    for (let at = end - ((skew + length) & 3), to = (toWord + count) * 4; at < end; at++, to++) {
-      if (at >= 0) this.bytes[to] = bytes[at]
+    for (let at = end - (whole & 3), byte = to * 4; at < end; at++, byte++) {
+      if (at >= 0) this.bytes[byte] = bytes[at]
     }
   }
 
