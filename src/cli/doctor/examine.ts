@@ -1,0 +1,29 @@
+/** All checks, in the order in which a fix helps the later ones. */
+import type { Check } from './check.ts'
+import { checkTap, checkTunDevice } from './device-checks.ts'
+import { checkLeftovers } from './leftover-checks.ts'
+import type { Machine } from './machine.ts'
+import { checkNamespaces } from './namespace-checks.ts'
+import { checkAddon, checkShim } from './native-checks.ts'
+import { checkPlatform } from './platform-checks.ts'
+import { checkTools } from './tool-checks.ts'
+
+export interface Diagnosis {
+  /** TAP devices and sandboxes work: no check failed. */
+  readonly healthy: boolean
+  readonly user: string
+  readonly root: boolean
+  readonly checks: readonly Check[]
+}
+
+export function examine(machine: Machine, loadNative: () => unknown): Diagnosis {
+  const checks: Check[] = checkPlatform(machine)
+  if (machine.platform === 'linux') {
+    const needed = [checkAddon(machine, loadNative), checkTunDevice(machine), ...checkNamespaces(machine)]
+    checks.push(...needed, checkShim(machine))
+    // Would only repeat what failed above.
+    if (needed.every(({ status }) => status !== 'fail')) checks.push(checkTap(machine))
+    checks.push(checkLeftovers(machine), ...checkTools(machine))
+  }
+  return { healthy: checks.every(({ status }) => status !== 'fail'), user: machine.userName, root: machine.uid === 0, checks }
+}

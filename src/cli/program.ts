@@ -1,0 +1,42 @@
+/** The tree of commands. Each file of commands/ adds its own. */
+import { Command } from 'commander'
+import { registerCompletion } from './commands/completion.ts'
+import { registerDoctor } from './commands/doctor.ts'
+import { registerHelp } from './commands/help.ts'
+import type { CliContext } from './context.ts'
+import { packageVersion } from './package-root.ts'
+import { hasColours, paint } from './terminal.ts'
+
+/** In the order of `netloom --help`. */
+const REGISTRATIONS = [registerDoctor, registerCompletion, registerHelp]
+
+const EXAMPLES = `
+Examples:
+  netloom doctor                    can this machine run it, and what is missing?
+  netloom help doctor               what a command does, its options
+  source <(netloom completion bash) complete commands and options with the Tab key
+
+Exit codes: 0 done, 1 failed, 2 the command line was wrong.
+NO_COLOR=1 turns colours off, NETLOOM_DEBUG=1 is --debug.`
+
+export function createProgram(context: CliContext): Command {
+  const program = new Command('netloom')
+    .description("A network emulator: Docker's networks, on frames that you can watch.")
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .option('--debug', 'print the stack of an error')
+    .helpOption('-h, --help', 'print this help, or that of a command')
+    .helpCommand(false)
+    .addHelpText('after', EXAMPLES)
+    // Errors are told in one place, run-cli.ts, so commander throws them and says nothing.
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+      outputError: () => {},
+      getOutHelpWidth: () => context.stdout.columns ?? 100,
+      getErrHelpWidth: () => context.stderr.columns ?? 100
+    })
+    .configureHelp({ showGlobalOptions: true, styleTitle: (title) => paint(hasColours(context.stdout, context.env), 'bold', title) })
+  for (const register of REGISTRATIONS) register(program, context)
+  return program
+}

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { printDiagnosis } from '../../src/cli/commands/doctor.ts'
+import type { Check } from '../../src/cli/doctor/check.ts'
+import { examine } from '../../src/cli/doctor/examine.ts'
+import { Output } from '../../src/cli/output.ts'
+import { NativeUnavailableError } from '../../src/io/load-native.ts'
+import { fakeMachine, HEALTHY_PROBE, type MachineFacts, runHere, TextSink } from './fake-world.ts'
+
+const loaded = () => ({})
+
+function check(id: string, facts: MachineFacts, loadNative: () => unknown = loaded): Check {
+  const found = examine(fakeMachine(facts), loadNative).checks.find((candidate) => candidate.id === id)
+  assert.ok(found, `there is no check '${id}'`)
+  return found
+}
+
+/** unshare fails with this; everything else works. */
+function refuses(stderr: string): MachineFacts['run'] {
+  return (program) => (program === 'unshare' ? { status: 1, stdout: '', stderr: `unshare: unshare failed: ${stderr}\n` } : HEALTHY_PROBE)
+}
+
+describe('doctor', () => {
+  it('finds nothing wrong with a healthy machine, for root and for a user', () => {
+    for (const uid of [0, 1000]) {
+      const diagnosis = examine(fakeMachine({ uid }), loaded)
+      assert.deepEqual(
+        diagnosis.checks.filter(({ status }) => status !== 'ok'),
+        []
+      )
+      assert.equal(diagnosis.healthy, true)
+    }
+  })
+
+  it('gives a fix with every warning and failure', () => {
+    const bad: MachineFacts = {
+      uid: 1000,
+      kernelRelease: '4.19.0',
+      nodeVersion: '18.0.0',
+      programs: [],
+      files: { '/proc/meminfo': 'MemAvailable: 1000 kB', '/proc/self/limits': 'Max open files            256      4096    files' },
+      forbidden: ['/dev/net/tun', '/opt/netloom/build/Release/netloom-shim'],
+      folders: { '/tmp': ['netloom-99-demo'] }
+    }
+    const diagnosis = examine(fakeMachine(bad), () => {
+      throw new NativeUnavailableError([{ path: '/opt/netloom/build/Release/netloom_native.node', reason: 'no such file' }])
+    })
+    assert.equal(diagnosis.healthy, false)
+    for (const { id, status, fix } of diagnosis.checks) assert.ok(status === 'ok' || fix, `'${id}' has no fix`)
+    const failed = diagnosis.checks.filter(({ status }) => status === 'fail').map(({ id }) => id)
+    assert.deepEqual(failed.sort(), ['addon', 'namespaces', 'node', 'shim', 'tun'])
+  })
+
+  it('names what an older kernel lacks, and warns below 5.11', () => {
+    assert.equal(check('kernel', { kernelRelease: '6.18.1' }).detail, 'Linux 6.18.1')
+    const debian12 = check('kernel', { kernelRelease: '6.1.0-18-amd64' })
+    assert.equal(debian12.status, 'ok')
+    assert.match(debian12.detail, /USO.*6\.2.*tunnel.*6\.17/)
+    assert.doesNotMatch(debian12.detail, /epoll_pwait2/)
+    assert.equal(check('kernel', { kernelRelease: '5.10.0' }).status, 'warn')
+    assert.equal(check('kernel', { kernelRelease: '5.11.0' }).status, 'ok')
+  })
+
+  it('looks no further where it is not Linux', () => {
+    const diagnosis = examine(fakeMachine({ platform: 'darwin' }), loaded)
+    assert.equal(diagnosis.healthy, false)
+    assert.equal(
+      diagnosis.checks.some(({ id }) => id === 'tun'),
+      false
+    )
+  })
+
+  it('lists the paths where the addon was looked for', () => {
+    const found = check('addon', {}, () => {
+      throw new NativeUnavailableError([{ path: '/opt/a.node', reason: 'no such file' }])
+    })
+    assert.equal(found.status, 'fail')
+    assert.match(found.detail, /\/opt\/a\.node: no such file/)
+  })
+
+  it('tells root and a user different things about /dev/net/tun', () => {
+    const forbidden = ['/dev/net/tun']
+    assert.match(check('tun', { uid: 0, forbidden }).fix ?? '', /container/)
+    assert.match(check('tun', { uid: 1000, forbidden }).fix ?? '', /sudo chmod/)
+    assert.equal(check('tun', { uid: 1000 }).status, 'ok')
+  })
+
+  const settings: [file: string, value: string, fix: RegExp][] = [
+    ['/proc/sys/kernel/unprivileged_userns_clone', '0', /kernel\.unprivileged_userns_clone=1/],
+    ['/proc/sys/user/max_user_namespaces', '0', /user\.max_user_namespaces=/],
+    ['/proc/sys/kernel/apparmor_restrict_unprivileged_userns', '1', /apparmor_restrict_unprivileged_userns=0/]
+  ]
+  for (const [file, value, fix] of settings) {
+    it(`blames ${file} = ${value} when a user namespace is refused`, () => {
+      const found = check('user-namespaces', { uid: 1000, files: { [file]: value }, run: refuses('Operation not permitted') })
+      assert.equal(found.status, 'fail')
+      assert.match(found.detail, /Operation not permitted/)
+      assert.match(found.fix ?? '', fix)
+    })
+  }
+
+  it('blames no setting when a user namespace is granted all the same', () => {
+    assert.equal(
+      check('user-namespaces', { uid: 1000, files: { '/proc/sys/kernel/apparmor_restrict_unprivileged_userns': '1' } }).status,
+      'ok'
+    )
+  })
+
+  it('takes a root without capabilities for a container', () => {
+    assert.match(check('namespaces', { run: refuses('Operation not permitted') }).fix ?? '', /--cap-add SYS_ADMIN/)
+  })
+
+  it('wants subordinate ids of a user by name or by number, and none of root', () => {
+    const without = check('subordinate-ids', { uid: 1000, files: { '/etc/subuid': 'bob:100000:65536' } })
+    assert.equal(without.status, 'warn')
+    assert.match(without.fix ?? '', /usermod .* ada$/)
+    assert.equal(check('subordinate-ids', { uid: 1000, files: { '/etc/subuid': '1000:100000:65536' } }).status, 'ok')
+    assert.equal(
+      examine(fakeMachine(), loaded).checks.some(({ id }) => id === 'subordinate-ids'),
+      false
+    )
+  })
+
+  it('reads the offloads that a TAP was granted', () => {
+    const granted = (offloads: number) =>
+      check('tap', { run: () => ({ status: 0, stdout: JSON.stringify({ offloads, vnetHeaderLength: 24 }), stderr: '' }) })
+    assert.match(granted(0x07).detail, /offloads checksum, TSO4, TSO6; not USO4 \(Linux 6\.2\)/)
+    assert.equal(granted(0x07).status, 'ok')
+    assert.equal(granted(0x01).status, 'warn')
+  })
+
+  it('fails when the TAP is refused, or the probe breaks', () => {
+    const probe = (stdout: string) => (_program: string, args: readonly string[]) =>
+      args.includes('true') ? HEALTHY_PROBE : { status: 1, stdout, stderr: 'Segmentation fault\n' }
+    const refused = check('tap', {
+      uid: 1000,
+      run: probe('{"error":{"code":"EPERM","message":"ioctl TUNSETIFF: Operation not permitted"}}')
+    })
+    assert.equal(refused.status, 'fail')
+    assert.match(refused.fix ?? '', /user namespaces/)
+    assert.match(check('tap', { run: probe('') }).detail, /Segmentation fault/)
+  })
+
+  it('heeds the limit of the control group', () => {
+    const files = {
+      '/proc/self/cgroup': '0::/small',
+      '/sys/fs/cgroup/small/memory.max': '104857600',
+      '/sys/fs/cgroup/small/memory.current': '0'
+    }
+    const found = check('memory', { files })
+    assert.equal(found.status, 'warn')
+    assert.match(found.detail, /^100 MiB available in this control group/)
+  })
+
+  it('finds what killed runs left, and spares what lives', () => {
+    const facts: MachineFacts = {
+      folders: { '/tmp': ['netloom-41', 'netloom-42-demo', 'netloom-notes', 'other'], '/proc': ['7', '8', 'self'] },
+      files: {
+        '/proc/7/comm': 'netloom-shim',
+        '/proc/7/status': 'PPid:\t1',
+        '/proc/8/comm': 'netloom-shim',
+        '/proc/8/status': 'PPid:\t42'
+      },
+      alive: [42]
+    }
+    const found = check('leftovers', facts)
+    assert.equal(found.status, 'warn')
+    assert.equal(found.fix, 'kill 7\nrm -r /tmp/netloom-41')
+  })
+
+  it('names the Debian package of a missing tool', () => {
+    const found = check('tool-dig', { uid: 1000, programs: ['unshare'] })
+    assert.equal(found.fix, 'sudo apt-get install bind9-dnsutils')
+    assert.equal(check('tool-wireshark', { programs: ['unshare', 'tshark'] }).status, 'ok')
+  })
+
+  it('prints a line for each check, its fix below, and a verdict', () => {
+    const sink = new TextSink()
+    printDiagnosis(examine(fakeMachine({ forbidden: ['/dev/net/tun'] }), loaded), new Output(sink, { env: {} }))
+    assert.match(sink.text, /^OK {4}kernel {12}Linux 6\.18\.1$/m)
+    assert.match(sink.text, /^FAIL {2}tun .*\n {24}fix: start this container/m)
+    assert.match(sink.text, /do not work here for root: 1 failed/)
+  })
+
+  it('runs on this very machine, and its exit code agrees with its JSON', async () => {
+    const { code, stdout, stderr } = await runHere(['doctor', '--json'], process.env)
+    const diagnosis = JSON.parse(stdout) as { healthy: boolean; checks: Check[] }
+    assert.equal(stderr, '')
+    assert.equal(code, diagnosis.healthy ? 0 : 1)
+    assert.ok(diagnosis.checks.length >= 10)
+  })
+})
