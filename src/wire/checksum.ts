@@ -8,7 +8,7 @@
  *
  * Each function that reads a payload comes twice. The one on Uint8Array is the quicker up to about 40 bytes, so it is
  * for headers; the `...View` one takes the DataView of the same chunk, reads 32 bits at a time at any alignment,
- * and is for payloads (three times as fast on full frames; the README has the figures).
+ * and is for payloads (over twice as fast on full frames; the README has the figures).
  */
 import { get16 } from './big-endian.ts'
 
