@@ -26,7 +26,7 @@ export class CounterRegistry {
   private readonly blocks = new Map<Float64Array, CounterBlockLayout>()
   /** Freed areas by size, to be used again. */
   private readonly freed = new Map<number, { page: number; offset: number }[]>()
-  private used = PAGE_VALUES
+  private used = 0
   /** Changes whenever a block comes or goes: a reader's layout of another version is out of date. */
   version = 0
 
@@ -58,7 +58,7 @@ export class CounterRegistry {
   }
 
   private take(size: number): { page: number; offset: number } {
-    if (this.used + size > PAGE_VALUES) {
+    if (this.pages.length === 0 || this.used + size > PAGE_VALUES) {
       this.pages.push(new Float64Array(new SharedArrayBuffer(PAGE_VALUES * 8)))
       this.used = 0
     }

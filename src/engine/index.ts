@@ -2,7 +2,15 @@
 export { type Clock, type ClockOrigin, drainMicrotasks, RealClock, sleep, VirtualClock } from './clock.ts'
 export { type CounterLayout, type ElementCounters, readCounters } from './counters.ts'
 export { declareDrops, dropReasons, EngineDrop } from './drop-reason.ts'
-export { type Element, type ElementContext, ElementRegistry, type ElementType, type Plain, type PollRegistry, type Reply } from './element.ts'
+export {
+  type Element,
+  type ElementContext,
+  ElementRegistry,
+  type ElementType,
+  type Plain,
+  type PollRegistry,
+  type Reply
+} from './element.ts'
 export { Engine, type EngineOptions } from './engine.ts'
 export { FrameFlag, type FrameHandle, FramePool, type FramePoolOptions, HEADROOM, NO_FRAME } from './frame-pool.ts'
 export { Link, type Port } from './link.ts'
@@ -10,3 +18,4 @@ export { freshSeed, Random } from './random.ts'
 export { Timer, TimerQueue } from './timer-queue.ts'
 export { EMPTY_TOPOLOGY, type Topology, type TopologyElement, TopologyError, type TopologyLink } from './topology.ts'
 export type { TraceStep } from './tracer.ts'
+export { workerArguments } from './worker-arguments.ts'

@@ -1,0 +1,36 @@
+/**
+ * The bridge driver: one learning bridge per network, the gateway on its port 0, endpoints from port 1 on.
+ *
+ *   endpoint chain --- 1 |        | 0 --- gateway (an IP host that answers ARP and echo)
+ *   endpoint chain --- 2 | bridge |
+ */
+import { formatMac, macFromIpv4, parseIpv4 } from '../../wire/address.ts'
+import type { Driver, PortReference, TopologyPart } from '../driver.ts'
+import type { Endpoint } from '../endpoint.ts'
+import type { Network } from '../network.ts'
+
+export const bridgeDriver: Driver = {
+  name: 'bridge',
+
+  network(network: Network): TopologyPart {
+    const bridge = bridgeName(network)
+    const part: TopologyPart = { elements: { [bridge]: { type: 'bridge', options: {} } }, links: [] }
+    const { gateway, prefix } = network.pool
+    if (gateway !== null) {
+      const name = `${network.name}/gateway`
+      const addresses = [`${gateway}/${prefix.length}`]
+      if (network.pool6?.gateway) addresses.push(`${network.pool6.gateway}/${network.pool6.prefix.length}`)
+      part.elements[name] = { type: 'host', options: { mac: formatMac(macFromIpv4(parseIpv4(gateway))), addresses } }
+      part.links.push({ a: [name, 0], b: [bridge, 0] })
+    }
+    return part
+  },
+
+  port(network: Network, endpoint: Endpoint): PortReference {
+    return [bridgeName(network), endpoint.slot + 1]
+  }
+}
+
+function bridgeName(network: Network): string {
+  return `${network.name}/bridge`
+}

@@ -1,0 +1,10 @@
+/**
+ * Every kind of element that a netloom engine can make.
+ */
+import { learningBridge } from '../elements/bridge/learning-bridge.ts'
+import { ElementRegistry } from '../engine/index.ts'
+import { tapElement } from '../io/tap-element.ts'
+
+export function elementRegistry(): ElementRegistry {
+  return new ElementRegistry().register(learningBridge).register(tapElement)
+}

@@ -1,0 +1,44 @@
+/**
+ * Where an engine runs: in a thread of its own in real time, or inside the caller under a virtual clock. The control plane
+ * speaks to both in the same words.
+ */
+import type { ElementCounters, Plain, Topology, TraceStep } from '../engine/index.ts'
+
+export type EngineEventListener = (event: Plain) => void
+
+/** Which frames to trace; an empty filter takes all. */
+export interface TraceRequest {
+  /** Frames to follow. */
+  readonly count: number
+  /** Only frames that enter by this element. */
+  readonly element?: string
+}
+
+export interface EngineHost {
+  /** True when time moves only by `advance`. */
+  readonly virtual: boolean
+  /** Makes the graph be `topology`; resolves when the engine runs it. Rejects with the engine's error. */
+  configure(topology: Topology): Promise<void>
+  /** Asks an element; resolves with its reply, which may come much later. */
+  command(element: string, verb: string, argument: Plain): Promise<Plain>
+  /** What every element has counted, read without stopping the engine. */
+  counters(): Map<string, ElementCounters>
+  /** Frames that are in links or elements right now. */
+  framesInUse(): Promise<number>
+  trace(request: TraceRequest): Promise<void>
+  /** Steps recorded since the last call. */
+  traced(): Promise<TraceStep[]>
+  /** Hears what one element tells the control plane; null stops it. */
+  listen(element: string, listener: EngineEventListener | null): void
+  /** Nanoseconds since the engine's start. */
+  now(): number
+  /** The wall clock at the engine's start, nanoseconds since 1970. */
+  readonly epochNs: bigint
+  /**
+   * Lets `ns` pass. In virtual time everything due happens, in order; in real time this waits.
+   */
+  advance(ns: number): Promise<void>
+  /** Lets time pass until `promise` settles, and gives its outcome. */
+  settle<T>(promise: Promise<T>): Promise<T>
+  close(): Promise<void>
+}

@@ -1,0 +1,41 @@
+/**
+ * What passes between the control plane's thread and the engine's. Requests carry a number; the answer carries it back.
+ */
+import type { ClockOrigin, CounterLayout, FramePoolOptions, Plain, Topology } from '../engine/index.ts'
+import type { TraceRequest } from './engine-host.ts'
+import type { WakeHandle } from './wake-poller.ts'
+
+export interface EngineStart {
+  readonly clock: ClockOrigin
+  readonly seed: number | string
+  readonly pool: FramePoolOptions | undefined
+  readonly wake: WakeHandle
+}
+
+export type EngineRequest =
+  | { readonly kind: 'configure'; readonly topology: Topology }
+  | { readonly kind: 'command'; readonly element: string; readonly verb: string; readonly argument: Plain }
+  | { readonly kind: 'frames-in-use' }
+  | { readonly kind: 'trace'; readonly request: TraceRequest }
+  | { readonly kind: 'traced' }
+  | { readonly kind: 'stop' }
+
+export interface NumberedRequest {
+  readonly number: number
+  readonly request: EngineRequest
+}
+
+/** An error on its way between threads. */
+export interface EngineFailure {
+  readonly name: string
+  readonly message: string
+  readonly code: string | undefined
+  readonly fix: string | undefined
+  readonly stack: string | undefined
+}
+
+export type EngineMessage =
+  | { readonly kind: 'answer'; readonly number: number; readonly error: EngineFailure | null; readonly value: Plain }
+  | { readonly kind: 'event'; readonly element: string; readonly event: Plain }
+  /** Where the counters are; comes before the answer to the request that changed them. */
+  | { readonly kind: 'layout'; readonly layout: CounterLayout }

@@ -1,0 +1,100 @@
+/**
+ * The engine thread. It blocks in a poll and has no event loop: no promise, timer or socket of JavaScript works here.
+ *
+ * Requests wait in the message port, from which `receiveMessageOnPort` takes them without an event loop; the sender wakes the
+ * poll. Answers and events leave by `postMessage`, which needs a loop only on the other side.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { Engine, RealClock } from '../engine/index.ts'
+import { tryLoadNative } from '../io/load-native.ts'
+import { elementRegistry } from './element-registry.ts'
+import type { EngineFailure, EngineMessage, EngineRequest, EngineStart, NumberedRequest } from './engine-protocol.ts'
+import { Call, createPoller, takeCalls } from './wake-poller.ts'
+
+const start = workerData as EngineStart
+const port = parentPort!
+const post = (message: EngineMessage): void => port.postMessage(message)
+const clock = new RealClock(start.clock)
+const poller = createPoller(start.wake, tryLoadNative())
+const engine = new Engine({
+  clock,
+  elements: elementRegistry(),
+  seed: start.seed,
+  pool: start.pool,
+  poller,
+  onEvent: (element, event) => post({ kind: 'event', element, event })
+})
+
+/** Where ingress drop blocks are made by the first frame, not by configure, the reader must hear of it. */
+let announcedBlocks = -1
+
+function announceLayout(): void {
+  const layout = engine.counters.layout()
+  announcedBlocks = engine.counters.version
+  post({ kind: 'layout', layout })
+}
+
+/** Structured clone keeps an error's text but neither its class nor its code. */
+function describe(error: Error & { code?: string; fix?: string }): EngineFailure {
+  return { name: error.name, message: error.message, code: error.code, fix: error.fix, stack: error.stack }
+}
+
+function carryOut(number: number, request: EngineRequest): boolean {
+  const answer = (error: Error | null, value?: unknown): void => {
+    if (engine.counters.version !== announcedBlocks) announceLayout()
+    post({ kind: 'answer', number, error: error && describe(error), value })
+  }
+  try {
+    switch (request.kind) {
+      case 'configure':
+        engine.configure(request.topology)
+        answer(null)
+        break
+      case 'command':
+        engine.command(request.element, request.verb, request.argument, answer)
+        break
+      case 'frames-in-use':
+        answer(null, engine.frames.inUse)
+        break
+      case 'trace':
+        engine.traceFrames(request.request.count, request.request.element)
+        answer(null)
+        break
+      case 'traced':
+        answer(null, engine.tracer.drain())
+        break
+      case 'stop':
+        engine.close()
+        poller.close()
+        answer(null)
+        return false
+    }
+  } catch (error) {
+    answer(error as Error)
+  }
+  return true
+}
+
+function run(): void {
+  const ready = new Int32Array(256)
+  const word = new Int32Array(start.wake.word)
+  let busy = false
+  for (;;) {
+    const timeout = busy ? 0 : Math.max(0, engine.nextDeadline - clock.now())
+    const count = poller.wait(ready, timeout)
+    for (let calls = takeCalls(word); calls !== 0; calls = takeCalls(word)) {
+      if (calls & Call.leave) return
+      for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+        const { number, request } = next.message as NumberedRequest
+        if (!carryOut(number, request)) return
+      }
+    }
+    busy = engine.turn(ready, count)
+    if (engine.counters.version !== announcedBlocks) announceLayout()
+  }
+}
+
+run()
+// The port would keep the thread alive.
+port.unref()
+port.close()

@@ -1,0 +1,154 @@
+/**
+ * An engine inside the caller, under a virtual clock: no thread, no real time, the same bytes for the same seed.
+ *
+ * Events happen in the order (time, sequence). After each instant in which the host was told something, its promise jobs
+ * run before time moves on: what a script does in answer to an event happens at the time of that event.
+ */
+import {
+  drainMicrotasks,
+  type ElementCounters,
+  type ElementRegistry,
+  EMPTY_TOPOLOGY,
+  Engine,
+  type FramePoolOptions,
+  type Plain,
+  readCounters,
+  type Topology,
+  type TraceStep,
+  VirtualClock
+} from '../engine/index.ts'
+import type { EngineEventListener, EngineHost, TraceRequest } from './engine-host.ts'
+import { NetworkError } from './network-error.ts'
+
+/** Rounds of the event loop that a script may take between two steps without time moving, before it counts as stuck. */
+const PATIENCE = 200
+
+export interface InlineEngineOptions {
+  readonly elements: ElementRegistry
+  readonly seed: number | string
+  readonly pool?: FramePoolOptions
+}
+
+export class InlineEngine implements EngineHost {
+  readonly virtual = true
+  private readonly clock = new VirtualClock()
+  private readonly engine: Engine
+  private readonly listeners = new Map<string, EngineEventListener>()
+  /** True when the host was told something since its promise jobs last ran. */
+  private told = false
+  private closed = false
+
+  constructor(options: InlineEngineOptions) {
+    this.engine = new Engine({
+      clock: this.clock,
+      elements: options.elements,
+      seed: options.seed,
+      pool: options.pool,
+      onEvent: (element, event) => {
+        this.told = true
+        this.listeners.get(element)?.(event)
+      }
+    })
+  }
+
+  get epochNs(): bigint {
+    return this.clock.epochNs
+  }
+
+  now(): number {
+    return this.clock.now()
+  }
+
+  async configure(topology: Topology): Promise<void> {
+    this.engine.configure(topology)
+  }
+
+  command(element: string, verb: string, argument: Plain): Promise<Plain> {
+    return new Promise((resolve, reject) => {
+      this.engine.command(element, verb, argument, (error, value) => {
+        this.told = true
+        if (error !== null) reject(error)
+        else resolve(value)
+      })
+    })
+  }
+
+  counters(): Map<string, ElementCounters> {
+    return readCounters(this.engine.counters.layout())
+  }
+
+  async framesInUse(): Promise<number> {
+    return this.engine.frames.inUse
+  }
+
+  async trace({ count, element }: TraceRequest): Promise<void> {
+    this.engine.traceFrames(count, element)
+  }
+
+  async traced(): Promise<TraceStep[]> {
+    return this.engine.tracer.drain()
+  }
+
+  listen(element: string, listener: EngineEventListener | null): void {
+    if (listener === null) this.listeners.delete(element)
+    else this.listeners.set(element, listener)
+  }
+
+  async advance(ns: number): Promise<void> {
+    const until = this.clock.now() + ns
+    await drainMicrotasks()
+    for (;;) {
+      await this.instant()
+      if (this.engine.nextDeadline > until) break
+      this.clock.advanceTo(Math.max(this.engine.nextDeadline, this.clock.now()))
+    }
+    this.clock.advanceTo(until)
+  }
+
+  async settle<T>(promise: Promise<T>): Promise<T> {
+    let settled = false
+    const mark = (): void => {
+      settled = true
+    }
+    promise.then(mark, mark)
+    await drainMicrotasks()
+    let idle = 0
+    while (!settled) {
+      await this.instant()
+      if (settled) break
+      if (this.engine.nextDeadline < Number.POSITIVE_INFINITY) {
+        this.clock.advanceTo(Math.max(this.engine.nextDeadline, this.clock.now()))
+        idle = 0
+      } else if (idle++ < PATIENCE) {
+        // Nothing is due in the emulated world; the script may still be at a file or a module.
+        await drainMicrotasks()
+      } else {
+        throw new NetworkError(
+          'stuck',
+          'the script waits for something that will never happen: no timer is armed and no frame is under way',
+          {
+            fix: 'under a virtual clock wait only for what the lab does, and give waits a time-out'
+          }
+        )
+      }
+    }
+    return promise
+  }
+
+  /** Runs turns until nothing is left to do at this time, and lets the host answer. */
+  private async instant(): Promise<void> {
+    do {
+      while (this.engine.turn());
+      if (!this.told) return
+      this.told = false
+      await drainMicrotasks()
+    } while (this.engine.busy || this.told)
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    this.engine.configure(EMPTY_TOPOLOGY)
+    this.listeners.clear()
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * An engine in a thread of its own, in real time.
+ */
+import { Worker } from 'node:worker_threads'
+import {
+  type CounterLayout,
+  type ElementCounters,
+  type FramePoolOptions,
+  type Plain,
+  RealClock,
+  readCounters,
+  sleep,
+  type Topology,
+  type TraceStep,
+  workerArguments
+} from '../engine/index.ts'
+import { tryLoadNative } from '../io/load-native.ts'
+import type { EngineEventListener, EngineHost, TraceRequest } from './engine-host.ts'
+import type { EngineMessage, EngineRequest, EngineStart } from './engine-protocol.ts'
+import { NetworkError } from './network-error.ts'
+import { Call, createWake, type WakeHandle, wake } from './wake-poller.ts'
+
+export interface ThreadedEngineOptions {
+  readonly seed: number | string
+  readonly pool?: FramePoolOptions
+  /** Told when the thread ends by itself: a defect, everything in it is gone. */
+  readonly onCrash?: (error: Error) => void
+}
+
+export class ThreadedEngine implements EngineHost {
+  readonly virtual = false
+  private readonly clock = new RealClock()
+  private readonly native = tryLoadNative()
+  private readonly wakeHandle: WakeHandle
+  private readonly worker: Worker
+  private readonly pending = new Map<number, { resolve: (value: Plain) => void; reject: (error: Error) => void }>()
+  private readonly listeners = new Map<string, EngineEventListener>()
+  private readonly exited: Promise<void>
+  private layout: CounterLayout = { pages: [], blocks: [] }
+  private requests = 0
+  private failure: Error | null = null
+  private closing: Promise<void> | null = null
+
+  constructor(options: ThreadedEngineOptions) {
+    this.wakeHandle = createWake(this.native)
+    const start: EngineStart = {
+      clock: { origin: this.clock.origin, epochNs: this.clock.epochNs },
+      seed: options.seed,
+      pool: options.pool,
+      wake: this.wakeHandle
+    }
+    this.worker = new Worker(new URL('./engine-worker.js', import.meta.url), {
+      workerData: start,
+      name: 'netloom engine',
+      execArgv: workerArguments()
+    })
+    this.worker.on('message', (message: EngineMessage) => this.receive(message))
+    this.worker.on('error', (error) => {
+      this.failure = error
+    })
+    this.exited = new Promise((resolve) => {
+      this.worker.on('exit', (code) => {
+        const error = this.failure ?? new NetworkError('closed', `the engine thread has ended (code ${code})`, {})
+        this.failure = error
+        for (const { reject } of this.pending.values()) reject(error)
+        this.pending.clear()
+        if (this.closing === null) options.onCrash?.(error)
+        resolve()
+      })
+    })
+    process.once('exit', this.leave)
+    // The engine alone keeps no program alive: what is attached to it does.
+    this.worker.unref()
+  }
+
+  get epochNs(): bigint {
+    return this.clock.epochNs
+  }
+
+  now(): number {
+    return this.clock.now()
+  }
+
+  async configure(topology: Topology): Promise<void> {
+    await this.request({ kind: 'configure', topology })
+  }
+
+  command(element: string, verb: string, argument: Plain): Promise<Plain> {
+    return this.request({ kind: 'command', element, verb, argument })
+  }
+
+  counters(): Map<string, ElementCounters> {
+    return readCounters(this.layout)
+  }
+
+  async framesInUse(): Promise<number> {
+    return (await this.request({ kind: 'frames-in-use' })) as number
+  }
+
+  async trace(request: TraceRequest): Promise<void> {
+    await this.request({ kind: 'trace', request })
+  }
+
+  async traced(): Promise<TraceStep[]> {
+    return (await this.request({ kind: 'traced' })) as TraceStep[]
+  }
+
+  listen(element: string, listener: EngineEventListener | null): void {
+    if (listener === null) this.listeners.delete(element)
+    else this.listeners.set(element, listener)
+  }
+
+  advance(ns: number): Promise<void> {
+    return sleep(ns / 1e6)
+  }
+
+  settle<T>(promise: Promise<T>): Promise<T> {
+    return promise
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.stop()
+    return this.closing
+  }
+
+  private readonly leave = (): void => {
+    if (this.failure === null) wake(this.wakeHandle, this.native, Call.leave)
+  }
+
+  private async stop(): Promise<void> {
+    // A thread that has failed already answers nothing.
+    await this.request({ kind: 'stop' }).catch(() => {})
+    await this.exited
+    process.off('exit', this.leave)
+    if (this.wakeHandle.eventfd >= 0) this.native!.closeFd(this.wakeHandle.eventfd)
+    this.listeners.clear()
+  }
+
+  private request(request: EngineRequest): Promise<Plain> {
+    if (this.failure !== null) return Promise.reject(this.failure)
+    if (this.closing !== null && request.kind !== 'stop') return Promise.reject(new NetworkError('closed', 'the engine is closed'))
+    const number = ++this.requests
+    return new Promise((resolve, reject) => {
+      this.pending.set(number, { resolve, reject })
+      // Somebody waits: stay alive until the answer is here.
+      this.worker.ref()
+      this.worker.postMessage({ number, request })
+      wake(this.wakeHandle, this.native)
+    })
+  }
+
+  private receive(message: EngineMessage): void {
+    switch (message.kind) {
+      case 'layout':
+        this.layout = message.layout
+        break
+      case 'event':
+        this.listeners.get(message.element)?.(message.event)
+        break
+      case 'answer': {
+        const waiting = this.pending.get(message.number)
+        this.pending.delete(message.number)
+        if (this.pending.size === 0 && this.closing === null) this.worker.unref()
+        if (message.error !== null) waiting?.reject(Object.assign(new Error(message.error.message), message.error))
+        else waiting?.resolve(message.value)
+        break
+      }
+    }
+  }
+}

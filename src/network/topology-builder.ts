@@ -1,0 +1,90 @@
+/**
+ * Turns networks into the graph that the engine runs.
+ *
+ *   device or host -- capture? -- dns-tap -- driver's port
+ *                                   |
+ *                              dns-service (one per network)
+ *
+ * Elements are named `network/endpoint`, `network/endpoint/dns-tap`, `network/bridge`: traces, counters and captures show
+ * these names.
+ */
+import type { Plain, Topology, TopologyElement, TopologyLink } from '../engine/index.ts'
+import { type Endpoint, endpointNames } from './endpoint.ts'
+import type { Network } from './network.ts'
+
+/** The element of an endpoint's own end. */
+export function endpointElement(network: Network, endpoint: Endpoint): string {
+  return `${network.name}/${endpoint.name}`
+}
+
+export function dnsElement(network: Network): string {
+  return `${network.name}/dns`
+}
+
+/** Options of the capture element for one endpoint's port; undefined where it is not captured. */
+export type CapturePlan = (network: Network, endpoint: Endpoint) => Plain | undefined
+
+export function buildTopology(networks: Iterable<Network>, capture: CapturePlan): Topology {
+  const all = [...networks]
+  const elements: Record<string, TopologyElement> = {}
+  const links: TopologyLink[] = []
+  for (const network of all) {
+    const part = network.driver.network(network)
+    Object.assign(elements, part.elements)
+    links.push(...part.links)
+    elements[dnsElement(network)] = { type: 'dns-service', options: dnsOptions(network, all) }
+    for (const endpoint of network.endpoints.values()) {
+      const name = endpointElement(network, endpoint)
+      elements[name] = endpoint.attachment
+      let end: readonly [string, number] = [name, 0]
+      const captured = capture(network, endpoint)
+      if (captured !== undefined) {
+        elements[`${name}/capture`] = { type: 'capture', options: captured }
+        links.push({ a: end, b: [`${name}/capture`, 0] })
+        end = [`${name}/capture`, 1]
+      }
+      const tap = `${name}/dns-tap`
+      elements[tap] = { type: 'dns-tap', options: { gateways: gatewaysOf(network) } }
+      links.push({ a: end, b: [tap, 0] })
+      links.push({ a: [tap, 2], b: [dnsElement(network), endpoint.slot] })
+      links.push({ a: [tap, 1], b: network.driver.port(network, endpoint) })
+    }
+  }
+  return { elements, links }
+}
+
+/** Names that the network's askers may see: those of every network their sandbox is on, the asked network's first. */
+function dnsOptions(network: Network, all: readonly Network[]): Plain {
+  const zones: Record<string, { names: Record<string, string[]> }> = { [network.name]: { names: namesOf(network) } }
+  const askers: Record<number, Plain> = {}
+  for (const endpoint of network.endpoints.values()) {
+    const others = all.filter(
+      (other) => other !== network && [...other.endpoints.values()].some(({ sandbox }) => sandbox === endpoint.sandbox)
+    )
+    for (const other of others) zones[other.name] ??= { names: namesOf(other) }
+    askers[endpoint.slot] = {
+      zones: [network.name, ...others.map(({ name }) => name)],
+      // A sandbox has a way out as long as one of its networks has.
+      forward: [network, ...others].some(({ internal }) => !internal),
+      gateways: gatewaysOf(network)
+    }
+  }
+  return { zones, askers }
+}
+
+/** The gateway's addresses: DNS answers there too, for stations that know nothing of 127.0.0.11. */
+export function gatewaysOf(network: Network): string[] {
+  return [network.pool.gateway, network.pool6?.gateway].filter((address) => typeof address === 'string')
+}
+
+function namesOf(network: Network): Record<string, string[]> {
+  const names: Record<string, string[]> = {}
+  for (const endpoint of network.endpoints.values()) {
+    for (const name of endpointNames(endpoint)) {
+      const addresses = (names[name.toLowerCase()] ??= [])
+      addresses.push(endpoint.address)
+      if (endpoint.address6 !== '') addresses.push(endpoint.address6)
+    }
+  }
+  return names
+}

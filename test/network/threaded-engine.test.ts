@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+import { ThreadedEngine } from '../../src/network/threaded-engine.ts'
+
+const BRIDGE = { elements: { lan: { type: 'bridge', options: {} } }, links: [] }
+
+test('configure is answered when the graph runs, and counters are there at once', async () => {
+  const engine = new ThreadedEngine({ seed: 1 })
+  await engine.configure(BRIDGE)
+  assert.ok(engine.counters().get('lan'))
+  assert.ok(Array.isArray(await engine.command('lan', 'fdb', null)))
+  await engine.configure({ elements: {}, links: [] })
+  assert.equal(engine.counters().get('lan'), undefined)
+  await engine.close()
+})
+
+test('the engine refuses a wrong topology by name and goes on', async () => {
+  const engine = new ThreadedEngine({ seed: 1 })
+  const wrong = { elements: { x: { type: 'nonsense' } }, links: [] }
+  await assert.rejects(engine.configure(wrong), (error: Error & { code: string }) => {
+    assert.equal(error.code, 'ERR_TOPOLOGY')
+    assert.match(error.message, /'x' has the unknown type 'nonsense'/)
+    return true
+  })
+  await assert.rejects(engine.command('nobody', 'fdb', null), /no element 'nobody'/)
+  await engine.configure(BRIDGE)
+  await engine.close()
+})
+
+test('requests after close are refused, close twice is one close', async () => {
+  const engine = new ThreadedEngine({ seed: 1 })
+  await Promise.all([engine.close(), engine.close()])
+  await assert.rejects(engine.configure(BRIDGE), /closed|ended/)
+})
+
+test('thirty engines come and go without a trace', async () => {
+  const before = process.report!.getReport() as unknown as { libuv: unknown[] }
+  for (let i = 0; i < 30; i++) {
+    const engine = new ThreadedEngine({ seed: i })
+    await engine.configure(BRIDGE)
+    await engine.close()
+  }
+  const after = process.report!.getReport() as unknown as { libuv: unknown[] }
+  assert.ok(after.libuv.length <= before.libuv.length + 2, `libuv handles: ${before.libuv.length} before, ${after.libuv.length} after`)
+})
+
+for (const native of ['with', 'without']) {
+  test(`a program that forgets its engine ends all the same, ${native} the addon`, () => {
+    const module = new URL('../../src/network/threaded-engine.js', import.meta.url).href
+    for (const end of ['', 'process.exit(7)']) {
+      const script = `import { ThreadedEngine } from '${module}'; const e = new ThreadedEngine({ seed: 1 }); await e.configure({ elements: {}, links: [] }); ${end}`
+      const env = { ...process.env, NETLOOM_NO_NATIVE: native === 'with' ? '0' : '1' }
+      const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+        env,
+        encoding: 'utf8',
+        timeout: 20_000
+      })
+      assert.equal(status, end === '' ? 0 : 7, stderr)
+    }
+  })
+}
