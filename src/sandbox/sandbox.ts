@@ -1,5 +1,8 @@
 import path from 'node:path'
 import type { Writable } from 'node:stream'
+import { ALL_OFFLOADS } from '../io/frame-device.ts'
+import type { OpenedTap } from '../io/native-binding.ts'
+import { checkInterfaceName, VNET_HEADER_LENGTH } from '../io/tap-device.ts'
 import { EMBEDDED_RESOLV_CONF, type HostsEntry, renderHosts } from './hosts-file.ts'
 import { SandboxError } from './sandbox-error.ts'
 import {
@@ -46,22 +49,16 @@ export interface SandboxOptions {
 }
 
 export interface SandboxTapOptions {
-  /** At most 15 bytes. Default 'eth0'. */
+  /** 1 to 15 bytes. Default 'eth0'. */
   readonly name?: string
-  /** Bytes of virtio_net_hdr before each frame: 0, 10, 12 or 24. Default 12. */
-  readonly vnetHeaderLength?: number
-  /** TUN_F_ bits wanted. Default 0. */
+  /** False: every frame is finished and at most an MTU long. Default true. */
+  readonly vnetHeader?: boolean
+  /** Offload bits that the kernel may use towards us. Default: all. */
   readonly offloads?: number
-}
-
-export interface SandboxTap {
-  /** Non-blocking; belongs to the caller. */
-  readonly fd: number
-  readonly name: string
-  readonly ifindex: number
-  /** TUN_F_ bits granted. */
-  readonly offloads: number
-  readonly vnetHeaderLength: number
+  /** '02:42:ac:19:00:02'. Default: the kernel's random choice. */
+  readonly mac?: string
+  /** Bytes. Default 1500. */
+  readonly mtu?: number
 }
 
 /** A process of a sandbox that this client did not start. */
@@ -177,8 +174,10 @@ export class Sandbox {
    * Creates a TAP in the sandbox. A surviving shim keeps the device open, so that the same call after a reconnect gives the
    * same device, its queue and its addresses. Throws SandboxError: EACCES, ENOENT for /dev/net/tun, EBUSY for a name in use.
    */
-  async createTap(options: SandboxTapOptions = {}): Promise<SandboxTap> {
-    const { name = 'eth0', vnetHeaderLength = 12, offloads = 0 } = options
+  async openTap(options: SandboxTapOptions = {}): Promise<OpenedTap> {
+    const { name = 'eth0', offloads = ALL_OFFLOADS } = options
+    checkInterfaceName(name)
+    const vnetHeaderLength = (options.vnetHeader ?? true) ? VNET_HEADER_LENGTH : 0
     const { message } = await this.connection.request(['tap', `name=${name}`, `vnet=${vnetHeaderLength}`, `offloads=${offloads}`])
     return {
       fd: message.fds[0]!,
