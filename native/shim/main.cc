@@ -25,10 +25,11 @@ sockaddr_un addressOf(const std::string& path) {
   return address;
 }
 
-/// Whether somebody listens there; a path that is left over from a crash is not in the way.
+/// Whether some process holds the socket there; a path that is left over from a crash is not in the way. Asked with a
+/// socket of another type: a real connection would push out the client that the other shim has.
 bool isServed(const sockaddr_un& address) {
-  const UniqueFd probe(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EPROTOTYPE;
 }
 
 UniqueFd listenAt(const std::string& path) {
