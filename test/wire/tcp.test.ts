@@ -130,6 +130,7 @@ test('options are found, and malformed ones end the search', () => {
   assert.equal(tcpMaxSegmentSize(withOptions('0301 0204 0500 0000'), AT), -1, 'length 1')
   assert.equal(tcpMaxSegmentSize(withOptions('01010102'), AT), -1, 'no length byte')
   assert.equal(tcpMaxSegmentSize(withOptions('01010204'), AT), -1, 'cut off by the end of the header')
+  assert.equal(tcpWindowScale(withOptions('01010303'), AT), -1, 'one byte beyond the header')
   assert.equal(tcpMaxSegmentSize(withOptions('02030500'), AT), -1, 'a wrong length')
   assert.equal(tcpWindowScale(withOptions('0304 0e00'), AT), -1, 'a wrong length')
   assert.equal(tcpSackPermitted(withOptions('0403 0000'), AT), false, 'a wrong length')
@@ -160,7 +161,8 @@ test('nothing outside is read at any length', () => {
       tcpWindowScale(bytes, segment),
       tcpSackPermitted(bytes, segment),
       timestamps < 0 ? null : get32(bytes, timestamps + 4),
-      tcpUrgent(bytes, segment)
+      tcpUrgent(bytes, segment),
+      bytes.slice(segment, segment + tcpHeaderLength(bytes, segment))
     ]
   }, BOTH)
   assert.ok(accepted > 300)

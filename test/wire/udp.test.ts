@@ -107,7 +107,8 @@ test('check: the length field', () => {
 test('nothing outside is read at any length', () => {
   const accepted = assertConfined((bytes, at, end) => {
     if (at + 20 > end || bytes[at] >> 4 !== 4 || !checkUdp(bytes, at + 20, end)) return null
-    return [parseUdp(bytes, at + 20, end, at), verifyUdpChecksum(bytes, at + 20, at), udpDestinationPort(bytes, at + 20)]
+    const datagram = bytes.slice(at + 20, at + 20 + udpLength(bytes, at + 20))
+    return [parseUdp(bytes, at + 20, end, at), verifyUdpChecksum(bytes, at + 20, at), udpDestinationPort(bytes, at + 20), datagram]
   }, BOTH)
   assert.ok(accepted > 300)
 })
