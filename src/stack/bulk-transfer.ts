@@ -221,12 +221,17 @@ export class BulkTransfer {
 
   private fillWindow(transfer: Transfer): void {
     const { now } = this.context
-    const limit = Math.min(transfer.total, transfer.base + transfer.window)
+    const limit = this.limit(transfer)
     while (transfer.next < limit && (transfer.gapNs === 0 || transfer.allowedAt <= now)) {
       this.sendChunk(transfer, transfer.next++)
       transfer.top = Math.max(transfer.top, transfer.next)
       transfer.allowedAt = Math.max(transfer.allowedAt + transfer.gapNs, now - transfer.gapNs)
     }
+  }
+
+  /** One alone at first: the rest would only wait for the neighbor's MAC. */
+  private limit({ total, base, window }: Transfer): number {
+    return Math.min(total, base === 0 ? 1 : base + window)
   }
 
   private sendChunk(transfer: Transfer, sequence: number): void {
@@ -257,7 +262,7 @@ export class BulkTransfer {
   }
 
   private armFor(transfer: Transfer): void {
-    const hasWork = transfer.gapNs > 0 && transfer.next < Math.min(transfer.total, transfer.base + transfer.window)
+    const hasWork = transfer.gapNs > 0 && transfer.next < this.limit(transfer)
     const at = hasWork ? Math.min(transfer.deadline, transfer.allowedAt) : transfer.deadline
     if (!this.timer.armed || this.timer.at > at) this.timer.arm(at)
   }

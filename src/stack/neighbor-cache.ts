@@ -21,7 +21,8 @@ export const NEIGHBORS_MAX = 1024
 const REACHABLE_NS = 60e9
 const RETRANSMIT_NS = 1e9
 const REQUESTS = 3
-const QUEUE_MAX = 64
+/** Frames per neighbor: the fragments of one 64 KiB datagram at an MTU of 576 fit. */
+const QUEUE_MAX = 128
 
 export interface Neighbor {
   readonly address: Uint8Array
