@@ -16,11 +16,16 @@ import { type CaptureSink, Direction, FrameRecord, Reception } from './frame-rec
 import { DEFAULT_SNAP_LENGTH } from './pcapng-writer.ts'
 
 /** Copies go to `sink` (an engine of the same thread) or to `ring` (any thread); nothing is recorded with neither. */
-export interface CaptureElementOptions {
+export interface CaptureTarget {
   readonly sink?: CaptureSink
   /** The ring and snap length of a `CaptureFile`. */
   readonly ring?: SharedArrayBuffer
   readonly snapLength?: number
+}
+
+export interface CaptureElementOptions extends CaptureTarget {
+  /** The name of an engine's resource that is a CaptureTarget; instead of `sink` and `ring`, so that the options are plain data. */
+  readonly resource?: string
   /** What `addInterface` gave; default 0. */
   readonly interface?: number
   /** Record everything that leaves by port 0 as well; default false. */
@@ -101,7 +106,8 @@ export class CaptureElement implements Element {
   }
 
   private start(options: CaptureElementOptions): void {
-    const { sink = null, ring, snapLength = DEFAULT_SNAP_LENGTH } = options
+    const target = options.resource === undefined ? options : ((this.context.resource(options.resource) ?? {}) as CaptureTarget)
+    const { sink = null, ring, snapLength = DEFAULT_SNAP_LENGTH } = target
     this.sink = ring === undefined ? sink : new CaptureRingProducer(ring, snapLength)
     this.copy.port = options.interface ?? 0
     this.everyPort = options.everyPort ?? false

@@ -127,6 +127,10 @@ export class ElementNode implements ElementContext {
     this.engine.tracer.record(this.frames, frame, this.engine.now, this.name, text)
   }
 
+  resource(name: string): unknown {
+    return this.engine.resource(name)
+  }
+
   poll(fd: number): void {
     this.fds.add(fd)
     this.engine.poll(fd, this.number)

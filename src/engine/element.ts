@@ -72,6 +72,8 @@ export interface ElementContext {
   emit(event: Plain): void
   /** Adds a line to the frame's walk; call only when `frames.flags` has FrameFlag.traced. */
   trace(frame: FrameHandle, text: string): void
+  /** What the control plane shared under a name (see Engine.share); undefined when there is none. */
+  resource(name: string): unknown
   /** Asks to be pulled when `fd` is readable. */
   poll(fd: number): void
   unpoll(fd: number): void

@@ -58,6 +58,7 @@ export class Engine {
   private queueHead = 0
   private queueCount = 0
   private packets = 0
+  private readonly resources = new Map<string, unknown>()
 
   constructor(options: EngineOptions) {
     this.clock = options.clock
@@ -226,6 +227,19 @@ export class Engine {
     if (element.command === undefined) return reply(new TopologyError(`'${name}' takes no commands`))
     this.now = this.clock.now()
     element.command(verb, argument, reply)
+  }
+
+  /**
+   * Keeps a live thing (shared memory, an object of this thread) under a name by which options refer to it: a topology stays
+   * data that can be compared. `undefined` forgets it.
+   */
+  share(name: string, value: unknown): void {
+    if (value === undefined) this.resources.delete(name)
+    else this.resources.set(name, value)
+  }
+
+  resource(name: string): unknown {
+    return this.resources.get(name)
   }
 
   /** The running topology. */

@@ -19,6 +19,8 @@ export interface EngineHost {
   readonly virtual: boolean
   /** Makes the graph be `topology`; resolves when the engine runs it. Rejects with the engine's error. */
   configure(topology: Topology): Promise<void>
+  /** Keeps shared memory (or, in the same thread, an object) under a name that element options may use; undefined forgets it. */
+  share(name: string, value: unknown): Promise<void>
   /** Asks an element; resolves with its reply, which may come much later. */
   command(element: string, verb: string, argument: Plain): Promise<Plain>
   /** What every element has counted, read without stopping the engine. */

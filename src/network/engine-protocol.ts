@@ -14,6 +14,7 @@ export interface EngineStart {
 
 export type EngineRequest =
   | { readonly kind: 'configure'; readonly topology: Topology }
+  | { readonly kind: 'share'; readonly name: string; readonly value: unknown }
   | { readonly kind: 'command'; readonly element: string; readonly verb: string; readonly argument: Plain }
   | { readonly kind: 'frames-in-use' }
   | { readonly kind: 'trace'; readonly request: TraceRequest }

@@ -50,6 +50,10 @@ function carryOut(number: number, request: EngineRequest): boolean {
         engine.configure(request.topology)
         answer(null)
         break
+      case 'share':
+        engine.share(request.name, request.value)
+        answer(null)
+        break
       case 'command':
         engine.command(request.element, request.verb, request.argument, answer)
         break

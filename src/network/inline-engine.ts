@@ -63,6 +63,10 @@ export class InlineEngine implements EngineHost {
     this.engine.configure(topology)
   }
 
+  async share(name: string, value: unknown): Promise<void> {
+    this.engine.share(name, value)
+  }
+
   command(element: string, verb: string, argument: Plain): Promise<Plain> {
     return new Promise((resolve, reject) => {
       this.engine.command(element, verb, argument, (error, value) => {

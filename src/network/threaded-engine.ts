@@ -85,6 +85,10 @@ export class ThreadedEngine implements EngineHost {
     await this.request({ kind: 'configure', topology })
   }
 
+  async share(name: string, value: unknown): Promise<void> {
+    await this.request({ kind: 'share', name, value })
+  }
+
   command(element: string, verb: string, argument: Plain): Promise<Plain> {
     return this.request({ kind: 'command', element, verb, argument })
   }
