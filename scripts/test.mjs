@@ -1,85 +1,125 @@
-// The whole test run: lint, types (the build), then every test file under test/, each in a process of its own.
-//   node scripts/test.mjs [--smoke] [--long-fuzz] [--only TEXT] [--update] [--no-install]
-// --smoke leaves out files marked slow by their name (*.slow.test.ts); --only keeps files whose path has TEXT.
-// Last line: `N passed, M failed, K skipped`.
+// The whole test run: lint, types (the build), then every test file, each in a process of its own. Last line:
+// `N passed, M failed, K skipped`; exit code 1 when anything failed or nothing ran.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
+import { finished } from 'node:stream/promises'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { TestTally } from './test-tally.mjs'
+
+const USAGE = `node scripts/test.mjs [options]
+  --smoke         leave out the files marked slow by their name (*.slow.test.ts)
+  --only TEXT     only files whose path has TEXT; no lint
+  --update        write golden files anew (sets NETLOOM_UPDATE=1 for the tests)
+  --long-fuzz     ten times the random frames (sets NETLOOM_FUZZ=long)
+  --timeout S     seconds for one file, default 600
+  --no-install    do not look for missing test tools
+  --dir FOLDER    run the compiled test files of FOLDER and nothing else: for tests of this program`
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
-process.chdir(root)
-const { values: options } = parseArgs({
-  options: {
-    smoke: { type: 'boolean' },
-    'long-fuzz': { type: 'boolean' },
-    only: { type: 'string' },
-    update: { type: 'boolean' },
-    'no-install': { type: 'boolean' }
-  }
-})
-const counts = { passed: 0, failed: 0, skipped: 0 }
-const skips = []
+const options = readOptions()
+const tally = new TestTally()
+const started = performance.now()
 
-function step(name, command, args) {
-  const result = spawnSync(command, args, { stdio: 'inherit' })
-  const ok = result.status === 0
+if (options.dir !== undefined) {
+  await runFiles(testFiles(options.dir), 1)
+} else {
+  process.chdir(root)
+  installTools()
+  if (!options.only) step('lint', ['node_modules/@biomejs/biome/bin/biome', 'check', '.'])
+  if (step('types', ['scripts/build.mjs'])) await runAllFiles()
+  else console.log('the tests were not run: they could not be compiled')
+}
+report()
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        smoke: { type: 'boolean' },
+        only: { type: 'string' },
+        update: { type: 'boolean' },
+        'long-fuzz': { type: 'boolean' },
+        timeout: { type: 'string', default: '600' },
+        'no-install': { type: 'boolean' },
+        dir: { type: 'string' },
+        help: { type: 'boolean', short: 'h' }
+      }
+    })
+    if (!(Number(values.timeout) > 0)) throw new Error(`--timeout '${values.timeout}' is no number of seconds above 0`)
+    if (values.help) {
+      console.log(USAGE)
+      process.exit(0)
+    }
+    return values
+  } catch (error) {
+    console.error(`${error.message}\n\n${USAGE}`)
+    process.exit(2)
+  }
+}
+
+/** System tests need them; without them each such test is skipped with its reason. Only root can install. */
+function installTools() {
+  if (options['no-install'] || process.getuid?.() !== 0) return
+  spawnSync('scripts/install-test-tools', ['--missing'], { stdio: ['ignore', 'inherit', 'inherit'] })
+}
+
+function step(name, args) {
+  const ok = spawnSync(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] }).status === 0
   console.log(`${ok ? '✔' : '✖'} ${name}`)
-  counts[ok ? 'passed' : 'failed']++
+  tally.count(ok)
   return ok
 }
 
-function walk(dir) {
-  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
-    const at = path.join(dir, entry.name)
-    return entry.isDirectory() ? walk(at) : [at]
-  })
-}
-
-/** Runs files and adds to the counts; resolves when all have ended. */
-function runFiles(files, concurrency) {
-  return new Promise((resolve) => {
-    const stream = run({ files, concurrency })
-    stream.on('test:pass', (event) => {
-      if (event.details?.type === 'suite') return
-      if (event.skip !== undefined && event.skip !== false) {
-        counts.skipped++
-        skips.push(`${event.name}: ${event.skip === true || event.skip === '' ? 'no reason given' : event.skip}`)
-      } else if (!files.includes(event.name)) counts.passed++
-    })
-    stream.on('test:fail', (event) => {
-      if (event.details?.type === 'suite' && event.details.error?.failureType === 'subtestsFailed') return
-      counts.failed++
-    })
-    stream.on('end', resolve)
-    stream.compose(new spec()).pipe(process.stdout)
-  })
-}
-
-const started = performance.now()
-if (!options['no-install'] && process.getuid?.() === 0 && existsSync('scripts/install-test-tools')) {
-  spawnSync('scripts/install-test-tools', ['--missing'], { stdio: 'inherit' })
-}
-if (!options.only) step('lint', process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '.'])
-if (step('types', process.execPath, ['scripts/build.mjs'])) {
+/** System tests one after the other, because they measure and load the machine; the rest in parallel. */
+async function runAllFiles() {
   if (options['long-fuzz']) process.env.NETLOOM_FUZZ = 'long'
   if (options.update) process.env.NETLOOM_UPDATE = '1'
-  const files = walk('dist/test')
-    .filter((file) => file.endsWith('.test.js'))
-    .filter((file) => existsSync(file.replace(/^dist\//, '').replace(/\.js$/, '.ts')))
-    .filter((file) => !options.only || file.includes(options.only))
-    .filter((file) => !options.smoke || !file.endsWith('.slow.test.js'))
-    .map((file) => path.resolve(file))
-    .sort()
-  const system = files.filter((file) => file.includes('/test/system/'))
-  const others = files.filter((file) => !file.includes('/test/system/'))
-  if (others.length > 0) await runFiles(others, 2)
-  if (system.length > 0) await runFiles(system, 1)
+  const files = testFiles('dist/test').filter(hasSource)
+  const isSystem = (file) => file.includes('/dist/test/system/')
+  await runFiles(
+    files.filter((file) => !isSystem(file)),
+    os.availableParallelism()
+  )
+  await runFiles(files.filter(isSystem), 1)
 }
-if (skips.length > 0) console.log(`\nskipped:\n${skips.map((skip) => `  ${skip}`).join('\n')}`)
-console.log(`\nran ${((performance.now() - started) / 1000).toFixed(0)} s`)
-console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
-process.exitCode = counts.failed > 0 ? 1 : 0
+
+/** Absolute paths of the files that were asked for, sorted. */
+function testFiles(folder) {
+  return readdirSync(folder, { recursive: true })
+    .filter((file) => /\.test\.m?js$/.test(file))
+    .map((file) => path.resolve(folder, file))
+    .filter((file) => !options.only || path.relative(root, file).includes(options.only))
+    .filter((file) => !options.smoke || !/\.slow\.test\.m?js$/.test(file))
+    .sort()
+}
+
+/** The compiler leaves the output of removed sources behind. */
+function hasSource(file) {
+  return existsSync(path.join('test', path.relative('dist/test', file)).replace(/\.js$/, '.ts'))
+}
+
+async function runFiles(files, concurrency) {
+  if (files.length === 0) return
+  const stream = run({ files, concurrency, timeout: Number(options.timeout) * 1000 })
+  const done = tally.follow(stream, files)
+  const printed = stream.compose(new spec())
+  printed.pipe(process.stdout, { end: false })
+  // The reporter prints its list of failures after the last event; ours is the last line.
+  await Promise.all([done, finished(printed)])
+}
+
+function report() {
+  const { passed, failed, skips, problems } = tally
+  if (skips.length > 0) console.log(`\nskipped:\n${skips.map((skip) => `  ${skip}`).join('\n')}`)
+  if (problems.length > 0) console.log(`\nfiles that failed as a whole:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+  const nothing = passed + failed + skips.length === 0
+  if (nothing) console.log(`\nno test file was found${options.only ? ` whose path has '${options.only}'` : ''}`)
+  console.log(`\nran ${((performance.now() - started) / 1000).toFixed(0)} s`)
+  console.log(`${passed} passed, ${failed} failed, ${skips.length} skipped`)
+  process.exitCode = failed > 0 || nothing ? 1 : 0
+}
