@@ -1,12 +1,13 @@
 /** Only what changes nothing on the machine: what the script lists, and when it declines. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
-const SCRIPT = path.resolve('scripts/install-test-tools')
+/** Handed over as text: another user may not be able to read this checkout. */
+const SCRIPT = readFileSync('scripts/install-test-tools', 'utf8')
 
 describe('install-test-tools', () => {
   let programs = ''
@@ -20,7 +21,13 @@ describe('install-test-tools', () => {
   /** Sees the programs of the folder only (and those of sbin), as a user who is not root. */
   function run(...args: string[]): SpawnSyncReturns<string> {
     const unprivileged = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
-    return spawnSync('/usr/bin/bash', [SCRIPT, ...args], { encoding: 'utf8', env: { PATH: programs }, ...unprivileged })
+    return spawnSync('/usr/bin/bash', ['-s', '--', ...args], {
+      input: SCRIPT,
+      cwd: programs,
+      encoding: 'utf8',
+      env: { PATH: programs },
+      ...unprivileged
+    })
   }
 
   function pretend(...names: string[]): void {
