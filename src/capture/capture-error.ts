@@ -42,6 +42,8 @@ const ADVICE: Record<string, string | undefined> = {
   EDQUOT: 'the disk quota is used up (EDQUOT); free some space, choose another path, or lower the snap length',
   EFBIG: 'the file is at its largest size (EFBIG); raise the limit (ulimit -f) or lower the snap length',
   EPIPE: 'its reader has gone (EPIPE); start the reader again, then the capture',
+  ENXIO: 'nobody reads from this FIFO (ENXIO); start its reader first, such as wireshark -k -i FIFO',
+  ETIMEDOUT: 'its reader takes nothing (ETIMEDOUT); start the reader again, then the capture',
   EMFILE: 'too many open files (EMFILE); raise the limit (ulimit -n)'
 }
 
