@@ -1,9 +1,12 @@
 import path from 'node:path'
 import type { Writable } from 'node:stream'
 import { ALL_OFFLOADS } from '../io/frame-device.ts'
+import { loadNative } from '../io/load-native.ts'
 import type { OpenedTap } from '../io/native-binding.ts'
+import { Netlink } from '../io/netlink/netlink.ts'
 import { checkInterfaceName, VNET_HEADER_LENGTH } from '../io/tap-device.ts'
 import { EMBEDDED_RESOLV_CONF, type HostsEntry, renderHosts } from './hosts-file.ts'
+import { InterfaceConfig, type InterfaceOptions, type ResolverRoute } from './interface-config.ts'
 import { SandboxError } from './sandbox-error.ts'
 import {
   type ExitStatus,
@@ -16,7 +19,7 @@ import {
 } from './sandbox-process.ts'
 import { ShimConnection } from './shim-connection.ts'
 import { bytesField, MAX_MESSAGE, type ShimField, type ShimMessage } from './shim-message.ts'
-import { TerminalStream } from './terminal-stream.ts'
+import { terminalInput } from './terminal-stream.ts'
 
 /** A shim that goes on without its creator. */
 export interface SurvivingMode {
@@ -73,6 +76,8 @@ export interface ProcessState {
 
 type PrivateFile = 'hosts' | 'hostname' | 'resolv.conf'
 
+const NETLINK_ROUTE = 0
+
 /** A file's content travels in parts of this size. */
 const FILE_PART = MAX_MESSAGE / 2
 
@@ -88,6 +93,9 @@ export class Sandbox {
   readonly shimPid: number
   readonly userNamespace: boolean
   readonly hostname: string
+  /** Links, addresses, routes, rules and neighbors of its network namespace. */
+  readonly netlink: Netlink
+  private readonly interfaces: InterfaceConfig
   private readonly connection: ShimConnection
   private readonly processes = new Map<number, SandboxProcess>()
   private readonly endListeners: (() => void)[] = []
@@ -99,6 +107,8 @@ export class Sandbox {
     this.connection = connection
     this.shimPid = hello.integer('shim')!
     this.userNamespace = hello.integer('userns') === 1
+    this.netlink = new Netlink((request) => this.netlinkExchange(NETLINK_ROUTE, request))
+    this.interfaces = new InterfaceConfig(this.netlink, (sysctl, value) => this.writeSysctl(sysctl, value))
     this.hostname = hello.text('hostname') ?? name
     this.first = hello.integer('first')
     this.ended = hello.integer('ended') === 1
@@ -179,13 +189,36 @@ export class Sandbox {
     checkInterfaceName(name)
     const vnetHeaderLength = (options.vnetHeader ?? true) ? VNET_HEADER_LENGTH : 0
     const { message } = await this.connection.request(['tap', `name=${name}`, `vnet=${vnetHeaderLength}`, `offloads=${offloads}`])
+    const [fd] = message.fds as [number]
+    try {
+      const { mac, mtu } = options
+      if (mac !== undefined || mtu !== undefined) await this.netlink.links.set(name, { mac, mtu })
+    } catch (error) {
+      loadNative().closeFd(fd)
+      throw error
+    }
     return {
-      fd: message.fds[0]!,
+      fd,
       name: message.text('name')!,
       ifindex: message.integer('ifindex')!,
       offloads: message.integer('offloads')!,
       vnetHeaderLength: message.integer('vnet')!
     }
+  }
+
+  /** Addresses, switches on and routes an interface. May be repeated. Throws NetlinkError, AddressError. */
+  configureInterface(options: InterfaceOptions): Promise<void> {
+    return this.interfaces.configure(options)
+  }
+
+  /** Sends 127.0.0.11 out of a device; again with another one, the route moves. Throws NetlinkError. */
+  routeResolver(route: ResolverRoute): Promise<void> {
+    return this.interfaces.routeResolver(route)
+  }
+
+  /** Puts 127.0.0.11 back on lo. */
+  unrouteResolver(): Promise<void> {
+    return this.interfaces.unrouteResolver()
   }
 
   /** Raw netlink messages to the sandbox's kernel side, all answers back. Each has NLM_F_ACK or NLM_F_DUMP, one dump at most. */
@@ -277,7 +310,7 @@ export class Sandbox {
   async openInput(id: number): Promise<Writable> {
     const { message } = await this.connection.request(['input', `id=${id}`])
     const fd = message.fds[0]!
-    return message.integer('tty') === 1 ? new TerminalStream(fd) : inputStream(fd)
+    return message.integer('tty') === 1 ? terminalInput(fd) : inputStream(fd)
   }
 
   /** The end of file on a kept stdin, once every writer of openInput is closed too. */

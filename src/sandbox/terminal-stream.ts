@@ -1,5 +1,12 @@
-import { Duplex } from 'node:stream'
+import { Duplex, type Writable } from 'node:stream'
 import { ReadStream } from 'node:tty'
+
+/** A writer to a terminal that somebody else reads: whatever this one read would be missing there. */
+export function terminalInput(fd: number): Writable {
+  const handle = new ReadStream(fd) // it reads nothing until it is asked to
+  handle.on('error', () => {})
+  return handle
+}
 
 /**
  * The client's end of a pseudo terminal. The kernel tells the end of the last process on it as EIO; readers see an end.

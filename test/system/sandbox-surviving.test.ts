@@ -9,6 +9,7 @@ import { readProcessLog } from '../../src/sandbox/process-log.ts'
 import { Sandbox, type SurvivingMode } from '../../src/sandbox/sandbox.ts'
 import { ShimConnection } from '../../src/sandbox/shim-connection.ts'
 import { eventually, namespacesOf, noSandbox, processesIn, run } from './sandbox-set-up.ts'
+import { forward } from './tap-forwarder.ts'
 
 async function logged(file: string): Promise<{ stdout: string; stderr: string }> {
   const parts: Record<1 | 2, Buffer[]> = { 1: [], 2: [] }
@@ -76,6 +77,56 @@ describe('surviving sandboxes', { skip: noSandbox }, () => {
     assert.deepEqual(await sandbox.list(), [])
     await sandbox.close()
     assert.ok(!existsSync(mode.surviving), 'the socket is gone')
+  })
+
+  test('kill -9 of the creator: a TCP connection through the TAPs goes on', async () => {
+    // Each round of the conversation needs both directions, so none can pass while nobody forwards.
+    const server = `require('node:net').createServer((c) => c.on('data', (d) => c.write(d)).on('end', () => c.end())).listen(80)`
+    const client = `
+      const socket = require('node:net').connect({ host: '192.0.2.1', port: 80, family: 4 })
+      let round = 0, got = ''
+      const next = () => socket.write(String(round) + ';')
+      socket.on('connect', next).on('data', (data) => {
+        got += data
+        if (got !== String(round) + ';') return
+        got = ''
+        if (++round % 100 === 0) console.log(round)
+        if (round < 2000) return next()
+        socket.end()
+      }).on('end', () => process.exit(round === 2000 ? 0 : 1))`
+    const right: SurvivingMode = { surviving: path.join(folder, 'right-socket'), stateDir: mkdtempSync(path.join(folder, 'right-')) }
+    const { child } = await startCreator(`
+      const { forward } = await import('${path.resolve('dist/test/system/tap-forwarder.js')}')
+      const right = await Sandbox.create({ name: 'right', mode: ${JSON.stringify(right)} })
+      forward((await sandbox.openTap({ name: 'eth0' })).fd, (await right.openTap({ name: 'eth0' })).fd)
+      await sandbox.configureInterface({ name: 'eth0', address: '192.0.2.1/24' })
+      await right.configureInterface({ name: 'eth0', address: '192.0.2.2/24' })
+      await sandbox.spawn({ argv: [process.execPath, '-e', ${JSON.stringify(server)}], stdio: 'kept' })
+      const { readFileSync } = await import('node:fs')
+      const listens = () => readFileSync(\`/proc/\${sandbox.shimPid}/net/tcp6\`, 'utf8').includes(':0050 ')
+      while (!listens()) await new Promise((resolve) => setTimeout(resolve, 10))
+      await right.spawn({ argv: [process.execPath, '-e', ${JSON.stringify(client)}], stdio: 'kept' })`)
+    const clientLog = path.join(right.stateDir, 'log')
+    await eventually('the conversation has begun', () => readFileSync(clientLog, 'utf8').includes('300'))
+    await killed(child)
+
+    const sandbox = await Sandbox.reconnect('kept', mode)
+    const other = await Sandbox.reconnect('right', right)
+    let stop: (() => void) | undefined
+    const taps = [await sandbox.openTap({ name: 'eth0' }), await other.openTap({ name: 'eth0' })]
+    try {
+      const [before] = (await logged(clientLog)).stdout.trim().split('\n').slice(-1).map(Number)
+      assert.ok(before! < 2000, 'it was under way')
+      assert.equal(taps[0]!.ifindex, (await sandbox.netlink.links.find('eth0'))?.index)
+      assert.ok((await sandbox.netlink.addresses.list('eth0')).some(({ address }) => address === '192.0.2.1/24'))
+      stop = forward(taps[0]!.fd, taps[1]!.fd)
+      assert.deepEqual(await (await other.process(1)).wait(), { code: 0, signal: null })
+      assert.match((await logged(clientLog)).stdout, /\n2000\n$/)
+    } finally {
+      stop?.()
+      await other.close()
+      await sandbox.close()
+    }
   })
 
   test('an exit while nobody is connected is kept until it is asked for', async () => {

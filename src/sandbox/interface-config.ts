@@ -1,0 +1,132 @@
+import type { Netlink } from '../io/netlink/netlink.ts'
+import type { NetlinkError } from '../io/netlink/netlink-error.ts'
+import type { Rule, RuleOptions } from '../io/netlink/rules.ts'
+import { formatIpv4 } from '../wire/address.ts'
+import { parseCidr, prefixBroadcast } from '../wire/cidr.ts'
+
+/** Writes /proc/sys/NAME (NAME starts with 'net/') of a network namespace. */
+export type SysctlWriter = (name: string, value: string) => void | Promise<void>
+
+export interface InterfaceOptions {
+  /** 'eth0'. */
+  readonly name: string
+  /** ADDRESS/LENGTH. */
+  readonly address?: string
+  /** Default: the subnet's last address, none for /31 and /32. */
+  readonly broadcast?: string
+  /** Next hop of the default route; 'device': none, everything is on the link. Default: no default route. */
+  readonly gateway?: string
+  /** ADDRESS/LENGTH. Without it IPv6 is switched off on the interface, as Docker does. */
+  readonly address6?: string
+  readonly gateway6?: string
+  /** '02:42:ac:19:00:02'. */
+  readonly mac?: string
+  readonly mtu?: number
+}
+
+export interface ResolverRoute {
+  /** The interface that queries leave by. */
+  readonly device: string
+  /** The address of ours that they carry. */
+  readonly source: string
+  /** Where they go, see the dns-tap element. */
+  readonly serviceMac: string
+}
+
+/** Where processes send their queries, as in Docker. */
+export const RESOLVER_ADDRESS = '127.0.0.11'
+
+/** The table that only the resolver's route is in, and the priorities of the rules around it. */
+const RESOLVER_TABLE = 11
+const LOCAL_TABLE = 255
+const resolverRule: RuleOptions = { priority: 5, to: `${RESOLVER_ADDRESS}/32`, table: RESOLVER_TABLE }
+const movedLocalRule: RuleOptions = { priority: 10, table: LOCAL_TABLE }
+/** Asked first of all, it would give 127.0.0.11 to lo. */
+const firstLocalRule: RuleOptions = { priority: 0, table: LOCAL_TABLE }
+
+/** Interfaces of one network namespace, whichever way it is reached: a sandbox's shim or the addon. */
+export class InterfaceConfig {
+  private readonly netlink: Netlink
+  private readonly writeSysctl: SysctlWriter
+
+  constructor(netlink: Netlink, writeSysctl: SysctlWriter) {
+    this.netlink = netlink
+    this.writeSysctl = writeSysctl
+  }
+
+  /** Addresses, switches on and routes an interface that is there. May be repeated. Throws NetlinkError, AddressError. */
+  async configure(options: InterfaceOptions): Promise<void> {
+    const { links, addresses, routes } = this.netlink
+    const { name, address, gateway, address6, gateway6, mac, mtu } = options
+    if (mac !== undefined || mtu !== undefined) await links.set(name, { mac, mtu })
+    // Before it is up: else its first frames are router solicitations that nobody asked for.
+    await ignoring(['ENOENT'], this.writeSysctl(`net/ipv6/conf/${name}/disable_ipv6`, address6 === undefined ? '1' : '0'))
+    if (address !== undefined) {
+      const broadcast = options.broadcast ?? broadcastOf(address)
+      await ignoring(['EEXIST'], addresses.add(name, address, { broadcast }))
+    }
+    // The address is known to be free: it was allocated, not guessed.
+    if (address6 !== undefined) await ignoring(['EEXIST'], addresses.add(name, address6, { noDad: true }))
+    await links.set(name, { up: true })
+    if (gateway !== undefined) await routes.replace({ to: 'default', dev: name, ...(gateway !== 'device' && { via: gateway }) })
+    if (gateway6 !== undefined) await routes.replace({ to: 'default', dev: name, via: gateway6 })
+  }
+
+  /**
+   * Sends 127.0.0.11 out of a device, to a fixed MAC; the rest of 127.0.0.0/8 stays on lo (DESIGN.md section 6). May be
+   * repeated, also with another device, to which the route then moves. Throws NetlinkError EINVAL when `source` is not an
+   * address of the namespace, ENETDOWN when the device is down.
+   */
+  async routeResolver({ device, source, serviceMac }: ResolverRoute): Promise<void> {
+    const { links, routes, rules, neighbors } = this.netlink
+    // Without it the kernel takes no 127.x.x.x from or to a link.
+    await this.writeSysctl(`net/ipv4/conf/${device}/route_localnet`, '1')
+    const index = await links.index(device)
+    const earlier = await this.resolverDevices()
+    await routes.replace({ to: `${RESOLVER_ADDRESS}/32`, dev: index, source, table: RESOLVER_TABLE })
+    await neighbors.setPermanent(index, RESOLVER_ADDRESS, serviceMac)
+    // First the new place of the local table, then the end of its old one: at no time is there none.
+    const present = await rules.list()
+    if (!present.some((rule) => matches(rule, movedLocalRule))) await rules.add(movedLocalRule)
+    if (!present.some((rule) => matches(rule, resolverRule))) await rules.add(resolverRule)
+    if (present.some((rule) => matches(rule, firstLocalRule))) await rules.delete(firstLocalRule)
+    for (const left of earlier) if (left !== index) await ignoring(['ENOENT', 'ENODEV'], neighbors.delete(left, RESOLVER_ADDRESS))
+  }
+
+  /** Puts everything of routeResolver back, except route_localnet. May be repeated; what has gone with its device is no error. */
+  async unrouteResolver(): Promise<void> {
+    const { routes, rules, neighbors } = this.netlink
+    const present = await rules.list()
+    if (!present.some((rule) => matches(rule, firstLocalRule))) await rules.add(firstLocalRule)
+    if (present.some((rule) => matches(rule, resolverRule))) await rules.delete(resolverRule)
+    if (present.some((rule) => matches(rule, movedLocalRule))) await rules.delete(movedLocalRule)
+    for (const device of await this.resolverDevices()) {
+      await ignoring(['ESRCH'], routes.delete({ to: `${RESOLVER_ADDRESS}/32`, dev: device, table: RESOLVER_TABLE }))
+      await ignoring(['ENOENT', 'ENODEV'], neighbors.delete(device, RESOLVER_ADDRESS))
+    }
+  }
+
+  /** Indices of the devices that the resolver's route leaves by: none or one. */
+  private async resolverDevices(): Promise<number[]> {
+    const routes = await this.netlink.routes.list(RESOLVER_TABLE)
+    return routes.flatMap((route) => (route.to === `${RESOLVER_ADDRESS}/32` && route.dev !== undefined ? [route.dev] : []))
+  }
+}
+
+function broadcastOf(address: string): string | undefined {
+  const broadcast = prefixBroadcast(parseCidr(address))
+  return broadcast === null ? undefined : formatIpv4(broadcast)
+}
+
+function matches(rule: Rule, wanted: RuleOptions): boolean {
+  return rule.priority === wanted.priority && rule.table === wanted.table && rule.to === wanted.to && rule.from === undefined && !rule.not
+}
+
+/** Waits; an error with one of these codes counts as success. */
+async function ignoring(codes: readonly string[], work: void | Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (!codes.includes((error as NetlinkError).code)) throw error
+  }
+}
