@@ -336,6 +336,7 @@ export class Sandbox {
   async close(): Promise<void> {
     try {
       await this.connection.request(['close'])
+      await this.connection.untilClosed() // the reply comes before the shim's own end
     } catch (error) {
       if ((error as SandboxError).code !== 'ERR_SANDBOX_CLOSED') throw error
     }

@@ -31,6 +31,7 @@ export class ShimConnection {
   private readonly child: ChildProcess | null
   private readonly watch: NativeWatch
   private readonly pending = new Map<number, PendingRequest>()
+  private readonly closeListeners: (() => void)[] = []
   private fd: number
   private nextNumber = 1
   private last: Promise<unknown> = Promise.resolve()
@@ -109,6 +110,14 @@ export class ShimConnection {
     return result
   }
 
+  /** Resolves when the shim has gone, or another client has taken this one's place. */
+  untilClosed(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.closed) resolve()
+      else this.closeListeners.push(resolve)
+    })
+  }
+
   /** Leaves: an owner-bound shim then ends everything, a surviving one waits for the next client. */
   async disconnect(): Promise<void> {
     this.end()
@@ -119,7 +128,14 @@ export class ShimConnection {
     return new Promise((resolve, reject) => {
       if (this.closed) throw this.closedError()
       const number = this.nextNumber++
-      this.native.sendWithFds(this.fd, encodeShimMessage(number, fields), fds)
+      const message = encodeShimMessage(number, fields)
+      try {
+        this.native.sendWithFds(this.fd, message, fds)
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code !== 'EPIPE' && code !== 'ECONNRESET') throw error
+        throw this.closedError() // gone already; that will be read in a moment
+      }
       this.pending.set(number, { parts: [], resolve, reject })
     })
   }
@@ -157,6 +173,7 @@ export class ShimConnection {
     for (const request of this.pending.values()) request.reject(this.closedError())
     this.pending.clear()
     this.onClose()
+    for (const listener of this.closeListeners.splice(0)) listener()
   }
 
   private closedError(): SandboxError {

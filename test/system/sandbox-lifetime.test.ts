@@ -17,7 +17,7 @@ interface Owner {
 }
 
 /** A node process that owns a sandbox with two processes and a TAP, and then waits. */
-async function startOwner(options: { init: boolean }): Promise<Owner> {
+async function startOwner(options: { init: boolean; temporary?: string }): Promise<Owner> {
   const script = `
     const { Sandbox } = await import('${path.resolve('dist/src/sandbox/sandbox.js')}')
     const sandbox = await Sandbox.create({ name: 'owned', init: ${options.init} })
@@ -25,7 +25,10 @@ async function startOwner(options: { init: boolean }): Promise<Owner> {
     await sandbox.spawn({ argv: ['setsid', 'sleep', '1000'], stdio: 'pipe' })
     await sandbox.openTap({ name: 'eth0' })
     console.log(sandbox.shimPid, first.pid)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TMPDIR: options.temporary ?? tmpdir() }
+  })
   const [line] = (await once(child.stdout!.setEncoding('utf8'), 'data')) as [string]
   const [shimPid, firstPid] = line.split(' ').map(Number)
   const own = new Set(namespacesOf(process.pid))
@@ -45,15 +48,16 @@ describe('the end of sandboxes', { skip: noSandbox }, () => {
   for (const init of [true, false]) {
     for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
       test(`${signal} of the owner ends everything (${init ? 'with' : 'without'} init)`, async () => {
-        const temporary = readdirSync(tmpdir())
-        const owner = await startOwner({ init })
-        owner.child.kill(signal)
-        await once(owner.child, 'exit')
-        await assertGone(owner)
-        assert.deepEqual(
-          readdirSync(tmpdir()).filter((name) => !temporary.includes(name) && name.includes('netloom') && !name.includes('test')),
-          []
-        )
+        const temporary = mkdtempSync(path.join(tmpdir(), 'netloom-test-'))
+        try {
+          const owner = await startOwner({ init, temporary })
+          owner.child.kill(signal)
+          await once(owner.child, 'exit')
+          await assertGone(owner)
+          assert.deepEqual(readdirSync(temporary), [])
+        } finally {
+          rmSync(temporary, { recursive: true })
+        }
       })
     }
 
