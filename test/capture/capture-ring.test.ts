@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import {
@@ -9,6 +10,7 @@ import {
   MIN_RING_BYTES
 } from '../../src/capture/capture-ring.ts'
 import { FrameRecord } from '../../src/capture/frame-record.ts'
+import type { ConsumerReport } from './ring-consumer-worker.ts'
 import { recordOf, sampleFrame } from './sample-capture.ts'
 
 function pair(size = MIN_RING_BYTES, interfaces = 4) {
@@ -154,12 +156,8 @@ test('positions run over 2^31 units', () => {
 test('a consumer in another thread gets every record in order, and the counts are exact', async () => {
   const memory = allocateCaptureRing({ size: MIN_RING_BYTES, interfaces: 2 })
   const worker = new Worker(new URL('./ring-consumer-worker.js', import.meta.url), { workerData: { memory } })
-  const message = new Promise<{ count: number; bytes: number; lost: number; disorder: number; corrupt: number; sleeps: number }>(
-    (resolve, reject) => {
-      worker.once('message', resolve)
-      worker.once('error', reject)
-    }
-  )
+  await once(worker, 'message')
+  const report = once(worker, 'message')
   const producer = new CaptureRingProducer(memory, 1 << 18)
   const buffer = new Uint8Array(new SharedArrayBuffer(1 << 16))
   const record = Object.assign(new FrameRecord(), { bytes: buffer })
@@ -178,11 +176,14 @@ test('a consumer in another thread gets every record in order, and the counts ar
     if (producer.record(record)) bytes += length
     if (seed % 7 === 0) producer.publish()
     // Now and then the consumer runs dry and falls asleep.
-    if (i % 20_000 === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+    if (i % 20_000 === 0) {
+      producer.publish()
+      while (Atomics.load(producer.control, 32) === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+    }
   }
   producer.publish()
   producer.close()
-  const seen = await message
+  const [seen] = (await report) as [ConsumerReport]
   await worker.terminate()
   assert.equal(producer.recorded + producer.dropped, total)
   assert.equal(seen.count, producer.recorded)

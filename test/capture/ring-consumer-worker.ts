@@ -1,10 +1,20 @@
-/** The consuming thread of the ring's test: checks the order and the ends of every record, reports once. */
+/** The consuming thread of the ring's test: checks the order and the ends of every record, reports at the start and at the end. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { CaptureRingConsumer } from '../../src/capture/capture-ring.ts'
 
 const ring = new CaptureRingConsumer(workerData.memory)
-const seen = { count: 0, bytes: 0, lost: 0, disorder: 0, corrupt: 0, sleeps: 0 }
+export interface ConsumerReport {
+  count: number
+  bytes: number
+  lost: number
+  disorder: number
+  corrupt: number
+  sleeps: number
+}
+
+const seen: ConsumerReport = { count: 0, bytes: 0, lost: 0, disorder: 0, corrupt: 0, sleeps: 0 }
 let last = 0
+parentPort!.postMessage('started')
 for (;;) {
   const closing = ring.closing
   ring.drain(ring.published(), ({ bytes, at, captured, packetId, lost }) => {
