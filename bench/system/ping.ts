@@ -1,0 +1,28 @@
+import { BenchError } from './bench-process.ts'
+import type { RunningPath } from './path-case.ts'
+
+export interface PingResult {
+  /** Microseconds. */
+  readonly average: number
+  readonly p50: number
+  readonly p99: number
+}
+
+/**
+ * Round trips, one echo in flight: `ping -f` for the average; its quiet output has no percentiles, so `ping -A`, which prints
+ * each round trip (to a microsecond), gives those.
+ */
+export async function runPing(path: RunningPath, count: number): Promise<PingResult> {
+  const flood = await ping(path, ['-f', '-q', '-c', String(count)])
+  const average = /= [\d.]+\/([\d.]+)\//.exec(flood)?.[1]
+  const each = await ping(path, ['-A', '-c', String(Math.ceil(count / 4))])
+  const times = [...each.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]) * 1000).sort((a, b) => a - b)
+  if (average === undefined || times.length === 0) throw new BenchError(`ping ${path.address}: no answer`)
+  const percentile = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))]
+  return { average: Number(average) * 1000, p50: percentile(0.5), p99: percentile(0.99) }
+}
+
+/** Five seconds at most. */
+function ping(path: RunningPath, options: string[]): Promise<string> {
+  return path.client.run('ping', '-n', '-w', '5', ...options, path.address)
+}
