@@ -22,6 +22,7 @@ interface Explanation {
 }
 
 const TUN = /\/dev\/net\/tun/
+const BUILD = 'install a C++ compiler and Python 3 (`apt-get install g++ make python3`), then `npm rebuild`'
 const ABOUT_DEVICES = /TUNSETIFF|TUNSETOFFLOAD|netlink|RTM_|setns|unshare|clone|mount/i
 
 /** The first match wins, so the particular stands before the general. `about` is matched with the message, system call and path. */
@@ -46,7 +47,8 @@ const EXPLANATIONS: readonly Explanation[] = [
   { code: 'EROFS', fix: 'the file system is read-only: write elsewhere' },
   { code: 'EACCES', fix: 'check the permissions of the file' },
   { code: 'EPERM', fix: 'run as root; `netloom doctor` tells what this machine allows an ordinary user' },
-  { code: 'ERR_NATIVE_UNAVAILABLE', fix: 'install a C++ compiler and Python 3 (`apt-get install g++ make python3`), then `npm rebuild`' }
+  { code: 'ERR_NATIVE_UNAVAILABLE', fix: BUILD },
+  { code: 'ERR_SHIM_MISSING', fix: BUILD }
 ]
 
 export function explainError(thrown: unknown): CliError {

@@ -3,14 +3,23 @@ import { describe, it } from 'node:test'
 import { printDiagnosis } from '../../src/cli/commands/doctor.ts'
 import type { Check } from '../../src/cli/doctor/check.ts'
 import { examine } from '../../src/cli/doctor/examine.ts'
+import type { NativeParts } from '../../src/cli/doctor/native-checks.ts'
 import { Output } from '../../src/cli/output.ts'
 import { NativeUnavailableError } from '../../src/io/load-native.ts'
+import { findShim } from '../../src/sandbox/shim-binary.ts'
 import { fakeMachine, HEALTHY_PROBE, type MachineFacts, runHere, TextSink } from './fake-world.ts'
 
-const loaded = () => ({})
+const SHIM = '/opt/netloom/build/Release/netloom-shim'
+const BUILT: NativeParts = { loadNative: () => ({}), findShim: () => SHIM }
+const NOT_BUILT: NativeParts = {
+  loadNative: () => {
+    throw new NativeUnavailableError([{ path: '/opt/a.node', reason: 'no such file' }])
+  },
+  findShim: () => findShim('/nonexistent')
+}
 
-function check(id: string, facts: MachineFacts, loadNative: () => unknown = loaded): Check {
-  const found = examine(fakeMachine(facts), loadNative).checks.find((candidate) => candidate.id === id)
+function check(id: string, facts: MachineFacts, parts: NativeParts = BUILT): Check {
+  const found = examine(fakeMachine(facts), parts).checks.find((candidate) => candidate.id === id)
   assert.ok(found, `there is no check '${id}'`)
   return found
 }
@@ -20,10 +29,18 @@ function refuses(stderr: string): MachineFacts['run'] {
   return (program) => (program === 'unshare' ? { status: 1, stdout: '', stderr: `unshare: unshare failed: ${stderr}\n` } : HEALTHY_PROBE)
 }
 
+function shimProcess(pid: number, mode: string, parent: number): Record<string, string> {
+  return {
+    [`/proc/${pid}/comm`]: 'netloom-shim',
+    [`/proc/${pid}/cmdline`]: `${SHIM}\0${mode}`,
+    [`/proc/${pid}/status`]: `PPid:\t${parent}`
+  }
+}
+
 describe('doctor', () => {
   it('finds nothing wrong with a healthy machine, for root and for a user', () => {
     for (const uid of [0, 1000]) {
-      const diagnosis = examine(fakeMachine({ uid }), loaded)
+      const diagnosis = examine(fakeMachine({ uid }), BUILT)
       assert.deepEqual(
         diagnosis.checks.filter(({ status }) => status !== 'ok'),
         []
@@ -42,9 +59,7 @@ describe('doctor', () => {
       forbidden: ['/dev/net/tun', '/opt/netloom/build/Release/netloom-shim'],
       folders: { '/tmp': ['netloom-99-demo'] }
     }
-    const diagnosis = examine(fakeMachine(bad), () => {
-      throw new NativeUnavailableError([{ path: '/opt/netloom/build/Release/netloom_native.node', reason: 'no such file' }])
-    })
+    const diagnosis = examine(fakeMachine(bad), NOT_BUILT)
     assert.equal(diagnosis.healthy, false)
     for (const { id, status, fix } of diagnosis.checks) assert.ok(status === 'ok' || fix, `'${id}' has no fix`)
     const failed = diagnosis.checks.filter(({ status }) => status === 'fail').map(({ id }) => id)
@@ -62,7 +77,7 @@ describe('doctor', () => {
   })
 
   it('looks no further where it is not Linux', () => {
-    const diagnosis = examine(fakeMachine({ platform: 'darwin' }), loaded)
+    const diagnosis = examine(fakeMachine({ platform: 'darwin' }), BUILT)
     assert.equal(diagnosis.healthy, false)
     assert.equal(
       diagnosis.checks.some(({ id }) => id === 'tun'),
@@ -70,12 +85,14 @@ describe('doctor', () => {
     )
   })
 
-  it('lists the paths where the addon was looked for', () => {
-    const found = check('addon', {}, () => {
-      throw new NativeUnavailableError([{ path: '/opt/a.node', reason: 'no such file' }])
-    })
-    assert.equal(found.status, 'fail')
-    assert.match(found.detail, /\/opt\/a\.node: no such file/)
+  it('lists the paths where the addon and the shim were looked for', () => {
+    const addon = check('addon', {}, NOT_BUILT)
+    assert.equal(addon.status, 'fail')
+    assert.match(addon.detail, /\/opt\/a\.node: no such file/)
+    const shim = check('shim', {}, NOT_BUILT)
+    assert.equal(shim.status, 'fail')
+    assert.match(shim.detail, /\/nonexistent\/build\/Release\/netloom-shim/)
+    assert.match(check('shim', { forbidden: [SHIM] }).fix ?? '', /chmod \+x/)
   })
 
   it('tells root and a user different things about /dev/net/tun', () => {
@@ -116,7 +133,7 @@ describe('doctor', () => {
     assert.match(without.fix ?? '', /usermod .* ada$/)
     assert.equal(check('subordinate-ids', { uid: 1000, files: { '/etc/subuid': '1000:100000:65536' } }).status, 'ok')
     assert.equal(
-      examine(fakeMachine(), loaded).checks.some(({ id }) => id === 'subordinate-ids'),
+      examine(fakeMachine(), BUILT).checks.some(({ id }) => id === 'subordinate-ids'),
       false
     )
   })
@@ -154,13 +171,8 @@ describe('doctor', () => {
 
   it('finds what killed runs left, and spares what lives', () => {
     const facts: MachineFacts = {
-      folders: { '/tmp': ['netloom-41', 'netloom-42-demo', 'netloom-notes', 'other'], '/proc': ['7', '8', 'self'] },
-      files: {
-        '/proc/7/comm': 'netloom-shim',
-        '/proc/7/status': 'PPid:\t1',
-        '/proc/8/comm': 'netloom-shim',
-        '/proc/8/status': 'PPid:\t42'
-      },
+      folders: { '/tmp': ['netloom-41', 'netloom-42-demo', 'netloom-notes', 'other'], '/proc': ['7', '8', '9', 'self'] },
+      files: { ...shimProcess(7, '--owner-bound', 1), ...shimProcess(8, '--owner-bound', 42), ...shimProcess(9, '--listen', 1) },
       alive: [42]
     }
     const found = check('leftovers', facts)
@@ -176,7 +188,7 @@ describe('doctor', () => {
 
   it('prints a line for each check, its fix below, and a verdict', () => {
     const sink = new TextSink()
-    printDiagnosis(examine(fakeMachine({ forbidden: ['/dev/net/tun'] }), loaded), new Output(sink, { env: {} }))
+    printDiagnosis(examine(fakeMachine({ forbidden: ['/dev/net/tun'] }), BUILT), new Output(sink, { env: {} }))
     assert.match(sink.text, /^OK {4}kernel {12}Linux 6\.18\.1$/m)
     assert.match(sink.text, /^FAIL {2}tun .*\n {24}fix: start this container/m)
     assert.match(sink.text, /do not work here for root: 1 failed/)

@@ -1,6 +1,7 @@
 /** `netloom doctor`: can this machine, and this user, run TAPs and sandboxes, and what to do where not. */
 import type { Command } from 'commander'
 import { loadNative } from '../../io/load-native.ts'
+import { findShim } from '../../sandbox/shim-binary.ts'
 import { ExitCode } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
@@ -33,7 +34,7 @@ OK works; WARN costs speed or a convenience; FAIL stops TAP devices or sandboxes
 Exit code 0 when nothing failed, else 1. Run it as the user who will run netloom.`
     )
     .action((options: { json?: boolean }) => {
-      const diagnosis = examine(thisMachine(context.env), loadNative)
+      const diagnosis = examine(thisMachine(context.env), { loadNative, findShim })
       printDiagnosis(diagnosis, new Output(context.stdout, { json: options.json, env: context.env }))
       if (!diagnosis.healthy) context.exitCode = ExitCode.failed
     })

@@ -4,7 +4,7 @@ import { checkTap, checkTunDevice } from './device-checks.ts'
 import { checkLeftovers } from './leftover-checks.ts'
 import type { Machine } from './machine.ts'
 import { checkNamespaces } from './namespace-checks.ts'
-import { checkAddon, checkShim } from './native-checks.ts'
+import { checkAddon, checkShim, type NativeParts } from './native-checks.ts'
 import { checkPlatform } from './platform-checks.ts'
 import { checkTools } from './tool-checks.ts'
 
@@ -16,11 +16,11 @@ export interface Diagnosis {
   readonly checks: readonly Check[]
 }
 
-export function examine(machine: Machine, loadNative: () => unknown): Diagnosis {
+export function examine(machine: Machine, parts: NativeParts): Diagnosis {
   const checks: Check[] = checkPlatform(machine)
   if (machine.platform === 'linux') {
-    const needed = [checkAddon(machine, loadNative), checkTunDevice(machine), ...checkNamespaces(machine)]
-    checks.push(...needed, checkShim(machine))
+    const needed = [checkAddon(machine, parts), checkTunDevice(machine), ...checkNamespaces(machine)]
+    checks.push(...needed, checkShim(machine, parts))
     // Would only repeat what failed above.
     if (needed.every(({ status }) => status !== 'fail')) checks.push(checkTap(machine))
     checks.push(checkLeftovers(machine), ...checkTools(machine))

@@ -30,11 +30,16 @@ function abandonedFolders(machine: Machine): string[] {
   )
 }
 
-/** Shims whose parent has gone are the children of init. A daemon's are so on purpose, and keep their socket open in its folder. */
+/**
+ * Owner-bound shims that init has inherited. Surviving ones (started with --listen) are its children on purpose, and where a
+ * container has node as its process 1, that is the owner.
+ */
 function orphanedShims(machine: Machine): number[] {
+  if (machine.read('/proc/1/comm') === 'node') return []
   return machine
     .list('/proc')
     .filter((name) => /^\d+$/.test(name) && machine.read(`/proc/${name}/comm`) === SHIM)
+    .filter((name) => machine.read(`/proc/${name}/cmdline`)?.includes('--owner-bound'))
     .filter((name) => /^PPid:\s+1$/m.test(machine.read(`/proc/${name}/status`) ?? ''))
     .map(Number)
 }

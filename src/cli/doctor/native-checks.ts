@@ -1,6 +1,6 @@
 /** What `npm ci` builds: the addon and the shim. */
-import path from 'node:path'
 import { NativeUnavailableError } from '../../io/load-native.ts'
+import { SandboxError } from '../../sandbox/sandbox-error.ts'
 import { type Check, fail, ok } from './check.ts'
 import type { Machine } from './machine.ts'
 
@@ -8,11 +8,15 @@ function howToBuild(machine: Machine): string {
   return `${machine.uid === 0 ? '' : 'sudo '}apt-get install g++ make python3\nnpm rebuild`
 }
 
-/** Where node-gyp puts the shim, relative to the package. */
-const SHIM = 'build/Release/netloom-shim'
+/** How the parts are found; tests give their own. */
+export interface NativeParts {
+  /** Throws NativeUnavailableError with the paths that it tried. */
+  loadNative(): unknown
+  /** The shim's path. Throws SandboxError ERR_SHIM_MISSING with the paths that it tried. */
+  findShim(): string
+}
 
-/** `loadNative` throws NativeUnavailableError with the paths that it tried. */
-export function checkAddon(machine: Machine, loadNative: () => unknown): Check {
+export function checkAddon(machine: Machine, { loadNative }: NativeParts): Check {
   try {
     loadNative()
     return ok('addon', 'the native addon is loaded')
@@ -23,10 +27,13 @@ export function checkAddon(machine: Machine, loadNative: () => unknown): Check {
   }
 }
 
-export function checkShim(machine: Machine): Check {
-  const file = path.join(machine.root, SHIM)
-  if (!machine.exists(file)) return fail('shim', `there is no ${file}, which starts sandboxes`, howToBuild(machine))
-  if (!machine.may(file, 'x'))
+export function checkShim(machine: Machine, { findShim }: NativeParts): Check {
+  try {
+    const file = findShim()
+    if (machine.may(file, 'x')) return ok('shim', file)
     return fail('shim', `${file} cannot be executed`, `chmod +x ${file}\nor install on a file system that is not mounted noexec`)
-  return ok('shim', file)
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error
+    return fail('shim', error.message, howToBuild(machine))
+  }
 }
