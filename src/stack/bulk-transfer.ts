@@ -211,6 +211,7 @@ export class BulkTransfer {
       return
     }
     this.fillWindow(transfer)
+    if (transfer.gapNs > 0) this.armFor(transfer)
   }
 
   private goBack(transfer: Transfer): void {
