@@ -53,7 +53,14 @@ void enterUserNamespace() {
   const std::string gid = std::to_string(getegid());
   if (unshare(CLONE_NEWUSER) < 0) throwRefusal(errno, "unshare CLONE_NEWUSER");
   writeWhole("/proc/self/setgroups", "deny");  // user_namespaces(7): the condition for mapping one's own gid
-  writeWhole("/proc/self/uid_map", "0 " + uid + " 1");
+  try {
+    writeWhole("/proc/self/uid_map", "0 " + uid + " 1");
+  } catch (const SystemError& error) {
+    if (uid != "0" || error.number != EPERM) throw;
+    throw SystemError(EPERM, error.syscall,  // since Linux 5.12, mapping the host's root takes CAP_SETFCAP
+                      "a user namespace for a root that lacks capabilities: give it CAP_SYS_ADMIN (in a container: --privileged), "
+                      "or run as an ordinary user");
+  }
   writeWhole("/proc/self/gid_map", "0 " + gid + " 1");
   if (unshare(kNamespaces) < 0) throwRefusal(errno, "unshare");
 }

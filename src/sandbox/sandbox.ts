@@ -267,7 +267,7 @@ export class Sandbox {
     fields.push(...options.argv.map((argument) => `arg=${argument}`))
     fields.push(...Object.entries(env).map(([name, value]) => `env=${name}=${value}`))
     if (options.user) fields.push(`user=${options.user}`)
-    if (options.log) fields.push(`log=${options.log}`)
+    if (options.log !== undefined) fields.push(`log=${checkedLogName(options.log)}`)
     if (tty) fields.push('tty=1', `columns=${tty.columns}`, `rows=${tty.rows}`)
     const given: number[] = []
     for (const [i, stream] of streams.entries()) {
@@ -379,6 +379,9 @@ export class Sandbox {
   }
 }
 
+/** The shim's own in the state directory. */
+const RESERVED_FILES = ['status', 'shim.log']
+
 const STREAM_NAMES = ['stdin', 'stdout', 'stderr']
 
 function standardStreams(stdio: NonNullable<SpawnOptions['stdio']>): readonly [StandardStream, StandardStream, StandardStream] {
@@ -392,6 +395,14 @@ function defaultEnvironment(hostname: string, tty: boolean): Record<string, stri
     ...(tty ? { TERM: 'xterm' } : {}),
     HOME: '/root'
   }
+}
+
+function checkedLogName(name: string): string {
+  if (/^[\w-][\w.-]*$/.test(name) && !RESERVED_FILES.includes(name)) return name
+  throw new SandboxError(
+    'EINVAL',
+    `log '${name}' must be a file name of letters, digits, '.', '_' and '-', not ${RESERVED_FILES.join(' or ')}`
+  )
 }
 
 /** 'running', 'code=3' or 'signal=9'. */

@@ -1,3 +1,5 @@
+import { SandboxError } from './sandbox-error.ts'
+
 /**
  * The shim's messages, one seqpacket datagram each (native/shim/message.h):
  *
@@ -15,7 +17,7 @@ export function bytesField(key: string, value: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(`${key}=`), value])
 }
 
-/** Bytes of a message. Throws RangeError when they are more than the shim takes. */
+/** Bytes of a message. Throws SandboxError E2BIG when they are more than the shim takes. */
 export function encodeShimMessage(number: number, fields: readonly ShimField[]): Buffer {
   const parts: Buffer[] = [Buffer.alloc(4)]
   parts[0]!.writeUInt32LE(number)
@@ -26,7 +28,9 @@ export function encodeShimMessage(number: number, fields: readonly ShimField[]):
     parts.push(length, bytes)
   }
   const message = Buffer.concat(parts)
-  if (message.length > MAX_MESSAGE) throw new RangeError(`a request of ${message.length} bytes to the shim, at most ${MAX_MESSAGE} fit`)
+  if (message.length > MAX_MESSAGE) {
+    throw new SandboxError('E2BIG', `${String(fields[0])}: ${message.length} bytes of arguments, at most ${MAX_MESSAGE} fit`)
+  }
   return message
 }
 

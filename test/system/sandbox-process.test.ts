@@ -159,6 +159,8 @@ describe('processes in a sandbox', { skip: noSandbox }, () => {
       await failing(['true'], { user: 'nonesuch' }, 'EINVAL', 'unable to find user nonesuch: no matching entries in passwd file')
       await failing([], {}, 'EINVAL', 'no command')
       await failing(['a\0b'], {}, 'EINVAL', /NUL/)
+      await failing(['true', 'x'.repeat(200_000)], {}, 'E2BIG', /spawn: 200\d\d\d bytes of arguments/)
+      await failing(['true'], { log: '../x' }, 'EINVAL', /log '..\/x' must be/)
       await failing(['true'], { stdio: 'kept' }, 'EINVAL', 'an owner-bound sandbox keeps no logs')
       assert.equal((await run(sandbox, ['echo', 'still', 'here'])).stdout, 'still here\n')
       assert.deepEqual(zombiesOf(sandbox.shimPid), [])

@@ -59,6 +59,9 @@ describe('sandboxes in a user namespace', { skip: noSandbox }, () => {
       print(tap.name, tap.ifindex > 0, tap.fd > 2, tap.vnetHeaderLength)
       await sandbox.writeSysctl('net/ipv4/conf/eth0/route_localnet', '1')
       print(await sandbox.readSysctl('net/ipv4/conf/eth0/route_localnet'))
+      await sandbox.configureInterface({ name: 'eth0', address: '172.25.0.2/16', gateway: '172.25.0.1', mac: '02:42:ac:19:00:02' })
+      await sandbox.routeResolver({ device: 'eth0', source: '172.25.0.2', serviceMac: '02:42:7f:00:00:0b' })
+      print(await run(sandbox, 'ip -o -4 address show dev eth0 | grep -o "172[^ ]*" | xargs; ip route get 127.0.0.11 | head -1; cat /sys/class/net/eth0/address'))
       print(await run(sandbox, 'cut -d: -f1 /proc/net/dev | grep -c -e lo -e eth0; ulimit -n >/dev/null; touch /etc/hosts'))
       print(await run(sandbox, 'stty size', { tty: { columns: 70, rows: 7 } }))
       await sandbox.spawn({ argv: ['true'], user: '1000' }).catch((error) => print(error.code, error.message))
@@ -71,6 +74,9 @@ describe('sandboxes in a user namespace', { skip: noSandbox }, () => {
         ...['0', 'mine', 'mine', '192.0.2.2', 'lo', '4 9'],
         'eth0 true true 12',
         '1',
+        '172.25.0.2/16 172.25.255.255',
+        '127.0.0.11 dev eth0 table 11 src 172.25.0.2 uid 0 ',
+        '02:42:ac:19:00:02 0',
         '2 0',
         '7 70 0',
         'EINVAL user 1000 cannot be taken: this user namespace maps only id 0 (run as root for other users)',
@@ -121,6 +127,13 @@ describe('sandboxes in a user namespace', { skip: noSandbox }, () => {
       }
     )
     assert.match(output, /^ENOSPC .*user\.max_user_namespaces is 0: set it with `sysctl -w user\.max_user_namespaces=10000`/)
+  })
+
+  test('a root without capabilities is told what it lacks', () => {
+    const output = runModule(`await Sandbox.create({ name: 'mine' }).catch((error) => print(error.code, error.message))`, {
+      prefix: 'setpriv --inh-caps=-all --bounding-set=-all'
+    })
+    assert.match(output, /^EPERM .*give it CAP_SYS_ADMIN/)
   })
 
   test('root may ask for one, and may refuse one', async () => {
