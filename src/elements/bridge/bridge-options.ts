@@ -7,11 +7,13 @@ export const BRIDGE_PORTS_MAX = 4096
 /** Seconds, IEEE 802.1Q table 8-7. */
 export const DEFAULT_AGEING = 300
 export const DEFAULT_FDB_CAPACITY = 65_536
-/** 2^22 entries need a table of 128 MiB. */
+/** 2^22 entries need a table of 256 MiB. */
 const FDB_CAPACITY_MAX = 4_194_304
 /** IEEE 802.1Q table 8-7: the longest ageing time that may be set, seconds. */
 const AGEING_MAX = 1_000_000
 const MTU_MIN = 68
+/** An integer, so that the comparison per frame is one of integers. */
+const NO_MTU = 0x3fffffff
 
 export interface LearningBridgeOptions {
   /** Seconds until an address that sends nothing is forgotten; default 300. 0: nothing is learned. */
@@ -36,7 +38,7 @@ export interface BridgeSettings {
   readonly fdbCapacity: number
   readonly staticEntries: readonly { readonly mac: Mac; readonly port: number }[]
   readonly silentPorts: ReadonlySet<number>
-  /** Infinity: no limit. */
+  /** A number above every length: no limit. */
   readonly mtu: number
 }
 
@@ -50,7 +52,7 @@ export function readBridgeOptions(options: LearningBridgeOptions = {}): BridgeSe
   return {
     ageing,
     fdbCapacity,
-    mtu: mtu ?? Number.POSITIVE_INFINITY,
+    mtu: mtu ?? NO_MTU,
     silentPorts: new Set(silentPorts),
     staticEntries: staticEntries.map(({ mac, port }) => {
       whole('port of a static entry', port, 0, BRIDGE_PORTS_MAX - 1)
