@@ -1,6 +1,7 @@
 /** The tree of commands. Each file of commands/ adds its own. */
 import { Command } from 'commander'
 import { registerCompletion } from './commands/completion.ts'
+import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerHelp } from './commands/help.ts'
 import type { CliContext } from './context.ts'
@@ -8,10 +9,11 @@ import { packageVersion } from './package-root.ts'
 import { hasColours, paint } from './terminal.ts'
 
 /** In the order of `netloom --help`. */
-const REGISTRATIONS = [registerDoctor, registerCompletion, registerHelp]
+const REGISTRATIONS = [registerDemo, registerDoctor, registerCompletion, registerHelp]
 
 const EXAMPLES = `
 Examples:
+  netloom demo                      two processes and a virtual host talk; a capture shows every frame
   netloom doctor                    can this machine run it, and what is missing?
   netloom help doctor               what a command does, its options
   source <(netloom completion bash) complete commands and options with the Tab key

@@ -2,10 +2,19 @@
  * Every kind of element that a netloom engine can make.
  */
 import { captureElement } from '../capture/capture-element.ts'
+import { dnsServiceType } from '../dns/dns-service.ts'
 import { learningBridge } from '../elements/bridge/learning-bridge.ts'
+import { dnsTapType } from '../elements/dns-tap/dns-tap.ts'
 import { ElementRegistry } from '../engine/index.ts'
 import { tapElement } from '../io/tap-element.ts'
+import { virtualHostType } from '../stack/virtual-host.ts'
 
 export function elementRegistry(): ElementRegistry {
-  return new ElementRegistry().register(learningBridge).register(tapElement).register(captureElement)
+  return new ElementRegistry()
+    .register(learningBridge)
+    .register(dnsTapType)
+    .register(dnsServiceType)
+    .register(virtualHostType)
+    .register(tapElement)
+    .register(captureElement)
 }

@@ -40,6 +40,8 @@ export interface EngineHost {
    * Lets `ns` pass. In virtual time everything due happens, in order; in real time this waits.
    */
   advance(ns: number): Promise<void>
+  /** Resolves when `ns` have passed, without making them pass. */
+  wait(ns: number): Promise<void>
   /** Lets time pass until `promise` settles, and gives its outcome. */
   settle<T>(promise: Promise<T>): Promise<T>
   close(): Promise<void>

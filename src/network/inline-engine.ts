@@ -109,6 +109,16 @@ export class InlineEngine implements EngineHost {
     this.clock.advanceTo(until)
   }
 
+  wait(ns: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.engine.timers.timer(() => {
+        this.told = true
+        resolve()
+      })
+      timer.arm(this.clock.now() + ns)
+    })
+  }
+
   async settle<T>(promise: Promise<T>): Promise<T> {
     let settled = false
     const mark = (): void => {

@@ -1,5 +1,5 @@
 /**
- * An engine in a thread of its own, in real time.
+ * An engine in a thread of its own, in real time. Like a server it keeps the program alive until it is closed.
  */
 import { Worker } from 'node:worker_threads'
 import {
@@ -69,8 +69,6 @@ export class ThreadedEngine implements EngineHost {
       })
     })
     process.once('exit', this.leave)
-    // The engine alone keeps no program alive: what is attached to it does.
-    this.worker.unref()
   }
 
   get epochNs(): bigint {
@@ -118,6 +116,10 @@ export class ThreadedEngine implements EngineHost {
     return sleep(ns / 1e6)
   }
 
+  wait(ns: number): Promise<void> {
+    return sleep(ns / 1e6)
+  }
+
   settle<T>(promise: Promise<T>): Promise<T> {
     return promise
   }
@@ -146,8 +148,6 @@ export class ThreadedEngine implements EngineHost {
     const number = ++this.requests
     return new Promise((resolve, reject) => {
       this.pending.set(number, { resolve, reject })
-      // Somebody waits: stay alive until the answer is here.
-      this.worker.ref()
       this.worker.postMessage({ number, request })
       wake(this.wakeHandle, this.native)
     })
@@ -164,7 +164,6 @@ export class ThreadedEngine implements EngineHost {
       case 'answer': {
         const waiting = this.pending.get(message.number)
         this.pending.delete(message.number)
-        if (this.pending.size === 0 && this.closing === null) this.worker.unref()
         if (message.error !== null) waiting?.reject(Object.assign(new Error(message.error.message), message.error))
         else waiting?.resolve(message.value)
         break

@@ -65,8 +65,7 @@ function dnsOptions(network: Network, all: readonly Network[]): Plain {
     askers[endpoint.slot] = {
       zones: [network.name, ...others.map(({ name }) => name)],
       // A sandbox has a way out as long as one of its networks has.
-      forward: [network, ...others].some(({ internal }) => !internal),
-      gateways: gatewaysOf(network)
+      forward: [network, ...others].some(({ internal }) => !internal)
     }
   }
   return { zones, askers }

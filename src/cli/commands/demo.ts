@@ -1,0 +1,65 @@
+/** `netloom demo`: the main job, end to end, on this machine. */
+import path from 'node:path'
+import type { Command } from 'commander'
+import { Lab } from '../../lab/lab.ts'
+import { CommandGroup } from '../command-group.ts'
+import type { CliContext } from '../context.ts'
+import { type DemoResult, runDemo } from '../demo/run-demo.ts'
+import { Output } from '../output.ts'
+
+interface DemoOptions {
+  readonly json?: boolean
+  readonly capture: string
+}
+
+export function registerDemo(program: Command, context: CliContext): void {
+  program
+    .command('demo')
+    .description('two processes and a virtual host talk by name through the engine; a capture shows every frame')
+    .helpGroup(CommandGroup.run)
+    .option('-w, --capture <file>', 'where the capture goes', 'netloom-demo.pcapng')
+    .option('--json', 'print the result as JSON')
+    .action(async (options: DemoOptions) => {
+      const output = new Output(context.stdout, { json: options.json, env: context.env })
+      const interrupted = context.interruption()
+      const capture = path.resolve(options.capture)
+      await using lab = await Lab.create()
+      const stopped = new Promise<never>((_, reject) => {
+        interrupted.addEventListener('abort', () => reject(interrupted.reason))
+      })
+      // A signal ends the wait; leaving this block then ends the lab, processes and namespaces with it.
+      const result = await Promise.race([runDemo(lab, capture, output), stopped])
+      printResult(result, output)
+      output.result(result)
+    })
+}
+
+function printResult(result: DemoResult, output: Output): void {
+  output.line()
+  output.table(
+    ['NAME', 'IP', 'MAC', 'RX FRAMES', 'RX BYTES', 'TX FRAMES', 'TX BYTES', 'DROPS'],
+    result.endpoints.map((endpoint) => [
+      endpoint.name,
+      endpoint.ip,
+      endpoint.mac,
+      String(endpoint.rxFrames),
+      String(endpoint.rxBytes),
+      String(endpoint.txFrames),
+      String(endpoint.txBytes),
+      dropsText(endpoint.drops)
+    ]),
+    [3, 4, 5, 6]
+  )
+  const { capture, transfer } = result
+  output.line()
+  output.line(`throughput  ${transfer.gbitPerSecond.toFixed(2)} Gbit/s (${transfer.bytes} bytes in ${transfer.seconds.toFixed(2)} s)`)
+  output.line(`capture     ${capture.path}`)
+  output.line(`            ${capture.frames} frames, ${capture.dropped} copies dropped, ${capture.bytes} bytes`)
+  output.line(`            open it: wireshark ${capture.path}`)
+  output.line(`            or read: tshark -r ${capture.path}`)
+}
+
+function dropsText(drops: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(drops)
+  return entries.length === 0 ? '0' : entries.map(([reason, count]) => `${reason} ${count}`).join(', ')
+}

@@ -1,0 +1,88 @@
+/**
+ * A foreign namespace on a network of the lab: an interface in the namespace of a process that we did not start.
+ */
+import type { ElementCounters } from '../engine/index.ts'
+import type { NetworkController } from '../network/controller.ts'
+import type { Endpoint } from '../network/endpoint.ts'
+import { NetworkError } from '../network/network-error.ts'
+import { type NamespaceTarget, NetworkNamespace } from '../sandbox/network-namespace.ts'
+import type { Lab } from './lab.ts'
+import type { EndpointOptions, LabNetwork } from './lab-network.ts'
+import { plugTap } from './plug-tap.ts'
+
+export interface AttachOptions extends EndpointOptions {
+  /** The interface's name in the namespace; default eth0. */
+  readonly interfaceName?: string
+  /** Longest packet, bytes; default 1500. */
+  readonly mtu?: number
+}
+
+export class LabAttachment {
+  readonly network: LabNetwork
+  readonly endpoint: Endpoint
+  private readonly controller: NetworkController
+  private readonly namespace: NetworkNamespace
+  private readonly forget: () => void
+  private closing: Promise<void> | null = null
+
+  private constructor(lab: Lab, controller: NetworkController, network: LabNetwork, endpoint: Endpoint, namespace: NetworkNamespace) {
+    this.controller = controller
+    this.network = network
+    this.endpoint = endpoint
+    this.namespace = namespace
+    this.forget = lab.onClose(() => this.close())
+  }
+
+  /** Rejects with SandboxError (no such process or file, not allowed), NetlinkError, NetworkError under a virtual clock. */
+  static async create(
+    lab: Lab,
+    controller: NetworkController,
+    network: LabNetwork,
+    name: string,
+    target: NamespaceTarget,
+    options: AttachOptions
+  ): Promise<LabAttachment> {
+    if (lab.virtual)
+      throw new NetworkError('unsupported', `attach '${name}': processes do not run in virtual time`, {
+        fix: "make the lab with clock: 'real'"
+      })
+    const namespace = await NetworkNamespace.open(target)
+    try {
+      const spec = { name, address: options.ip, address6: options.ip6, mac: options.mac, aliases: options.aliases }
+      const plug = { interfaceName: options.interfaceName ?? 'eth0', mtu: options.mtu ?? 1500 }
+      const endpoint = await plugTap(controller, network.network, namespace, spec, plug)
+      return new LabAttachment(lab, controller, network, endpoint, namespace)
+    } catch (error) {
+      namespace.close()
+      throw error
+    }
+  }
+
+  get name(): string {
+    return this.endpoint.name
+  }
+
+  get address(): string {
+    return this.endpoint.address
+  }
+
+  counters(): ElementCounters {
+    return this.controller.endpointCounters(this.network.network, this.endpoint)
+  }
+
+  /** Takes the interface and the route to 127.0.0.11 away again. May be called again. */
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  private async end(): Promise<void> {
+    this.forget()
+    try {
+      await this.namespace.unrouteResolver()
+    } finally {
+      await this.controller.disconnect(this.network.name, this.name)
+      this.namespace.close()
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * A network of a lab and what is plugged into it.
+ */
+import type { NetworkController } from '../network/controller.ts'
+import { endpointAddresses } from '../network/endpoint.ts'
+import type { Network } from '../network/network.ts'
+import { gatewaysOf } from '../network/topology-builder.ts'
+import type { NamespaceTarget } from '../sandbox/network-namespace.ts'
+import { addressFamily } from '../wire/address.ts'
+import type { Lab } from './lab.ts'
+import { type AttachOptions, LabAttachment } from './lab-attachment.ts'
+import { LabHost } from './lab-host.ts'
+import { LabSandbox, type SandboxOptions } from './lab-sandbox.ts'
+
+/** What every endpoint may be given. */
+export interface EndpointOptions {
+  /** IPv4 address; the lowest free one by default. */
+  readonly ip?: string
+  /** IPv6 address, in a network with a subnet6. */
+  readonly ip6?: string
+  /** 02:42 and the IPv4 address by default. */
+  readonly mac?: string
+  /** More names. */
+  readonly aliases?: readonly string[]
+}
+
+export interface HostOptions extends EndpointOptions {
+  /** UDP ports that send every datagram back. */
+  readonly udpEcho?: readonly number[]
+  /** Longest packet, bytes; default 1500. */
+  readonly mtu?: number
+}
+
+export class LabNetwork {
+  readonly network: Network
+  private readonly lab: Lab
+  private readonly controller: NetworkController
+
+  constructor(lab: Lab, controller: NetworkController, network: Network) {
+    this.lab = lab
+    this.controller = controller
+    this.network = network
+  }
+
+  get name(): string {
+    return this.network.name
+  }
+
+  get subnet(): string {
+    return this.network.pool.subnet
+  }
+
+  get gateway(): string | null {
+    return this.network.pool.gateway
+  }
+
+  /** Plugs in a virtual host. Rejects for a name, address or MAC that cannot be or is taken. */
+  async host(name: string, options: HostOptions = {}): Promise<LabHost> {
+    const spec = { name, address: options.ip, address6: options.ip6, mac: options.mac, aliases: options.aliases }
+    const gateways = this.network.internal ? [] : gatewaysOf(this.network)
+    const endpoint = await this.controller.connect(this.name, spec, (begun) => ({
+      type: 'host',
+      options: {
+        mac: begun.mac,
+        addresses: endpointAddresses(begun),
+        gateway: gateways.find((address) => addressFamily(address) === 4),
+        gateway6: gateways.find((address) => addressFamily(address) === 6),
+        udpEcho: options.udpEcho ?? [],
+        mtu: options.mtu ?? 1500
+      }
+    }))
+    return new LabHost(this.controller, this, endpoint)
+  }
+
+  /** Makes namespaces with an eth0 on this network, in which processes can be started. Real time and the addon only. */
+  sandbox(name: string, options: SandboxOptions = {}): Promise<LabSandbox> {
+    return LabSandbox.create(this.lab, this.controller, this, name, options)
+  }
+
+  /** Plugs in the namespace of a process that somebody else started. Real time and the addon only. */
+  attach(name: string, target: NamespaceTarget, options: AttachOptions = {}): Promise<LabAttachment> {
+    return LabAttachment.create(this.lab, this.controller, this, name, target, options)
+  }
+
+  /** Ends the network; everything must be unplugged before. */
+  remove(): Promise<void> {
+    return this.controller.removeNetwork(this.name)
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * A lab: networks, virtual hosts, real processes and a capture, in real time or under a virtual clock.
+ *
+ *     await using lab = await Lab.create({ clock: 'virtual', seed: 7 })
+ *     const lan = await lab.network('lan', { subnet: '192.0.2.0/24' })
+ *     const a = await lan.host('a')
+ *     await lan.host('b')
+ *     await lab.capture('ping.pcapng')
+ *     const { received } = await lab.run(() => a.ping('b'))
+ */
+import { type FramePoolOptions, freshSeed, Random } from '../engine/index.ts'
+import { AddressSpace } from '../ipam/address-space.ts'
+import { NetworkController } from '../network/controller.ts'
+import { elementRegistry } from '../network/element-registry.ts'
+import type { EngineHost } from '../network/engine-host.ts'
+import { InlineEngine } from '../network/inline-engine.ts'
+import type { NetworkSpec } from '../network/network.ts'
+import { NetworkError } from '../network/network-error.ts'
+import { ThreadedEngine } from '../network/threaded-engine.ts'
+import { hostForwarder, type NameForwarder } from './host-forwarder.ts'
+import { LabCapture, type LabCaptureOptions } from './lab-capture.ts'
+import { LabNetwork } from './lab-network.ts'
+
+export interface LabOptions {
+  /** `real` (default): an engine thread, TAPs and sandboxes work. `virtual`: time moves only in `run` and `advance`. */
+  readonly clock?: 'real' | 'virtual'
+  /** Names all randomness of the lab. The same seed and script give the same capture under a virtual clock. */
+  readonly seed?: number | string
+  /** Limits of the frame memory. */
+  readonly pool?: FramePoolOptions
+  /** Upstream name servers; default: those of the machine's /etc/resolv.conf. Empty: none. Always none in virtual time. */
+  readonly upstreams?: readonly string[]
+}
+
+/** Counters of one endpoint, as tables show them. */
+export interface EndpointReport {
+  readonly network: string
+  readonly name: string
+  readonly ip: string
+  readonly mac: string
+  readonly rxFrames: number
+  readonly rxBytes: number
+  readonly txFrames: number
+  readonly txBytes: number
+  /** Frames of this endpoint that ended early, anywhere, by reason. */
+  readonly drops: Readonly<Record<string, number>>
+}
+
+export class Lab implements AsyncDisposable {
+  readonly seed: number | string
+  readonly controller: NetworkController
+  private readonly engine: EngineHost
+  private readonly forwarder: NameForwarder | null
+  private readonly networks = new Map<string, LabNetwork>()
+  private readonly closers = new Set<() => Promise<void>>()
+  private activeCapture: LabCapture | null = null
+  private closing: Promise<void> | null = null
+
+  private constructor(options: LabOptions) {
+    this.seed = options.seed ?? freshSeed()
+    const virtual = options.clock === 'virtual'
+    this.engine = virtual
+      ? new InlineEngine({ elements: elementRegistry(), seed: this.seed, pool: options.pool })
+      : new ThreadedEngine({ seed: this.seed, pool: options.pool })
+    this.forwarder = virtual ? null : hostForwarder(options.upstreams)
+    this.controller = new NetworkController({
+      engine: this.engine,
+      addresses: new AddressSpace(),
+      random: new Random(`${this.seed}/control`),
+      forward: this.forwarder?.forward
+    })
+  }
+
+  static async create(options: LabOptions = {}): Promise<Lab> {
+    const lab = new Lab(options)
+    // The first answer says that the engine is there.
+    await lab.engine.framesInUse()
+    return lab
+  }
+
+  get virtual(): boolean {
+    return this.engine.virtual
+  }
+
+  /** Nanoseconds since the lab's start. */
+  get now(): number {
+    return this.engine.now()
+  }
+
+  /** A bridge network. Rejects for a name or subnet that cannot be or is taken. */
+  async network(name: string, options: Omit<NetworkSpec, 'name'> = {}): Promise<LabNetwork> {
+    const network = new LabNetwork(this, this.controller, await this.controller.createNetwork({ ...options, name }))
+    this.networks.set(name, network)
+    return network
+  }
+
+  /** Writes every frame that enters a network, once, to a file; one capture at a time. Rejects when the file cannot be written. */
+  async capture(path: string, options: LabCaptureOptions = {}): Promise<LabCapture> {
+    if (this.activeCapture !== null) {
+      throw new NetworkError('conflict', `the lab writes ${this.activeCapture.path} already`, { fix: 'close that capture first' })
+    }
+    const capture = await LabCapture.open(path, options, this.controller, this.seed)
+    this.activeCapture = capture
+    capture.onClosed = () => {
+      this.activeCapture = null
+    }
+    return capture
+  }
+
+  /**
+   * Carries `script` out and lets time pass until it has ended; gives its result. In virtual time this, and `advance`, are
+   * the only places where anything happens.
+   */
+  run<T>(script: () => Promise<T>): Promise<T> {
+    return this.engine.settle(script())
+  }
+
+  /** Lets `ms` milliseconds pass, outside of `run`. */
+  advance(ms: number): Promise<void> {
+    return this.engine.advance(ms * 1e6)
+  }
+
+  /** For scripts inside `run`: resolves when `ms` milliseconds have passed, while other things happen. */
+  wait(ms: number): Promise<void> {
+    return this.engine.wait(ms * 1e6)
+  }
+
+  /** All endpoints with their counters, in the order of networks and endpoints. */
+  report(): EndpointReport[] {
+    const counted = this.engine.counters()
+    return [...this.controller.networks.values()].flatMap((network) =>
+      [...network.endpoints.values()].map((endpoint) => {
+        const { counters = {}, drops = {}, ingressDrops = {} } = counted.get(`${network.name}/${endpoint.name}`) ?? {}
+        const all: Record<string, number> = { ...ingressDrops }
+        // What ended in the endpoint's own element came from others and does not stand in ingressDrops.
+        for (const [reason, count] of Object.entries(drops)) all[reason] = Math.max(all[reason] ?? 0, count)
+        return {
+          network: network.name,
+          name: endpoint.name,
+          ip: endpoint.address,
+          mac: endpoint.mac,
+          rxFrames: counters['rxFrames'] ?? 0,
+          rxBytes: counters['rxBytes'] ?? 0,
+          txFrames: counters['txFrames'] ?? 0,
+          txBytes: counters['txBytes'] ?? 0,
+          drops: all
+        }
+      })
+    )
+  }
+
+  /** Frames that are under way: 0 when the lab is at rest and nothing is leaked. */
+  framesInUse(): Promise<number> {
+    return this.engine.framesInUse()
+  }
+
+  /** Ends everything: sandboxes, attachments, the capture, the engine. */
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** What is to be ended with the lab; returns how to forget it. */
+  onClose(closer: () => Promise<void>): () => void {
+    this.closers.add(closer)
+    return () => {
+      this.closers.delete(closer)
+    }
+  }
+
+  private async end(): Promise<void> {
+    const results = await Promise.allSettled([...this.closers].map((closer) => closer()))
+    await this.activeCapture?.close()
+    await this.controller.close()
+    this.forwarder?.close()
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+}
