@@ -236,6 +236,11 @@ Message Shim::tap(Message& request) {
   requireNamespaces();
   const std::string name = request.get("name");
   auto kept = taps_.find(name);
+  ifreq flags{};
+  if (kept != taps_.end() && ioctl(kept->second.fd.get(), TUNGETIFF, &flags) < 0) {
+    taps_.erase(kept);  // EBADFD: the interface was deleted under it
+    kept = taps_.end();
+  }
   Tap opened;
   if (kept == taps_.end()) {
     TapOptions options;
@@ -251,7 +256,6 @@ Message Shim::tap(Message& request) {
   reply.fields.push_back(field("offloads", tap.offloads));
   int vnet = 0;
   if (ioctl(tap.fd.get(), TUNGETVNETHDRSZ, &vnet) < 0) vnet = 0;
-  ifreq flags{};
   if (ioctl(tap.fd.get(), TUNGETIFF, &flags) == 0 && !(flags.ifr_flags & IFF_VNET_HDR)) vnet = 0;
   reply.fields.push_back(field("vnet", vnet));
   reply.fds.emplace_back(fcntl(tap.fd.get(), F_DUPFD_CLOEXEC, 0));

@@ -4,11 +4,12 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { loadNative } from '../../src/io/load-native.ts'
 import { Sandbox } from '../../src/sandbox/sandbox.ts'
 import { findShim } from '../../src/sandbox/shim-binary.ts'
-import { eventually, namespacesOf, noSandbox, processesIn, run } from './sandbox-set-up.ts'
+import { eventually, namespacesOf, noSandbox, processesIn, run, zombiesOf } from './sandbox-set-up.ts'
 
 interface Owner {
   readonly child: ChildProcess
@@ -85,6 +86,26 @@ describe('the end of sandboxes', { skip: noSandbox }, () => {
     assert.deepEqual(await sleeper.wait(), { code: null, signal: 'SIGKILL' })
     assert.equal(exits, 1)
     loadNative().closeFd(tap.fd)
+  })
+
+  test('many sandboxes one after the other leave no descriptor and no child', async () => {
+    const round = async (): Promise<void> => {
+      const sandbox = await Sandbox.create({ name: 'test' })
+      const echo = await sandbox.spawn({ argv: ['echo', 'x'], stdio: ['null', 'pipe', 'null'] })
+      assert.equal(await text(echo.stdout!), 'x\n')
+      const { fd } = await sandbox.openTap({})
+      loadNative().closeFd(fd)
+      await assert.rejects(sandbox.spawn({ argv: ['nonesuch'] }))
+      const shimFds = readdirSync(`/proc/${sandbox.shimPid}/fd`).length
+      for (let i = 0; i < 5; i++) await run(sandbox, ['true'])
+      assert.equal(readdirSync(`/proc/${sandbox.shimPid}/fd`).length, shimFds)
+      await sandbox.close()
+    }
+    await round()
+    const before = readdirSync('/proc/self/fd').length
+    for (let i = 0; i < 20; i++) await round()
+    await eventually('all descriptors are closed', () => readdirSync('/proc/self/fd').length <= before)
+    assert.deepEqual(zombiesOf(process.pid), [])
   })
 
   test('requests under way when the shim is lost are refused, not forgotten', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -179,6 +179,26 @@ describe('surviving sandboxes', { skip: noSandbox }, () => {
     assert.equal((await logged(path.join(folder, 'log'))).stdout, '30 90\r\n31 91\r\ntyped\r\n')
     input.destroy()
     await sandbox.close()
+  })
+
+  test('a kept TAP comes back as the same device, a deleted one as a new', async () => {
+    const creator = await Sandbox.create({ name: 'kept', mode })
+    const first = await creator.openTap({ name: 'eth0', mac: '02:cc:00:00:00:01' })
+    closeSync(first.fd)
+    await creator.disconnect()
+    const sandbox = await Sandbox.reconnect('kept', mode)
+    const again = await sandbox.openTap({ name: 'eth0' })
+    assert.deepEqual({ ...again, fd: 0 }, { ...first, fd: 0 })
+    const link = await sandbox.netlink.links.find('eth0')
+    assert.equal(link?.mac, '02:cc:00:00:00:01')
+    await sandbox.netlink.links.delete('eth0')
+    const renewed = await sandbox.openTap({ name: 'eth0' })
+    assert.notEqual(renewed.ifindex, first.ifindex)
+    await sandbox.configureInterface({ name: 'eth0', address: '192.0.2.1/24' })
+    assert.ok((await sandbox.netlink.links.find('eth0'))?.running)
+    await sandbox.close()
+    closeSync(again.fd)
+    closeSync(renewed.fd)
   })
 
   test('the newest client wins', async () => {

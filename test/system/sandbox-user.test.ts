@@ -105,6 +105,21 @@ describe('sandboxes in a user namespace', { skip: noSandbox }, () => {
     assert.equal(output, 'true\nfalse\n')
   })
 
+  test('a surviving sandbox of an ordinary user is found again', () => {
+    const output = runModule(`
+      import { mkdtempSync, rmSync } from 'node:fs'
+      const folder = mkdtempSync('/tmp/netloom-test-')
+      const mode = { surviving: folder + '/socket', stateDir: folder }
+      const creator = await Sandbox.create({ name: 'mine', mode })
+      await creator.spawn({ argv: ['sh', '-c', 'sleep 0.1; exit 12'], stdio: 'kept' })
+      await creator.disconnect()
+      const sandbox = await Sandbox.reconnect('mine', mode)
+      print(sandbox.userNamespace, await (await sandbox.process(1)).wait())
+      await sandbox.close()
+      rmSync(folder, { recursive: true })`)
+    assert.equal(output, 'true { code: 12, signal: null }\n')
+  })
+
   test('a device that the user may not open is an error that says what to do', () => {
     const output = runModule(
       `const sandbox = await Sandbox.create({ name: 'mine' })
