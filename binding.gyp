@@ -12,6 +12,7 @@
         "native/addon/arena.cc",
         "native/addon/frame_io.cc",
         "native/addon/messages.cc",
+        "native/addon/packet_socket.cc",
         "native/addon/poller.cc",
         "native/addon/readable_watch.cc",
         "native/addon/system.cc"

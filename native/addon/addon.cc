@@ -7,6 +7,7 @@ namespace {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   netloom::registerArena(env, exports);
   netloom::registerFrameIo(env, exports);
+  netloom::registerPacketSocket(env, exports);
   netloom::registerPoller(env, exports);
   netloom::registerSystem(env, exports);
   netloom::registerMessages(env, exports);

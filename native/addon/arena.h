@@ -48,6 +48,7 @@ struct Arena {
 
 void registerArena(Napi::Env env, Napi::Object exports);
 void registerFrameIo(Napi::Env env, Napi::Object exports);
+void registerPacketSocket(Napi::Env env, Napi::Object exports);
 void registerPoller(Napi::Env env, Napi::Object exports);
 void registerSystem(Napi::Env env, Napi::Object exports);
 void registerMessages(Napi::Env env, Napi::Object exports);

@@ -1,120 +1,16 @@
-// Batched reads and writes of frames: one crossing from JavaScript per device and batch, nothing allocated here.
-// Raw Node-API instead of its C++ wrapper, since these run hundreds of thousands of times a second.
+// Batched reads and writes of a TAP's frames: one crossing from JavaScript per device and batch, nothing allocated here.
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
-#include "arena.h"
+#include "frame_call.h"
+#include "vnet_header.h"
 
 namespace netloom {
 
 namespace {
-
-// virtio_net_hdr, little endian (TUNSETVNETLE): flags 0, gso_type 1, hdr_len 2, gso_size 4, csum_start 6, csum_offset 8,
-// then num_buffers and, in the longer forms, fields that stay zero.
-// <linux/virtio_net.h> itself is no C++ in some releases (a field named `class`), so its values stand here.
-constexpr int kMaxVnetHeader = 24;
-constexpr uint8_t kNeedsChecksum = 1;
-constexpr uint8_t kDataValid = 2;
-constexpr uint8_t kGsoNone = 0;
-constexpr uint8_t kGsoTcpV4 = 1;
-constexpr uint8_t kGsoUdpFragments = 3;
-constexpr uint8_t kGsoTcpV6 = 4;
-constexpr uint8_t kGsoUdpSegments = 5;
-constexpr uint8_t kGsoEcn = 0x80;
-
-uint16_t loadLe16(const uint8_t* at) { return static_cast<uint16_t>(at[0] | at[1] << 8); }
-void storeLe16(uint8_t* at, uint16_t value) {
-  at[0] = static_cast<uint8_t>(value);
-  at[1] = static_cast<uint8_t>(value >> 8);
-}
-
-bool isKnownGso(uint8_t type) {
-  switch (type & ~kGsoEcn) {
-    case kGsoTcpV4:
-    case kGsoUdpFragments:
-    case kGsoTcpV6:
-    case kGsoUdpSegments:
-      return true;
-    default:
-      return false;
-  }
-}
-
-/// Copies the header into the metadata of `handle`; false when it contradicts itself or the frame's length.
-bool takeVnetHeader(Arena& arena, int32_t handle, const uint8_t* header, int32_t length) {
-  int32_t flags = 0;
-  if (header[0] & kNeedsChecksum) {
-    const int32_t csumStart = loadLe16(header + 6);
-    const int32_t csumOffset = loadLe16(header + 8);
-    if (csumStart + csumOffset + 2 > length) return false;
-    arena.csumStart[handle] = static_cast<uint16_t>(csumStart);
-    arena.csumOffset[handle] = static_cast<uint16_t>(csumOffset);
-    flags |= kFlagChecksum;
-  } else if (header[0] & kDataValid) {
-    flags |= kFlagChecksumValid;
-  }
-  if (header[1] != kGsoNone) {
-    const uint16_t hdrLen = loadLe16(header + 2);
-    const uint16_t gsoSize = loadLe16(header + 4);
-    if (!isKnownGso(header[1]) || gsoSize == 0 || hdrLen > length) return false;
-    arena.gsoType[handle] = header[1];
-    arena.gsoSize[handle] = gsoSize;
-    arena.hdrLen[handle] = hdrLen;
-    flags |= kFlagGso;
-  }
-  arena.flags[handle] = flags;
-  return true;
-}
-
-void fillVnetHeader(const Arena& arena, int32_t handle, uint8_t* header, int vnetHeaderLength) {
-  std::memset(header, 0, static_cast<size_t>(vnetHeaderLength));
-  const int32_t flags = arena.flags[handle];
-  if (flags & kFlagChecksum) {
-    header[0] = kNeedsChecksum;
-    storeLe16(header + 6, arena.csumStart[handle]);
-    storeLe16(header + 8, arena.csumOffset[handle]);
-  } else if (flags & kFlagChecksumValid) {
-    header[0] = kDataValid;
-  }
-  if (flags & kFlagGso) {
-    header[1] = arena.gsoType[handle];
-    storeLe16(header + 2, arena.hdrLen[handle]);
-    storeLe16(header + 4, arena.gsoSize[handle]);
-  }
-}
-
-struct Arguments {
-  napi_env env;
-  napi_value values[7];
-
-  Arguments(napi_env env, napi_callback_info info) : env(env) {
-    size_t count = 7;
-    napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
-  }
-  Arena& arena(int index) const {
-    void* pointer = nullptr;
-    napi_get_value_external(env, values[index], &pointer);
-    return *static_cast<Arena*>(pointer);
-  }
-  int32_t number(int index) const {
-    int32_t value = 0;
-    napi_get_value_int32(env, values[index], &value);
-    return value;
-  }
-  int32_t* array(int index) const {
-    void* data = nullptr;
-    napi_get_typedarray_info(env, values[index], nullptr, nullptr, &data, nullptr, nullptr);
-    return static_cast<int32_t*>(data);
-  }
-  napi_value answer(int32_t value) const {
-    napi_value result;
-    napi_create_int32(env, value, &result);
-    return result;
-  }
-};
 
 /// read(2) that is not cut short by a signal.
 ssize_t readOnce(int fd, void* into, size_t capacity) {
@@ -126,7 +22,7 @@ ssize_t readOnce(int fd, void* into, size_t capacity) {
 
 // readFrames(arena, fd, vnetHeaderLength, out, max, result): number; the contract is in src/io/native-binding.ts
 napi_value readFrames(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
+  const FrameCall arguments(env, info);
   Arena& arena = arguments.arena(0);
   const int fd = arguments.number(1);
   const int32_t vnet = arguments.number(2);
@@ -189,7 +85,7 @@ napi_value readFrames(napi_env env, napi_callback_info info) {
 
 // discardFrames(fd, max): number
 napi_value discardFrames(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
+  const FrameCall arguments(env, info);
   const int fd = arguments.number(0);
   const int32_t max = arguments.number(1);
   uint8_t none[kMaxVnetHeader];  // a frame is taken off the queue whole, however little of it is read
@@ -200,7 +96,7 @@ napi_value discardFrames(napi_env env, napi_callback_info info) {
 
 // writeFrames(arena, fd, vnetHeaderLength, handles, from, count, result): number
 napi_value writeFrames(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
+  const FrameCall arguments(env, info);
   const Arena& arena = arguments.arena(0);
   const int fd = arguments.number(1);
   const int32_t vnet = arguments.number(2);
@@ -242,18 +138,12 @@ napi_value writeFrames(napi_env env, napi_callback_info info) {
   return arguments.answer(done);
 }
 
-void set(Napi::Env env, Napi::Object exports, const char* name, napi_callback callback) {
-  napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
-  exports.Set(name, Napi::Value(env, function));
-}
-
 }  // namespace
 
 void registerFrameIo(Napi::Env env, Napi::Object exports) {
-  set(env, exports, "readFrames", readFrames);
-  set(env, exports, "discardFrames", discardFrames);
-  set(env, exports, "writeFrames", writeFrames);
+  setFrameFunction(env, exports, "readFrames", readFrames);
+  setFrameFunction(env, exports, "discardFrames", discardFrames);
+  setFrameFunction(env, exports, "writeFrames", writeFrames);
 }
 
 }  // namespace netloom

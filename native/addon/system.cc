@@ -1,5 +1,6 @@
 // TAPs, network namespaces, files in them, netlink: thin wrappers of native/common.
 #include <fcntl.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include "../common/netlink_exchange.h"
@@ -94,6 +95,19 @@ Napi::Value netlinkExchangeBinding(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value userId(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const std::string name = textArgument(info, 0);
+    std::vector<char> texts(16384);
+    passwd entry{};
+    passwd* found = nullptr;
+    int failure;
+    while ((failure = getpwnam_r(name.c_str(), &entry, texts.data(), texts.size(), &found)) == ERANGE) texts.resize(2 * texts.size());
+    // Other errors are ways of the system's databases to say that they know no such user: getpwnam_r(3).
+    return Napi::Number::New(info.Env(), failure == 0 && found ? static_cast<double>(entry.pw_uid) : -1);
+  });
+}
+
 void closeFd(const Napi::CallbackInfo& info) {
   guarded(info, [&] {
     const int fd = intArgument(info, 0);
@@ -121,6 +135,7 @@ void registerSystem(Napi::Env env, Napi::Object exports) {
   exports.Set("writeFileInNetns", Napi::Function::New<writeFileInNetns>(env, "writeFileInNetns"));
   exports.Set("readFileInNetns", Napi::Function::New<readFileInNetns>(env, "readFileInNetns"));
   exports.Set("netlinkExchange", Napi::Function::New<netlinkExchangeBinding>(env, "netlinkExchange"));
+  exports.Set("userId", Napi::Function::New<userId>(env, "userId"));
   exports.Set("closeFd", Napi::Function::New<closeFd>(env, "closeFd"));
   exports.Set("setNonblocking", Napi::Function::New<setNonblocking>(env, "setNonblocking"));
 }

@@ -202,7 +202,7 @@ export class DeviceElement implements Element {
     for (let i = 0; i < done; i++) {
       const frame = outgoing[i]
       if (frame < 0) {
-        context.drop(~frame, device.lastError === Errno.EIO ? DeviceDrop.down : DeviceDrop.refused)
+        context.drop(~frame, refusal(device.lastError))
         continue
       }
       written++
@@ -221,7 +221,8 @@ export class DeviceElement implements Element {
 
   private armPlay(): void {
     const due = this.device.nextDue
-    if (this.play !== null && due !== undefined && Number.isFinite(due)) this.play.arm(due)
+    if (this.play === null || due === undefined || !Number.isFinite(due)) return
+    if (!this.play.armed || this.play.at !== due) this.play.arm(due)
   }
 
   /** What the device stands for has ended: without this its descriptor would report an error for ever. */
@@ -245,5 +246,19 @@ export class DeviceElement implements Element {
     for (let i = 0; i < this.waiting; i++) this.context.drop(this.outgoing[i], DeviceDrop.removed)
     this.waiting = 0
     this.device.close()
+  }
+}
+
+/** The reason for a frame that the device refused with this errno. */
+function refusal(errno: number): number {
+  switch (errno) {
+    case Errno.EIO:
+    case Errno.ENETDOWN:
+    case Errno.ENXIO:
+      return DeviceDrop.down
+    case Errno.ENOBUFS:
+      return DeviceDrop.busy
+    default:
+      return DeviceDrop.refused
   }
 }

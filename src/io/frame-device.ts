@@ -1,6 +1,6 @@
 /**
- * Where frames enter and leave an engine: a TAP, a pair in memory, a capture that is played. One suite tests them all
- * (test/io/frame-device-suite.ts).
+ * Where frames enter and leave an engine: a TAP, an existing interface, a pair in memory, a capture that is played. One
+ * suite tests them all (test/io/frame-device-suite.ts).
  */
 
 /** What a device takes on write unfinished; the values are those of TUN_F_ in <linux/if_tun.h>. */
@@ -29,14 +29,14 @@ export interface DeviceCounters {
   rxMalformed: number
   /** Longer than the pool's largest slot. */
   rxTruncated: number
-  /** The pool was exhausted and could not grow. */
+  /** The pool was exhausted and could not grow, or the buffer before it was full. */
   rxNoBuffer: number
   /** Frames refused on write. */
   txErrors: number
 }
 
 export interface FrameDevice {
-  /** 'tap', 'memory', 'replay', ... */
+  /** 'tap', 'packet-socket', 'memory', 'replay', ... */
   readonly kind: string
   readonly name: string
   /** Longest packet (the frame without its Ethernet header and tags), bytes. */
@@ -50,7 +50,10 @@ export interface FrameDevice {
   readonly counters: DeviceCounters
   /** errno of the last frame refused on write; 0: none yet. */
   readonly lastError: number
-  /** For devices that play by the clock: engine time in nanoseconds of the next frame; Infinity after the last. */
+  /**
+   * For devices that go by the clock: engine time in nanoseconds at which `read` is to be called though nothing is readable
+   * (the next frame of a capture, a look at an interface); Infinity: never again.
+   */
   readonly nextDue?: number
   /** Reads at most `max` frames as of `now` (engine time, ns) into `out`. They belong to the caller. Never blocks or throws. */
   read(out: Int32Array, max: number, now: number): number

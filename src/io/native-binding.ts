@@ -67,7 +67,7 @@ export const WriteResult = {
 } as const
 
 /** errno values that the data plane compares with (Linux, asm-generic). */
-export const Errno = { EIO: 5, EAGAIN: 11, EINVAL: 22, EBADFD: 77, ENOBUFS: 105 } as const
+export const Errno = { EIO: 5, ENXIO: 6, EAGAIN: 11, EINVAL: 22, EBADFD: 77, ENETDOWN: 100, ENOBUFS: 105 } as const
 
 export interface OpenTapOptions {
   /** fd of the network namespace to create it in; -1: the caller's own. */
@@ -95,6 +95,35 @@ export interface OpenedTap {
   readonly offloads: number
   readonly vnetHeaderLength: number
 }
+
+export interface OpenPacketSocketOptions {
+  /** fd of the network namespace where the interface is; -1: the caller's own. */
+  readonly netns: number
+  readonly interface: string
+  /** Also frames to other stations, while the socket is open. */
+  readonly promiscuous: boolean
+}
+
+export interface OpenedPacketSocket {
+  /** Non-blocking, bound to the interface. */
+  readonly fd: number
+  readonly name: string
+  readonly ifindex: number
+  /** As of now. */
+  readonly mtu: number
+  /** 12, or 10 before Linux 6.6. */
+  readonly vnetHeaderLength: number
+}
+
+/** Places in the `result` of `packetSocketState`. */
+export const PacketSocketState = {
+  /** 1 while the interface exists; 0 for good once it was deleted or moved to another namespace. */
+  bound: 0,
+  /** 1 while it is up and has a carrier. */
+  running: 1,
+  /** Frames since the last call for which the socket's buffer had no place. */
+  lost: 2
+} as const
 
 export interface ReceivedMessage {
   /** Empty when the peer has closed. */
@@ -129,6 +158,23 @@ export interface NativeBinding {
     result: Int32Array
   ): number
 
+  /**
+   * `readFrames` and `writeFrames` of a packet socket. The first puts 802.1Q tags back, and also ends with the errno of what
+   * became of the interface (ENETDOWN). The second also stops at ENOBUFS: the interface's queue is full.
+   */
+  receiveFrames(arena: NativeArena, fd: number, vnetHeaderLength: number, out: Int32Array, max: number, result: Int32Array): number
+  sendFrames(
+    arena: NativeArena,
+    fd: number,
+    vnetHeaderLength: number,
+    handles: Int32Array,
+    from: number,
+    count: number,
+    result: Int32Array
+  ): number
+  /** `result`: see PacketSocketState. */
+  packetSocketState(fd: number, result: Int32Array): void
+
   // Waiting.
   pollerCreate(): NativePoller
   /** `token` (0 to 2^31-1) names the descriptor in events; `interest`: PollEvent bits. Level-triggered. */
@@ -152,6 +198,7 @@ export interface NativeBinding {
 
   // Devices and namespaces. A `netns` is an fd, or -1 for the caller's own namespace.
   openTap(options: OpenTapOptions): OpenedTap
+  openPacketSocket(options: OpenPacketSocketOptions): OpenedPacketSocket
   setTapPersist(fd: number, persist: boolean): void
   /** IFF_ bits that this kernel's tun driver has. */
   tunFeatures(): number
@@ -164,6 +211,8 @@ export interface NativeBinding {
   readFileInNetns(netns: number, path: string): string
   /** Sends netlink messages and returns all answers, raw; each message has NLM_F_ACK or NLM_F_DUMP, one dump at most. Protocol 0 is NETLINK_ROUTE. */
   netlinkExchange(netns: number, protocol: number, request: Uint8Array): Uint8Array
+  /** Number of a user by name, as the system's databases know it; -1: there is none. */
+  userId(name: string): number
   closeFd(fd: number): void
   setNonblocking(fd: number, nonblocking: boolean): void
 

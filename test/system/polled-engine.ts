@@ -2,7 +2,7 @@
 // await processes meanwhile.
 import { setImmediate } from 'node:timers/promises'
 import { RealClock } from '../../src/engine/clock.ts'
-import { ElementRegistry } from '../../src/engine/element.ts'
+import { ElementRegistry, type ElementType } from '../../src/engine/element.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import { EMPTY_TOPOLOGY, type Topology } from '../../src/engine/topology.ts'
 import { loadNative } from '../../src/io/load-native.ts'
@@ -17,10 +17,11 @@ export class PolledEngine {
   private running = true
   private readonly loop: Promise<void>
 
-  constructor(topology: Topology) {
+  /** `more`: element types beside TAPs. */
+  constructor(topology: Topology, ...more: readonly ElementType<never>[]) {
     this.engine = new Engine({
       clock: new RealClock(),
-      elements: new ElementRegistry().register(tapElement),
+      elements: new ElementRegistry().register(tapElement).register(...more),
       pool: { checked: true },
       poller: {
         add: (fd, node) => this.native.pollerAdd(this.poller, fd, node, PollEvent.readable),

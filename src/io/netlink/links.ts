@@ -24,6 +24,8 @@ export interface Link {
 
 export interface LinkChange {
   readonly up?: boolean
+  /** False: the kernel neither asks nor answers ARP on it (IFF_NOARP). */
+  readonly arp?: boolean
   readonly mtu?: number
   readonly mac?: string
   /** New name; the link must be down. */
@@ -73,11 +75,11 @@ export class Links {
 
   async set(link: string | number, change: LinkChange): Promise<void> {
     const index = await this.index(link)
-    const { up, mtu, mac, name, txQueueLength, master, netns } = change
+    const { up, arp, mtu, mac, name, txQueueLength, master, netns } = change
     const words = Object.entries(change).map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : value}`)
     const address = mac === undefined ? undefined : macBytes(mac)
     await this.connection.change(`link set ${link} ${words.join(' ')}`, MessageType.newLink, 0, (message) => {
-      header(message, index, up)
+      header(message, index, up, arp)
       if (address !== undefined) message.attribute(LinkAttribute.address, address)
       if (name !== undefined) message.attributeText(LinkAttribute.name, name)
       if (mtu !== undefined) message.attributeU32(LinkAttribute.mtu, mtu)
@@ -123,9 +125,9 @@ export class Links {
   }
 }
 
-function header(message: MessageWriter, index: number, up?: boolean): MessageWriter {
-  const flags = up ? LinkFlag.up : 0
-  const change = up === undefined ? 0 : LinkFlag.up
+function header(message: MessageWriter, index: number, up?: boolean, arp?: boolean): MessageWriter {
+  const flags = (up ? LinkFlag.up : 0) | (arp === false ? LinkFlag.noArp : 0)
+  const change = (up === undefined ? 0 : LinkFlag.up) | (arp === undefined ? 0 : LinkFlag.noArp)
   return message.u8(0).u8(0).u16(0).u32(index).u32(flags).u32(change)
 }
 

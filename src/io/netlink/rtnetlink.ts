@@ -36,7 +36,7 @@ export const LinkAttribute = {
   netnsFd: 28
 } as const
 export const LinkInfo = { kind: 1, data: 2, vethPeer: 1 } as const
-export const LinkFlag = { up: 0x1, loopback: 0x8, lowerUp: 0x10000 } as const
+export const LinkFlag = { up: 0x1, loopback: 0x8, noArp: 0x80, lowerUp: 0x10000 } as const
 
 /** struct ifaddrmsg: family 1, prefix length 1, flags 1, scope 1, index 4. */
 export const ADDRESS_HEADER = 8

@@ -1,0 +1,45 @@
+// Arguments of the functions that move frames. Raw Node-API instead of its C++ wrapper, since these run hundreds of
+// thousands of times a second.
+#pragma once
+
+#include "arena.h"
+
+namespace netloom {
+
+struct FrameCall {
+  napi_env env;
+  napi_value values[7];
+
+  FrameCall(napi_env env, napi_callback_info info) : env(env) {
+    size_t count = 7;
+    napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  }
+  Arena& arena(int index) const {
+    void* pointer = nullptr;
+    napi_get_value_external(env, values[index], &pointer);
+    return *static_cast<Arena*>(pointer);
+  }
+  int32_t number(int index) const {
+    int32_t value = 0;
+    napi_get_value_int32(env, values[index], &value);
+    return value;
+  }
+  int32_t* array(int index) const {
+    void* data = nullptr;
+    napi_get_typedarray_info(env, values[index], nullptr, nullptr, &data, nullptr, nullptr);
+    return static_cast<int32_t*>(data);
+  }
+  napi_value answer(int32_t value) const {
+    napi_value result;
+    napi_create_int32(env, value, &result);
+    return result;
+  }
+};
+
+inline void setFrameFunction(Napi::Env env, Napi::Object exports, const char* name, napi_callback callback) {
+  napi_value function;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+  exports.Set(name, Napi::Value(env, function));
+}
+
+}  // namespace netloom
