@@ -4,9 +4,10 @@
 import { BenchNamespace } from './bench-namespace.ts'
 import type { BenchProcess } from './bench-process.ts'
 
-export const CLIENT_ADDRESS = '192.0.2.1'
-export const SERVER_ADDRESS = '192.0.2.2'
-export const PREFIX_LENGTH = 24
+export const SUBNET = '192.0.2.0/24'
+export const CLIENT_ADDRESS = '192.0.2.11'
+export const SERVER_ADDRESS = '192.0.2.12'
+const PREFIX_LENGTH = 24
 
 export interface PathCase {
   /** Stands in tables and in JSON. */

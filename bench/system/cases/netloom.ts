@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { readCapture } from '../../../src/capture/read-capture.ts'
 import { tryLoadNative } from '../../../src/io/load-native.ts'
 import { BenchProcess } from '../bench-process.ts'
-import { configureEnds, type PathCase, type PathEnd, PathParts, type RunningPath, SERVER_ADDRESS, twoEnds } from '../path-case.ts'
+import { type PathCase, type PathEnd, PathParts, type RunningPath, SERVER_ADDRESS, twoEnds } from '../path-case.ts'
 
 const PROGRAM = fileURLToPath(new URL('../netloom-path.js', import.meta.url))
 
@@ -28,7 +28,6 @@ async function start(snapLength: number | null): Promise<RunningPath> {
     }
     const netloom = parts.process(new BenchProcess(argv))
     await netloom.until('line "ready"', () => netloom.stdout.includes('ready'), 10)
-    await configureEnds(client, 'eth0', server, 'eth0')
     const close = async (): Promise<PathEnd> => {
       netloom.child.stdin!.end()
       try {
@@ -60,7 +59,7 @@ function netloomCase(name: string, title: string, snapLength: number | null): Pa
   return { name, title, missing: () => (tryLoadNative() === null ? 'the addon is not built' : null), start: () => start(snapLength) }
 }
 
-/** Two TAPs, our bridge, the engine thread. */
+/** What a user of the library gets: a Lab in real time, two attached namespaces on one network. */
 export const netloom = netloomCase('netloom', 'netloom, TAP to TAP', null)
 export const netloomCapture128 = netloomCase('netloom-capture-128', 'netloom, capturing 128 bytes of each frame', 128)
 /** Super-frames of 64 KiB are kept whole. */
