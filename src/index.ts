@@ -2,6 +2,7 @@
  * netloom as a library: `import { Lab } from 'netloom'`.
  */
 export { readCapture } from './capture/read-capture.ts'
+export type { TraceStep } from './engine/tracer.ts'
 export { NativeUnavailableError } from './io/load-native.ts'
 export { IpamError } from './ipam/ipam-error.ts'
 export { type EndpointReport, Lab, type LabOptions } from './lab/lab.ts'

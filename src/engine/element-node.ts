@@ -113,6 +113,16 @@ export class ElementNode implements ElementContext {
     }
   }
 
+  /** Notes the followed frames that wait at the ports, before they are handled. */
+  traceArrivals(): void {
+    for (const [number, port] of this.ports.entries()) {
+      for (let i = 0; port !== null && i < port.rx.size; i++) {
+        const frame = port.rx.at(i)
+        if ((this.frames.flags[frame] & FrameFlag.traced) !== 0) this.trace(frame, `arrive at port ${number}`)
+      }
+    }
+  }
+
   timer(fire: (now: number) => void): Timer {
     const timer = this.engine.timers.timer(fire)
     this.timers.add(timer)

@@ -193,6 +193,7 @@ export class Engine {
       this.queueHead = (this.queueHead + 1) & (this.queue.length - 1)
       this.queueCount--
       node.queued = false
+      if (this.tracer.active) node.traceArrivals()
       node.element.push()
     }
     return this.queueCount > 0 || this.pulls.length > 0 || this.timers.next <= this.now

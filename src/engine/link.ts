@@ -69,6 +69,11 @@ export class Link {
     return this.ring[head & this.mask]
   }
 
+  /** The frame that is `index` places from the oldest, left in the ring. Only when index < size. */
+  at(index: number): FrameHandle {
+    return this.ring[(this.head + index) & this.mask]
+  }
+
   /** The oldest frame, left in the ring. Only when not empty. */
   peek(): FrameHandle {
     return this.ring[this.head & this.mask]

@@ -1,5 +1,5 @@
 /**
- * The walk of chosen frames: which element did what, when. Off, it costs one look at a counter per entering frame.
+ * The walk of chosen frames: which element did what, when. Off, it costs a look per entering frame and one per push.
  */
 import type { FrameHandle, FramePool } from './frame-pool.ts'
 
@@ -18,6 +18,8 @@ export interface TraceStep {
 const STEPS_MAX = 100_000
 
 export class Tracer {
+  /** True while frames may be followed: the engine then notes at which elements they arrive. */
+  active = false
   private budget = 0
   private steps: TraceStep[] = []
   private filter: ((frames: FramePool, frame: FrameHandle) => boolean) | null = null
@@ -25,6 +27,7 @@ export class Tracer {
   /** Follows the next `count` frames that enter and match. */
   start(count: number, filter: ((frames: FramePool, frame: FrameHandle) => boolean) | null = null): void {
     this.budget = count
+    this.active = count > 0
     this.filter = filter
   }
 
@@ -41,10 +44,11 @@ export class Tracer {
     this.steps.push({ packetId: frames.packetId[frame], time, element, text, length: frames.length[frame] })
   }
 
-  /** The steps so far, oldest first, and forgets them. */
+  /** The steps so far, oldest first, and forgets them; with all frames found, the tracing ends. */
   drain(): TraceStep[] {
     const steps = this.steps
     this.steps = []
+    this.active = this.budget > 0
     return steps
   }
 }

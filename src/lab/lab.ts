@@ -8,7 +8,7 @@
  *     await lab.capture('ping.pcapng')
  *     const { received } = await lab.run(() => a.ping('b'))
  */
-import { type FramePoolOptions, freshSeed, Random } from '../engine/index.ts'
+import { type FramePoolOptions, freshSeed, Random, type TraceStep } from '../engine/index.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
 import { NetworkController } from '../network/controller.ts'
 import { elementRegistry } from '../network/element-registry.ts'
@@ -147,6 +147,16 @@ export class Lab implements AsyncDisposable {
         }
       })
     )
+  }
+
+  /** Follows the next `count` frames that enter, anywhere or at one endpoint (`network/name`); `traced` has their walks. */
+  trace(count: number, endpoint?: string): Promise<void> {
+    return this.engine.trace({ count, element: endpoint })
+  }
+
+  /** What the followed frames met since the last call: element by element, oldest first. */
+  traced(): Promise<TraceStep[]> {
+    return this.engine.traced()
   }
 
   /** Frames that are under way: 0 when the lab is at rest and nothing is leaked. */

@@ -86,6 +86,20 @@ test('the report has frames of both directions and drops by reason', async () =>
   assert.equal(await lab.framesInUse(), 0)
 })
 
+test('a traced ping walks from host to host, element by element', async () => {
+  await using lab = await Lab.create(virtual)
+  const lan = await lab.network('lan')
+  const [a, b] = [await lan.host('a'), await lan.host('b')]
+  await lab.run(() => a.ping('b'))
+  await lab.trace(1, 'lan/a')
+  await lab.run(() => a.ping(b.address))
+  const steps = await lab.traced()
+  assert.equal(new Set(steps.map(({ packetId }) => packetId)).size, 1)
+  assert.deepEqual([...new Set(steps.map(({ element }) => element))], ['lan/a', 'lan/a/dns-tap', 'lan/bridge', 'lan/b/dns-tap', 'lan/b'])
+  assert.deepEqual(await lab.traced(), [])
+  await assert.rejects(lab.trace(1, 'lan/nobody'), /lan\/nobody/)
+})
+
 const refused: [what: string, network: object, host: object, message: RegExp][] = [
   ['a subnet that is none', { subnet: '192.0.2.0/33' }, {}, /subnet.*192\.0\.2\.0\/33/],
   ['a gateway outside', { subnet: '192.0.2.0/24', gateway: '198.51.100.1' }, {}, /gateway.*198\.51\.100\.1/],
