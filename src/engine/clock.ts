@@ -69,3 +69,16 @@ export function sleep(ms: number): Promise<void> {
     setTimeout(resolve, ms)
   })
 }
+
+/** Delayed calls in real time, for the control plane; injected, so that tests can hold the clock. */
+export interface Timers {
+  /** Calls `fire` once after `ms` milliseconds. The function returned prevents it, as long as it has not happened. */
+  after(ms: number, fire: () => void): () => void
+}
+
+export const realTimers: Timers = {
+  after(ms, fire) {
+    const timer = setTimeout(fire, ms)
+    return () => clearTimeout(timer)
+  }
+}
