@@ -84,6 +84,7 @@ export class DnsService implements Element {
     const server = {
       data: (connection: TcpConnection, bytes: Uint8Array, at: number, length: number): void =>
         this.streamData(connection, bytes, at, length),
+      ended: (connection: TcpConnection): void => this.streamEnded(connection),
       closed: (): void => {}
     }
     this.tcp = new TcpResponder(context, (port, frame) => context.transmit(port, frame), server, { port: DNS_PORT })
@@ -264,6 +265,7 @@ export class DnsService implements Element {
       this.refusal = DnsDrop.tooManyForwarded
       return this.unanswered(bytes, at)
     }
+    if (connection !== null) (connection.attachment as DnsStream).waiting++
     context.counters[Counter.forwarded]++
     if (!this.timer.armed) this.timer.arm(this.pending.deadline)
     const event: DnsForwardEvent = { kind: 'dns-forward', id, asker: port, query, tcp: connection !== null }
@@ -295,10 +297,14 @@ export class DnsService implements Element {
       scratch.set(query, UDP_HEADER_LENGTH)
       this.query.read(scratch, UDP_HEADER_LENGTH, UDP_HEADER_LENGTH + query.length)
       length = isAnswer ? this.truncated(response) : this.unanswered(scratch, UDP_HEADER_LENGTH)
-      if (length === NO_ANSWER) return true
     }
-    if (back.kind === 'udp') this.sendUdp(back.port, back.path, back.clientPort, length)
-    else this.sendTcp(back.connection, length)
+    if (back.kind === 'udp') {
+      if (length !== NO_ANSWER) this.sendUdp(back.port, back.path, back.clientPort, length)
+      return true
+    }
+    if (length !== NO_ANSWER) this.sendTcp(back.connection, length)
+    const stream = back.connection.attachment as DnsStream
+    if (--stream.waiting === 0 && stream.isEnding) this.tcp.end(back.connection)
     return true
   }
 
@@ -308,6 +314,13 @@ export class DnsService implements Element {
     const length = writer.empty(scratch, UDP_HEADER_LENGTH, query, get16(response, 2) & DnsFlag.rcode)
     put16(scratch, UDP_HEADER_LENGTH + 2, get16(scratch, UDP_HEADER_LENGTH + 2) | DnsFlag.truncated)
     return length
+  }
+
+  /** The client closed its side: ours follows the last answer that is still to come from upstream. */
+  private streamEnded(connection: TcpConnection): void {
+    const stream = connection.attachment as DnsStream | null
+    if (stream === null || stream.waiting === 0) this.tcp.end(connection)
+    else stream.isEnding = true
   }
 
   private streamData(connection: TcpConnection, bytes: Uint8Array, at: number, length: number): void {

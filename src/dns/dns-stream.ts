@@ -10,6 +10,10 @@ const SHORTEST = 12
 export class DnsStream {
   /** The stream does not hold queries; nothing more is read. */
   isBroken = false
+  /** Queries of this connection that wait for an answer from upstream. */
+  waiting = 0
+  /** The client sends nothing more: the connection ends with the last answer. */
+  isEnding = false
   private readonly buffer = new Uint8Array(2 + QUERY_MAX)
   private filled = 0
 

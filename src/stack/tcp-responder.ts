@@ -33,6 +33,8 @@ import { answerWithReset } from './tcp-reset.ts'
 export interface TcpServer {
   /** Data in order; valid during the call. */
   data(connection: TcpConnection, bytes: Uint8Array, at: number, length: number): void
+  /** The client sends nothing more; it may still read. The server ends its side by `end`, now or after its last answer. */
+  ended(connection: TcpConnection): void
   /** The connection is gone, for whatever reason. */
   closed(connection: TcpConnection): void
 }
@@ -247,6 +249,8 @@ export class TcpResponder {
         return
       }
       connection.state = 'closeWait'
+      this.server.ended(connection)
+      if (!this.connections.has(connection)) return
     }
     // The server's own answer may have carried the acknowledgment; what brought nothing new is always answered.
     const isNew = length > 0 || hasFin
