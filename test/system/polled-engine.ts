@@ -12,6 +12,8 @@ import { tapElement } from '../../src/io/tap-element.ts'
 export class PolledEngine {
   readonly engine: Engine
   readonly events: { element: string; event: unknown }[] = []
+  /** Hears events as they come, besides the list. */
+  onEvent: ((element: string, event: unknown) => void) | null = null
   private readonly native = loadNative()
   private readonly poller = this.native.pollerCreate()
   private running = true
@@ -27,7 +29,10 @@ export class PolledEngine {
         add: (fd, node) => this.native.pollerAdd(this.poller, fd, node, PollEvent.readable),
         remove: (fd) => this.native.pollerRemove(this.poller, fd)
       },
-      onEvent: (element, event) => this.events.push({ element, event })
+      onEvent: (element, event) => {
+        this.events.push({ element, event })
+        this.onEvent?.(element, event)
+      }
     })
     this.engine.configure(topology)
     this.loop = this.run()
