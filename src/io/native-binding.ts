@@ -48,7 +48,7 @@ export const PollEvent = {
 
 /** Places in the `result` of `readFrames`. */
 export const ReadResult = {
-  /** errno that ended the batch: EAGAIN when nothing is left, ENOBUFS when the pool has no free small or large slot, 0 when `max` was reached. */
+  /** errno that ended the batch: EAGAIN when nothing is left, ENOBUFS when the pool has no free small or large slot, 0 when the batch is full. */
   errno: 0,
   /** Frames dropped because their virtio_net_hdr contradicts itself or their length, and empty frames. */
   malformed: 1,
@@ -138,6 +138,7 @@ export interface NativeBinding {
   /**
    * Reads up to `max` frames without blocking and writes their handles to `out`; they belong to the caller. start, length,
    * flags and the offload fields are set; ingress, timestamp and packetId are not. Frames that fit go to small slots.
+   * A batch is full with `max` frames or 192 KiB, whatever comes first, so that it stays in the cache until it is written.
    * `result`: see ReadResult. Returns the number of frames.
    */
   readFrames(arena: NativeArena, fd: number, vnetHeaderLength: number, out: Int32Array, max: number, result: Int32Array): number

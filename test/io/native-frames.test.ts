@@ -76,6 +76,15 @@ describe('batched frame I/O', { skip: native === null && 'the addon is not built
     assert.deepEqual(bytesOf(out[0]), pattern(63))
   })
 
+  test('bytes bound the batch too', () => {
+    // 198,000 bytes: more than a batch, and all that the socket holds.
+    for (let i = 0; i < 3; i++) send(vnetHeader({}), pattern(66_000))
+    assert.equal(read(), 3)
+    assert.equal(result[ReadResult.errno], 0, 'it did not look for a fourth')
+    assert.equal(read(), 0)
+    assert.equal(result[ReadResult.errno], Errno.EAGAIN)
+  })
+
   test('offload fields come from the header', () => {
     send(vnetHeader({ flags: 1, gso: 0x81, hdrLen: 66, gsoSize: 1448, start: 34, offset: 16 }), pattern(20_000))
     send(vnetHeader({ flags: 2 }), pattern(60))
