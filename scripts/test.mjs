@@ -23,6 +23,8 @@ const USAGE = `node scripts/test.mjs [options]
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const options = readOptions()
 const tally = new TestTally()
+const reporter = new spec()
+reporter.pipe(process.stdout, { end: false })
 const started = performance.now()
 
 if (options.dir !== undefined) {
@@ -34,6 +36,9 @@ if (options.dir !== undefined) {
   if (step('types', ['scripts/build.mjs'])) await runAllFiles()
   else console.log('the tests were not run: they could not be compiled')
 }
+// The reporter prints its list of failures at the end; ours is the last line.
+reporter.end()
+await finished(reporter)
 report()
 
 function readOptions() {
@@ -103,14 +108,19 @@ function hasSource(file) {
   return existsSync(path.join('test', path.relative('dist/test', file)).replace(/\.js$/, '.ts'))
 }
 
+/** Each file by a run() of its own: its events then are known to be its own, whichever module its tests are written in. */
 async function runFiles(files, concurrency) {
-  if (files.length === 0) return
-  const stream = run({ files, concurrency, timeout: Number(options.timeout) * 1000 })
-  const done = tally.follow(stream, files)
-  const printed = stream.compose(new spec())
-  printed.pipe(process.stdout, { end: false })
-  // The reporter prints its list of failures after the last event; ours is the last line.
-  await Promise.all([done, finished(printed)])
+  const waiting = [...files]
+  const work = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const events = []
+      for await (const event of run({ files: [file], concurrency: 1, timeout: Number(options.timeout) * 1000 })) events.push(event)
+      tally.countFile(file, events)
+      // Without the sums that run() makes for each file.
+      for (const event of events) if (event.type !== 'test:diagnostic' || event.data.file !== undefined) reporter.write(event)
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, work))
 }
 
 function report() {

@@ -12,6 +12,7 @@ const PREAMBLE = "import { after, before, describe, it, test } from 'node:test'\
 interface Outcome {
   readonly code: number | null
   readonly stdout: string
+  readonly stderr: string
   readonly lastLine: string
 }
 
@@ -28,7 +29,7 @@ function runOn(files: Record<string, string>, ...args: string[]): Outcome {
   // Without it node:test takes the runner for one of its own files and refuses to run().
   const { NODE_TEST_CONTEXT, ...env } = process.env
   const ran = spawnSync(process.execPath, [RUNNER, '--dir', folder, ...args], { encoding: 'utf8', env })
-  return { code: ran.status, stdout: ran.stdout, lastLine: ran.stdout.trimEnd().split('\n').at(-1) ?? '' }
+  return { code: ran.status, stdout: ran.stdout, stderr: ran.stderr, lastLine: ran.stdout.trimEnd().split('\n').at(-1) ?? '' }
 }
 
 describe('the test runner', () => {
@@ -96,6 +97,19 @@ describe('the test runner', () => {
       assert.match(line ?? '', told)
     })
   }
+
+  it('counts the tests of a suite that several files share', () => {
+    const suite = "export const suite = (name) => describe(name, () => { it('one', () => {}); it('two', () => assert.ok(name !== 'bad')) })"
+    const use = (name: string) => `import { suite } from './suite.mjs'\nsuite('${name}')`
+    const outcome = runOn({ 'suite.mjs': suite, 'a.test.mjs': use('good'), 'b.test.mjs': use('bad'), 'c.test.mjs': use('good') })
+    assert.deepEqual([outcome.lastLine, outcome.code], ['5 passed, 1 failed, 0 skipped', 1])
+  })
+
+  it('runs many files without a warning', () => {
+    const files = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`${i}.test.mjs`, "it('a', () => {})"]))
+    const outcome = runOn(files)
+    assert.deepEqual([outcome.lastLine, outcome.stderr], ['15 passed, 0 failed, 0 skipped', ''])
+  })
 
   it('ends a file that hangs, and goes on', () => {
     const outcome = runOn(
