@@ -10,6 +10,7 @@ import { addressFamily } from '../wire/address.ts'
 import type { Lab } from './lab.ts'
 import { type AttachOptions, LabAttachment } from './lab-attachment.ts'
 import { LabHost } from './lab-host.ts'
+import { LabMachine, type MachineOptions } from './lab-machine.ts'
 import { LabSandbox, type SandboxOptions } from './lab-sandbox.ts'
 
 /** What every endpoint may be given. */
@@ -80,6 +81,11 @@ export class LabNetwork {
   /** Plugs in the namespace of a process that somebody else started. Real time and the addon only. */
   attach(name: string, target: NamespaceTarget, options: AttachOptions = {}): Promise<LabAttachment> {
     return LabAttachment.create(this.lab, this.controller, this, name, target, options)
+  }
+
+  /** Plugs in a TAP for a virtual machine that somebody else runs. Real time and the addon only. */
+  machine(name: string, options: MachineOptions): Promise<LabMachine> {
+    return LabMachine.create(this.lab, this.controller, this, name, options)
   }
 
   /** Ends the network; everything must be unplugged before. */

@@ -6,6 +6,7 @@ import { dnsServiceType } from '../dns/dns-service.ts'
 import { learningBridge } from '../elements/bridge/learning-bridge.ts'
 import { dnsTapType } from '../elements/dns-tap/dns-tap.ts'
 import { ElementRegistry } from '../engine/index.ts'
+import { packetSocketElement } from '../io/packet-socket-element.ts'
 import { tapElement } from '../io/tap-element.ts'
 import { virtualHostType } from '../stack/virtual-host.ts'
 
@@ -16,5 +17,6 @@ export function elementRegistry(): ElementRegistry {
     .register(dnsServiceType)
     .register(virtualHostType)
     .register(tapElement)
+    .register(packetSocketElement)
     .register(captureElement)
 }
