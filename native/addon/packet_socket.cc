@@ -213,9 +213,9 @@ napi_value receiveFrames(napi_env env, napi_callback_info info) {
   Incoming frames[kBurst];
   mmsghdr messages[kBurst];
   Tally tally;
-  int32_t count = 0, ended = 0;
+  int32_t count = 0, ended = 0, bytes = 0;
   // What was taken off the queue counts, not what was a frame: a flood of nonsense must not hold the engine up.
-  for (int32_t left = call.number(4); left > 0;) {
+  for (int32_t left = call.number(4); left > 0 && bytes < kBatchBytes;) {
     const int wanted = std::min({left, kBurst, arena.tops[0], arena.tops[1]});
     if (wanted == 0) {
       ended = ENOBUFS;
@@ -228,7 +228,9 @@ napi_value receiveFrames(napi_env env, napi_callback_info info) {
     const int failure = got < 0 ? errno : 0;
     for (int i = 0; i < got; i++) {
       const int32_t handle = accept(arena, vnet, frames[i], messages[i], tally);
-      if (handle >= 0) out[count++] = handle;
+      if (handle < 0) continue;
+      out[count++] = handle;
+      bytes += arena.length[handle];
     }
     giveBack(arena, wanted, frames);
     if (failure == EINVAL) {  // a kind of super-frame that a virtio_net_hdr cannot tell: the kernel has thrown it away
