@@ -63,6 +63,7 @@ export class TrafficStation implements Element {
   private readonly frames: FramePool
   private readonly options: StationOptions
   private readonly lengths: Int32Array
+  private readonly batch: Int32Array
   private nextLength = 0
   private source: number
   private destination: number
@@ -73,6 +74,7 @@ export class TrafficStation implements Element {
     this.frames = context.frames
     this.options = options
     this.lengths = Int32Array.from(options.lengths)
+    this.batch = new Int32Array(options.batch)
     this.source = options.port
     this.destination = (options.port * 31) % options.macs
     this.stride = 7919 % options.macs
@@ -80,31 +82,28 @@ export class TrafficStation implements Element {
   }
 
   pull(): boolean {
-    const { batch } = this.options
-    for (let i = 0; i < batch; i++) this.sendOne()
-    return true
-  }
-
-  private sendOne(): void {
-    const { frames, context, options, lengths } = this
-    const frame = frames.allocate(lengths[this.nextLength])
-    if (++this.nextLength === lengths.length) this.nextLength = 0
-    const view = frames.view(frame)
-    const at = frames.start[frame]
-    if (options.flood) {
-      view.setInt32(at, -1)
-      view.setInt16(at + 4, -1)
-    } else {
-      view.setUint16(at, STATION_MAC_HI)
-      view.setInt32(at + 2, macLow(this.pickDestination()))
+    const { frames, context, options, lengths, batch } = this
+    const { flood, ports, macs } = options
+    const count = batch.length
+    for (let i = 0; i < count; i++) {
+      const frame = frames.allocate(lengths[this.nextLength])
+      if (++this.nextLength === lengths.length) this.nextLength = 0
+      const view = frames.view(frame)
+      const at = frames.start[frame]
+      const to = flood ? -1 : macLow(this.pickDestination())
+      const toHi = flood ? 0xffff : STATION_MAC_HI
+      // Destination 48 bits, source 48 bits, type 16 bits, two bytes of payload.
+      view.setInt32(at, (toHi << 16) | (to >>> 16))
+      view.setInt32(at + 4, (to << 16) | STATION_MAC_HI)
+      view.setInt32(at + 8, macLow(this.source))
+      view.setInt32(at + 12, ETHERTYPE << 16)
+      this.source += ports
+      if (this.source >= macs) this.source = options.port
+      batch[i] = frame
     }
-    view.setUint16(at + 6, STATION_MAC_HI)
-    view.setInt32(at + 8, macLow(this.source))
-    view.setUint16(at + 12, ETHERTYPE)
-    this.source += options.ports
-    if (this.source >= options.macs) this.source = options.port
-    context.enter(frame)
-    context.transmit(0, frame)
+    context.enterAll(batch, count)
+    context.ports[0]!.tx.transmitAll(batch, count)
+    return true
   }
 
   /** Strides through all MACs of other ports. */

@@ -103,14 +103,36 @@ export class ElementNode implements ElementContext {
   }
 
   enter(frame: FrameHandle): void {
-    if (this.ingressDrops === NO_DROPS) this.ingressDrops = this.engine.counters.block(this.name, 'ingress', dropCounterNames())
-    this.frames.ingress[frame] = this.number
-    this.frames.timestamp[frame] = this.engine.now
-    this.frames.packetId[frame] = this.engine.nextPacketId()
-    if (this.engine.tracer.wants(this.frames, frame)) {
-      this.frames.flags[frame] |= FrameFlag.traced
-      this.trace(frame, 'enter')
+    const { engine, frames } = this
+    if (this.ingressDrops === NO_DROPS) this.countIngress()
+    frames.ingress[frame] = this.number
+    frames.timestamp[frame] = engine.now
+    frames.packetId[frame] = engine.nextPacketId()
+    if (engine.tracer.active) this.traceEntry(frame)
+  }
+
+  enterAll(handles: Int32Array, count: number): void {
+    const { engine, number } = this
+    const { ingress, timestamp, packetId } = this.frames
+    const { now } = engine
+    if (this.ingressDrops === NO_DROPS) this.countIngress()
+    for (let i = 0; i < count; i++) {
+      const frame = handles[i]
+      ingress[frame] = number
+      timestamp[frame] = now
+      packetId[frame] = engine.nextPacketId()
     }
+    if (engine.tracer.active) for (let i = 0; i < count; i++) this.traceEntry(handles[i])
+  }
+
+  private countIngress(): void {
+    this.ingressDrops = this.engine.counters.block(this.name, 'ingress', dropCounterNames())
+  }
+
+  private traceEntry(frame: FrameHandle): void {
+    if (!this.engine.tracer.wants(this.frames, frame)) return
+    this.frames.flags[frame] |= FrameFlag.traced
+    this.trace(frame, 'enter')
   }
 
   /** Notes the followed frames that wait at the ports, before they are handled. */

@@ -62,6 +62,19 @@ export class Link {
     }
   }
 
+  /** Gives `frames[0..count-1]` to the consumer in order; drops those for which there is no room. */
+  transmitAll(frames: Int32Array, count: number): void {
+    const { ring, mask, tail } = this
+    const fitting = Math.min(count, this.space)
+    for (let i = 0; i < fitting; i++) ring[(tail + i) & mask] = frames[i]
+    this.tail = (tail + fitting) | 0
+    for (let i = fitting; i < count; i++) this.producer.dropLinkFull(frames[i])
+    if (fitting > 0 && !this.listed) {
+      this.listed = true
+      this.consumer.markReady(this.port)
+    }
+  }
+
   /** The oldest frame; the caller owns it. Only when not empty. */
   receive(): FrameHandle {
     const head = this.head
