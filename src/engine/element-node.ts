@@ -11,6 +11,9 @@ import type { Timer } from './timer-queue.ts'
 
 const NO_DROPS = new Float64Array(0)
 
+/** What stands at a node before its element is made and after it is closed. */
+const NO_ELEMENT: Element = { push() {} }
+
 export class ElementNode implements ElementContext {
   readonly name: string
   readonly number: number
@@ -26,7 +29,7 @@ export class ElementNode implements ElementContext {
   /** True while the node waits in the engine's run queue. */
   queued = false
   options: Plain
-  element!: Element
+  element: Element = NO_ELEMENT
   private readonly engine: Engine
   private readonly timers = new Set<Timer>()
   private readonly fds = new Set<number>()
@@ -74,14 +77,16 @@ export class ElementNode implements ElementContext {
   }
 
   nextReady(): number {
-    if (this.readyCount === 0) return -1
-    const port = this.ready[this.readyHead]
-    this.readyHead = (this.readyHead + 1) & (this.ready.length - 1)
-    this.readyCount--
-    const link = this.ports[port]
-    if (link === null || link === undefined) return this.nextReady() // disconnected while it waited
-    link.rx.listed = false
-    return port
+    while (this.readyCount > 0) {
+      const port = this.ready[this.readyHead]
+      this.readyHead = (this.readyHead + 1) & (this.ready.length - 1)
+      this.readyCount--
+      const link = this.ports[port]
+      if (link === null || link === undefined) continue // disconnected while it waited
+      link.rx.listed = false
+      if (!link.rx.empty) return port // else: connected anew while it waited
+    }
+    return -1
   }
 
   again(port: number): void {
@@ -172,11 +177,20 @@ export class ElementNode implements ElementContext {
     if (this.fds.delete(fd)) this.engine.unpoll(fd)
   }
 
+  /** Ends the element; its place in the graph, ports and counters stay for another one. */
+  closeElement(): void {
+    const { element } = this
+    // Whoever still has the node in a queue finds an element that does nothing.
+    this.element = NO_ELEMENT
+    element.close?.()
+    for (const timer of this.timers) timer.disarm()
+    this.timers.clear()
+    for (const fd of [...this.fds]) this.unpoll(fd)
+  }
+
   /** The engine takes the element out of the graph; its links are gone already. */
   close(): void {
-    this.element.close?.()
-    for (const timer of this.timers) timer.disarm()
-    for (const fd of [...this.fds]) this.unpoll(fd)
+    this.closeElement()
     this.engine.counters.release(this.counters)
     this.engine.counters.release(this.drops)
     if (this.ingressDrops !== NO_DROPS) this.engine.counters.release(this.ingressDrops)

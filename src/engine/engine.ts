@@ -6,7 +6,6 @@
  * Elements with waiting frames stand in a queue in the order in which they got work, so a turn costs what is active and not
  * what exists. The topology is data: `configure` compares it with the running one and applies the difference between turns.
  */
-import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from './clock.ts'
 import { CounterRegistry } from './counters.ts'
 import { EngineDrop } from './drop-reason.ts'
@@ -15,7 +14,15 @@ import { ElementNode } from './element-node.ts'
 import { type FrameHandle, FramePool, type FramePoolOptions } from './frame-pool.ts'
 import { Link } from './link.ts'
 import { TimerQueue } from './timer-queue.ts'
-import { checkTopology, diffTopology, EMPTY_TOPOLOGY, type Topology, TopologyError, type TopologyLink } from './topology.ts'
+import {
+  checkTopology,
+  diffTopology,
+  EMPTY_TOPOLOGY,
+  type Topology,
+  type TopologyElement,
+  TopologyError,
+  type TopologyLink
+} from './topology.ts'
 import { Tracer } from './tracer.ts'
 
 /** Pushes per turn at most: a loop of elements cannot keep the engine from its devices and timers. */
@@ -100,8 +107,7 @@ export class Engine {
         known[name] = next.elements[name]
       }
       for (const name of change.changed) {
-        this.change(name, next)
-        known[name] = next.elements[name]
+        this.change(name, next, touched, known)
       }
       for (const link of change.linked) this.link(link, touched)
     } finally {
@@ -109,8 +115,8 @@ export class Engine {
       const links = next.links.filter(({ a, b }) => this.nodes.get(a[0])?.ports[a[1]] && this.nodes.get(b[0])?.ports[b[1]])
       this.topology = { elements: known, links }
       this.unpolled = this.poller === null ? [...this.nodes.values()].filter((node) => node.element.pull) : []
+      for (const node of touched) if (this.nodes.get(node.name) === node) node.element.portsChanged?.()
     }
-    for (const node of touched) if (this.nodes.get(node.name) === node) node.element.portsChanged?.()
   }
 
   private add(name: string, next: Topology): void {
@@ -123,24 +129,31 @@ export class Engine {
     } catch (error) {
       this.byNumber[number] = undefined
       this.freeNumbers.push(number)
-      node.element = { push() {} }
       node.close()
       throw error
     }
     this.nodes.set(name, node)
   }
 
-  private change(name: string, next: Topology): void {
+  private change(name: string, next: Topology, touched: Set<ElementNode>, known: Record<string, TopologyElement>): void {
     const node = this.nodes.get(name)!
     const { options } = next.elements[name]
-    if (isDeepStrictEqual(node.options, options)) return
     if (!node.element.reconfigure?.(options)) {
       // The links stay; only the element behind them is new. The old one goes first: both may want the same device.
-      node.element.close?.()
-      node.element = { push() {} }
-      node.element = node.type.create(node, options)
+      node.closeElement()
+      try {
+        node.element = node.type.create(node, options)
+      } catch (error) {
+        // Nothing is left that could take frames.
+        for (const link of this.topology.links) if (link.a[0] === name || link.b[0] === name) this.unlink(link, touched)
+        this.remove(name)
+        delete known[name]
+        throw error
+      }
+      if (node.ports.length > 0) touched.add(node)
     }
     node.options = options
+    known[name] = next.elements[name]
   }
 
   private remove(name: string): void {
@@ -227,7 +240,11 @@ export class Engine {
     if (element === undefined) return reply(new TopologyError(`there is no element '${name}'`))
     if (element.command === undefined) return reply(new TopologyError(`'${name}' takes no commands`))
     this.now = this.clock.now()
-    element.command(verb, argument, reply)
+    try {
+      element.command(verb, argument, reply)
+    } catch (error) {
+      reply(error as Error)
+    }
   }
 
   /**

@@ -35,6 +35,8 @@ export class Timer {
 export class TimerQueue {
   private readonly heap: Timer[] = []
   private sequence = 0
+  /** The time of the last `fireDue`. */
+  private now = Number.NEGATIVE_INFINITY
 
   /** When the next timer fires; Infinity when none is armed. */
   get next(): number {
@@ -52,7 +54,8 @@ export class TimerQueue {
 
   arm(timer: Timer, time: number): void {
     if (timer.index >= 0) this.remove(timer)
-    timer.at = time
+    // The past is now: a timer that is armed for long ago does not push in before those that are due.
+    timer.at = Math.max(time, this.now)
     timer.sequence = this.sequence++
     timer.index = this.heap.length
     this.heap.push(timer)
@@ -65,6 +68,7 @@ export class TimerQueue {
 
   /** Fires what is due at `now`. A timer armed meanwhile for `now` or earlier waits for the next call. */
   fireDue(now: number): void {
+    this.now = now
     const limit = this.sequence
     while (this.heap.length > 0 && this.heap[0].at <= now && this.heap[0].sequence < limit) {
       const timer = this.heap[0]

@@ -70,7 +70,8 @@ export function checkTopology(topology: Topology): void {
   const used = new Set<string>()
   for (const { a, b } of topology.links) {
     for (const [name, port] of [a, b]) {
-      if (topology.elements[name] === undefined) throw new TopologyError(`a link names the element '${name}', which is not in the topology`)
+      if (!Object.hasOwn(topology.elements, name))
+        throw new TopologyError(`a link names the element '${name}', which is not in the topology`)
       if (!Number.isInteger(port) || port < 0) throw new TopologyError(`'${name}' has no port ${port}: ports count from 0`)
       const end = `${name}.${port}`
       if (used.has(end)) throw new TopologyError(`port ${end} is linked twice`)

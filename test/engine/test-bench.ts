@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { VirtualClock } from '../../src/engine/clock.ts'
 import { type ElementCounters, readCounters } from '../../src/engine/counters.ts'
-import { ElementRegistry, type ElementType, type Plain } from '../../src/engine/element.ts'
+import { ElementRegistry, type ElementType, type Plain, type PollRegistry } from '../../src/engine/element.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import type { FramePoolOptions } from '../../src/engine/frame-pool.ts'
 import type { Topology } from '../../src/engine/topology.ts'
@@ -14,6 +14,7 @@ export interface TestBenchOptions {
   readonly types?: readonly ElementType<never>[]
   readonly pool?: FramePoolOptions
   readonly seed?: number | string
+  readonly poller?: PollRegistry
 }
 
 export class TestBench {
@@ -22,11 +23,12 @@ export class TestBench {
   readonly events: { element: string; event: Plain }[] = []
   readonly engine: Engine
 
-  constructor({ types = [], pool = {}, seed = 1 }: TestBenchOptions = {}) {
+  constructor({ types = [], pool = {}, seed = 1, poller }: TestBenchOptions = {}) {
     this.engine = new Engine({
       clock: this.clock,
       elements: new ElementRegistry().register(...this.elements.types, ...types),
       seed,
+      poller,
       pool: { maxSmallChunks: 4, maxLargeChunks: 2, checked: true, ...pool },
       onEvent: (element, event) => this.events.push({ element, event })
     })

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { drainMicrotasks, RealClock, VirtualClock } from '../../src/engine/clock.ts'
+
+test('a virtual clock moves when told, forward only', () => {
+  const clock = new VirtualClock()
+  assert.equal(clock.now(), 0)
+  clock.advanceTo(1e15 + 1)
+  assert.equal(clock.now(), 1e15 + 1)
+  clock.advanceTo(1e15 + 1)
+  assert.throws(() => clock.advanceTo(1e15), RangeError)
+  assert.equal(new Date(Number(clock.epochNs / 1_000_000n)).toISOString(), '2000-01-01T00:00:00.000Z')
+})
+
+test('a real clock is in whole nanoseconds and never goes back', () => {
+  const clock = new RealClock()
+  let last = clock.now()
+  assert.ok(last >= 0)
+  for (let i = 0; i < 10_000; i++) {
+    const now = clock.now()
+    assert.ok(Number.isInteger(now) && now >= last)
+    last = now
+  }
+})
+
+test('two real clocks of one origin tell the same time', () => {
+  const one = new RealClock()
+  const two = new RealClock({ origin: one.origin, epochNs: one.epochNs })
+  const before = one.now()
+  const between = two.now()
+  const after = one.now()
+  // Rounding of two double sums: under a microsecond.
+  assert.ok(before - 1000 <= between && between <= after + 1000, `${before} ${between} ${after}`)
+})
+
+test('drainMicrotasks waits for promise jobs and those that they add', async () => {
+  const order: number[] = []
+  const deep = async (level: number): Promise<void> => {
+    order.push(level)
+    if (level < 50) await Promise.resolve().then(() => deep(level + 1))
+  }
+  void deep(0)
+  await drainMicrotasks()
+  assert.equal(order.length, 51)
+})

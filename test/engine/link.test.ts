@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ElementNode } from '../../src/engine/element-node.ts'
+import { Link } from '../../src/engine/link.ts'
+import { TestBench } from './test-bench.ts'
+import { TestElements } from './test-elements.ts'
+
+/** Two nodes outside any graph with a link between them. */
+function linked(capacity: number): { bench: TestBench; link: Link; producer: ElementNode; consumer: ElementNode } {
+  const bench = new TestBench()
+  const [type] = new TestElements().types.filter(({ type }) => type === 'sink')
+  const producer = new ElementNode(bench.engine, 'producer', 0, type as never, undefined)
+  const consumer = new ElementNode(bench.engine, 'consumer', 1, type as never, undefined)
+  const link = new Link(producer, consumer, 3, capacity)
+  consumer.ports[3] = { rx: link, tx: link }
+  return { bench, link, producer, consumer }
+}
+
+test('first in, first out, over many rounds of the ring', () => {
+  const { bench, link } = linked(8)
+  const { frames } = bench.engine
+  const sent: number[] = []
+  for (let i = 0; i < 1000; i++) {
+    const frame = frames.allocate(60)
+    sent.push(frame)
+    link.transmit(frame)
+    if (i % 3 === 2) {
+      for (let k = 0; k < 3; k++) {
+        assert.equal(link.peek(), sent[0])
+        const got = link.receive()
+        assert.equal(got, sent.shift())
+        frames.free(got)
+      }
+    }
+  }
+  assert.equal(link.size, sent.length)
+})
+
+test('a full ring drops the new frame, counts it at the producer and frees it', () => {
+  const { bench, link, producer } = linked(4)
+  const { frames } = bench.engine
+  const sent = Array.from({ length: 6 }, () => frames.allocate(60))
+  for (const frame of sent) link.transmit(frame)
+  assert.equal(link.size, 4)
+  assert.equal(link.space, 0)
+  assert.equal(frames.inUse, 4)
+  assert.equal(
+    producer.drops.reduce((sum, count) => sum + count, 0),
+    2
+  )
+  assert.deepEqual([link.receive(), link.receive(), link.receive(), link.receive()], sent.slice(0, 4), 'the old frames stay in order')
+  assert.ok(link.empty)
+})
+
+test('transmitAll does what transmit does one by one', () => {
+  for (const count of [0, 1, 4, 5, 9]) {
+    for (const before of [0, 1, 3, 4]) {
+      const { bench, link, producer, consumer } = linked(4)
+      const { frames } = bench.engine
+      const earlier = Array.from({ length: before }, () => frames.allocate(60))
+      for (const frame of earlier) link.transmit(frame)
+      const batch = Int32Array.from({ length: 16 }, () => frames.allocate(60))
+      link.transmitAll(batch, count)
+      const fitting = Math.min(count, 4 - before)
+      assert.equal(link.size, before + fitting)
+      assert.equal(
+        producer.drops.reduce((sum, drops) => sum + drops, 0),
+        count - fitting
+      )
+      const got: number[] = []
+      while (!link.empty) got.push(link.receive())
+      assert.deepEqual(got, [...earlier, ...batch.subarray(0, fitting)])
+      assert.equal(consumer.queued, before + fitting > 0, 'told exactly when there is something')
+    }
+  }
+})
+
+test('the capacity is rounded up to a power of two', () => {
+  assert.equal(linked(1).link.space, 2)
+  assert.equal(linked(1000).link.space, 1024)
+  assert.equal(linked(1024).link.space, 1024)
+})
