@@ -31,11 +31,6 @@ export class Tracer {
     this.filter = filter
   }
 
-  /** True while entering frames are to be looked at. */
-  get active(): boolean {
-    return this.budget > 0
-  }
-
   /** True when this entering frame is to be followed; takes one from the budget. */
   wants(frames: FramePool, frame: FrameHandle): boolean {
     if (this.budget === 0) return false

@@ -321,7 +321,14 @@ test('the tracer follows as many frames as asked, by filter, from entry to drop'
   bench.run()
   assert.deepEqual(
     bench.engine.tracer.drain().map(({ packetId, element, text }) => `${packetId} ${element} ${text}`),
-    ['2 source enter', '4 source enter', '2 fifo drop: engine.unlinked', '4 fifo drop: engine.unlinked']
+    [
+      '2 source enter',
+      '4 source enter',
+      '2 fifo arrive at port 0',
+      '4 fifo arrive at port 0',
+      '2 fifo drop: engine.unlinked',
+      '4 fifo drop: engine.unlinked'
+    ]
   )
   assert.deepEqual(bench.engine.tracer.drain(), [])
 })
