@@ -5,13 +5,11 @@ import type { Element, ElementContext, ElementType } from '../../src/engine/elem
 import { PacketReader, READ_OK } from '../../src/stack/ip-packet.ts'
 import type { TcpConnection } from '../../src/stack/tcp-connection.ts'
 import { TcpResponder, type TcpResponderOptions } from '../../src/stack/tcp-responder.ts'
-import { EtherType, emitEthernet } from '../../src/wire/ethernet.ts'
-import { emitIpv4, IpProtocol } from '../../src/wire/ipv4.ts'
-import { emitTcp, parseTcp, TcpFlag, type TcpRepr } from '../../src/wire/tcp.ts'
-import { type Probe, VirtualLab } from './virtual-lab.ts'
+import { TcpFlag } from '../../src/wire/tcp.ts'
+import { Client, START } from './tcp-client.ts'
+import { VirtualLab } from './virtual-lab.ts'
 
 const { syn: SYN, ack: ACK, fin: FIN, rst: RST, psh: PSH } = TcpFlag
-const START = 0xfffffff0 // the sequence numbers wrap within the tests
 const SEGMENT = 1460
 
 /** Echoes what comes, unless told to answer something else; ends when the client does. */
@@ -55,92 +53,6 @@ class EchoServer implements Element {
   }
 }
 
-/** A client on one port; keeps its own numbers. */
-class Client {
-  readonly net: VirtualLab
-  readonly server: EchoServer
-  readonly port: number
-  next = START
-  expected = 0
-
-  constructor(net: VirtualLab, server: EchoServer, port = 40000) {
-    this.net = net
-    this.server = server
-    this.port = port
-  }
-
-  send(flags: number, change: Partial<TcpRepr> = {}): void {
-    this.inject(
-      frameOf({
-        sourcePort: this.port,
-        destinationPort: 53,
-        sequence: this.next,
-        acknowledgment: this.expected,
-        flags,
-        window: 65535,
-        urgent: 0,
-        options: {},
-        payload: new Uint8Array(0),
-        ...change
-      })
-    )
-  }
-
-  inject(bytes: Uint8Array): void {
-    ;(this.net.probe('client') as Probe).inject(bytes)
-    this.net.settle()
-  }
-
-  /** Sends data as the next in order. */
-  write(data: string, flags = ACK | PSH): void {
-    const payload = Buffer.from(data)
-    this.send(flags, { payload })
-    this.next = (this.next + payload.length + (flags & FIN ? 1 : 0)) >>> 0
-  }
-
-  /** What came for this client. */
-  take(): TcpRepr[] {
-    return this.net
-      .probe('client')
-      .take()
-      .map((frame) => parseTcp(frame, 34, frame.length, 14)!)
-      .filter(({ destinationPort }) => destinationPort === this.port)
-  }
-
-  connect(options: TcpRepr['options'] = { maxSegmentSize: SEGMENT }, window = 65535): TcpRepr {
-    this.send(SYN, { acknowledgment: 0, options, window })
-    this.next = (this.next + 1) >>> 0
-    const [answer] = this.take()
-    assert.deepEqual([answer.flags, answer.acknowledgment], [SYN | ACK, this.next])
-    this.expected = (answer.sequence + 1) >>> 0
-    this.send(ACK, { window })
-    assert.deepEqual(this.take(), [])
-    return answer
-  }
-
-  /** Takes data in order; acknowledges nothing. */
-  read(): string {
-    let text = ''
-    for (const { sequence, payload } of this.take()) {
-      assert.equal(sequence, this.expected)
-      this.expected = (this.expected + payload.length) >>> 0
-      text += Buffer.from(payload).toString()
-    }
-    return text
-  }
-}
-
-function frameOf(repr: TcpRepr): Uint8Array {
-  const bytes = new Uint8Array(14 + 20 + 60 + repr.payload.length)
-  emitEthernet({ destination: '02:cc:00:00:00:53', source: '02:cc:00:00:00:01', type: EtherType.ipv4 }, bytes, 0)
-  const headers = { source: '192.0.2.1', destination: '192.0.2.53', protocol: IpProtocol.tcp, payloadLength: 0 }
-  emitIpv4(headers, bytes, 14)
-  const length = emitTcp(repr, bytes, 34, 14)
-  emitIpv4({ ...headers, payloadLength: length }, bytes, 14)
-  emitTcp(repr, bytes, 34, 14)
-  return bytes.subarray(0, 34 + length)
-}
-
 function lab(options: Partial<TcpResponderOptions> = {}): { net: VirtualLab; server: EchoServer; client: Client } {
   let server: EchoServer | null = null
   const type: ElementType = {
@@ -156,7 +68,7 @@ function lab(options: Partial<TcpResponderOptions> = {}): { net: VirtualLab; ser
     { elements: { server: { type: 'echo-server' }, client: { type: 'probe' } }, links: [{ a: ['server', 0], b: ['client', 0] }] },
     [type as ElementType<never>]
   )
-  return { net, server: server!, client: new Client(net, server!) }
+  return { net, server: server!, client: new Client(net) }
 }
 
 function ends(net: VirtualLab): void {
@@ -378,7 +290,7 @@ describe('refusals', () => {
       [[ACK, client.next]]
     )
     assert.deepEqual(server.received, [])
-    const other = new Client(net, server, 40001)
+    const other = new Client(net, 40001)
     other.send(SYN, { acknowledgment: 0 })
     const [{ sequence }] = other.take()
     other.send(ACK, { sequence: START + 1, acknowledgment: (sequence + 9) >>> 0 })
@@ -393,7 +305,7 @@ describe('refusals', () => {
   test('at the limit the most silent connection makes room', () => {
     const { net, server } = lab({ maxConnections: 3 })
     for (let port = 1; port <= 5; port++) {
-      new Client(net, server, port).connect()
+      new Client(net, port).connect()
       net.run(10)
     }
     assert.equal(server.tcp.size, 3)
@@ -417,7 +329,7 @@ test('an idle connection is ended orderly, or at last by force', () => {
     [[ACK, client.next]]
   )
   assert.equal(server.tcp.size, 0)
-  const mute = new Client(net, server, 40009)
+  const mute = new Client(net, 40009)
   mute.connect()
   net.run(120_000)
   assert.equal(server.tcp.size, 0)
