@@ -173,7 +173,8 @@ export class NeighborCache {
     for (const neighbor of this.neighbors) {
       if (neighbor.state === 'reachable' && (oldest === undefined || neighbor.time < oldest.time)) oldest = neighbor
     }
-    if (oldest !== undefined) this.forget(oldest)
-    else this.fail(this.neighbors.find(({ state }) => state !== 'permanent')!)
+    if (oldest !== undefined) return this.forget(oldest)
+    const asked = this.neighbors.find(({ state }) => state !== 'permanent')
+    if (asked !== undefined) this.fail(asked)
   }
 }

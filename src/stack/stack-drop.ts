@@ -3,6 +3,8 @@ import { declareDrops } from '../engine/drop-reason.ts'
 /** Why frames end in a host or a service of this process. */
 export const StackDrop = declareDrops('stack', {
   runt: 'Shorter than an Ethernet header.',
+  ownSource: 'The source MAC is the own one: a loop in the network, or a forgery.',
+  echoLoop: 'A datagram from an echo port to an echo port: answers would go back and forth for ever.',
   notForUs: 'The destination MAC or IP address is not one of this host.',
   unknownType: 'The EtherType is neither ARP nor IPv4 nor IPv6.',
   malformed: 'A header is cut off or contradicts itself (ARP, IP, ICMP, UDP or TCP).',

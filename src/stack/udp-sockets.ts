@@ -103,6 +103,7 @@ export class UdpSockets {
   private echo(frame: FrameHandle, packet: PacketReader, isBatch: boolean, size: number): void {
     const { bytes, transportAt, at, ipAt, end } = packet
     const { frames } = this.context
+    if (this.echoPorts.has(udpSourcePort(bytes, transportAt))) return this.context.drop(frame, StackDrop.echoLoop)
     if (isBatch || packet.hasOptions || end - ipAt > this.mtu || isGroup(bytes, at)) {
       this.echoAnew(packet, size)
       frames.free(frame)

@@ -11,7 +11,17 @@ import type { Element, ElementContext, ElementType, Plain, Reply } from '../engi
 import { type FrameHandle, NO_FRAME } from '../engine/frame-pool.ts'
 import { isIpv4Multicast, isIpv6Multicast } from '../wire/address.ts'
 import { get32 } from '../wire/big-endian.ts'
-import { ETHERNET_DESTINATION, ETHERNET_HEADER_LENGTH, EtherType, etherType, isBroadcast, isGroup, macHi, macLo } from '../wire/ethernet.ts'
+import {
+  ETHERNET_DESTINATION,
+  ETHERNET_HEADER_LENGTH,
+  ETHERNET_SOURCE,
+  EtherType,
+  etherType,
+  isBroadcast,
+  isGroup,
+  macHi,
+  macLo
+} from '../wire/ethernet.ts'
 import { IpProtocol } from '../wire/ipv4.ts'
 import { AddressResolution } from './address-resolution.ts'
 import { BulkTransfer } from './bulk-transfer.ts'
@@ -70,10 +80,10 @@ export class VirtualHost implements Element {
   }
 
   push(): void {
-    for (const frame of this.looped.splice(0)) this.receive(frame)
+    for (const frame of this.looped.splice(0)) this.receive(frame, true)
     while (this.context.nextReady() >= 0) {
       const rx = this.context.ports[0]!.rx
-      while (!rx.empty) this.receive(rx.receive())
+      while (!rx.empty) this.receive(rx.receive(), false)
     }
   }
 
@@ -87,7 +97,8 @@ export class VirtualHost implements Element {
     for (const frame of this.looped.splice(0)) this.context.frames.free(frame)
   }
 
-  private receive(frame: FrameHandle): void {
+  /** @param isLooped the host sent the frame to itself */
+  private receive(frame: FrameHandle, isLooped: boolean): void {
     const { frames, counters } = this.context
     const bytes = frames.bytes(frame)
     const at = frames.start[frame]
@@ -97,6 +108,8 @@ export class VirtualHost implements Element {
     const { mac } = this.config
     const isOurs = macLo(bytes, at + ETHERNET_DESTINATION) === mac.lo && macHi(bytes, at + ETHERNET_DESTINATION) === mac.hi
     if (!isOurs && !isGroup(bytes, at + ETHERNET_DESTINATION)) return this.context.drop(frame, StackDrop.notForUs)
+    const isOwnSource = macLo(bytes, at + ETHERNET_SOURCE) === mac.lo && macHi(bytes, at + ETHERNET_SOURCE) === mac.hi
+    if (isOwnSource && !isLooped) return this.context.drop(frame, StackDrop.ownSource)
     if (etherType(bytes, at) === EtherType.arp) return this.resolution.receiveArp(frame)
     const problem = this.packet.read(frames, frame)
     if (problem !== READ_OK) return this.context.drop(frame, problem)

@@ -3,8 +3,12 @@ import { describe, test } from 'node:test'
 import type { ElementType } from '../../src/engine/element.ts'
 import type { FloodResult, SinkStatistics } from '../../src/stack/bulk-transfer.ts'
 import type { VirtualHostOptions } from '../../src/stack/host-config.ts'
+import { addressBytes, writeHeaders } from '../../src/stack/ip-packet.ts'
 import type { PingResult } from '../../src/stack/pinger.ts'
 import { virtualHostType } from '../../src/stack/virtual-host.ts'
+import { parseMac } from '../../src/wire/address.ts'
+import { IpProtocol } from '../../src/wire/ipv4.ts'
+import { emitUdp } from '../../src/wire/udp.ts'
 import { pair, VirtualLab, type WireOptions } from './virtual-lab.ts'
 
 const TYPES = [virtualHostType as ElementType<never>]
@@ -213,6 +217,34 @@ describe('bulk transfer', () => {
     assert.throws(() => net.command('a', 'udpFlood', { address: '192.0.2.2', toPort: 9001, bytes: 1000 }, 300_000), /did not acknowledge/)
     ends(net)
   })
+})
+
+describe('loops', () => {
+  const forged = (sourceMac: string, sourcePort: number): Uint8Array => {
+    const path = {
+      sourceMac: parseMac(sourceMac),
+      destinationMac: parseMac(B.mac),
+      source: addressBytes('192.0.2.2'),
+      destination: addressBytes('192.0.2.2')
+    }
+    const bytes = new Uint8Array(50)
+    writeHeaders(bytes, 0, path, IpProtocol.udp, 16)
+    emitUdp({ sourcePort, destinationPort: 7, payload: new Uint8Array(8) }, bytes, 34, 14)
+    return bytes
+  }
+  for (const [name, bytes, reason] of [
+    ['a frame with our own MAC as its source', forged(B.mac, 5000), 'stack.ownSource'],
+    ['echo to echo', forged(A.mac, 7), 'stack.echoLoop']
+  ] as const) {
+    test(`${name} is dropped, and nothing is sent`, () => {
+      const net = new VirtualLab(pair({ type: 'probe' }, { type: 'host', options: B }), TYPES)
+      net.probe('a').inject(bytes)
+      net.settle()
+      assert.deepEqual(net.drops('b'), { [reason]: 1 })
+      assert.deepEqual(net.probe('a').take(), [])
+      ends(net)
+    })
+  }
 })
 
 test('options are checked by name', () => {
