@@ -1,0 +1,55 @@
+/**
+ * The datapath suite: frames from the pool through link, bridge and link back to the pool, production classes throughout.
+ */
+import { PORTS, runDatapath } from '../datapath.ts'
+import { type TrialCase, trialSuite } from '../trial-suite.ts'
+
+/** The simple IMIX that RFC 6985 names: 7 frames of 64 bytes, 4 of 570, 1 of 1518, spread over the cycle. */
+const IMIX = [64, 570, 64, 64, 570, 64, 1518, 64, 570, 64, 64, 570]
+const MiB = 2 ** 20
+/** Slots of 64 MiB gone through before one is used again: beyond the second-level cache. */
+const HOSTILE = 64 * MiB
+const FRAMES = 12e6
+const FLOODED = 6e6
+
+const LENGTHS: readonly [name: string, lengths: readonly number[]][] = [
+  ['64 bytes', [64]],
+  ['512 bytes', [512]],
+  ['1518 bytes', [1518]],
+  ['IMIX', IMIX]
+]
+
+function unicast(name: string, lengths: readonly number[], macs: number, workingSet: number): TrialCase {
+  return {
+    name: `unicast ${name}, ${macs.toLocaleString('en')} MACs, ${workingSet === 0 ? 'natural' : 'hostile'}`,
+    group: 'unicast',
+    run: async () => ({ ...(await runDatapath({ lengths, macs, flood: false, workingSet, frames: FRAMES })) })
+  }
+}
+
+function flood(name: string, lengths: readonly number[], workingSet: number): TrialCase {
+  return {
+    name: `flood ${name}, ${PORTS} ports, ${workingSet === 0 ? 'natural' : 'hostile'}`,
+    group: 'flood (frames delivered)',
+    run: async () => ({ ...(await runDatapath({ lengths, macs: 64, flood: true, workingSet, frames: FLOODED })) })
+  }
+}
+
+export const suite = trialSuite({
+  name: 'datapath',
+  title: `Bridge in memory, ${PORTS} ports, one core`,
+  warmUp: 'the same traffic, as many frames as are measured, at least four per MAC',
+  rounds: 9,
+  columns: [
+    { key: 'mpps', title: 'rate', unit: 'Mpps', digits: 1, better: 'more' },
+    { key: 'nsPerFrame', title: 'time', unit: 'ns/frame', digits: 1, better: 'less' },
+    { key: 'heapPerMillion', title: 'heap', unit: 'bytes per million frames', digits: 0, better: 'less' },
+    { key: 'collections', title: 'garbage collections', unit: 'in all', digits: 0, better: 'less' }
+  ],
+  cases: [
+    ...[0, HOSTILE].flatMap((workingSet) => [64, 4000, 40_000].map((macs) => unicast('64 bytes', [64], macs, workingSet))),
+    ...LENGTHS.slice(1).flatMap(([name, lengths]) => [0, HOSTILE].map((workingSet) => unicast(name, lengths, 64, workingSet))),
+    ...LENGTHS.map(([name, lengths]) => flood(name, lengths, 0)),
+    flood('64 bytes', [64], HOSTILE)
+  ]
+})
