@@ -14,6 +14,7 @@ import { buildPacket, type PacketReader as Packet, PacketReader, READ_OK, replyP
 import { StackDrop } from '../stack/stack-drop.ts'
 import type { TcpConnection } from '../stack/tcp-connection.ts'
 import { TcpResponder } from '../stack/tcp-responder.ts'
+import { GSO_UDP_L4, UDP_BATCH_MAX } from '../stack/udp-sockets.ts'
 import { get16, put16 } from '../wire/big-endian.ts'
 import { ETHERNET_HEADER_LENGTH, isGroup } from '../wire/ethernet.ts'
 import { IPV4_DONT_FRAGMENT, IPV4_FRAGMENT, IPV4_TOTAL_LENGTH, IpProtocol } from '../wire/ipv4.ts'
@@ -40,7 +41,6 @@ import { PendingQueries, type ReturnPath } from './pending-queries.ts'
 
 const Counter = { queries: 0, hits: 1, errors: 2, forwarded: 3, upstreamAnswers: 4, upstreamFailures: 5, tcpQueries: 6 } as const
 const TCP_MESSAGE_MAX = 65535
-const GSO_UDP_L4 = 5
 
 /** `respond`: no answer is to be sent now. */
 const NO_ANSWER = 0
@@ -144,6 +144,9 @@ export class DnsService implements Element {
     const isBatch = (flags & FrameFlag.gso) !== 0 && (frames.gsoType[frame] & 0x7f) === GSO_UDP_L4
     if (!checkUdp(bytes, transportAt, packet.end)) return context.drop(frame, StackDrop.malformed)
     if (!isBatch) packet.end = transportAt + udpLength(bytes, transportAt)
+    else if (packet.end - transportAt - UDP_HEADER_LENGTH > UDP_BATCH_MAX * frames.gsoSize[frame]) {
+      return context.drop(frame, StackDrop.malformed)
+    }
     const hasNone = udpChecksum(bytes, transportAt) === 0
     if (hasNone ? packet.family === 6 : !packet.hasGoodChecksum(flags)) return context.drop(frame, StackDrop.badChecksum)
     if (udpDestinationPort(bytes, transportAt) !== DNS_PORT) return context.drop(frame, DnsDrop.notDns)

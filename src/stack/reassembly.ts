@@ -84,7 +84,9 @@ export class Reassembly {
     }
     const isBeyond = datagram.total >= 0 && offset + size > datagram.total
     const contradicts = isLast && datagram.total >= 0 && offset + size !== datagram.total
-    if (known > 0 || isBeyond || contradicts) {
+    // The end must not lie before what is there: the count of units would come out right over a hole.
+    const endsTooEarly = isLast && datagram.units.indexOf(1, last) >= 0
+    if (known > 0 || isBeyond || contradicts || endsTooEarly) {
       this.end(datagram)
       this.context.drop(datagram.frame, StackDrop.fragmentOverlap)
       this.context.drop(frame, StackDrop.fragmentOverlap)

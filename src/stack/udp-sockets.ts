@@ -29,7 +29,11 @@ export type Deliver = (packet: PacketReader, at: number, length: number, fromPor
 const EPHEMERAL_FIRST = 32768
 const EPHEMERAL_COUNT = 28232
 /** virtio_net_hdr gso_type of a super-frame of equal datagrams. */
-const GSO_UDP_L4 = 5
+export const GSO_UDP_L4 = 5
+/** Datagrams in one super-frame at most: Linux UDP_MAX_SEGMENTS. One frame of 1-byte segments would otherwise be 65,000 datagrams. */
+export const UDP_BATCH_MAX = 128
+/** Echo and its kin (RFC 862 to 867) answer whatever comes; like inetd, ours does not answer the ports where they may be. */
+const RESERVED_PORTS = 1024
 
 export class UdpSockets {
   private readonly context: ElementContext
@@ -81,6 +85,9 @@ export class UdpSockets {
     if (!checkUdp(bytes, transportAt, packet.end)) return this.context.drop(frame, StackDrop.malformed)
     // Of a batch the length field may speak of the first datagram only; the packet's end is what counts.
     if (!isBatch) packet.end = transportAt + udpLength(bytes, transportAt)
+    else if (packet.end - transportAt - UDP_HEADER_LENGTH > UDP_BATCH_MAX * frames.gsoSize[frame]) {
+      return this.context.drop(frame, StackDrop.malformed)
+    }
     const hasNone = udpChecksum(bytes, transportAt) === 0
     if (hasNone ? bytes[ipAt] >> 4 === 6 : !packet.hasGoodChecksum(flags)) return this.context.drop(frame, StackDrop.badChecksum)
     const port = udpDestinationPort(bytes, transportAt)
@@ -103,15 +110,15 @@ export class UdpSockets {
   private echo(frame: FrameHandle, packet: PacketReader, isBatch: boolean, size: number): void {
     const { bytes, transportAt, at, ipAt, end } = packet
     const { frames } = this.context
-    if (this.echoPorts.has(udpSourcePort(bytes, transportAt))) return this.context.drop(frame, StackDrop.echoLoop)
+    const fromPort = udpSourcePort(bytes, transportAt)
+    if (fromPort < RESERVED_PORTS || this.echoPorts.has(fromPort)) return this.context.drop(frame, StackDrop.echoLoop)
     if (isBatch || packet.hasOptions || end - ipAt > this.mtu || isGroup(bytes, at)) {
       this.echoAnew(packet, size)
       frames.free(frame)
       return
     }
-    const from = get16(bytes, transportAt)
     put16(bytes, transportAt, get16(bytes, transportAt + 2))
-    put16(bytes, transportAt + 2, from)
+    put16(bytes, transportAt + 2, fromPort)
     // The total length may count bytes after the datagram; the answer is the datagram.
     if (packet.family === 4) put16(bytes, ipAt + 2, end - ipAt)
     else put16(bytes, ipAt + 4, end - transportAt)
