@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -120,6 +121,17 @@ Napi::Value eventfdCreate(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value timerfdCreate(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const int64_t periodNs = info[0].As<Napi::Number>().Int64Value();
+    const timespec period{static_cast<time_t>(periodNs / 1000000000), static_cast<long>(periodNs % 1000000000)};
+    const itimerspec both{period, period};
+    UniqueFd fd(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+    if (!fd || timerfd_settime(fd.get(), 0, &both, nullptr) < 0) throwErrno("timerfd_create", std::to_string(periodNs) + " ns");
+    return Napi::Number::New(info.Env(), fd.release());
+  });
+}
+
 void eventfdWrite(const Napi::CallbackInfo& info) {
   guarded(info, [&] {
     const int fd = intArgument(info, 0);
@@ -151,6 +163,7 @@ void registerPoller(Napi::Env env, Napi::Object exports) {
   exports.Set("pollerWait", Napi::Value(env, wait));
   exports.Set("setTimerSlack", Napi::Function::New<setTimerSlack>(env, "setTimerSlack"));
   exports.Set("eventfdCreate", Napi::Function::New<eventfdCreate>(env, "eventfdCreate"));
+  exports.Set("timerfdCreate", Napi::Function::New<timerfdCreate>(env, "timerfdCreate"));
   exports.Set("eventfdWrite", Napi::Function::New<eventfdWrite>(env, "eventfdWrite"));
   exports.Set("eventfdDrain", Napi::Function::New<eventfdDrain>(env, "eventfdDrain"));
 }

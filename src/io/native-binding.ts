@@ -192,6 +192,8 @@ export interface NativeBinding {
   setTimerSlack(ns: number): void
   /** A non-blocking event counter. */
   eventfdCreate(): number
+  /** A non-blocking descriptor that becomes readable every `periodNs`; `eventfdDrain` resets it. */
+  timerfdCreate(periodNs: number): number
   /** Wakes whoever polls it; never blocks. */
   eventfdWrite(fd: number): void
   /** Resets it; returns how often it was written since. */

@@ -9,7 +9,7 @@ import { Engine, RealClock } from '../engine/index.ts'
 import { tryLoadNative } from '../io/load-native.ts'
 import { elementRegistry } from './element-registry.ts'
 import type { EngineFailure, EngineMessage, EngineRequest, EngineStart, NumberedRequest } from './engine-protocol.ts'
-import { Call, createPoller, takeCalls } from './wake-poller.ts'
+import { Call, createPoller, POLL_MAX_NS, takeCalls } from './wake-poller.ts'
 
 const start = workerData as EngineStart
 const port = parentPort!
@@ -79,13 +79,18 @@ function carryOut(number: number, request: EngineRequest): boolean {
   return true
 }
 
+/** Nanoseconds to the next timer. The clock is read only when it matters: no wait is longer than POLL_MAX_NS. */
+function untilDeadline(): number {
+  const sinceTurn = engine.nextDeadline - engine.now
+  return sinceTurn > 2 * POLL_MAX_NS ? POLL_MAX_NS : Math.max(0, engine.nextDeadline - clock.now())
+}
+
 function run(): void {
   const ready = new Int32Array(256)
   const word = new Int32Array(start.wake.word)
   let busy = false
   for (;;) {
-    const timeout = busy ? 0 : Math.max(0, engine.nextDeadline - clock.now())
-    const count = poller.wait(ready, timeout)
+    const count = poller.wait(ready, busy ? 0 : untilDeadline())
     for (let calls = takeCalls(word); calls !== 0; calls = takeCalls(word)) {
       if (calls & Call.leave) return
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {

@@ -22,8 +22,10 @@ export const Call = {
 
 /** Not a node's number. */
 const WAKE_TOKEN = 0x7fffffff
+/** Not a node's number either. */
+const HEARTBEAT_TOKEN = 0x7ffffffe
 /** A poll never lasts longer: the last defence against a lost wake-up, nanoseconds. */
-const POLL_MAX_NS = 1e9
+export const POLL_MAX_NS = 1e9
 
 export interface WakePoller extends PollRegistry {
   /**
@@ -59,6 +61,8 @@ class EpollPoller implements WakePoller {
   private readonly native: NativeBinding
   private readonly poller: ReturnType<NativeBinding['pollerCreate']>
   private readonly eventfd: number
+  /** Bounds every wait. A time-out given to epoll would start and cancel a timer of the kernel's each time, half a microsecond. */
+  private readonly heartbeat: number
   private readonly events = new Int32Array(512)
 
   constructor(handle: WakeHandle, native: NativeBinding) {
@@ -66,6 +70,8 @@ class EpollPoller implements WakePoller {
     this.poller = native.pollerCreate()
     this.eventfd = handle.eventfd
     native.pollerAdd(this.poller, this.eventfd, WAKE_TOKEN, PollEvent.readable)
+    this.heartbeat = native.timerfdCreate(POLL_MAX_NS)
+    native.pollerAdd(this.poller, this.heartbeat, HEARTBEAT_TOKEN, PollEvent.readable)
     native.setTimerSlack(1)
   }
 
@@ -78,11 +84,12 @@ class EpollPoller implements WakePoller {
   }
 
   wait(ready: Int32Array, timeoutNs: number): number {
-    const pairs = this.native.pollerWait(this.poller, this.events, Math.min(timeoutNs, POLL_MAX_NS))
+    const pairs = this.native.pollerWait(this.poller, this.events, timeoutNs < POLL_MAX_NS ? timeoutNs : -1)
     let count = 0
     for (let i = 0; i < pairs; i++) {
       const token = this.events[2 * i]
       if (token === WAKE_TOKEN) this.native.eventfdDrain(this.eventfd)
+      else if (token === HEARTBEAT_TOKEN) this.native.eventfdDrain(this.heartbeat)
       else if (count < ready.length) ready[count++] = token
     }
     return count
@@ -90,6 +97,7 @@ class EpollPoller implements WakePoller {
 
   close(): void {
     this.native.pollerClose(this.poller)
+    this.native.closeFd(this.heartbeat)
   }
 }
 
