@@ -1,6 +1,9 @@
 /**
  * Where time comes from. Nanoseconds since the clock's start, as a double: whole numbers stay exact for 104 days.
  */
+// The global of this name is a getter, and this runs every turn.
+import { performance } from 'node:perf_hooks'
+
 export interface Clock {
   /** Nanoseconds since the start. Never goes back. */
   now(): number

@@ -198,7 +198,7 @@ export class Engine {
       if (node !== undefined && !this.pulls.includes(node)) this.pull(node)
     }
     for (let i = 0; i < again; i++) this.pull(this.pulls[i])
-    this.pulls.splice(0, again)
+    if (again > 0) this.pulls.splice(0, again)
     for (const node of this.unpolled) if (!this.pulls.includes(node)) this.pull(node)
     let pushes = 0
     while (this.queueCount > 0 && pushes++ < PUSHES_PER_TURN) {

@@ -212,7 +212,7 @@ export class DeviceElement implements Element {
     }
     counters[TX_FRAMES] += written
     counters[TX_BYTES] += bytes
-    outgoing.copyWithin(0, done, this.waiting)
+    if (done < this.waiting) outgoing.copyWithin(0, done, this.waiting)
     this.waiting -= done
     if (this.waiting === 0) return true
     if (!this.retry.armed) this.retry.arm(context.now + RETRY_NS)

@@ -45,10 +45,7 @@ class Container {
     run('-6', 'address', 'add', '2001:db8::5/64', 'dev', 'eth0', 'nodad')
     run('link', 'set', 'eth0', 'up')
     this.netns.run('sysctl', '-qw', 'net.ipv4.conf.eth0.route_localnet=1')
-    run('rule', 'add', 'pref', '10', 'table', 'local')
-    run('rule', 'del', 'pref', '0')
-    run('rule', 'add', 'pref', '5', 'to', '127.0.0.11', 'lookup', '11')
-    run('route', 'add', '127.0.0.11/32', 'dev', 'eth0', 'src', '172.25.0.5', 'table', '11')
+    run('route', 'add', '127.0.0.11/32', 'dev', 'eth0', 'src', '172.25.0.5', 'table', 'local')
     run('neigh', 'add', '127.0.0.11', 'lladdr', SERVICE_MAC, 'dev', 'eth0', 'nud', 'permanent')
     const { fd, name, vnetHeaderLength, offloads } = tap
     this.engine = new PolledEngine(

@@ -75,7 +75,7 @@ describe('sandboxes in a user namespace', { skip: noSandbox }, () => {
         'eth0 true true 12',
         '1',
         '172.25.0.2/16 172.25.255.255',
-        '127.0.0.11 dev eth0 table 11 src 172.25.0.2 uid 0 ',
+        '127.0.0.11 dev eth0 src 172.25.0.2 uid 0 ',
         '02:42:ac:19:00:02 0',
         '2 0',
         '7 70 0',
