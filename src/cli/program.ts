@@ -1,5 +1,6 @@
 /** The tree of commands. Each file of commands/ adds its own. */
 import { Command } from 'commander'
+import { registerAttach } from './commands/attach.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
@@ -9,11 +10,12 @@ import { packageVersion } from './package-root.ts'
 import { hasColours, paint } from './terminal.ts'
 
 /** In the order of `netloom --help`. */
-const REGISTRATIONS = [registerDemo, registerDoctor, registerCompletion, registerHelp]
+const REGISTRATIONS = [registerDemo, registerAttach, registerDoctor, registerCompletion, registerHelp]
 
 const EXAMPLES = `
 Examples:
   netloom demo                      two processes and a virtual host talk; a capture shows every frame
+  netloom attach lan --pid 4711     the process 4711 gets an eth0 on the network lan
   netloom doctor                    can this machine run it, and what is missing?
   netloom help doctor               what a command does, its options
   source <(netloom completion bash) complete commands and options with the Tab key

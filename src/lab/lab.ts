@@ -8,6 +8,8 @@
  *     await lab.capture('ping.pcapng')
  *     const { received } = await lab.run(() => a.ping('b'))
  */
+
+import type { DnsForwarder } from '../dns/forwarder.ts'
 import { type FramePoolOptions, freshSeed, Random, type TraceStep } from '../engine/index.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
 import { NetworkController } from '../network/controller.ts'
@@ -17,7 +19,7 @@ import { InlineEngine } from '../network/inline-engine.ts'
 import type { NetworkSpec } from '../network/network.ts'
 import { NetworkError } from '../network/network-error.ts'
 import { ThreadedEngine } from '../network/threaded-engine.ts'
-import { hostForwarder, type NameForwarder } from './host-forwarder.ts'
+import { hostForwarder } from './host-forwarder.ts'
 import { LabCapture, type LabCaptureOptions } from './lab-capture.ts'
 import { LabNetwork } from './lab-network.ts'
 
@@ -50,7 +52,7 @@ export class Lab implements AsyncDisposable {
   readonly seed: number | string
   readonly controller: NetworkController
   private readonly engine: EngineHost
-  private readonly forwarder: NameForwarder | null
+  private readonly forwarder: DnsForwarder | null
   private readonly networks = new Map<string, LabNetwork>()
   private readonly closers = new Set<() => Promise<void>>()
   private activeCapture: LabCapture | null = null
@@ -59,15 +61,16 @@ export class Lab implements AsyncDisposable {
   private constructor(options: LabOptions) {
     this.seed = options.seed ?? freshSeed()
     const virtual = options.clock === 'virtual'
+    // Before the engine: it may refuse its options, and a thread would be left behind.
+    this.forwarder = virtual ? null : hostForwarder(options.upstreams)
     this.engine = virtual
       ? new InlineEngine({ elements: elementRegistry(), seed: this.seed, pool: options.pool })
       : new ThreadedEngine({ seed: this.seed, pool: options.pool })
-    this.forwarder = virtual ? null : hostForwarder(options.upstreams)
     this.controller = new NetworkController({
       engine: this.engine,
       addresses: new AddressSpace(),
       random: new Random(`${this.seed}/control`),
-      forward: this.forwarder?.forward
+      forward: async ({ query, tcp }) => (await this.forwarder?.forward(query, tcp)) ?? null
     })
   }
 
