@@ -2,10 +2,10 @@
 import { rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
-import { Lab } from '../../lab/lab.ts'
+import type { Lab } from '../../lab/lab.ts'
 import { AttachClient } from '../attach/attach-client.ts'
 import type { AttachedEndpoint, AttachTarget } from '../attach/attach-protocol.ts'
-import { AttachServer } from '../attach/attach-server.ts'
+import type { AttachServer } from '../attach/attach-server.ts'
 import { networkSocket } from '../attach/network-socket.ts'
 import { CliError, ExitCode, usageError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
@@ -114,6 +114,7 @@ async function holdOrJoin(network: string, socketPath: string, options: AttachOp
   }
   // What is left of one that was killed: nobody listens.
   rmSync(socketPath, { force: true })
+  const [{ Lab }, { AttachServer }] = await Promise.all([import('../../lab/lab.ts'), import('../attach/attach-server.ts')])
   const lab = await Lab.create()
   try {
     const made = await lab.network(network, { subnet: options.subnet })

@@ -1,10 +1,9 @@
 /** `netloom demo`: the main job, end to end, on this machine. */
 import path from 'node:path'
 import type { Command } from 'commander'
-import { Lab } from '../../lab/lab.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
-import { type DemoResult, runDemo } from '../demo/run-demo.ts'
+import type { DemoResult } from '../demo/run-demo.ts'
 import { Output } from '../output.ts'
 
 interface DemoOptions {
@@ -22,6 +21,7 @@ export function registerDemo(program: Command, context: CliContext): void {
     .action(async (options: DemoOptions) => {
       const output = new Output(context.stdout, { json: options.json, env: context.env })
       const interrupted = context.interruption()
+      const { Lab, runDemo } = await library()
       const capture = path.resolve(options.capture)
       await using lab = await Lab.create()
       const stopped = new Promise<never>((_, reject) => {
@@ -32,6 +32,12 @@ export function registerDemo(program: Command, context: CliContext): void {
       printResult(result, output)
       output.result(result)
     })
+}
+
+/** Loaded when it is needed: `--help` stays quick. (tsc rewrites no import within a function that has `await using`.) */
+async function library() {
+  const [{ Lab }, { runDemo }] = await Promise.all([import('../../lab/lab.ts'), import('../demo/run-demo.ts')])
+  return { Lab, runDemo }
 }
 
 function printResult(result: DemoResult, output: Output): void {
