@@ -210,13 +210,16 @@ export class TcpResponder {
   private takeAcknowledgment(connection: TcpConnection, { bytes, transportAt }: PacketReader, length: number): boolean {
     const acknowledgment = tcpAcknowledgment(bytes, transportAt)
     const fresh = (acknowledgment - connection.sendUnacknowledged) | 0
-    if (fresh < 0) return true // an old one
-    if (fresh > connection.inFlight) {
-      if (connection.state === 'synReceived') this.reset(connection)
-      else this.acknowledge(connection)
+    if (connection.state === 'synReceived' && (fresh <= 0 || fresh > connection.inFlight)) {
+      // Who does not know our number is not who sent the SYN: nothing of the segment counts (RFC 9293 3.10.7.4).
+      if (fresh !== 0) this.reset(connection)
       return false
     }
-    if (connection.state === 'synReceived' && fresh === 0) return false
+    if (fresh < 0) return true // an old one
+    if (fresh > connection.inFlight) {
+      this.acknowledge(connection)
+      return false
+    }
     const window = tcpWindow(bytes, transportAt)
     const isDuplicate = fresh === 0 && length === 0 && connection.inFlight > 0 && window === connection.peerWindow
     connection.peerWindow = window

@@ -353,3 +353,18 @@ test('after the client ends, the rest is sent and then our own end', () => {
   assert.equal(server.tcp.size, 0)
   ends(net)
 })
+
+test('data is not taken from who does not know our sequence number', () => {
+  for (const guess of [-0x7fffffff, -1000, 1000]) {
+    const { net, server, client } = lab()
+    client.send(SYN)
+    const [answer] = client.take()
+    client.next = (client.next + 1) >>> 0
+    client.expected = (answer.sequence + 1 + guess) >>> 0
+    client.write('forged')
+    assert.deepEqual(server.received, [])
+    assert.equal(client.take()[0].flags & RST, RST)
+    assert.equal(server.tcp.size, 0)
+    ends(net)
+  }
+})
