@@ -13,6 +13,10 @@ import { asSuperFrame } from './seed-frames.ts'
 /** Whom frames are sent to, and whom they claim to come from. */
 export interface Targets {
   readonly macs: readonly Uint8Array[]
+  /** The MAC of the DNS service. */
+  readonly service: Uint8Array
+  /** MACs of stations behind the devices, which may send from there. */
+  readonly sources: readonly Uint8Array[]
   readonly ipv4: readonly Uint8Array[]
   readonly ipv6: readonly Uint8Array[]
   readonly ports: readonly number[]
@@ -92,8 +96,8 @@ export class Mutator {
     const { bytes } = frame
     if (frame.length < 14) return
     bytes.set(this.pick(targets.macs), 0)
-    // Rarely: a bridge that hears a host's address elsewhere sends nothing to the host any more.
-    if (random.next() < 0.05) bytes.set(this.pick(targets.macs), 6)
+    // A bridge that hears a host's address elsewhere sends nothing to the host any more: forged ones are rare.
+    bytes.set(this.pick(random.next() < 0.03 ? targets.macs : targets.sources), 6)
     const { ip, version, transport, protocol, arp } = this.look(frame)
     if (arp >= 0 && arp + 28 <= frame.length) {
       bytes.set(this.pick(targets.ipv4), arp + 24)
@@ -105,7 +109,9 @@ export class Mutator {
       bytes.set(this.pick(addresses), ip + (version === 4 ? 16 : 24))
       if (random.next() < 0.3) bytes.set(this.pick(addresses), ip + (version === 4 ? 12 : 8))
     }
-    if (transport >= 0 && (protocol === 6 || protocol === 17) && random.next() < 0.6) {
+    const isDns = transport >= 0 && frame.view.getUint16(transport + 2) === 53
+    if (isDns && random.next() < 0.7) bytes.set(targets.service, 0)
+    else if (transport >= 0 && (protocol === 6 || protocol === 17) && random.next() < 0.3) {
       frame.view.setUint16(transport + 2, this.pick(targets.ports))
       if (random.next() < 0.2) frame.view.setUint16(transport, this.pick(targets.ports))
     }
