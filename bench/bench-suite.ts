@@ -31,8 +31,12 @@ export interface SuiteReport {
 export interface SuiteOptions {
   /** Default: what the suite says, at least 9. */
   readonly rounds?: number
-  /** Only cases whose name has this text. */
+  /** Only cases whose name has this text; several texts are separated by commas. */
   readonly only?: string
+  /** Of one trial, where the suite has such trials. */
+  readonly seconds?: number
+  /** One short round, to see that everything runs: the figures mean little. */
+  readonly quick?: boolean
   readonly progress: (line: string) => void
   readonly signal: AbortSignal
 }

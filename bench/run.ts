@@ -1,5 +1,5 @@
 // The benchmarks from the command line: npm run bench -- [--suite micro|datapath|system] [--rounds N] [--only TEXT]
-//   [--json FILE] [--svg FILE] [--baseline FILE] [--list]
+//   [--seconds N] [--quick] [--json FILE] [--svg FILE] [--baseline FILE] [--update-readme] [--list]
 // Tables go to standard output, progress to standard error, JSON and SVG to bench/results/SUITE.{json,svg} unless named.
 // With --baseline, exit 1 when a figure is worse than there by more than a tenth and beyond both intervals.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,12 +10,18 @@ import { compareWithBaseline } from './baseline.ts'
 import type { Metric } from './bench-suite.ts'
 import { loadSuite, suiteNames } from './load-suite.ts'
 import { describeMachine, type Machine, thisMachine } from './machine.ts'
+import { withSection } from './readme-section.ts'
+
+const README = 'bench/README.md'
 
 const { values: options } = parseArgs({
   options: {
     suite: { type: 'string' },
     rounds: { type: 'string' },
     only: { type: 'string' },
+    seconds: { type: 'string' },
+    quick: { type: 'boolean' },
+    'update-readme': { type: 'boolean' },
     json: { type: 'string' },
     svg: { type: 'string' },
     baseline: { type: 'string' },
@@ -30,11 +36,15 @@ interface StoredResult {
   readonly metrics: readonly Metric[]
 }
 
-const rounds = options.rounds === undefined ? undefined : Number(options.rounds)
-if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
-  console.error(`--rounds ${options.rounds}: it must be a whole number from 1`)
+function wholeNumber(option: 'rounds' | 'seconds'): number | undefined {
+  const value = options[option] === undefined ? undefined : Number(options[option])
+  if (value === undefined || (Number.isInteger(value) && value > 0)) return value
+  console.error(`--${option} ${options[option]}: it must be a whole number from 1`)
   process.exit(2)
 }
+
+const rounds = wholeNumber('rounds')
+const seconds = wholeNumber('seconds')
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 
@@ -51,12 +61,18 @@ for (const name of options.suite?.split(',') ?? suiteNames()) {
   }
   const machine = thisMachine()
   const command = `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim()
-  console.log(`## ${suite.title}\n\n\`${command}\`\n\n${describeMachine(machine)}\n`)
-  const report = await suite.run({ rounds, only: options.only, progress: (line) => console.error(line), signal: stop.signal })
+  const head = `## ${suite.title}\n\n\`${command}\`\n\n${describeMachine(machine)}`
+  console.log(`${head}\n`)
+  const { only, quick } = options
+  const report = await suite.run({ rounds, seconds, only, quick, progress: (line) => console.error(line), signal: stop.signal })
   console.log(`${report.text}\n`)
   const stored: StoredResult = { suite: name, machine, command, metrics: report.metrics }
   write(options.json ?? `bench/results/${name}.json`, `${JSON.stringify(stored, null, 1)}\n`)
   if (report.charts.length > 0) write(options.svg ?? `bench/results/${name}.svg`, barCharts(report.charts, report.metrics))
+  if (options['update-readme']) {
+    const chart = report.charts.length > 0 ? `\n\n![${suite.title}](results/${name}.svg)` : ''
+    write(README, withSection(readFileSync(README, 'utf8'), name, `${head}\n\n${report.text}${chart}`))
+  }
   if (options.baseline !== undefined) {
     const { metrics } = JSON.parse(readFileSync(options.baseline, 'utf8')) as StoredResult
     const { text, worse } = compareWithBaseline(report.metrics, metrics)

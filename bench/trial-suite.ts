@@ -53,9 +53,9 @@ export function trialSuite(parts: TrialSuiteParts): TrialSuite {
 
 async function runTrials(
   parts: TrialSuiteParts,
-  { rounds = parts.rounds, only = '', progress, signal }: SuiteOptions
+  { quick, rounds = quick ? 1 : parts.rounds, only = '', progress, signal }: SuiteOptions
 ): Promise<SuiteReport> {
-  const cases = parts.cases.filter(({ name }) => name.includes(only))
+  const cases = parts.cases.filter(({ name }) => only.split(',').some((text) => name.includes(text)))
   const samples = new Map(cases.map(({ name }) => [name, [] as TrialValues[]]))
   const problems: string[] = []
   for (let round = 0; round < rounds && !signal.aborted; round++) {

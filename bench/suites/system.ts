@@ -3,7 +3,7 @@
  */
 import type { BenchSuite, Metric } from '../bench-suite.ts'
 import { measures } from '../system/measures.ts'
-import { cases, DEFAULTS, runSystemSuite } from '../system/system-suite.ts'
+import { cases, DEFAULTS, QUICK, runSystemSuite } from '../system/system-suite.ts'
 import { systemTables } from '../system/system-tables.ts'
 
 /** Drawn: what people ask for first. */
@@ -13,9 +13,22 @@ export const suite: BenchSuite = {
   name: 'system',
   title: 'Two processes in namespaces, one path between them',
   list: () => cases.map(({ name }) => name),
-  async run({ rounds = DEFAULTS.rounds, only, progress, signal }) {
-    const chosen = only === undefined ? undefined : cases.map(({ name }) => name).filter((name) => name.includes(only))
-    const result = await runSystemSuite({ ...DEFAULTS, rounds, only: chosen, progress, signal })
+  async run({ quick, rounds, seconds, only, progress, signal }) {
+    const defaults = quick ? QUICK : DEFAULTS
+    // By whole names: 'netloom' is part of three.
+    const chosen = only?.split(',')
+    for (const name of chosen ?? []) {
+      if (!cases.some((each) => each.name === name))
+        throw new Error(`--only ${name}: there are ${cases.map((each) => each.name).join(', ')}`)
+    }
+    const result = await runSystemSuite({
+      rounds: rounds ?? defaults.rounds,
+      seconds: seconds ?? defaults.seconds,
+      pings: defaults.pings,
+      only: chosen,
+      progress,
+      signal
+    })
     const run = result.cases.filter(({ skipped }) => skipped === null)
     const metrics = run.flatMap(({ name }) =>
       measures.map(({ key, unit, lowerIsBetter }): Metric => {

@@ -22,7 +22,8 @@ export const MEASURE_KEYS = [
   'udp1400',
   'rtt',
   'rtt-p50',
-  'rtt-p99'
+  'rtt-p99',
+  'captured'
 ] as const
 
 const MEASURE: Record<MeasureKey, Omit<Measure, 'key'>> = {
@@ -37,7 +38,8 @@ const MEASURE: Record<MeasureKey, Omit<Measure, 'key'>> = {
   udp1400: { title: 'UDP 1400 bytes, < 1 % loss', unit: 'kpps', digits: 1 },
   rtt: { title: 'RTT, ping -f, average', unit: 'us', digits: 1, lowerIsBetter: true },
   'rtt-p50': { title: 'RTT, ping -A, p50', unit: 'us', digits: 0, lowerIsBetter: true },
-  'rtt-p99': { title: 'RTT, ping -A, p99', unit: 'us', digits: 0, lowerIsBetter: true }
+  'rtt-p99': { title: 'RTT, ping -A, p99', unit: 'us', digits: 0, lowerIsBetter: true },
+  captured: { title: 'frames in the file', unit: '%', digits: 2 }
 }
 
 export const measures: readonly Measure[] = MEASURE_KEYS.map((key) => ({ key, ...MEASURE[key] }))

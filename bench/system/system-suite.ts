@@ -43,16 +43,11 @@ export interface SystemOptions {
   readonly pings: number
   /** Names of cases to run; all when absent. */
   readonly only?: readonly string[]
-  /** Groups to measure; all when absent. */
-  readonly groups?: readonly TrialGroup[]
   /** Hears what is going on. */
   readonly progress: (line: string) => void
   /** Stops the run between two trials. */
   readonly signal: AbortSignal
 }
-
-export type TrialGroup = 'tcp' | 'udp' | 'ping'
-export const TRIAL_GROUPS: readonly TrialGroup[] = ['tcp', 'udp', 'ping']
 
 export const DEFAULTS = { rounds: 9, seconds: 2, pings: 20_000 }
 export const QUICK = { rounds: 1, seconds: 1, pings: 2_000 }
@@ -123,7 +118,7 @@ async function runRound(
   try {
     for (const pathCase of order) {
       await attempt(`start of ${pathCase.name}`, async () => {
-        lanes.push(await startLane(pathCase, searches.get(pathCase.name)!))
+        lanes.push(await startLane(pathCase, searches.get(pathCase.name)!, options))
       })
     }
     for (const [title, measure] of trials(options)) {
@@ -145,18 +140,26 @@ async function runRound(
         result.problems.push(`round ${round + 1}, end of ${pathCase.name}: ${error.message}`)
         return {}
       })
-      if (end.captured !== undefined) (result.captures[pathCase.name] ??= []).push(end.captured)
+      if (end.captured !== undefined) {
+        const { frames, dropped, inFile } = end.captured
+        ;(result.captures[pathCase.name] ??= []).push(end.captured)
+        result.samples[pathCase.name]['captured'][round] = (100 * frames) / Math.max(1, frames + dropped)
+        if (inFile !== null && inFile !== frames) {
+          result.problems.push(`round ${round + 1}: the file of ${pathCase.name} has ${inFile} frames, not ${frames}`)
+        }
+      }
     }
   }
 }
 
-async function startLane(pathCase: PathCase, udp: Map<number, number>): Promise<Lane> {
+async function startLane(pathCase: PathCase, udp: Map<number, number>, options: SystemOptions): Promise<Lane> {
   const path = await pathCase.start()
   const iperf = path.server.start('iperf3', '-s', '--forceflush')
   try {
     await iperf.until('listening', () => iperf.stdout.includes('listening'))
-    // Warm-up: neighbors, tables, the compiler of JavaScript, the sockets' buffers.
+    // Warm-up: neighbors, tables, the compiler of JavaScript, the sockets' buffers. One second of TCP, then echoes.
     if (!TCP_ONLY.has(pathCase.name)) await runTcp(path, { streams: 1, reverse: false, seconds: 1 })
+    if (!TCP_ONLY.has(pathCase.name) && path.ping) await runPing(path, options.pings)
     return { pathCase, path, iperf, udp }
   } catch (error) {
     await iperf.stop()
@@ -168,33 +171,26 @@ async function startLane(pathCase: PathCase, udp: Map<number, number>): Promise<
 type Values = Partial<Record<MeasureKey, number>>
 type TrialList = [title: string, measure: (lane: Lane) => Promise<Values>][]
 
-function trials({ seconds, pings, groups = TRIAL_GROUPS }: SystemOptions): TrialList {
-  const list: TrialList = []
-  if (groups.includes('tcp')) {
-    list.push(['tcp1', (lane) => oneStream(lane, seconds)])
-    for (const [key, streams, reverse] of [
-      ['tcp1-reverse', 1, true],
-      ['tcp4', 4, false],
-      ['tcp4-reverse', 4, true]
-    ] as const) {
-      list.push([key, async ({ path }) => ({ [key]: (await runTcp(path, { streams, reverse, seconds })).gbitPerSecond })])
-    }
-  }
-  if (groups.includes('udp')) {
-    list.push(['udp64', (lane) => udpRates(lane, 64, 'udp64', seconds / 2, 'udp64-overload')])
-    list.push(['udp1400', (lane) => udpRates(lane, 1400, 'udp1400', seconds / 2)])
-  }
-  if (groups.includes('ping')) {
-    list.push([
-      'ping',
-      async ({ path }) => {
-        if (!path.ping) return {}
-        const { average, p50, p99 } = await runPing(path, pings)
-        return { rtt: average, 'rtt-p50': p50, 'rtt-p99': p99 }
-      }
-    ])
-  }
-  return list
+function trials({ seconds, pings }: SystemOptions): TrialList {
+  const tcp = (key: MeasureKey, streams: number, reverse: boolean): TrialList[number] => [
+    key,
+    async ({ path }) => ({ [key]: (await runTcp(path, { streams, reverse, seconds })).gbitPerSecond })
+  ]
+  return [
+    ['tcp1', (lane) => oneStream(lane, seconds)],
+    tcp('tcp1-reverse', 1, true),
+    tcp('tcp4', 4, false),
+    tcp('tcp4-reverse', 4, true),
+    ['udp64', (lane) => udpRates(lane, 64, 'udp64', seconds / 2, 'udp64-overload')],
+    ['udp1400', (lane) => udpRates(lane, 1400, 'udp1400', seconds / 2)],
+    ['ping', ({ path }) => echoes(path, pings)]
+  ]
+}
+
+async function echoes(path: RunningPath, pings: number): Promise<Values> {
+  if (!path.ping) return {}
+  const { average, p50, p99 } = await runPing(path, pings)
+  return { rtt: average, 'rtt-p50': p50, 'rtt-p99': p99 }
 }
 
 async function oneStream({ path }: Lane, seconds: number): Promise<Values> {

@@ -80,6 +80,9 @@ function captures(result: SystemResult): string[] {
   return rows.length === 0 ? [] : [table([['capture', 'TCP, of that without', 'frames in the file', 'frames', 'reading back'], ...rows])]
 }
 
+const ABOUT = `Warm-up: one second of TCP and a \`ping -f\`. CPU of the machine is all of /proc/stat but idle, so it has both iperf3 and what the
+kernel does for them; CPU of the forwarder is its processes alone (a kernel path has none).`
+
 export function systemTables(result: SystemResult): string {
   const first = result.cases.find(({ skipped }) => skipped === null)
   const sample = first === undefined ? null : estimate(new Array<number>(result.rounds).fill(0))
@@ -91,7 +94,7 @@ export function systemTables(result: SystemResult): string {
     ...result.cases.filter(({ skipped }) => skipped !== null).map(({ title, skipped }) => `- ${title}: skipped, ${skipped}`),
     ...result.problems.map((problem) => `- ${problem}`)
   ]
-  const parts = [interval, ...figures(result), ...ratios(result), ...captures(result)]
+  const parts = [`${interval}; fresh processes each round. ${ABOUT}`, ...figures(result), ...ratios(result), ...captures(result)]
   if (notes.length > 0) parts.push(notes.join('\n'))
   return parts.join('\n\n')
 }

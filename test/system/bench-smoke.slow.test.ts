@@ -6,17 +6,20 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Metric } from '../../bench/bench-suite.ts'
 import { MARK } from '../../bench/system/bench-process.ts'
-import type { SystemResult } from '../../bench/system/system-suite.ts'
+import { measures } from '../../bench/system/measures.ts'
+import { cases } from '../../bench/system/system-suite.ts'
 import { namespacesMissing } from './test-namespace.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../bench/system/run-system.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../bench/run.js', import.meta.url))
 
 function start(...args: string[]): ChildProcess {
-  return spawn(process.execPath, [PROGRAM, '--quick', ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  return spawn(process.execPath, [PROGRAM, '--suite', 'system', '--quick', ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
 /** Command lines of processes that this benchmark started and that still run (zombies have no environment). */
@@ -54,29 +57,28 @@ describe('system benchmark', { skip: namespacesMissing('iperf3', 'ping', 'setpri
     const folder = mkdtempSync(path.join(tmpdir(), 'netloom-test-'))
     try {
       const file = path.join(folder, 'result.json')
-      const bench = start('--json', file)
-      bench.stderr!.resume()
-      assert.deepEqual(await once(bench, 'exit'), [0, null])
+      const bench = start('--json', file, '--svg', path.join(folder, 'result.svg'))
+      const errors = text(bench.stderr!)
+      // 0 also says that no trial failed and that captures hold what they counted.
+      assert.deepEqual(await once(bench, 'exit'), [0, null], await errors)
       await assertNothingLeft(bench.pid!)
       assert.deepEqual(foldersOf(bench.pid!), [])
       assert.equal(machine(), before)
 
-      const result = JSON.parse(readFileSync(file, 'utf8')) as SystemResult
-      assert.deepEqual(result.problems, [])
-      assert.equal(result.rounds, 1)
-      for (const { name, skipped } of result.cases) {
-        if (skipped !== null) continue
-        assert.ok(result.samples[name].tcp1[0]! > 0, `${name} moved no TCP`)
+      const { metrics } = JSON.parse(readFileSync(file, 'utf8')) as { metrics: Metric[] }
+      const figure = (name: string): number | undefined => metrics.find((metric) => metric.name === name)?.samples[0]
+      for (const pathCase of cases.filter((each) => each.missing() === null)) {
+        assert.ok(figure(`${pathCase.name}: tcp1`)! > 0, `${pathCase.name} moved no TCP`)
       }
       for (const name of ['netloom', 'c-forwarder', 'kernel-bridge']) {
-        for (const [key, [value]] of Object.entries(result.samples[name])) {
-          if (key === 'cpu-forwarder' && name === 'kernel-bridge') assert.equal(value, null)
-          else assert.ok(value !== null && value >= 0, `${name} has no ${key}`)
+        for (const { key } of measures.filter(({ key }) => key !== 'captured')) {
+          const value = figure(`${name}: ${key}`)
+          if (key === 'cpu-forwarder' && name === 'kernel-bridge') assert.equal(value, undefined)
+          else assert.ok(value !== undefined && value >= 0, `${name} has no ${key}`)
         }
       }
-      const [{ frames, inFile }] = result.captures['netloom-capture-128']
-      assert.ok(frames > 0)
-      assert.equal(inFile, frames)
+      assert.ok(figure('netloom-capture-128: captured')! > 0)
+      assert.match(readFileSync(path.join(folder, 'result.svg'), 'utf8'), /^<svg/)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -84,7 +86,7 @@ describe('system benchmark', { skip: namespacesMissing('iperf3', 'ping', 'setpri
 
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
     test(`${signal} in the middle leaves nothing`, async () => {
-      const bench = start('--only', 'netloom,c-forwarder,kernel-bridge,vde', '--measure', 'ping')
+      const bench = start('--only', 'netloom,c-forwarder,kernel-bridge,vde')
       const exit = once(bench, 'exit')
       await Promise.race([once(bench.stderr!, 'data'), exit])
       assert.notEqual(processesOf(bench.pid!).length, 0)
