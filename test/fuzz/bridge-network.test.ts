@@ -1,8 +1,11 @@
 // Random frames through a whole bridge network. NETLOOM_FUZZ=long: ten times as many. NETLOOM_FUZZ_SEED=n: the same again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FrameFlag } from '../../src/engine/frame-pool.ts'
 import { freshSeed } from '../../src/engine/random.ts'
 import { fixtures, formatFixture, parseFixture } from './fixture.ts'
+import { FuzzFrame } from './fuzz-frame.ts'
+import { DEVICES } from './fuzz-network.ts'
 import { type FuzzFailure, FuzzRun, harm, liveHeap, type Shot } from './fuzz-run.ts'
 import { shrink } from './shrink.ts'
 
@@ -57,6 +60,25 @@ for (const [name, shots] of fixtures()) {
     if (error !== null) throw error
   })
 }
+
+test('a storm of broadcasts fills links and pool, and the network is as good as new', () => {
+  const run = new FuzzRun(seed)
+  const { network } = run
+  const frame = new FuzzFrame()
+  // Large: more than the pool has slots. Small: more copies than links hold.
+  for (const size of [60_000, 60]) {
+    frame.set(Buffer.concat([Buffer.from('ffffffffffff02cc0000000188b5', 'hex'), Buffer.alloc(size)]))
+    if (size > 1500) Object.assign(frame, { flags: FrameFlag.gso, gsoType: 1, gsoSize: 1448 })
+    for (const device of DEVICES) for (let count = 0; count < 3000; count++) network.inject(device, frame)
+    network.settle()
+  }
+  run.check()
+  const drops = [...network.counters().values()].flatMap(({ drops }) => Object.keys(drops))
+  const { copyFailures } = network.counters().get('fuzz/bridge')!.counters
+  const { rxNoBuffer } = network.counters().get('fuzz/jumbo')!.counters
+  assert.deepEqual([drops.includes('engine.linkFull'), copyFailures > 0, rxNoBuffer > 0], [true, true, true])
+  run.finish()
+})
 
 test('a frame that is never given back is noticed', () => {
   const run = new FuzzRun(1)

@@ -36,6 +36,14 @@ export const DEVICES = ['tap-a', 'tap-b', 'jumbo'] as const
 /** Turns without time moving after which frames are taken to run in a circle. */
 const TURNS_AT_ONE_INSTANT = 50
 
+const CABLES = (
+  [
+    ['tap-a', ALL_OFFLOADS, 1500],
+    ['tap-b', NO_OFFLOADS, 1500],
+    ['jumbo', Offload.csum, 9000]
+  ] as const
+).map(([name, offloads, mtu]): [string, Attachment] => [name, { type: 'fuzz-device', options: { name, offloads, mtu } }])
+
 interface FarEnd {
   readonly device: MemoryDevice
   /** What the near end may write. */
@@ -102,7 +110,7 @@ export class FuzzNetwork {
       onEvent: (element, event) => this.events.push({ element, event })
     })
     this.engine.share('sink', { sink: this.sink, snapLength: this.sink.snapLength })
-    this.engine.configure(buildTopology([fuzzNetwork()], () => ({ resource: 'sink', interface: 0, everyPort: true })))
+    this.engine.configure(buildTopology([fuzzNetwork(CABLES)], () => ({ resource: 'sink', interface: 0, everyPort: true })))
     this.settle()
   }
 
@@ -119,8 +127,8 @@ export class FuzzNetwork {
     }
   }
 
-  /** Puts a frame into a device's cable. */
-  inject(device: string, from: FuzzFrame): void {
+  /** Puts a frame into a device's cable; false when that is full. */
+  inject(device: string, from: FuzzFrame): boolean {
     const { farPool, one } = this
     const frame = farPool.allocate(from.length)
     farPool.bytes(frame).set(from.bytes.subarray(0, from.length), farPool.start[frame])
@@ -131,9 +139,10 @@ export class FuzzNetwork {
     farPool.csumStart[frame] = from.csumStart
     farPool.csumOffset[frame] = from.csumOffset
     one[0] = frame
-    this.ends.get(device)!.device.write(one, 0, 1)
+    const done = this.ends.get(device)!.device.write(one, 0, 1)
     farPool.free(frame)
-    this.injected++
+    this.injected += done
+    return done === 1
   }
 
   /** Everything that is due now happens; `each` sees what leaves by the devices, valid during the call. */
@@ -268,7 +277,8 @@ export class FuzzNetwork {
   }
 }
 
-function fuzzNetwork(): Network {
+/** A bridge network with the hosts echo (.2) and judge (.3) and these devices from .4 on. */
+export function fuzzNetwork(devices: readonly [name: string, attachment: Attachment][]): Network {
   const space = new AddressSpace()
   const network: Network = {
     id: 'f'.repeat(64),
@@ -283,14 +293,7 @@ function fuzzNetwork(): Network {
     type: 'host',
     options: { mac: macOf(last), addresses: [`192.0.2.${last}/24`, `2001:db8::${last}/64`], gateway: '192.0.2.1', udpEcho: [ECHO_PORT] }
   })
-  const device = (name: string, offloads: number, mtu: number): Attachment => ({ type: 'fuzz-device', options: { name, offloads, mtu } })
-  const attachments: [string, Attachment][] = [
-    ['echo', host(2)],
-    ['judge', host(3)],
-    ['tap-a', device('tap-a', ALL_OFFLOADS, 1500)],
-    ['tap-b', device('tap-b', NO_OFFLOADS, 1500)],
-    ['jumbo', device('jumbo', Offload.csum, 9000)]
-  ]
+  const attachments: [string, Attachment][] = [['echo', host(2)], ['judge', host(3)], ...devices]
   attachments.forEach(([name, attachment], slot) => {
     const last = slot + 2
     const endpoint: Endpoint = {
