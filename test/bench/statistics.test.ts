@@ -45,7 +45,7 @@ describe('findUdpRate', () => {
   })
 
   test('follows a limit that has moved', async () => {
-    for (const limit of [70_000, 100_000, 120_000]) {
+    for (const limit of [40_000, 70_000, 100_000, 120_000]) {
       const { delivered, offered } = await findUdpRate(path(limit), 0, 100_000)
       assert.ok(delivered > limit * 0.9 && delivered <= limit, `${limit}: ${delivered}`)
       assert.ok(offered <= limit / (1 - LOSS_LIMIT))
