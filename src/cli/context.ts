@@ -1,5 +1,5 @@
 /** What a command gets of the world around it. Tests make their own. */
-import { ExitCode } from './cli-error.ts'
+import { CliError, ExitCode } from './cli-error.ts'
 import type { TextStream } from './terminal.ts'
 
 export interface CliContext {
@@ -30,7 +30,7 @@ export function processContext(): CliContext {
       controller = created
       const onSignal = (name: NodeJS.Signals) => {
         context.exitCode = ExitCode.interrupted
-        created.abort(new Error(`stopped by ${name}`))
+        created.abort(new CliError(`stopped by ${name}`, { code: 'ERR_INTERRUPTED', exitCode: ExitCode.interrupted }))
         // The default action is back for the next one.
         for (const signal of SIGNALS) process.removeListener(signal, onSignal)
       }

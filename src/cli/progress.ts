@@ -71,8 +71,10 @@ class ProgressBar implements Progress {
     const bar = '#'.repeat(filled) + '.'.repeat(BAR_WIDTH - filled)
     const percent = `${Math.floor(share * 100)}`.padStart(3)
     const text = `${this.options.label}  [${bar}] ${percent}%  ${describe(this.options, done, note)}`
+    // A terminal that nobody gave a size (a serial line, `script` without one) says 0.
+    const columns = this.stream.columns || 80
     // One column is left free: a full line would wrap, and the carriage return would come back to its second half.
-    const line = text.slice(0, Math.max(1, (this.stream.columns ?? 80) - 1))
+    const line = text.slice(0, Math.max(1, columns - 1))
     this.stream.write(`\r${line.padEnd(this.line.length)}`)
     this.line = line
   }

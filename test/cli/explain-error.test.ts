@@ -17,6 +17,11 @@ describe('explainError', () => {
     ],
     ['TUNSETIFF without CAP_NET_ADMIN', systemError('EPERM', 'ioctl TUNSETIFF', 'TAP nl0: Operation not permitted'), /run as root/],
     ['a name that is taken', systemError('EBUSY', 'ioctl TUNSETIFF', 'TAP nl0: Device or resource busy'), /another name/],
+    [
+      'a name of an interface that is no TAP',
+      systemError('EINVAL', 'ioctl TUNSETIFF', 'TAP eth0: Invalid argument'),
+      /is no TAP.*another name/
+    ],
     ['no more user namespaces', systemError('ENOSPC', 'unshare', 'unshare: No space left on device'), /max_user_namespaces/],
     ['a full disk', systemError('ENOSPC', 'write', 'write demo.pcapng: No space left on device'), /disk is full/],
     ['too many open files', systemError('EMFILE', 'open', 'open x: Too many open files'), /ulimit -n/],

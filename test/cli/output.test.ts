@@ -70,6 +70,12 @@ describe('progress', () => {
     assert.match(sink.text, /^\rtransfer {2}\[#+\.+\].*\rtransfer {2}\[#+\].*\n$/s)
   })
 
+  it('takes 80 columns for granted on a terminal that knows no size', () => {
+    const sink = new TextSink({ columns: 0 })
+    new Output(sink, { env: {} }).progress({ label: 'transfer', total: 8 }).update(4)
+    assert.match(sink.text, /^\rtransfer {2}\[#+\.+\] +50% {2}4 of 8$/)
+  })
+
   it('ends an abandoned bar with a line break, and an empty one with nothing', () => {
     const sink = new TextSink(TERMINAL)
     const output = new Output(sink, { env: {} })
