@@ -60,7 +60,7 @@ export class Lab implements AsyncDisposable {
 
   private constructor(options: LabOptions) {
     this.seed = options.seed ?? freshSeed()
-    const virtual = options.clock === 'virtual'
+    const virtual = isVirtual(options.clock ?? 'real')
     // Before the engine: it may refuse its options, and a thread would be left behind.
     this.forwarder = virtual ? null : hostForwarder(options.upstreams)
     this.engine = virtual
@@ -74,6 +74,7 @@ export class Lab implements AsyncDisposable {
     })
   }
 
+  /** Rejects with NetworkError for a clock or an upstream that is none. */
   static async create(options: LabOptions = {}): Promise<Lab> {
     const lab = new Lab(options)
     // The first answer says that the engine is there.
@@ -193,4 +194,10 @@ export class Lab implements AsyncDisposable {
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
   }
+}
+
+/** Throws NetworkError: a misspelt 'virtual' must not start threads and wait for the machine's clock. */
+function isVirtual(clock: string): boolean {
+  if (clock === 'virtual' || clock === 'real') return clock === 'virtual'
+  throw new NetworkError('invalid', `clock: '${clock}' is neither 'real' nor 'virtual'`)
 }

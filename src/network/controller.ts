@@ -121,7 +121,7 @@ export class NetworkController {
       if (network.endpoints.has(spec.name)) {
         throw new NetworkError('conflict', `endpoint with name ${spec.name} already exists in network ${networkName}`)
       }
-      const mac = spec.mac === undefined ? undefined : formatMac(parseMac(spec.mac))
+      const mac = spec.mac === undefined ? undefined : checkedMac(spec.mac)
       const slot = freeSlot(network)
       const [address, address6] = requestAddresses(network, spec)
       try {
@@ -250,8 +250,17 @@ export class NetworkController {
   }
 }
 
+/** In the form in which MACs are shown. Throws NetworkError. */
+function checkedMac(mac: string): string {
+  try {
+    return formatMac(parseMac(mac))
+  } catch (cause) {
+    throw new NetworkError('invalid', `mac '${mac}' is invalid: it must look like 02:42:ac:11:00:02`, { cause })
+  }
+}
+
 function checkName(field: string, name: string): void {
-  if (!NAME.test(name)) {
+  if (typeof name !== 'string' || !NAME.test(name)) {
     throw new NetworkError(
       'invalid',
       `${field} name '${name}' is invalid: it must begin with a letter or digit and hold only [a-zA-Z0-9_.-]`

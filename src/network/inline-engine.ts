@@ -60,6 +60,7 @@ export class InlineEngine implements EngineHost {
   }
 
   async configure(topology: Topology): Promise<void> {
+    if (this.closed) throw new NetworkError('closed', 'the engine is closed')
     this.engine.configure(topology)
   }
 

@@ -106,11 +106,12 @@ const refused: [what: string, network: object, host: object, message: RegExp][] 
   ['a name with a space', { name: 'a lan' }, {}, /network name 'a lan'/],
   ['a driver that is none', { driver: 'bridgge' }, {}, /driver.*bridgge/],
   ['a host name that is none', {}, { name: '-x' }, /endpoint name '-x'/],
+  ['no host name', {}, { name: undefined as unknown as string }, /endpoint name 'undefined'/],
   ['an alias that is none', {}, { aliases: ['a b'] }, /alias name 'a b'/],
   ['an address that is none', {}, { ip: '192.0.2.300' }, /ip.*192\.0\.2\.300/],
   ['an address of another subnet', {}, { ip: '198.51.100.1' }, /ip.*198\.51\.100\.1/],
   ["the gateway's address", {}, { ip: '192.0.2.1' }, /192\.0\.2\.1/],
-  ['a MAC that is none', {}, { mac: '02:42:zz:00:00:01' }, /02:42:zz:00:00:01/],
+  ['a MAC that is none', {}, { mac: '02:42:zz:00:00:01' }, /mac.*02:42:zz:00:00:01/],
   ['a group MAC', {}, { mac: '01:00:5e:00:00:01' }, /mac.*01:00:5e:00:00:01/],
   ['an MTU that is too small', {}, { mtu: 20 }, /mtu.*20/]
 ]
@@ -127,6 +128,21 @@ for (const [what, network, host, message] of refused) {
     const lan = lab.controller.networks.get('lan')
     assert.equal(lan?.endpoints.size ?? 0, 0)
     if (lan !== undefined) assert.equal(lan.pool.used, 3n) // network, broadcast, gateway
+  })
+}
+
+test('a clock that is none is refused, and nothing is started', async () => {
+  await assert.rejects(Lab.create({ clock: 'virtuall' as 'virtual' }), /clock: 'virtuall' is neither/)
+})
+
+for (const clock of ['virtual', 'real'] as const) {
+  test(`nothing can be made in a closed lab (${clock})`, async () => {
+    const lab = await Lab.create({ clock })
+    const lan = await lab.network('lan')
+    await lab.close()
+    await assert.rejects(lab.network('late'), { code: 'closed' })
+    await assert.rejects(lan.host('late'), { code: 'closed' })
+    await lab.close()
   })
 }
 
