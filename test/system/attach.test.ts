@@ -132,10 +132,18 @@ describe('netloom attach', { skip: namespacesMissing('ping', 'dig', 'ip', 'unsha
   test('a TAP for a virtual machine stands in the namespace of who asks, owned by its user, and goes again', async () => {
     const namespace = new TestNamespace()
     try {
-      const { child, endpoint, ended } = await attachFrom(['nsenter', `--net=${namespace.path}`], 'vms', '--tap', 'tap7,user=1234')
+      const { child, endpoint, ended } = await attachFrom(
+        ['nsenter', `--net=${namespace.path}`],
+        'vms',
+        '--tap',
+        'tap7,user=1234',
+        '--mtu',
+        '9000'
+      )
       assert.equal(endpoint.name, 'tap7')
       const [link] = namespace.ip('link', 'show', 'tap7')
       const { info_data: tun } = link['linkinfo'] as { info_data: Record<string, unknown> }
+      assert.equal(link['mtu'], 9000)
       assert.deepEqual([tun['type'], tun['persist'], String(tun['user'])], ['tap', true, '1234'])
       child.kill('SIGINT')
       assert.deepEqual(await ended, [0, null])

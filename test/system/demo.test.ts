@@ -107,6 +107,10 @@ describe('netloom demo', { skip: noSandbox }, () => {
       const child = start('--capture', path.join(folder, `${signal}.pcapng`))
       const ended = once(child, 'close')
       let out = ''
+      let errors = ''
+      child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+        errors += text
+      })
       for await (const text of child.stdout!.setEncoding('utf8')) {
         out += text
         if (out.includes('fetch http://web/')) break
@@ -119,7 +123,10 @@ describe('netloom demo', { skip: noSandbox }, () => {
       child.kill(signal)
       child.stdout!.resume()
       const [code] = await ended
-      if (signal !== 'SIGKILL') assert.equal(code, 130)
+      if (signal !== 'SIGKILL') {
+        assert.equal(code, 130)
+        assert.equal(errors, `netloom: stopped by ${signal}\n`)
+      }
       await eventually('all processes of the run have ended', () => started.every((pid) => !existsSync(`/proc/${pid}`)))
       assert.deepEqual(processesIn(namespaces), [])
       assert.deepEqual(surroundings(), before)
@@ -132,6 +139,15 @@ describe('netloom demo', { skip: noSandbox }, () => {
     assert.doesNotMatch(stderr, /\n\s+at /)
     assert.match(stderr, /netloom: .*\/nowhere\/demo\.pcapng/)
     assert.equal(stdout.includes('fetch'), false)
+  })
+
+  test('on a full disk the traffic goes on, and the end says what happened to the capture', () => {
+    const { status, stdout, stderr } = demo('--json', '--capture', '/dev/full')
+    assert.equal(status, 1)
+    assert.match(stderr, /^netloom: cannot write the capture file \/dev\/full: no space left/)
+    const { fetches, transfer, capture } = JSON.parse(stdout) as DemoResult
+    assert.deepEqual([fetches, transfer.bytes, capture.frames], [100, 256 * 1024 * 1024, 0])
+    assert.ok(capture.dropped > 0)
   })
 
   test('without the addon it says why and runs with virtual hosts', () => {

@@ -102,7 +102,7 @@ export class AttachServer {
   }
 
   private plugIn({ target, name, interfaceName, mtu, ip, mac, aliases }: AttachRequest): Promise<Plugged> {
-    if ('tap' in target) return this.network.machine(name, { tap: target.tap, user: target.user, ip, mac, aliases })
+    if ('tap' in target) return this.network.machine(name, { tap: target.tap, user: target.user, mtu, ip, mac, aliases })
     return this.network.attach(name, target, { interfaceName, mtu, ip, mac, aliases })
   }
 

@@ -74,7 +74,7 @@ async function attach(network: string, options: AttachOptions, context: CliConte
   const mtu = Number(options.mtu)
   if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65535) throw usageError(`--mtu ${options.mtu} is not a number from 68 to 65535`)
 
-  const held = await holdOrJoin(network, socketPath, options)
+  const held = await holdOrJoin(network, socketPath, options, context)
   try {
     const request = { target, name: options.name ?? defaultName(target), ip: options.ip, mac: options.mac, aliases: options.alias }
     const endpoint = await held.client.request({ verb: 'attach', ...request, interfaceName: options.ifname, mtu })
@@ -105,7 +105,7 @@ interface Held {
 }
 
 /** Joins the process that holds the network, or becomes it. */
-async function holdOrJoin(network: string, socketPath: string, options: AttachOptions): Promise<Held> {
+async function holdOrJoin(network: string, socketPath: string, options: AttachOptions, context: CliContext): Promise<Held> {
   const joined = await AttachClient.connect(socketPath)
   if (joined !== null) {
     if (options.subnet === undefined && options.capture === undefined) return { client: joined }
@@ -118,13 +118,15 @@ async function holdOrJoin(network: string, socketPath: string, options: AttachOp
   const lab = await Lab.create()
   try {
     const made = await lab.network(network, { subnet: options.subnet })
-    if (options.capture !== undefined) await lab.capture(path.resolve(options.capture))
+    // Later than that the network goes on without its capture.
+    const onError = (error: Error): unknown => context.stderr.write(`netloom: ${error.message}\n`)
+    if (options.capture !== undefined) await lab.capture(path.resolve(options.capture), { onError })
     const server = await AttachServer.start(lab, made, socketPath)
     return { client: (await AttachClient.connect(socketPath))!, lab, server }
   } catch (error) {
     await lab.close()
     // Somebody else was a moment faster.
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return holdOrJoin(network, socketPath, options)
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return holdOrJoin(network, socketPath, options, context)
     throw error
   }
 }

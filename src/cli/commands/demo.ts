@@ -1,6 +1,7 @@
 /** `netloom demo`: the main job, end to end, on this machine. */
 import path from 'node:path'
 import type { Command } from 'commander'
+import { CliError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
 import type { DemoResult } from '../demo/run-demo.ts'
@@ -31,6 +32,8 @@ export function registerDemo(program: Command, context: CliContext): void {
       const result = await Promise.race([runDemo(lab, capture, output), stopped])
       printResult(result, output)
       output.result(result)
+      const { error } = result.capture
+      if (error !== undefined) throw new CliError(error, { code: 'ERR_CAPTURE' })
     })
 }
 
@@ -61,6 +64,7 @@ function printResult(result: DemoResult, output: Output): void {
   output.line(`throughput  ${transfer.gbitPerSecond.toFixed(2)} Gbit/s (${transfer.bytes} bytes in ${transfer.seconds.toFixed(2)} s)`)
   output.line(`capture     ${capture.path}`)
   output.line(`            ${capture.frames} frames, ${capture.dropped} copies dropped, ${capture.bytes} bytes`)
+  if (capture.frames === 0) return
   output.line(`            open it: wireshark ${capture.path}`)
   output.line(`            or read: tshark -r ${capture.path}`)
 }

@@ -41,14 +41,19 @@ export interface DemoResult {
   readonly ping: { readonly sent: number; readonly received: number; readonly medianMicroseconds: number }
   readonly udpEcho: { readonly sent: number; readonly received: number }
   readonly endpoints: readonly EndpointReport[]
-  readonly capture: LabCaptureResult & { readonly path: string }
+  /** `error`: why the file ends before the traffic did. */
+  readonly capture: LabCaptureResult & { readonly path: string; readonly error?: string }
 }
 
 /** Runs it in `lab`, which the caller made and closes. Rejects when any part of it did not work. */
 export async function runDemo(lab: Lab, capturePath: string, output: Output): Promise<DemoResult> {
   const network = await lab.network('demo-net', { subnet: SUBNET })
   output.line(`network demo-net  ${network.subnet}, gateway ${network.gateway}`)
-  const capture = await lab.capture(capturePath, { snapLength: SNAP_LENGTH })
+  let captureError: Error | undefined
+  const onError = (error: Error): void => {
+    captureError = error
+  }
+  const capture = await lab.capture(capturePath, { snapLength: SNAP_LENGTH, onError })
   const sandboxes = await startSandboxes(network)
   const echo = await network.host('echo', { udpEcho: [ECHO_PORT] })
   const told = Array.isArray(sandboxes) ? undefined : sandboxes
@@ -67,7 +72,7 @@ export async function runDemo(lab: Lab, capturePath: string, output: Output): Pr
     subnet: network.subnet,
     ...work,
     endpoints,
-    capture: { path: capturePath, ...counts }
+    capture: { path: capturePath, ...counts, error: captureError?.message }
   }
 }
 
