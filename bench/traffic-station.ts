@@ -11,7 +11,10 @@ import type { Element, ElementContext, ElementType } from '../src/engine/element
 import type { FrameHandle, FramePool } from '../src/engine/frame-pool.ts'
 import { macLow, STATION_MAC_HI } from './station-mac.ts'
 
-const ETHERTYPE = 0x88b5
+/** IEEE 802 local experimental EtherType 1, and two bytes of payload. */
+const typeAndPayload = 0x88b50000 | 0
+/** What V8 makes has the constants of this module in it, those that it imports are looked up at every use. */
+const stationHi = STATION_MAC_HI
 
 /**
  * Where frames end. `depth` 0 frees at once: the pool's natural order, last in, first out. Otherwise a frame waits behind
@@ -82,37 +85,49 @@ export class TrafficStation implements Element {
   }
 
   pull(): boolean {
-    const { frames, context, options, lengths, batch } = this
-    const { flood, ports, macs } = options
-    const count = batch.length
-    for (let i = 0; i < count; i++) {
-      const frame = frames.allocate(lengths[this.nextLength])
-      if (++this.nextLength === lengths.length) this.nextLength = 0
-      const view = frames.view(frame)
-      const at = frames.start[frame]
-      const to = flood ? -1 : macLow(this.pickDestination())
-      const toHi = flood ? 0xffff : STATION_MAC_HI
-      // Destination 48 bits, source 48 bits, type 16 bits, two bytes of payload.
-      view.setInt32(at, (toHi << 16) | (to >>> 16))
-      view.setInt32(at + 4, (to << 16) | STATION_MAC_HI)
-      view.setInt32(at + 8, macLow(this.source))
-      view.setInt32(at + 12, ETHERTYPE << 16)
-      this.source += ports
-      if (this.source >= macs) this.source = options.port
-      batch[i] = frame
-    }
+    const { frames, context, batch } = this
+    const count = frames.allocateAll(batch, batch.length, this.lengths[0])
+    if (this.lengths.length > 1) this.mixLengths(count)
+    if (this.options.flood) this.address(count, true, 0xffff, -1)
+    else this.address(count, false, stationHi, 0)
     context.enterAll(batch, count)
     context.ports[0]!.tx.transmitAll(batch, count)
     return true
   }
 
-  /** Strides through all MACs of other ports. */
-  private pickDestination(): number {
+  /** Writes Ethernet headers: to the one destination, or to stations of other ports in long strides. */
+  private address(count: number, toOne: boolean, hi: number, low: number): void {
+    const { batch, frames, stride } = this
     const { macs, port, ports } = this.options
-    let next = this.destination + this.stride
-    if (next >= macs) next -= macs
-    if ((next & (ports - 1)) === port) next = next + 1 === macs ? 0 : next + 1
-    return (this.destination = next)
+    const { start } = frames
+    let { source, destination } = this
+    for (let i = 0; i < count; i++) {
+      const frame = batch[i]
+      const view = frames.view(frame)
+      const at = start[frame]
+      if (!toOne) {
+        destination += stride
+        if (destination >= macs) destination -= macs
+        if ((destination & (ports - 1)) === port) destination = destination + 1 === macs ? 0 : destination + 1
+        low = macLow(destination)
+      }
+      view.setInt32(at, (hi << 16) | (low >>> 16))
+      view.setInt32(at + 4, (low << 16) | stationHi)
+      view.setInt32(at + 8, macLow(source))
+      view.setInt32(at + 12, typeAndPayload)
+      source += ports
+      if (source >= macs) source = port
+    }
+    this.source = source
+    this.destination = destination
+  }
+
+  private mixLengths(count: number): void {
+    const { batch, frames, lengths } = this
+    for (let i = 0; i < count; i++) {
+      frames.length[batch[i]] = lengths[this.nextLength]
+      if (++this.nextLength === lengths.length) this.nextLength = 0
+    }
   }
 
   push(): void {

@@ -26,6 +26,8 @@ export class ElementNode implements ElementContext {
   readonly drops: Float64Array
   /** Frames that entered here and ended anywhere, by reason; empty for elements where nothing enters. */
   ingressDrops: Float64Array = NO_DROPS
+  /** The turn in which the device was pulled last. */
+  pulledIn = -1
   /** True while the node waits in the engine's run queue. */
   queued = false
   options: Plain

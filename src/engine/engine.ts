@@ -58,8 +58,12 @@ export class Engine {
   private readonly freeNumbers: number[] = []
   /** Devices that no descriptor announces: pulled each turn. */
   private unpolled: ElementNode[] = []
-  /** Devices to pull in the next turn. */
-  private readonly pulls: ElementNode[] = []
+  /** Devices that said "more": to be pulled in the next turn; `pullCount` of them. */
+  private pulls: (ElementNode | null)[] = []
+  private pullCount = 0
+  /** The list of the turn before, used again. */
+  private sparePulls: (ElementNode | null)[] = []
+  private turns = 0
   /** Ring of nodes with work. */
   private queue: ElementNode[] = new Array(64)
   private queueHead = 0
@@ -192,14 +196,7 @@ export class Engine {
   turn(ready?: Int32Array, count = 0): boolean {
     this.now = this.clock.now()
     this.timers.fireDue(this.now)
-    const again = this.pulls.length
-    for (let i = 0; i < count; i++) {
-      const node = this.byNumber[ready![i]]
-      if (node !== undefined && !this.pulls.includes(node)) this.pull(node)
-    }
-    for (let i = 0; i < again; i++) this.pull(this.pulls[i])
-    if (again > 0) this.pulls.splice(0, again)
-    for (const node of this.unpolled) if (!this.pulls.includes(node)) this.pull(node)
+    this.pullDevices(ready, count)
     let pushes = 0
     while (this.queueCount > 0 && pushes++ < PUSHES_PER_TURN) {
       const node = this.queue[this.queueHead]
@@ -209,17 +206,37 @@ export class Engine {
       if (this.tracer.active) node.traceArrivals()
       node.element.push()
     }
-    return this.queueCount > 0 || this.pulls.length > 0 || this.timers.next <= this.now
+    return this.queueCount > 0 || this.pullCount > 0 || this.timers.next <= this.now
+  }
+
+  /** Those that are named, those that said "more", those that nobody announces: each once. */
+  private pullDevices(ready: Int32Array | undefined, count: number): void {
+    this.turns = (this.turns + 1) & 0x3fffffff
+    const waiting = this.pulls
+    const waitingCount = this.pullCount
+    this.pulls = this.sparePulls
+    this.pullCount = 0
+    this.sparePulls = waiting
+    for (let i = 0; i < count; i++) {
+      const node = this.byNumber[ready![i]]
+      if (node !== undefined) this.pull(node)
+    }
+    for (let i = 0; i < waitingCount; i++) {
+      this.pull(waiting[i]!)
+      waiting[i] = null
+    }
+    for (let i = 0; i < this.unpolled.length; i++) this.pull(this.unpolled[i])
   }
 
   private pull(node: ElementNode): void {
-    if (this.byNumber[node.number] !== node) return // removed meanwhile
-    if (node.element.pull?.()) this.pulls.push(node)
+    if (node.pulledIn === this.turns || this.byNumber[node.number] !== node) return // pulled already, or removed meanwhile
+    node.pulledIn = this.turns
+    if (node.element.pull?.()) this.pulls[this.pullCount++] = node
   }
 
   /** True when elements or devices have work that a turn would do now. */
   get busy(): boolean {
-    return this.queueCount > 0 || this.pulls.length > 0
+    return this.queueCount > 0 || this.pullCount > 0
   }
 
   /** Follows the next `count` frames, or those that enter by one element. Throws TopologyError. */
@@ -269,7 +286,7 @@ export class Engine {
   close(): void {
     this.configure(EMPTY_TOPOLOGY)
     this.queueCount = 0
-    this.pulls.length = 0
+    this.pullCount = 0
   }
 
   // What elements ask for through their node.

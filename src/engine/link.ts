@@ -25,7 +25,8 @@ export class Link {
 
   /** `capacity` is rounded up to a power of two. */
   constructor(producer: ElementNode, consumer: ElementNode, port: number, capacity: number = LINK_CAPACITY) {
-    const size = 2 ** Math.ceil(Math.log2(Math.max(2, capacity)))
+    // `| 0`: a power is a double to V8, and a double mask makes every index a conversion.
+    const size = (2 ** Math.ceil(Math.log2(Math.max(2, capacity)))) | 0
     this.ring = new Int32Array(size)
     this.mask = size - 1
     this.producer = producer
@@ -49,6 +50,7 @@ export class Link {
 
   /** Gives the frame to the consumer; drops it when the ring is full. */
   transmit(frame: FrameHandle): void {
+    if (!this.listed) this.announce()
     const tail = this.tail
     if (((tail - this.head) | 0) > this.mask) {
       this.producer.dropLinkFull(frame)
@@ -56,23 +58,24 @@ export class Link {
     }
     this.ring[tail & this.mask] = frame
     this.tail = (tail + 1) | 0
-    if (!this.listed) {
-      this.listed = true
-      this.consumer.markReady(this.port)
-    }
   }
 
   /** Gives `frames[0..count-1]` to the consumer in order; drops those for which there is no room. */
   transmitAll(frames: Int32Array, count: number): void {
+    if (count === 0) return
+    if (!this.listed) this.announce()
     const { ring, mask, tail } = this
     const fitting = Math.min(count, this.space)
     for (let i = 0; i < fitting; i++) ring[(tail + i) & mask] = frames[i]
     this.tail = (tail + fitting) | 0
     for (let i = fitting; i < count; i++) this.producer.dropLinkFull(frames[i])
-    if (fitting > 0 && !this.listed) {
-      this.listed = true
-      this.consumer.markReady(this.port)
-    }
+  }
+
+  /** Tells the consumer that frames come. An empty ring begins at its start again: what is used of it stays in the cache. */
+  private announce(): void {
+    if (this.head === this.tail) this.head = this.tail = 0
+    this.listed = true
+    this.consumer.markReady(this.port)
   }
 
   /** The oldest frame; the caller owns it. Only when not empty. */
@@ -85,6 +88,15 @@ export class Link {
   /** The frame that is `index` places from the oldest, left in the ring. Only when index < size. */
   at(index: number): FrameHandle {
     return this.ring[(this.head + index) & this.mask]
+  }
+
+  /** Moves the oldest frames to `into`, as many as there are and fit; the caller owns them. Returns how many. */
+  receiveAll(into: Int32Array): number {
+    const { ring, mask, head } = this
+    const count = Math.min((this.tail - head) | 0, into.length)
+    for (let i = 0; i < count; i++) into[i] = ring[(head + i) & mask]
+    this.head = (head + count) | 0
+    return count
   }
 
   /** The oldest frame, left in the ring. Only when not empty. */

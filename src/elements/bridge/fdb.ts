@@ -13,6 +13,8 @@ import { formatMac } from '../../wire/address.ts'
 
 /** What `lookup` returns for an address that is not in the table. */
 export const NOT_FOUND = -1
+// What a module exports V8 looks up at every use; this is part of the code.
+const notFound = NOT_FOUND
 
 /** What `learn` did. */
 export const Learned = {
@@ -96,7 +98,7 @@ export class Fdb {
     for (let at = home(hi, lo, shift); ; at = (at + WORDS) & mask) {
       const place = table[at + PLACE]
       if ((place & NAME_MASK) === name && table[at + LOW] === lo) return (place >>> PORT_SHIFT) & PORT_MASK
-      if (place === 0) return NOT_FOUND
+      if (place === 0) return notFound
     }
   }
 
