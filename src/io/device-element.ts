@@ -94,14 +94,12 @@ export class DeviceElement implements Element {
     const { context, device, incoming } = this
     const count = device.read(incoming, BATCH, context.now)
     let bytes = 0
+    const { length } = context.frames
+    for (let i = 0; i < count; i++) bytes += length[incoming[i]]
+    context.enterAll(incoming, count)
     const port = context.ports[0]
-    for (let i = 0; i < count; i++) {
-      const frame = incoming[i]
-      bytes += context.frames.length[frame]
-      context.enter(frame)
-      if (port) port.tx.transmit(frame)
-      else context.drop(frame, EngineDrop.unlinked)
-    }
+    if (port) port.tx.transmitAll(incoming, count)
+    else for (let i = 0; i < count; i++) context.drop(incoming[i], EngineDrop.unlinked)
     const { counters } = context
     counters[RX_FRAMES] += count
     counters[RX_BYTES] += bytes
