@@ -3,6 +3,7 @@
  * (a `code`, and a `fix` where they know one), errors of system calls (`code` and `syscall`), and defects.
  */
 import { CommanderError } from 'commander'
+import { CaptureFileError } from '../capture/capture-error.ts'
 import { CliError, ExitCode } from './cli-error.ts'
 
 /** Fields that errors in this project may carry. */
@@ -23,7 +24,7 @@ interface Explanation {
 
 const TUN = /\/dev\/net\/tun/
 const BUILD = 'install a C++ compiler and Python 3 (`apt-get install g++ make python3`), then `npm rebuild`'
-const ABOUT_DEVICES = /TUNSETIFF|TUNSETOFFLOAD|netlink|RTM_|setns|unshare|clone|mount/i
+const ABOUT_DEVICES = /TUNSETIFF|TUNSETOFFLOAD|netlink|RTM_|setns|may not be entered|unshare|clone|mount/i
 
 /** The first match wins, so the particular stands before the general. `about` is matched with the message, system call and path. */
 const EXPLANATIONS: readonly Explanation[] = [
@@ -59,6 +60,8 @@ export function explainError(thrown: unknown): CliError {
 
   const error = thrown as CodedError
   if (typeof error.code !== 'string') return defect(error.message, error)
+  // These say what to do in the message itself.
+  if (error instanceof CaptureFileError) return new CliError(error.message, { code: error.code, cause: error })
   const fix = typeof error.fix === 'string' ? error.fix : lookUpFix(error.code, `${error.message} ${error.syscall} ${error.path}`)
   return new CliError(error.message, { code: error.code, fix, exitCode: error.exitCode === ExitCode.usage ? 2 : 1, cause: error })
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { CaptureFileError } from '../../src/capture/capture-error.ts'
 import { CliError, ExitCode, usageError } from '../../src/cli/cli-error.ts'
 import { explainError } from '../../src/cli/explain-error.ts'
 
@@ -22,6 +23,11 @@ describe('explainError', () => {
       systemError('EINVAL', 'ioctl TUNSETIFF', 'TAP eth0: Invalid argument'),
       /is no TAP.*another name/
     ],
+    [
+      'a namespace of another user',
+      systemError('EACCES', 'open', '/proc/1/ns/net may not be entered by this user: run as root'),
+      /run as root/
+    ],
     ['no more user namespaces', systemError('ENOSPC', 'unshare', 'unshare: No space left on device'), /max_user_namespaces/],
     ['a full disk', systemError('ENOSPC', 'write', 'write demo.pcapng: No space left on device'), /disk is full/],
     ['too many open files', systemError('EMFILE', 'open', 'open x: Too many open files'), /ulimit -n/],
@@ -41,6 +47,11 @@ describe('explainError', () => {
   it('keeps the fix that an error brings along', () => {
     const error = Object.assign(new Error("subnet '10.0.0.0/33' has no valid prefix length"), { code: 'ERR_SUBNET', fix: 'give 0 to 32' })
     assert.equal(explainError(error).fix, 'give 0 to 32')
+  })
+
+  it('adds nothing to the advice of a capture that cannot be written', () => {
+    const error = CaptureFileError.from('open', '/nowhere/x.pcapng', systemError('ENOENT', 'open', 'no such file'))
+    assert.deepEqual([explainError(error).message, explainError(error).fix], [error.message, undefined])
   })
 
   it('invents no fix for a code that it does not know', () => {

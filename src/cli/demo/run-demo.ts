@@ -151,8 +151,11 @@ async function withVirtualHosts(network: LabNetwork, echo: LabHost, output: Outp
 
 async function transferUdp(from: LabHost, to: LabHost, output: Output): Promise<Transfer> {
   const progress = output.progress({ label: `UDP transfer to ${to.name}`, total: VIRTUAL_TRANSFER_BYTES, format: mebibytes })
-  const { bytes, elapsedNs } = await from.bulk(to.name, await to.sink(), { bytes: VIRTUAL_TRANSFER_BYTES })
-  const transfer = transferOf(bytes, elapsedNs / 1e9)
+  const sink = await to.sink()
+  // By the wall: the engine's own time stands still within a turn, and one turn may carry it all.
+  const start = performance.now()
+  const { bytes } = await from.bulk(to.name, sink, { bytes: VIRTUAL_TRANSFER_BYTES })
+  const transfer = transferOf(bytes, (performance.now() - start) / 1000)
   progress.finish(gigabits(transfer))
   return transfer
 }
@@ -172,7 +175,9 @@ async function echoUdp(from: LabHost, address: string): Promise<DemoResult['udpE
 async function pingFrom(host: LabHost, target: string, output: Output): Promise<DemoResult['ping']> {
   const { sent, received, rttNs } = await host.ping(target, { count: PINGS, intervalMs: 100 })
   const medianMicroseconds = Math.round([...rttNs].sort((a, b) => a - b)[rttNs.length >> 1] / 1000)
-  output.line(`ping from ${host.name} to ${target}: ${received} of ${sent} answered, ${medianMicroseconds} us`)
+  output.line(
+    `ping from ${host.name} to ${target}: ${received} of ${sent} answered, ${medianMicroseconds > 0 ? `${medianMicroseconds} us` : 'within one turn of the engine'}`
+  )
   if (received < sent) throw new CliError(`${sent - received} of ${sent} pings to ${target} were lost`, { code: 'ERR_DEMO' })
   return { sent, received, medianMicroseconds }
 }

@@ -63,12 +63,14 @@ function checkSubordinateIds(machine: Machine): Check {
   const missing = ['newuidmap', 'newgidmap'].filter((program) => machine.which(program) === null)
   const ranges = ['/etc/subuid', '/etc/subgid'].filter((file) => !hasRange(machine, file))
   if (missing.length === 0 && ranges.length === 0) return ok(id, `${machine.userName} has ranges in /etc/subuid and /etc/subgid`)
-  const lacks = [...missing, ...ranges.map((file) => `a range for ${machine.userName} in ${file}`)].join(', ')
+  const lacks = [...missing.map((program) => `no ${program}`), ...ranges.map((file) => `no range for ${machine.userName} in ${file}`)].join(
+    ', '
+  )
   const steps = [
     ...(missing.length > 0 ? ['sudo apt-get install uidmap'] : []),
     ...(ranges.length > 0 ? [`sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${machine.userName}`] : [])
   ]
-  return warn(id, `no ${lacks}: in a sandbox every file is root's, and programs that change their user fail`, steps.join('\n'))
+  return warn(id, `${lacks}: in a sandbox every file is root's, and programs that change their user fail`, steps.join('\n'))
 }
 
 /** A line is NAME-OR-UID:FIRST:COUNT (subuid(5)). */
