@@ -3,6 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { readCapture } from '../../src/capture/read-capture.ts'
+import { missing, tsharkFields } from '../capture/judge.ts'
 import { expectedFiles, goldenFolders, runGolden } from './golden-case.ts'
 
 const captures = path.resolve(import.meta.dirname, '../../../captures')
@@ -28,6 +29,23 @@ for (const folder of folders) {
     }
     assert.deepEqual(runGolden(folder), got, 'a second run gives the same bytes')
   })
+}
+
+test('tshark reads the same frames at the same times from what we wrote', { skip: missing('tshark') }, () => {
+  for (const folder of folders) {
+    for (const name of expectedFiles(folder).filter((file) => file.endsWith('.pcapng'))) {
+      const file = path.join(folder, name)
+      const ours = [...readCapture(readFileSync(file))].map(({ timestampNs, data }) => `${timestampNs} ${data.length}`)
+      const theirs = tsharkFields(file, 'frame.time_epoch', 'frame.cap_len').map(([time, length]) => `${nanoseconds(time)} ${length}`)
+      assert.deepEqual(theirs, ours, file)
+    }
+  }
+})
+
+/** Of '946684800.000000001', exactly, which a double cannot hold. */
+function nanoseconds(seconds: string): bigint {
+  const [whole, fraction] = seconds.split('.')
+  return BigInt(whole + fraction.padEnd(9, '0'))
 }
 
 function readable(capture: Buffer): string[] {
