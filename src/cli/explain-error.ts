@@ -53,9 +53,10 @@ const EXPLANATIONS: readonly Explanation[] = [
   { code: 'ERR_SHIM_MISSING', fix: BUILD }
 ]
 
-export function explainError(thrown: unknown): CliError {
+/** `command` is the one that was called, if any: its help is the one to read. */
+export function explainError(thrown: unknown, command?: string): CliError {
   if (thrown instanceof CliError) return thrown
-  if (thrown instanceof CommanderError) return explainCommanderError(thrown)
+  if (thrown instanceof CommanderError) return explainCommanderError(thrown, command)
   if (!(thrown instanceof Error)) return defect(String(thrown), thrown)
 
   const error = thrown as CodedError
@@ -67,10 +68,11 @@ export function explainError(thrown: unknown): CliError {
 }
 
 /** "error: unknown command 'demp'\n(Did you mean demo?)" becomes what was wrong and a fix. */
-function explainCommanderError(error: CommanderError): CliError {
+function explainCommanderError(error: CommanderError, command?: string): CliError {
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n')
   const suggestion = /^\(Did you mean (.*)\?\)$/.exec(rest.join(' ').trim())?.[1]
-  const fix = suggestion === undefined ? 'see `netloom --help`' : `did you mean ${suggestion}?`
+  const fix =
+    suggestion === undefined ? `see \`netloom ${command === undefined ? '' : `${command} `}--help\`` : `did you mean ${suggestion}?`
   return new CliError(first.replace(/\.$/, ''), { code: 'ERR_USAGE', fix, exitCode: ExitCode.usage, cause: error })
 }
 

@@ -37,8 +37,9 @@ export function createProgram(context: CliContext): Command {
       writeOut: (text) => context.stdout.write(text),
       writeErr: (text) => context.stderr.write(text),
       outputError: () => {},
-      getOutHelpWidth: () => context.stdout.columns ?? 100,
-      getErrHelpWidth: () => context.stderr.columns ?? 100
+      // 0 columns: a terminal that nobody gave a size.
+      getOutHelpWidth: () => context.stdout.columns || 100,
+      getErrHelpWidth: () => context.stderr.columns || 100
     })
     .configureHelp({ showGlobalOptions: true, styleTitle: (title) => paint(hasColours(context.stdout, context.env), 'bold', title) })
   for (const register of REGISTRATIONS) register(program, context)

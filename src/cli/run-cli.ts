@@ -5,7 +5,7 @@
  *   netloom: unknown network 'front'
  *     fix: `netloom network ls` lists them
  */
-import { CommanderError } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { type CliError, ExitCode } from './cli-error.ts'
 import type { CliContext } from './context.ts'
 import { explainError } from './explain-error.ts'
@@ -14,8 +14,9 @@ import { hasColours, paint } from './terminal.ts'
 
 /** `args` without the two of node. Resolves to the exit code and never rejects. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
+  let program: Command | undefined
   try {
-    const program = createProgram(context)
+    program = createProgram(context)
     if (args.length === 0) {
       program.outputHelp({ error: true })
       return ExitCode.usage
@@ -27,7 +28,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.ok
     // A group of commands without one of them: commander has printed the group's help.
     if (error instanceof CommanderError && error.code === 'commander.help') return ExitCode.usage
-    const explained = explainError(error)
+    const explained = explainError(error, program?.commands.find((command) => command.name() === args[0])?.name())
     tellError(explained, isDebug(args, context.env), context)
     return context.exitCode === ExitCode.interrupted ? ExitCode.interrupted : explained.exitCode
   }

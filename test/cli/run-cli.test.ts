@@ -35,7 +35,7 @@ describe('the command line', () => {
     [['help', 'doctr'], "netloom: unknown command 'doctr'\n  fix: did you mean doctor?\n"],
     [['xyzzy'], "netloom: unknown command 'xyzzy'\n  fix: see `netloom --help`\n"],
     [['doctor', '--jsn'], "netloom: unknown option '--jsn'\n  fix: did you mean --json?\n"],
-    [['completion'], "netloom: missing required argument 'shell'\n  fix: see `netloom --help`\n"]
+    [['completion'], "netloom: missing required argument 'shell'\n  fix: see `netloom completion --help`\n"]
   ]
   for (const [args, told] of wrong) {
     it(`answers \`${args.join(' ')}\` with what was wrong, a fix and exit code 2`, async () => {
