@@ -22,10 +22,19 @@ export class LabAttachment {
   readonly endpoint: Endpoint
   private readonly controller: NetworkController
   private readonly namespace: NetworkNamespace
+  private readonly interfaceName: string
   private readonly forget: () => void
   private closing: Promise<void> | null = null
 
-  private constructor(lab: Lab, controller: NetworkController, network: LabNetwork, endpoint: Endpoint, namespace: NetworkNamespace) {
+  private constructor(
+    lab: Lab,
+    controller: NetworkController,
+    network: LabNetwork,
+    endpoint: Endpoint,
+    namespace: NetworkNamespace,
+    interfaceName: string
+  ) {
+    this.interfaceName = interfaceName
     this.controller = controller
     this.network = network
     this.endpoint = endpoint
@@ -49,9 +58,9 @@ export class LabAttachment {
     const namespace = await NetworkNamespace.open(target)
     try {
       const spec = { name, address: options.ip, address6: options.ip6, mac: options.mac, aliases: options.aliases }
-      const plug = { interfaceName: options.interfaceName ?? 'eth0', mtu: options.mtu ?? 1500 }
+      const plug = { interfaceName: options.interfaceName ?? 'eth0', mtu: options.mtu ?? 1500, foreign: true }
       const endpoint = await plugTap(controller, network.network, namespace, spec, plug)
-      return new LabAttachment(lab, controller, network, endpoint, namespace)
+      return new LabAttachment(lab, controller, network, endpoint, namespace, plug.interfaceName)
     } catch (error) {
       namespace.close()
       throw error
@@ -79,7 +88,7 @@ export class LabAttachment {
   private async end(): Promise<void> {
     this.forget()
     try {
-      await this.namespace.unrouteResolver()
+      await this.namespace.unrouteResolver(this.interfaceName)
     } finally {
       await this.controller.disconnect(this.network.name, this.name)
       this.namespace.close()

@@ -1,9 +1,11 @@
 /**
  * A virtual host: an IP station inside the process, with ARP and neighbor discovery, echo and UDP.
  */
+
 import type { ElementCounters, Plain } from '../engine/index.ts'
 import type { NetworkController } from '../network/controller.ts'
 import type { Endpoint } from '../network/endpoint.ts'
+import { NetworkError } from '../network/network-error.ts'
 import { endpointElement } from '../network/topology-builder.ts'
 import type { FloodResult } from '../stack/bulk-transfer.ts'
 import type { PingResult } from '../stack/pinger.ts'
@@ -64,7 +66,10 @@ export class LabHost {
 
   /** Asks the network's DNS. Empty when the name exists without addresses of this family; rejects when it does not. */
   async resolve(name: string, family: 4 | 6 = 4): Promise<string[]> {
-    const { addresses } = (await this.command('resolve', { name, family })) as { addresses: string[] }
+    const { addresses, rcode } = (await this.command('resolve', { name, family })) as { addresses: string[]; rcode: string }
+    if (rcode !== 'NOERROR') {
+      throw new NetworkError('not-found', `${this.name}: '${name}' is not known: the DNS answered ${rcode}`)
+    }
     return addresses
   }
 

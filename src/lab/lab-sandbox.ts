@@ -58,7 +58,7 @@ export class LabSandbox {
     const forget = lab.onClose(() => sandbox.close())
     try {
       const spec = { name, address: options.ip, address6: options.ip6, mac: options.mac, aliases: options.aliases }
-      const plug = { interfaceName: INTERFACE, mtu: options.mtu ?? 1500 }
+      const plug = { interfaceName: INTERFACE, mtu: options.mtu ?? 1500, foreign: false }
       const endpoint = await plugTap(controller, network.network, sandbox, spec, plug)
       await sandbox.setHosts([{ address: endpoint.address, names: [hostname] }, ...(options.hosts ?? [])])
       return new LabSandbox(lab, controller, network, endpoint, sandbox)

@@ -22,6 +22,8 @@ export interface PlugOptions {
   /** The interface's name, `eth0`. */
   readonly interfaceName: string
   readonly mtu: number
+  /** The namespace is somebody else's: a default route and a way to 127.0.0.11 that it has already stay. */
+  readonly foreign: boolean
 }
 
 /** Creates the TAP, connects it, then configures the interface: addresses, default routes, the way to 127.0.0.11. */
@@ -30,7 +32,7 @@ export async function plugTap(
   network: Network,
   owner: InterfaceOwner,
   spec: EndpointSpec,
-  { interfaceName, mtu }: PlugOptions
+  { interfaceName, mtu, foreign }: PlugOptions
 ): Promise<Endpoint> {
   const tap = await owner.openTap({ name: interfaceName })
   let handedOver = false
@@ -52,12 +54,13 @@ export async function plugTap(
       mtu,
       address: `${endpoint.address}/${endpoint.prefixLength}`,
       gateway: gateways.find((address) => addressFamily(address) === 4),
+      keepDefaultRoute: foreign,
       ...(endpoint.address6 !== '' && {
         address6: `${endpoint.address6}/${endpoint.prefixLength6}`,
         gateway6: gateways.find((address) => addressFamily(address) === 6)
       })
     })
-    await owner.routeResolver({ device: tap.name, source: endpoint.address, serviceMac: DNS_SERVICE_MAC })
+    await owner.routeResolver({ device: tap.name, source: endpoint.address, serviceMac: DNS_SERVICE_MAC, keep: foreign })
     return endpoint
   } catch (error) {
     await controller.disconnect(network.name, endpoint.name)

@@ -4,7 +4,7 @@
  * Changes are carried out one after the other; each resolves when the engine runs it, and leaves everything as it was when
  * the engine refuses it.
  */
-import type { ElementCounters, Plain, Random } from '../engine/index.ts'
+import type { ElementCounters, Plain, Random, Topology } from '../engine/index.ts'
 import type { AddressPool } from '../ipam/address-pool.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
 import { formatMac, macFromIpv4, parseIpv4, parseMac } from '../wire/address.ts'
@@ -222,13 +222,17 @@ export class NetworkController {
     return result
   }
 
+  private topology(): Topology {
+    return buildTopology(this.byName.values(), this.capturePlan, this.engine.virtual ? 'servfail' : 'silent')
+  }
+
   private async apply(undo: () => void): Promise<void> {
     try {
-      await this.engine.configure(buildTopology(this.byName.values(), this.capturePlan))
+      await this.engine.configure(this.topology())
     } catch (error) {
       undo()
       // The engine may have made a part of it.
-      await this.engine.configure(buildTopology(this.byName.values(), this.capturePlan)).catch(() => {})
+      await this.engine.configure(this.topology()).catch(() => {})
       throw error
     }
   }

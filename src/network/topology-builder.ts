@@ -24,7 +24,11 @@ export function dnsElement(network: Network): string {
 /** Options of the capture element for one endpoint's port; undefined where it is not captured. */
 export type CapturePlan = (network: Network, endpoint: Endpoint) => Plain | undefined
 
-export function buildTopology(networks: Iterable<Network>, capture: CapturePlan): Topology {
+/**
+ * `unanswered`: what a query gets that nobody can answer. In real time the client waits in vain, as with Docker; in virtual
+ * time, where nobody is ever asked, it is told at once.
+ */
+export function buildTopology(networks: Iterable<Network>, capture: CapturePlan, unanswered: 'silent' | 'servfail' = 'silent'): Topology {
   const all = [...networks]
   const elements: Record<string, TopologyElement> = {}
   const links: TopologyLink[] = []
@@ -32,7 +36,7 @@ export function buildTopology(networks: Iterable<Network>, capture: CapturePlan)
     const part = network.driver.network(network)
     Object.assign(elements, part.elements)
     links.push(...part.links)
-    elements[dnsElement(network)] = { type: 'dns-service', options: dnsOptions(network, all) }
+    elements[dnsElement(network)] = { type: 'dns-service', options: { ...dnsOptions(network, all), unanswered } }
     for (const endpoint of network.endpoints.values()) {
       const name = endpointElement(network, endpoint)
       elements[name] = endpoint.attachment
@@ -54,7 +58,7 @@ export function buildTopology(networks: Iterable<Network>, capture: CapturePlan)
 }
 
 /** Names that the network's askers may see: those of every network their sandbox is on, the asked network's first. */
-function dnsOptions(network: Network, all: readonly Network[]): Plain {
+function dnsOptions(network: Network, all: readonly Network[]): { zones: Plain; askers: Plain } {
   const zones: Record<string, { names: Record<string, string[]> }> = { [network.name]: { names: namesOf(network) } }
   const askers: Record<number, Plain> = {}
   for (const endpoint of network.endpoints.values()) {

@@ -1,5 +1,6 @@
 import type { Netlink } from '../io/netlink/netlink.ts'
 import type { NetlinkError } from '../io/netlink/netlink-error.ts'
+import type { RouteOptions } from '../io/netlink/routes.ts'
 import { formatIpv4 } from '../wire/address.ts'
 import { parseCidr, prefixBroadcast } from '../wire/cidr.ts'
 
@@ -18,6 +19,8 @@ export interface InterfaceOptions {
   /** ADDRESS/LENGTH. Without it IPv6 is switched off on the interface, as Docker does. */
   readonly address6?: string
   readonly gateway6?: string
+  /** Leave a default route alone that is there already: the namespace is somebody else's. Default false: replace it. */
+  readonly keepDefaultRoute?: boolean
   /** '02:42:ac:19:00:02'. */
   readonly mac?: string
   readonly mtu?: number
@@ -30,6 +33,8 @@ export interface ResolverRoute {
   readonly source: string
   /** Where they go, see the dns-tap element. */
   readonly serviceMac: string
+  /** Leave a route alone that is there already, by whatever device. Default false: it moves here. */
+  readonly keep?: boolean
 }
 
 /** Where processes send their queries, as in Docker. */
@@ -53,7 +58,7 @@ export class InterfaceConfig {
 
   /** Addresses, switches on and routes an interface that is there. May be repeated. Throws NetlinkError, AddressError. */
   async configure(options: InterfaceOptions): Promise<void> {
-    const { links, addresses, routes } = this.netlink
+    const { links, addresses } = this.netlink
     const { name, address, gateway, address6, gateway6, mac, mtu } = options
     if (mac !== undefined || mtu !== undefined) await links.set(name, { mac, mtu })
     // Before it is up: else its first frames are router solicitations that nobody asked for.
@@ -65,8 +70,13 @@ export class InterfaceConfig {
     // The address is known to be free: it was allocated, not guessed.
     if (address6 !== undefined) await ignoring(['EEXIST'], addresses.add(name, address6, { noDad: true }))
     await links.set(name, { up: true })
-    if (gateway !== undefined) await routes.replace({ to: 'default', dev: name, ...(gateway !== 'device' && { via: gateway }) })
-    if (gateway6 !== undefined) await routes.replace({ to: 'default', dev: name, via: gateway6 })
+    if (gateway !== undefined) await this.defaultRoute({ to: 'default', dev: name, ...(gateway !== 'device' && { via: gateway }) }, options)
+    if (gateway6 !== undefined) await this.defaultRoute({ to: 'default', dev: name, via: gateway6 }, options)
+  }
+
+  private defaultRoute(route: RouteOptions, { keepDefaultRoute }: InterfaceOptions): Promise<void> {
+    const { routes } = this.netlink
+    return keepDefaultRoute === true ? ignoring(['EEXIST'], routes.add(route)) : routes.replace(route)
   }
 
   /**
@@ -74,8 +84,9 @@ export class InterfaceConfig {
    * repeated, also with another device, to which the route then moves. Throws NetlinkError EINVAL when `source` is not an
    * address of the namespace, ENETDOWN when the device is down.
    */
-  async routeResolver({ device, source, serviceMac }: ResolverRoute): Promise<void> {
+  async routeResolver({ device, source, serviceMac, keep }: ResolverRoute): Promise<void> {
     const { links, routes, neighbors } = this.netlink
+    if (keep === true && (await this.resolverDevices()).length > 0) return
     // Without it the kernel takes no 127.x.x.x from or to a link.
     await this.writeSysctl(`net/ipv4/conf/${device}/route_localnet`, '1')
     const index = await links.index(device)
@@ -85,10 +96,16 @@ export class InterfaceConfig {
     for (const left of earlier) if (left !== index) await ignoring(['ENOENT', 'ENODEV'], neighbors.delete(left, RESOLVER_ADDRESS))
   }
 
-  /** Puts everything of routeResolver back, except route_localnet. May be repeated; what has gone with its device is no error. */
-  async unrouteResolver(): Promise<void> {
-    const { routes, neighbors } = this.netlink
+  /**
+   * Puts everything of routeResolver back, except route_localnet; with `only`, when it leaves by that device. May be repeated;
+   * what has gone with its device is no error.
+   */
+  async unrouteResolver(only?: string): Promise<void> {
+    const { links, routes, neighbors } = this.netlink
+    const index = only === undefined ? undefined : (await links.find(only))?.index
+    if (only !== undefined && index === undefined) return
     for (const device of await this.resolverDevices()) {
+      if (index !== undefined && device !== index) continue
       await ignoring(['ESRCH'], routes.delete({ to: `${RESOLVER_ADDRESS}/32`, dev: device, table: LOCAL_TABLE }))
       await ignoring(['ENOENT', 'ENODEV'], neighbors.delete(device, RESOLVER_ADDRESS))
     }

@@ -57,8 +57,8 @@ export class NetworkNamespace {
     return this.interfaces.routeResolver(route)
   }
 
-  unrouteResolver(): Promise<void> {
-    return this.interfaces.unrouteResolver()
+  unrouteResolver(device?: string): Promise<void> {
+    return this.interfaces.unrouteResolver(device)
   }
 
   close(): void {

@@ -129,6 +129,21 @@ describe('netloom attach', { skip: namespacesMissing('ping', 'dig', 'ip', 'unsha
     await again.ended
   })
 
+  test('a second network leaves the default route and the resolver of the first, and goes without them', async () => {
+    const pid = await stranger()
+    const first = await attach('north', '--pid', String(pid), '--subnet', '192.0.2.0/24', '--name', 'n')
+    const second = await attach('south', '--pid', String(pid), '--subnet', '198.51.100.0/24', '--name', 's', '--ifname', 'eth1')
+    const routes = () => inside(pid, 'ip', 'route', 'show', 'default').stdout
+    assert.match(routes(), /^default via 192\.0\.2\.1 dev eth0 .*\n$/)
+    assert.match(inside(pid, 'ping', '-c', '1', '-W', '2', second.endpoint.gateway!).stdout, /1 received/)
+    second.child.kill('SIGINT')
+    await second.ended
+    assert.match(routes(), /^default via 192\.0\.2\.1 dev eth0 .*\n$/)
+    assert.equal(inside(pid, 'dig', '+short', '@127.0.0.11', 'n').stdout, '192.0.2.2\n')
+    first.child.kill('SIGINT')
+    await first.ended
+  })
+
   test('a TAP for a virtual machine stands in the namespace of who asks, owned by its user, and goes again', async () => {
     const namespace = new TestNamespace()
     try {
