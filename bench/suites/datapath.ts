@@ -23,7 +23,7 @@ function unicast(name: string, lengths: readonly number[], macs: number, working
   return {
     name: `unicast ${name}, ${macs.toLocaleString('en')} MACs, ${workingSet === 0 ? 'natural' : 'hostile'}`,
     group: 'unicast',
-    run: async () => ({ ...(await runDatapath({ lengths, macs, flood: false, workingSet, frames: FRAMES })) })
+    run: async () => ({ ...(await runDatapath({ lengths, macs, flood: false, bridge: true, workingSet, frames: FRAMES })) })
   }
 }
 
@@ -31,7 +31,18 @@ function flood(name: string, lengths: readonly number[], workingSet: number): Tr
   return {
     name: `flood ${name}, ${PORTS} ports, ${workingSet === 0 ? 'natural' : 'hostile'}`,
     group: 'flood (frames delivered)',
-    run: async () => ({ ...(await runDatapath({ lengths, macs: 64, flood: true, workingSet, frames: FLOODED })) })
+    run: async () => ({ ...(await runDatapath({ lengths, macs: 64, flood: true, bridge: true, workingSet, frames: FLOODED })) })
+  }
+}
+
+/** What the traffic itself costs: take it from the times above to have the bridge and the way to it. */
+function pairs(workingSet: number): TrialCase {
+  return {
+    name: `stations in pairs, no bridge, ${workingSet === 0 ? 'natural' : 'hostile'}`,
+    group: 'the stations alone',
+    run: async () => ({
+      ...(await runDatapath({ lengths: [64], macs: 64, flood: false, bridge: false, workingSet, frames: FRAMES }))
+    })
   }
 }
 
@@ -43,13 +54,16 @@ export const suite = trialSuite({
   columns: [
     { key: 'mpps', title: 'rate', unit: 'Mpps', digits: 1, better: 'more' },
     { key: 'nsPerFrame', title: 'time', unit: 'ns/frame', digits: 1, better: 'less' },
-    { key: 'heapPerMillion', title: 'heap', unit: 'bytes per million frames', digits: 0, better: 'less' },
-    { key: 'collections', title: 'garbage collections', unit: 'in all', digits: 0, better: 'less' }
+    { key: 'heapPerMillion', title: 'garbage', unit: 'bytes per million frames', digits: 0, better: 'less' },
+    { key: 'keptPerMillion', title: 'heap kept', unit: 'bytes per million frames', digits: 0, better: 'less' },
+    { key: 'collections', title: 'collections', unit: 'in all', digits: 0, better: 'less' }
   ],
   cases: [
     ...[0, HOSTILE].flatMap((workingSet) => [64, 4000, 40_000].map((macs) => unicast('64 bytes', [64], macs, workingSet))),
     ...LENGTHS.slice(1).flatMap(([name, lengths]) => [0, HOSTILE].map((workingSet) => unicast(name, lengths, 64, workingSet))),
     ...LENGTHS.map(([name, lengths]) => flood(name, lengths, 0)),
-    flood('64 bytes', [64], HOSTILE)
+    flood('64 bytes', [64], HOSTILE),
+    pairs(0),
+    pairs(HOSTILE)
   ]
 })

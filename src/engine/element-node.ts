@@ -123,11 +123,12 @@ export class ElementNode implements ElementContext {
     const { ingress, timestamp, packetId } = this.frames
     const { now } = engine
     if (this.ingressDrops === NO_DROPS) this.countIngress()
+    let id = engine.takePacketIds(count)
     for (let i = 0; i < count; i++) {
       const frame = handles[i]
       ingress[frame] = number
       timestamp[frame] = now
-      packetId[frame] = engine.nextPacketId()
+      packetId[frame] = id++
     }
     if (engine.tracer.active) for (let i = 0; i < count; i++) this.traceEntry(handles[i])
   }

@@ -307,6 +307,15 @@ export class Engine {
     return (this.packets = (this.packets + 1) & 0x7fffffff || 1)
   }
 
+  /** The first of `count` packet ids in a row. */
+  takePacketIds(count: number): number {
+    // A row does not go past the end: it begins again, some ids are left out.
+    if (this.packets + count > 0x7fffffff) this.packets = 0
+    const first = this.packets + 1
+    this.packets += count
+    return first
+  }
+
   emit(element: string, event: Plain): void {
     this.onEvent(element, event)
   }

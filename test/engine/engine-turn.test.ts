@@ -354,3 +354,15 @@ test('randomness: by seed and element name, whatever else is in the graph', () =
   assert.notDeepEqual(draws(2, ['b'])['b'], alone['b'])
   assert.notDeepEqual(draws(1, ['a', 'b'])['a'], alone['b'])
 })
+
+test('packet ids begin again at 1 after 31 bits, one by one and in rows', () => {
+  const bench = new TestBench()
+  const { engine } = bench
+  const state = engine as unknown as { packets: number }
+  state.packets = 0x7fffffff - 1
+  assert.deepEqual([engine.nextPacketId(), engine.nextPacketId()], [0x7fffffff, 1])
+  state.packets = 0x7fffffff - 10
+  assert.equal(engine.takePacketIds(10), 0x7fffffff - 9)
+  assert.equal(engine.takePacketIds(10), 1)
+  assert.equal(engine.nextPacketId(), 11)
+})
