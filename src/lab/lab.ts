@@ -30,6 +30,11 @@ export interface LabOptions {
   readonly seed?: number | string
   /** Limits of the frame memory. */
   readonly pool?: FramePoolOptions
+  /**
+   * Told when the engine ended by a defect; the lab is closed by then. Without it the error ends the program, as an 'error'
+   * event does that nobody listens for.
+   */
+  readonly onCrash?: (error: Error) => void
   /** Upstream name servers; default: those of the machine's /etc/resolv.conf. Empty: none. Always none in virtual time. */
   readonly upstreams?: readonly string[]
 }
@@ -55,7 +60,9 @@ export class Lab implements AsyncDisposable {
   private readonly forwarder: DnsForwarder | null
   private readonly networks = new Map<string, LabNetwork>()
   private readonly closers = new Set<() => Promise<void>>()
-  private activeCapture: LabCapture | null = null
+  /** The capture that is open or being opened. */
+  private capturing: Promise<LabCapture> | null = null
+  private crashed = false
   private closing: Promise<void> | null = null
 
   private constructor(options: LabOptions) {
@@ -65,7 +72,7 @@ export class Lab implements AsyncDisposable {
     this.forwarder = virtual ? null : hostForwarder(options.upstreams)
     this.engine = virtual
       ? new InlineEngine({ elements: elementRegistry(), seed: this.seed, pool: options.pool })
-      : new ThreadedEngine({ seed: this.seed, pool: options.pool })
+      : new ThreadedEngine({ seed: this.seed, pool: options.pool, onCrash: (error) => this.crash(error, options.onCrash) })
     this.controller = new NetworkController({
       engine: this.engine,
       addresses: new AddressSpace(),
@@ -77,9 +84,14 @@ export class Lab implements AsyncDisposable {
   /** Rejects with NetworkError for a clock or an upstream that is none. */
   static async create(options: LabOptions = {}): Promise<Lab> {
     const lab = new Lab(options)
-    // The first answer says that the engine is there.
-    await lab.engine.framesInUse()
-    return lab
+    try {
+      // The first answer says that the engine is there.
+      await lab.engine.framesInUse()
+      return lab
+    } catch (error) {
+      await lab.close()
+      throw error
+    }
   }
 
   get virtual(): boolean {
@@ -100,15 +112,22 @@ export class Lab implements AsyncDisposable {
 
   /** Writes every frame that enters a network, once, to a file; one capture at a time. Rejects when the file cannot be written. */
   async capture(path: string, options: LabCaptureOptions = {}): Promise<LabCapture> {
-    if (this.activeCapture !== null) {
-      throw new NetworkError('conflict', `the lab writes ${this.activeCapture.path} already`, { fix: 'close that capture first' })
+    if (this.capturing !== null) {
+      const { path: other } = await this.capturing
+      throw new NetworkError('conflict', `the lab writes ${other} already`, { fix: 'close that capture first' })
     }
-    const capture = await LabCapture.open(path, options, this.controller, this.seed)
-    this.activeCapture = capture
-    capture.onClosed = () => {
-      this.activeCapture = null
+    const release = (): void => {
+      this.capturing = null
     }
-    return capture
+    this.capturing = LabCapture.open(path, options, this.controller, this.seed)
+    try {
+      const capture = await this.capturing
+      capture.onClosed = release
+      return capture
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 
   /**
@@ -187,12 +206,22 @@ export class Lab implements AsyncDisposable {
   }
 
   private async end(): Promise<void> {
-    const results = await Promise.allSettled([...this.closers].map((closer) => closer()))
-    await this.activeCapture?.close()
-    await this.controller.close()
+    // Each step whatever became of those before: an engine left running would keep the program alive.
+    const results: PromiseSettledResult<unknown>[] = await Promise.allSettled([...this.closers].map((closer) => closer()))
+    results.push(...(await Promise.allSettled([this.capturing?.then((capture) => capture.close())])))
+    results.push(...(await Promise.allSettled([this.controller.close()])))
     this.forwarder?.close()
     const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    // After a crash every step says only that the engine is gone.
+    if (failed !== undefined && !this.crashed) throw failed.reason
+  }
+
+  private crash(error: Error, tell: ((error: Error) => void) | undefined): void {
+    this.crashed = true
+    this.close().finally(() => {
+      if (tell === undefined) throw error
+      tell(error)
+    })
   }
 }
 

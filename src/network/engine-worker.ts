@@ -69,20 +69,26 @@ function carryOut(number: number, request: EngineRequest): boolean {
         break
       case 'stop':
         engine.close()
-        poller.close()
         answer(null)
-        return false
+        break
     }
   } catch (error) {
     answer(error as Error)
   }
-  return true
+  return request.kind !== 'stop'
 }
 
 /** Nanoseconds to the next timer. The clock is read only when it matters: no wait is longer than POLL_MAX_NS. */
 function untilDeadline(): number {
   const sinceTurn = engine.nextDeadline - engine.now
   return sinceTurn > 2 * POLL_MAX_NS ? POLL_MAX_NS : Math.max(0, engine.nextDeadline - clock.now())
+}
+
+/** What comes now must not hide the error that ended the thread. */
+function closeQuietly(close: () => void): void {
+  try {
+    close()
+  } catch {}
 }
 
 function run(): void {
@@ -103,7 +109,13 @@ function run(): void {
   }
 }
 
-run()
+try {
+  run()
+} finally {
+  // Also when an element threw: descriptors belong to the process and would outlive this thread.
+  closeQuietly(() => engine.close())
+  closeQuietly(() => poller.close())
+}
 // The port would keep the thread alive.
 port.unref()
 port.close()

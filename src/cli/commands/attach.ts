@@ -115,7 +115,10 @@ async function holdOrJoin(network: string, socketPath: string, options: AttachOp
   // What is left of one that was killed: nobody listens.
   rmSync(socketPath, { force: true })
   const [{ Lab }, { AttachServer }] = await Promise.all([import('../../lab/lab.ts'), import('../attach/attach-server.ts')])
-  const lab = await Lab.create()
+  // Closing the lab, as a crash does, ends all connections: each attach then says that the network is gone.
+  const lab = await Lab.create({
+    onCrash: (error) => context.stderr.write(`netloom: internal error: the engine ended: ${error.message}\n`)
+  })
   try {
     const made = await lab.network(network, { subnet: options.subnet })
     // Later than that the network goes on without its capture.

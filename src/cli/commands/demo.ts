@@ -24,10 +24,12 @@ export function registerDemo(program: Command, context: CliContext): void {
       const interrupted = context.interruption()
       const { Lab, runDemo } = await library()
       const capture = path.resolve(options.capture)
-      await using lab = await Lab.create()
+      let stop: (error: Error) => void = () => {}
       const stopped = new Promise<never>((_, reject) => {
-        interrupted.addEventListener('abort', () => reject(interrupted.reason))
+        stop = reject
       })
+      interrupted.addEventListener('abort', () => stop(interrupted.reason))
+      await using lab = await Lab.create({ onCrash: (error) => stop(error) })
       // A signal ends the wait; leaving this block then ends the lab, processes and namespaces with it.
       const result = await Promise.race([runDemo(lab, capture, output), stopped])
       printResult(result, output)
