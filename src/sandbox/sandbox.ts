@@ -8,17 +8,10 @@ import { checkInterfaceName, VNET_HEADER_LENGTH } from '../io/tap-device.ts'
 import { EMBEDDED_RESOLV_CONF, type HostsEntry, renderHosts } from './hosts-file.ts'
 import { InterfaceConfig, type InterfaceOptions, type ResolverRoute } from './interface-config.ts'
 import { SandboxError } from './sandbox-error.ts'
-import {
-  type ExitStatus,
-  inputStream,
-  SandboxProcess,
-  type SpawnOptions,
-  type StandardStream,
-  signalName,
-  streamsOf
-} from './sandbox-process.ts'
+import { type ExitStatus, inputStream, SandboxProcess, type SpawnOptions, signalName, streamsOf } from './sandbox-process.ts'
 import { ShimConnection } from './shim-connection.ts'
-import { bytesField, MAX_MESSAGE, type ShimField, type ShimMessage } from './shim-message.ts'
+import { bytesField, MAX_MESSAGE, type ShimMessage } from './shim-message.ts'
+import { spawnRequest } from './spawn-request.ts'
 import { terminalInput } from './terminal-stream.ts'
 
 /** A shim that goes on without its creator. */
@@ -260,27 +253,9 @@ export class Sandbox {
    * `exec: "foo": executable file not found in $PATH`, EACCES, a missing cwd; ESRCH when PID 1 has ended.
    */
   async spawn(options: SpawnOptions): Promise<SandboxProcess> {
-    const streams = standardStreams(options.stdio ?? 'pipe')
-    const tty = options.tty === true ? { columns: 80, rows: 24 } : options.tty || null
-    const env = options.env ?? defaultEnvironment(this.hostname, tty !== null)
-    const fields: ShimField[] = ['spawn', `cwd=${options.cwd ?? '/'}`]
-    fields.push(...options.argv.map((argument) => `arg=${argument}`))
-    fields.push(...Object.entries(env).map(([name, value]) => `env=${name}=${value}`))
-    if (options.user) fields.push(`user=${options.user}`)
-    if (options.log !== undefined) fields.push(`log=${checkedLogName(options.log)}`)
-    if (tty) fields.push('tty=1', `columns=${tty.columns}`, `rows=${tty.rows}`)
-    const given: number[] = []
-    for (const [i, stream] of streams.entries()) {
-      const fd = stream === 'inherit' ? i : stream
-      if (typeof fd === 'number' && !tty) given.push(fd)
-      fields.push(`${STREAM_NAMES[i]}=${typeof fd === 'number' ? 'fd' : fd}`)
-    }
-    if (fields.some((field) => (field as string).includes('\0'))) {
-      throw new SandboxError('EINVAL', 'a NUL byte in a command, its environment or its directory')
-    }
-    const { message } = await this.connection.request(fields, given)
-    const piped = streams.map((stream) => stream === 'pipe') as [boolean, boolean, boolean]
-    const process = this.adopt(message.integer('id')!, message.integer('pid')!, streamsOf(message.fds, piped, tty !== null))
+    const { fields, fds, piped, hasTerminal } = spawnRequest(options, this.hostname)
+    const { message } = await this.connection.request(fields, fds)
+    const process = this.adopt(message.integer('id')!, message.integer('pid')!, streamsOf(message.fds, piped, hasTerminal))
     this.first ??= process.pid
     this.warnings.push(...message.all('warning'))
     return process
@@ -377,32 +352,6 @@ export class Sandbox {
     }
     this.handleEnd()
   }
-}
-
-/** The shim's own in the state directory. */
-const RESERVED_FILES = ['status', 'shim.log']
-
-const STREAM_NAMES = ['stdin', 'stdout', 'stderr']
-
-function standardStreams(stdio: NonNullable<SpawnOptions['stdio']>): readonly [StandardStream, StandardStream, StandardStream] {
-  return typeof stdio === 'string' || typeof stdio === 'number' ? [stdio, stdio, stdio] : stdio
-}
-
-function defaultEnvironment(hostname: string, tty: boolean): Record<string, string> {
-  return {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOSTNAME: hostname,
-    ...(tty ? { TERM: 'xterm' } : {}),
-    HOME: '/root'
-  }
-}
-
-function checkedLogName(name: string): string {
-  if (/^[\w-][\w.-]*$/.test(name) && !RESERVED_FILES.includes(name)) return name
-  throw new SandboxError(
-    'EINVAL',
-    `log '${name}' must be a file name of letters, digits, '.', '_' and '-', not ${RESERVED_FILES.join(' or ')}`
-  )
 }
 
 /** 'running', 'code=3' or 'signal=9'. */
