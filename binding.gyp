@@ -33,7 +33,8 @@
         "native/shim/namespaces.cc",
         "native/shim/private_files.cc",
         "native/shim/process.cc",
-        "native/shim/shim.cc"
+        "native/shim/shim.cc",
+        "native/shim/shim_verbs.cc"
       ]
     }
   ]

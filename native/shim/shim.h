@@ -73,4 +73,7 @@ class Shim {
   bool closing_ = false;
 };
 
+/// "code=3" or "signal=9", from a waitpid(2) status.
+std::string outcome(int status);
+
 }  // namespace netloom::shim
