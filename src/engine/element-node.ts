@@ -185,18 +185,24 @@ export class ElementNode implements ElementContext {
     const { element } = this
     // Whoever still has the node in a queue finds an element that does nothing.
     this.element = NO_ELEMENT
-    element.close?.()
-    for (const timer of this.timers) timer.disarm()
-    this.timers.clear()
-    for (const fd of [...this.fds]) this.unpoll(fd)
+    try {
+      element.close?.()
+    } finally {
+      for (const timer of this.timers) timer.disarm()
+      this.timers.clear()
+      for (const fd of [...this.fds]) this.unpoll(fd)
+    }
   }
 
   /** The engine takes the element out of the graph; its links are gone already. */
   close(): void {
-    this.closeElement()
-    this.engine.counters.release(this.counters)
-    this.engine.counters.release(this.drops)
-    if (this.ingressDrops !== NO_DROPS) this.engine.counters.release(this.ingressDrops)
+    try {
+      this.closeElement()
+    } finally {
+      this.engine.counters.release(this.counters)
+      this.engine.counters.release(this.drops)
+      if (this.ingressDrops !== NO_DROPS) this.engine.counters.release(this.ingressDrops)
+    }
   }
 
   private growReady(): void {
@@ -207,8 +213,18 @@ export class ElementNode implements ElementContext {
   }
 }
 
-/** Names for a block indexed by drop reason: the declared ones, then blanks for modules loaded later. */
-function dropCounterNames(): string[] {
+let dropNames: readonly string[] = []
+let dropNamesOf = -1
+
+/**
+ * Names for a block indexed by drop reason: the declared ones, then blanks for modules loaded later. All blocks share one
+ * array: a layout that goes to another thread then has it once and not once per element.
+ */
+function dropCounterNames(): readonly string[] {
   const reasons = dropReasons()
-  return Array.from({ length: DROP_REASONS_MAX }, (_, index) => reasons[index]?.name ?? '')
+  if (dropNamesOf !== reasons.length) {
+    dropNamesOf = reasons.length
+    dropNames = Array.from({ length: DROP_REASONS_MAX }, (_, index) => reasons[index]?.name ?? '')
+  }
+  return dropNames
 }

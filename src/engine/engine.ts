@@ -81,7 +81,10 @@ export class Engine {
     this.now = this.clock.now()
   }
 
-  /** Makes the graph be `next`. Everything is checked before anything is changed. Throws TopologyError. */
+  /**
+   * Makes the graph be `next`. Everything is checked before anything is changed: throws TopologyError. Throws as well what an
+   * element throws while it is made or closed; `running` then says what is there.
+   */
   configure(next: Topology): void {
     checkTopology(next)
     for (const [name, { type }] of Object.entries(next.elements)) {
@@ -101,8 +104,10 @@ export class Engine {
   private apply(next: Topology): void {
     const change = diffTopology(this.topology, next)
     const touched = new Set<ElementNode>()
+    // A change that has begun is finished: an element that fails while it is closed is gone all the same.
+    const failures: unknown[] = []
     for (const link of change.unlinked) this.unlink(link, touched)
-    for (const name of change.removed) this.remove(name)
+    for (const name of change.removed) attempt(() => this.remove(name), failures)
     const known: Record<string, Topology['elements'][string]> = {}
     for (const [name, element] of Object.entries(this.topology.elements)) if (this.nodes.has(name)) known[name] = element
     try {
@@ -111,16 +116,19 @@ export class Engine {
         known[name] = next.elements[name]
       }
       for (const name of change.changed) {
-        this.change(name, next, touched, known)
+        this.change(name, next, touched, { known, failures })
       }
       for (const link of change.linked) this.link(link, touched)
-    } finally {
-      // An element that could not be made leaves a graph that is smaller, never one that is not what it says.
-      const links = next.links.filter(({ a, b }) => this.nodes.get(a[0])?.ports[a[1]] && this.nodes.get(b[0])?.ports[b[1]])
-      this.topology = { elements: known, links }
-      this.unpolled = this.poller === null ? [...this.nodes.values()].filter((node) => node.element.pull) : []
-      for (const node of touched) if (this.nodes.get(node.name) === node) node.element.portsChanged?.()
+    } catch (error) {
+      failures.push(error)
     }
+    // An element that could not be made leaves a graph that is smaller, never one that is not what it says.
+    const links = next.links.filter(({ a, b }) => this.nodes.get(a[0])?.ports[a[1]] && this.nodes.get(b[0])?.ports[b[1]])
+    this.topology = { elements: known, links }
+    this.unpolled = this.poller === null ? [...this.nodes.values()].filter((node) => node.element.pull) : []
+    this.forgetRemoved()
+    for (const node of touched) if (this.nodes.get(node.name) === node) attempt(() => node.element.portsChanged?.(), failures)
+    if (failures.length > 0) throw failures[0]
   }
 
   private add(name: string, next: Topology): void {
@@ -139,12 +147,13 @@ export class Engine {
     this.nodes.set(name, node)
   }
 
-  private change(name: string, next: Topology, touched: Set<ElementNode>, known: Record<string, TopologyElement>): void {
+  private change(name: string, next: Topology, touched: Set<ElementNode>, outcome: Outcome): void {
+    const { known, failures } = outcome
     const node = this.nodes.get(name)!
     const { options } = next.elements[name]
     if (!node.element.reconfigure?.(options)) {
       // The links stay; only the element behind them is new. The old one goes first: both may want the same device.
-      node.closeElement()
+      attempt(() => node.closeElement(), failures)
       try {
         node.element = node.type.create(node, options)
       } catch (error) {
@@ -162,10 +171,25 @@ export class Engine {
 
   private remove(name: string): void {
     const node = this.nodes.get(name)!
-    node.close()
-    this.nodes.delete(name)
-    this.byNumber[node.number] = undefined
-    this.freeNumbers.push(node.number)
+    try {
+      node.close()
+    } finally {
+      this.nodes.delete(name)
+      this.byNumber[node.number] = undefined
+      this.freeNumbers.push(node.number)
+    }
+  }
+
+  /** Takes removed elements out of the run queue: nothing is left for them to do, and a host must not stay awake for them. */
+  private forgetRemoved(): void {
+    const mask = this.queue.length - 1
+    const waiting = this.queueCount
+    this.queueCount = 0
+    for (let i = 0; i < waiting; i++) {
+      const node = this.queue[(this.queueHead + i) & mask]
+      if (this.byNumber[node.number] === node) this.queue[(this.queueHead + this.queueCount++) & mask] = node
+      else node.queued = false
+    }
   }
 
   private link(link: TopologyLink, touched: Set<ElementNode>): void {
@@ -282,11 +306,14 @@ export class Engine {
     return this.topology
   }
 
-  /** Closes every element. The engine can be configured again. */
+  /** Closes every element; then throws what the first failing one threw. The engine can be configured again. */
   close(): void {
-    this.configure(EMPTY_TOPOLOGY)
-    this.queueCount = 0
-    this.pullCount = 0
+    try {
+      this.configure(EMPTY_TOPOLOGY)
+    } finally {
+      this.queueCount = 0
+      this.pullCount = 0
+    }
   }
 
   // What elements ask for through their node.
@@ -333,6 +360,20 @@ export class Engine {
     for (let i = 0; i < this.queueCount; i++) bigger[i] = this.queue[(this.queueHead + i) & (this.queue.length - 1)]
     this.queue = bigger
     this.queueHead = 0
+  }
+}
+
+/** What a change leaves behind: the elements that run, and what went wrong, in order. */
+interface Outcome {
+  readonly known: Record<string, TopologyElement>
+  readonly failures: unknown[]
+}
+
+function attempt(step: () => void, failures: unknown[]): void {
+  try {
+    step()
+  } catch (error) {
+    failures.push(error)
   }
 }
 

@@ -319,3 +319,64 @@ test('random changes while frames flow: nothing thrown, nothing leaked, the book
     assert.ok(total.in > 1000 && total.out > 0 && total.out <= total.in, `seed ${seed}: ${JSON.stringify(total)}`)
   }
 })
+
+/** Elements of this type cannot be closed without an error. */
+const stubborn: ElementType = {
+  type: 'stubborn',
+  maxPorts: 1,
+  counters: [],
+  create: () => ({
+    push() {},
+    close() {
+      throw new Error('will not close')
+    }
+  })
+}
+
+test('an element that fails to close is gone all the same, the rest of the change is made, and running says what is there', () => {
+  const bench = new TestBench({ types: [stubborn] })
+  const first = { a: { type: 'stubborn' }, b: { type: 'stubborn' }, k: SINK }
+  bench.configure(first, [
+    { a: ['a', 0], b: ['k', 0] },
+    { a: ['b', 0], b: ['k', 1] }
+  ])
+  const after = { k: SINK, s: SOURCE, b: { type: 'stubborn', options: { changed: true } } }
+  const links: TopologyLink[] = [
+    { a: ['s', 0], b: ['k', 0] },
+    { a: ['b', 0], b: ['k', 1] }
+  ]
+  assert.throws(() => bench.configure(after, links), /will not close/)
+  assert.deepEqual(bench.engine.running, { elements: after, links })
+  bench.engine.turn()
+  assert.equal(bench.sink('k').received, 8)
+  assert.throws(() => bench.engine.close(), /will not close/)
+  assert.deepEqual(bench.engine.running, EMPTY_TOPOLOGY)
+  assert.equal(bench.engine.frames.inUse, 0)
+  bench.configure(first, [])
+})
+
+test('a removed element leaves the run queue', () => {
+  let pushes = 0
+  const waker: ElementType = {
+    type: 'waker',
+    maxPorts: 1,
+    counters: [],
+    create: (context) => ({
+      push: () => pushes++,
+      command: (_verb, _argument, reply) => {
+        context.schedule()
+        reply(null)
+      }
+    })
+  }
+  const { engine } = new TestBench({ types: [waker], poller: { add() {}, remove() {} } })
+  engine.configure({ elements: { gone: { type: 'waker' }, stays: { type: 'waker' } }, links: [] })
+  engine.command('gone', 'wake', null, () => {})
+  engine.configure({ elements: { stays: { type: 'waker' } }, links: [] })
+  assert.equal(engine.busy, false)
+  engine.command('stays', 'wake', null, () => {})
+  engine.configure({ elements: { stays: { type: 'waker' }, gone: { type: 'waker' } }, links: [] })
+  assert.equal(engine.busy, true)
+  engine.turn()
+  assert.equal(pushes, 1)
+})
