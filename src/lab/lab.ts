@@ -138,14 +138,14 @@ export class Lab implements AsyncDisposable {
     return this.engine.settle(script())
   }
 
-  /** Lets `ms` milliseconds pass, outside of `run`. */
-  advance(ms: number): Promise<void> {
-    return this.engine.advance(ms * 1e6)
+  /** Lets `ms` milliseconds pass, outside of `run`. Rejects with NetworkError for what is no span of time. */
+  async advance(ms: number): Promise<void> {
+    return this.engine.advance(checkedSpan('advance', ms) * 1e6)
   }
 
-  /** For scripts inside `run`: resolves when `ms` milliseconds have passed, while other things happen. */
-  wait(ms: number): Promise<void> {
-    return this.engine.wait(ms * 1e6)
+  /** For scripts inside `run`: resolves when `ms` milliseconds have passed, while other things happen. Rejects as `advance`. */
+  async wait(ms: number): Promise<void> {
+    return this.engine.wait(checkedSpan('wait', ms) * 1e6)
   }
 
   /** All endpoints with their counters, in the order of networks and endpoints. */
@@ -229,4 +229,10 @@ export class Lab implements AsyncDisposable {
 function isVirtual(clock: string): boolean {
   if (clock === 'virtual' || clock === 'real') return clock === 'virtual'
   throw new NetworkError('invalid', `clock: '${clock}' is neither 'real' nor 'virtual'`)
+}
+
+/** Throws NetworkError: NaN, an endless span or one into the past would stop the clock or the timers behind it. */
+function checkedSpan(field: string, ms: number): number {
+  if (Number.isFinite(ms) && ms >= 0) return ms
+  throw new NetworkError('invalid', `${field}: ${ms} is no number of milliseconds from 0 on`)
 }

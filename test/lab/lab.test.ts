@@ -177,3 +177,15 @@ test('in real time the same lab works in its own thread', async () => {
   assert.equal(received, 5)
   assert.equal(rttNs.length, 5)
 })
+
+test('a span of time that is none is refused by name, in real and in virtual time', async () => {
+  for (const clock of ['virtual', 'real'] as const) {
+    await using lab = await Lab.create({ clock })
+    for (const ms of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+      await assert.rejects(lab.advance(ms), { name: 'NetworkError', code: 'invalid', message: new RegExp(`^advance: ${ms} `) })
+      await assert.rejects(lab.wait(ms), { name: 'NetworkError', code: 'invalid', message: new RegExp(`^wait: ${ms} `) })
+    }
+    await lab.advance(0)
+    assert.equal(Number.isFinite(lab.now), true)
+  }
+})
