@@ -9,7 +9,7 @@ export interface CaptureFileOptions extends CaptureOptions {
   path: string
   /** Bytes of the ring between the engine and the writer; a power of two (rounded up). 16 MiB when absent. */
   ringSize?: number
-  /** Interfaces that the capture can have; 1,024 when absent. */
+  /** Interfaces that the capture can have; 65,536 when absent. */
   maxInterfaces?: number
   /** Hears once of a failure while running (disk full ...): writing has stopped, traffic has not. */
   onError?: (error: CaptureFileError) => void

@@ -179,3 +179,15 @@ test('an open capture does not keep a process alive', () => {
     process.on('exit', () => console.log('ended'))`
   assert.equal(run(process.execPath, ['--input-type=module', '-e', script]).trim(), 'ended')
 })
+
+test('by default a capture has an interface for every endpoint of several full networks', async (t) => {
+  const file = path.join(temporaryFolder(t), 'x.pcapng')
+  const capture = await CaptureFile.open({ path: file })
+  let last = 0
+  for (let i = 0; i < 3 * 4095; i++) last = capture.addInterface({ name: `n/${i}` })
+  const producer = new CaptureRingProducer(capture.ring, capture.snapLength)
+  producer.record(recordOf(sampleFrame(60), { port: last }))
+  producer.publish()
+  const { frames, dropped } = await capture.close()
+  assert.deepEqual([frames, dropped], [1, 0])
+})
