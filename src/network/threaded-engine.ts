@@ -27,6 +27,13 @@ export interface ThreadedEngineOptions {
   readonly onCrash?: (error: Error) => void
 }
 
+/** One listener for all: a process may have many labs, and Node warns of a leak from the eleventh listener on. */
+const runningEngines = new Set<ThreadedEngine>()
+
+function leaveAll(): void {
+  for (const engine of runningEngines) engine.leave()
+}
+
 export class ThreadedEngine implements EngineHost {
   readonly virtual = false
   private readonly clock = new RealClock()
@@ -68,7 +75,8 @@ export class ThreadedEngine implements EngineHost {
         resolve()
       })
     })
-    process.once('exit', this.leave)
+    runningEngines.add(this)
+    if (runningEngines.size === 1) process.on('exit', leaveAll)
   }
 
   get epochNs(): bigint {
@@ -129,7 +137,8 @@ export class ThreadedEngine implements EngineHost {
     return this.closing
   }
 
-  private readonly leave = (): void => {
+  /** For the end of the process: has the thread leave its poll, without waiting for it. */
+  leave(): void {
     if (this.failure === null) wake(this.wakeHandle, this.native, Call.leave)
   }
 
@@ -137,7 +146,8 @@ export class ThreadedEngine implements EngineHost {
     // A thread that has failed already answers nothing.
     await this.request({ kind: 'stop' }).catch(() => {})
     await this.exited
-    process.off('exit', this.leave)
+    runningEngines.delete(this)
+    if (runningEngines.size === 0) process.off('exit', leaveAll)
     if (this.wakeHandle.eventfd >= 0) this.native!.closeFd(this.wakeHandle.eventfd)
     this.listeners.clear()
   }

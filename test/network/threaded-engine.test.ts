@@ -60,3 +60,14 @@ for (const native of ['with', 'without']) {
     assert.equal(status, 7, stderr)
   })
 }
+
+test('many engines at once are no leak of listeners, and the listener goes with the last', async () => {
+  const before = process.listenerCount('exit')
+  const engines = Array.from({ length: 12 }, (_, seed) => new ThreadedEngine({ seed }))
+  try {
+    assert.equal(process.listenerCount('exit'), before + 1)
+  } finally {
+    await Promise.all(engines.map((engine) => engine.close()))
+  }
+  assert.equal(process.listenerCount('exit'), before)
+})
