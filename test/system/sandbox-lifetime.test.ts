@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { loadNative } from '../../src/io/load-native.ts'
@@ -30,13 +31,21 @@ async function startOwner(options: { init: boolean; temporary?: string }): Promi
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, TMPDIR: options.temporary ?? tmpdir() }
   })
-  const [line] = (await once(child.stdout!.setEncoding('utf8'), 'data')) as [string]
-  const [shimPid, firstPid] = line.split(' ').map(Number)
-  const own = new Set(namespacesOf(process.pid))
-  const namespaces = [...new Set([...namespacesOf(shimPid!), ...namespacesOf(firstPid!)])].filter((namespace) => !own.has(namespace))
-  assert.equal(namespaces.length, 5)
-  assert.ok(processesIn(namespaces).length >= 4)
-  return { child, shimPid: shimPid!, namespaces }
+  try {
+    // The first line, or the end of a child that died before it.
+    const { value: line = '' } = await createInterface(child.stdout!)[Symbol.asyncIterator]().next()
+    assert.match(line, /^\d+ \d+$/, 'the owner died before it had its sandbox')
+    const [shimPid, firstPid] = line.split(' ').map(Number)
+    const own = new Set(namespacesOf(process.pid))
+    const namespaces = [...new Set([...namespacesOf(shimPid), ...namespacesOf(firstPid)])].filter((namespace) => !own.has(namespace))
+    assert.equal(namespaces.length, 5)
+    // A shell is there before its sleep is, and setsid before what it runs.
+    await eventually('the sandbox’s processes run', () => processesIn(namespaces).length >= 4)
+    return { child, shimPid, namespaces }
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
 }
 
 async function assertGone(owner: Owner): Promise<void> {
