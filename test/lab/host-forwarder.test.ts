@@ -17,7 +17,7 @@ test('a name outside is asked of the upstream server, and one inside is not', as
   })
   upstream.bind(0, '127.0.0.1')
   await once(upstream, 'listening')
-  {
+  try {
     await using lab = await Lab.create({ upstreams: [`127.0.0.1:${upstream.address().port}`] })
     const lan = await lab.network('lan')
     const inside = await lab.network('inside', { internal: true })
@@ -25,8 +25,9 @@ test('a name outside is asked of the upstream server, and one inside is not', as
     assert.deepEqual(await a.resolve('b'), [b.address])
     assert.deepEqual(await a.resolve('www.example.com'), ['198.51.100.10'])
     await assert.rejects(shut.resolve('www.example.org'))
+  } finally {
+    upstream.close() // an open socket would keep a failed test's process alive
   }
-  upstream.close()
   assert.deepEqual(asked, ['www.example.com'])
 })
 
