@@ -32,11 +32,14 @@ export function buildTopology(networks: Iterable<Network>, capture: CapturePlan,
   const all = [...networks]
   const elements: Record<string, TopologyElement> = {}
   const links: TopologyLink[] = []
+  const names = new Map(all.map((network) => [network, namesOf(network)]))
+  const bySandbox = networksBySandbox(all)
   for (const network of all) {
     const part = network.driver.network(network)
     Object.assign(elements, part.elements)
     links.push(...part.links)
-    elements[dnsElement(network)] = { type: 'dns-service', options: { ...dnsOptions(network, all), unanswered } }
+    elements[dnsElement(network)] = { type: 'dns-service', options: { ...dnsOptions(network, names, bySandbox), unanswered } }
+    const tapOptions = { gateways: gatewaysOf(network) }
     for (const endpoint of network.endpoints.values()) {
       const name = endpointElement(network, endpoint)
       elements[name] = endpoint.attachment
@@ -48,7 +51,7 @@ export function buildTopology(networks: Iterable<Network>, capture: CapturePlan,
         end = [`${name}/capture`, 1]
       }
       const tap = `${name}/dns-tap`
-      elements[tap] = { type: 'dns-tap', options: { gateways: gatewaysOf(network) } }
+      elements[tap] = { type: 'dns-tap', options: tapOptions }
       links.push({ a: end, b: [tap, 0] })
       links.push({ a: [tap, 2], b: [dnsElement(network), endpoint.slot] })
       links.push({ a: [tap, 1], b: network.driver.port(network, endpoint) })
@@ -58,14 +61,16 @@ export function buildTopology(networks: Iterable<Network>, capture: CapturePlan,
 }
 
 /** Names that the network's askers may see: those of every network their sandbox is on, the asked network's first. */
-function dnsOptions(network: Network, all: readonly Network[]): { zones: Plain; askers: Plain } {
-  const zones: Record<string, { names: Record<string, string[]> }> = { [network.name]: { names: namesOf(network) } }
+function dnsOptions(
+  network: Network,
+  names: ReadonlyMap<Network, Names>,
+  bySandbox: ReadonlyMap<string, Set<Network>>
+): { zones: Plain; askers: Plain } {
+  const zones: Record<string, { names: Names }> = { [network.name]: { names: names.get(network)! } }
   const askers: Record<number, Plain> = {}
   for (const endpoint of network.endpoints.values()) {
-    const others = all.filter(
-      (other) => other !== network && [...other.endpoints.values()].some(({ sandbox }) => sandbox === endpoint.sandbox)
-    )
-    for (const other of others) zones[other.name] ??= { names: namesOf(other) }
+    const others = [...bySandbox.get(endpoint.sandbox)!].filter((other) => other !== network)
+    for (const other of others) zones[other.name] ??= { names: names.get(other)! }
     askers[endpoint.slot] = {
       zones: [network.name, ...others.map(({ name }) => name)],
       // A sandbox has a way out as long as one of its networks has.
@@ -80,8 +85,24 @@ export function gatewaysOf(network: Network): string[] {
   return [network.pool.gateway, network.pool6?.gateway].filter((address) => typeof address === 'string')
 }
 
-function namesOf(network: Network): Record<string, string[]> {
-  const names: Record<string, string[]> = {}
+/** The networks that each sandbox is on, in the order of networks. */
+function networksBySandbox(networks: readonly Network[]): Map<string, Set<Network>> {
+  const bySandbox = new Map<string, Set<Network>>()
+  for (const network of networks) {
+    for (const { sandbox } of network.endpoints.values()) {
+      const its = bySandbox.get(sandbox)
+      if (its === undefined) bySandbox.set(sandbox, new Set([network]))
+      else its.add(network)
+    }
+  }
+  return bySandbox
+}
+
+/** Addresses by name. */
+type Names = Record<string, string[]>
+
+function namesOf(network: Network): Names {
+  const names: Names = {}
   for (const endpoint of network.endpoints.values()) {
     for (const name of endpointNames(endpoint)) {
       const addresses = (names[name.toLowerCase()] ??= [])
