@@ -20,9 +20,11 @@
  * IHL in units of 4 bytes, fragment offset in units of 8. Addresses are int32.
  * The packet ends at `ipv4End`, not at the end of the frame: short frames are padded.
  */
+
 import { formatIpv4, parseIpv4 } from './address.ts'
 import { get16, get32, put16, put32 } from './big-endian.ts'
 import { checksum, onesComplementSum, updateChecksum16 } from './checksum.ts'
+import { findHeaderOption } from './header-options.ts'
 
 /** Without options. */
 export const IPV4_HEADER_LENGTH = 20
@@ -160,23 +162,7 @@ export function ipv4Destination(bytes: Uint8Array, at: number): number {
 
 /** Offset of the first option of this kind, or -1; also -1 when the options before it are malformed. Bounded by the header's length. */
 export function ipv4FindOption(bytes: Uint8Array, at: number, kind: number): number {
-  const end = at + ipv4HeaderLength(bytes, at)
-  let option = at + IPV4_HEADER_LENGTH
-  while (option < end) {
-    const found = bytes[option]
-    if (found === Ipv4Option.end) return -1
-    if (found === Ipv4Option.noOperation) {
-      if (kind === Ipv4Option.noOperation) return option
-      option++
-      continue
-    }
-    if (option + 2 > end) return -1
-    const length = bytes[option + 1]
-    if (length < 2 || option + length > end) return -1
-    if (found === kind) return option
-    option += length
-  }
-  return -1
+  return findHeaderOption(bytes, at + IPV4_HEADER_LENGTH, at + ipv4HeaderLength(bytes, at), kind)
 }
 
 /** Whether the header checksum is right. */

@@ -19,8 +19,10 @@
  *
  * Offset in units of 4 bytes. Sequence numbers are int32: `(a - b) | 0` is their distance, by sign before or after.
  */
+
 import { get16, get32, put16, put32 } from './big-endian.ts'
 import { fillTransport, verifyTransport } from './checksum.ts'
+import { findHeaderOption } from './header-options.ts'
 import { IpProtocol } from './ipv4.ts'
 
 /** Without options. */
@@ -90,23 +92,7 @@ export function tcpUrgent(bytes: Uint8Array, at: number): number {
 
 /** Offset of the first option of a kind, or -1; also -1 when the options before it are malformed. Bounded by the header's length. */
 export function findTcpOption(bytes: Uint8Array, at: number, kind: number): number {
-  const end = at + tcpHeaderLength(bytes, at)
-  let option = at + TCP_HEADER_LENGTH
-  while (option < end) {
-    const found = bytes[option]
-    if (found === TcpOption.end) return -1
-    if (found === TcpOption.noOperation) {
-      if (kind === TcpOption.noOperation) return option
-      option++
-      continue
-    }
-    if (option + 2 > end) return -1
-    const length = bytes[option + 1]
-    if (length < 2 || option + length > end) return -1
-    if (found === kind) return option
-    option += length
-  }
-  return -1
+  return findHeaderOption(bytes, at + TCP_HEADER_LENGTH, at + tcpHeaderLength(bytes, at), kind)
 }
 
 /** As `findTcpOption`, and the option has the one length that it may have. */
