@@ -4,10 +4,10 @@
 import type { ElementCounters } from '../engine/index.ts'
 import type { NetworkController } from '../network/controller.ts'
 import type { Endpoint } from '../network/endpoint.ts'
-import { NetworkError } from '../network/network-error.ts'
 import { type NamespaceTarget, NetworkNamespace } from '../sandbox/network-namespace.ts'
+import { type EndpointOptions, endpointSpec, requireRealTime } from './endpoint-options.ts'
 import type { Lab } from './lab.ts'
-import type { EndpointOptions, LabNetwork } from './lab-network.ts'
+import type { LabNetwork } from './lab-network.ts'
 import { plugTap } from './plug-tap.ts'
 
 export interface AttachOptions extends EndpointOptions {
@@ -51,13 +51,10 @@ export class LabAttachment {
     target: NamespaceTarget,
     options: AttachOptions
   ): Promise<LabAttachment> {
-    if (lab.virtual)
-      throw new NetworkError('unsupported', `attach '${name}': processes do not run in virtual time`, {
-        fix: "make the lab with clock: 'real'"
-      })
+    requireRealTime(lab, `attach '${name}': processes`)
     const namespace = await NetworkNamespace.open(target)
     try {
-      const spec = { name, address: options.ip, address6: options.ip6, mac: options.mac, aliases: options.aliases }
+      const spec = endpointSpec(name, options)
       const plug = { interfaceName: options.interfaceName ?? 'eth0', mtu: options.mtu ?? 1500, foreign: true }
       const endpoint = await plugTap(controller, network.network, namespace, spec, plug)
       return new LabAttachment(lab, controller, network, endpoint, namespace, plug.interfaceName)

@@ -13,8 +13,9 @@ import type { NativeBinding } from '../io/native-binding.ts'
 import type { NetworkController } from '../network/controller.ts'
 import type { Endpoint } from '../network/endpoint.ts'
 import { NetworkError } from '../network/network-error.ts'
+import { type EndpointOptions, endpointSpec, requireRealTime } from './endpoint-options.ts'
 import type { Lab } from './lab.ts'
-import type { EndpointOptions, LabNetwork } from './lab-network.ts'
+import type { LabNetwork } from './lab-network.ts'
 
 export interface MachineOptions extends EndpointOptions {
   /** Name of the TAP. One that exists is used as it is, and stays. */
@@ -55,18 +56,14 @@ export class LabMachine {
     name: string,
     options: MachineOptions
   ): Promise<LabMachine> {
-    if (lab.virtual) {
-      throw new NetworkError('unsupported', `machine '${name}': virtual machines do not run in virtual time`, {
-        fix: "make the lab with clock: 'real'"
-      })
-    }
+    requireRealTime(lab, `machine '${name}': virtual machines`)
     const native = loadNative()
     const owner = options.user === undefined ? null : userNumber(native, options.user)
     const machineTap = await openMachineTap(native, { name: options.tap, owner, mtu: options.mtu })
     const { fd, mtu, vnetHeaderLength } = machineTap.socket
     let handedOver = false
     try {
-      const spec = { name, address: options.ip, address6: options.ip6, mac: options.mac, aliases: options.aliases }
+      const spec = endpointSpec(name, options)
       const endpoint = await controller.connect(network.name, spec, () => {
         handedOver = true
         return { type: 'packet-socket', options: { fd, name: `${name}/${options.tap}`, mtu, vnetHeaderLength } }

@@ -7,23 +7,12 @@ import type { Network } from '../network/network.ts'
 import { gatewaysOf } from '../network/topology-builder.ts'
 import type { NamespaceTarget } from '../sandbox/network-namespace.ts'
 import { addressFamily } from '../wire/address.ts'
+import { type EndpointOptions, endpointSpec } from './endpoint-options.ts'
 import type { Lab } from './lab.ts'
 import { type AttachOptions, LabAttachment } from './lab-attachment.ts'
 import { LabHost } from './lab-host.ts'
 import { LabMachine, type MachineOptions } from './lab-machine.ts'
 import { LabSandbox, type SandboxOptions } from './lab-sandbox.ts'
-
-/** What every endpoint may be given. */
-export interface EndpointOptions {
-  /** IPv4 address; the lowest free one by default. */
-  readonly ip?: string
-  /** IPv6 address, in a network with a subnet6. */
-  readonly ip6?: string
-  /** 02:42 and the IPv4 address by default. */
-  readonly mac?: string
-  /** More names. */
-  readonly aliases?: readonly string[]
-}
 
 export interface HostOptions extends EndpointOptions {
   /** UDP ports that send every datagram back. */
@@ -57,7 +46,7 @@ export class LabNetwork {
 
   /** Plugs in a virtual host. Rejects for a name, address or MAC that cannot be or is taken. */
   async host(name: string, options: HostOptions = {}): Promise<LabHost> {
-    const spec = { name, address: options.ip, address6: options.ip6, mac: options.mac, aliases: options.aliases }
+    const spec = endpointSpec(name, options)
     const gateways = this.network.internal ? [] : gatewaysOf(this.network)
     const endpoint = await this.controller.connect(this.name, spec, (begun) => ({
       type: 'host',

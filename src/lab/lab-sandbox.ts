@@ -4,12 +4,12 @@
 import type { ElementCounters } from '../engine/index.ts'
 import type { NetworkController } from '../network/controller.ts'
 import type { Endpoint } from '../network/endpoint.ts'
-import { NetworkError } from '../network/network-error.ts'
 import type { HostsEntry } from '../sandbox/hosts-file.ts'
 import { Sandbox } from '../sandbox/sandbox.ts'
 import type { SandboxProcess, SpawnOptions } from '../sandbox/sandbox-process.ts'
+import { type EndpointOptions, endpointSpec, requireRealTime } from './endpoint-options.ts'
 import type { Lab } from './lab.ts'
-import type { EndpointOptions, LabNetwork } from './lab-network.ts'
+import type { LabNetwork } from './lab-network.ts'
 import { plugTap } from './plug-tap.ts'
 
 export interface SandboxOptions extends EndpointOptions {
@@ -47,17 +47,13 @@ export class LabSandbox {
     name: string,
     options: SandboxOptions
   ): Promise<LabSandbox> {
-    if (lab.virtual) {
-      throw new NetworkError('unsupported', `sandbox '${name}': processes do not run in virtual time`, {
-        fix: "make the lab with clock: 'real'"
-      })
-    }
+    requireRealTime(lab, `sandbox '${name}': processes`)
     const hostname = options.hostname ?? name
     const sandbox = await Sandbox.create({ name, hostname })
     // A lab that is closed meanwhile must not leave it behind.
     const forget = lab.onClose(() => sandbox.close())
     try {
-      const spec = { name, address: options.ip, address6: options.ip6, mac: options.mac, aliases: options.aliases }
+      const spec = endpointSpec(name, options)
       const plug = { interfaceName: INTERFACE, mtu: options.mtu ?? 1500, foreign: false }
       const endpoint = await plugTap(controller, network.network, sandbox, spec, plug)
       await sandbox.setHosts([{ address: endpoint.address, names: [hostname] }, ...(options.hosts ?? [])])
