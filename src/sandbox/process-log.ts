@@ -11,6 +11,59 @@ export interface LogRecord {
   readonly next: number
 }
 
+/** A place in a log with all its files. */
+export interface LogPosition {
+  /** Which file: 0 is PATH itself, N is PATH.N. */
+  readonly segment: number
+  readonly offset: number
+}
+
+export interface FollowOptions {
+  /** Where to begin. Default 'start', of what is left after rotation. */
+  readonly from?: LogPosition | 'start' | 'end'
+  /** When it is given, waits for more at the end, until this resolves and everything written before was read. */
+  readonly until?: Promise<unknown>
+  /** Ends the reading at once, without an error. */
+  readonly signal?: AbortSignal
+}
+
+export interface LogLinesOptions {
+  /** The last N lines of what is there when it begins. Default: all. */
+  readonly tail?: number
+  /** Lines at or after this time, ns since 1970. */
+  readonly since?: bigint
+  /** Lines at or before this time; ends when a later one comes. */
+  readonly before?: bigint
+  /** As FollowOptions.until. */
+  readonly until?: Promise<unknown>
+  readonly signal?: AbortSignal
+}
+
+export interface LogLine {
+  /** When its first byte came, ns since 1970. */
+  readonly time: bigint
+  readonly stream: 1 | 2
+  /** With its newline. Without one: the end of a line longer than 16 KiB comes in another, or the output ended there. */
+  readonly data: Buffer
+}
+
+/** Records of all files of a log, across rotations, none lost, none twice. */
+export async function* followProcessLog(path: string, options: FollowOptions = {}): AsyncGenerator<LogRecord> {
+  if (options.until) throw new Error('not there yet')
+  yield* readProcessLog(path)
+}
+
+/** Lines of a log, stdout's and stderr's apart, in the order in which they were finished. */
+export async function* readLogLines(path: string, options: LogLinesOptions = {}): AsyncGenerator<LogLine> {
+  if (options.until) throw new Error('not there yet')
+  for await (const { time, stream, data } of readProcessLog(path)) yield { time, stream, data }
+}
+
+/** Where a log ends now; { segment: 0, offset: 0 } when there is none yet. */
+export async function logEnd(path: string): Promise<LogPosition> {
+  throw new Error(`not there yet: ${path}`)
+}
+
 const HEADER = 16
 
 /**

@@ -24,8 +24,20 @@ export interface SpawnOptions {
   readonly tty?: TerminalSize | boolean
   /** 'UID[:GID]' or names of the sandbox's /etc/passwd and /etc/group. Default: root of the sandbox. */
   readonly user?: string
-  /** File in the state directory for 'kept' output. Default 'log'. */
-  readonly log?: string
+  /** For 'kept' output: a file of the state directory. Default { path: 'log' }, never rotated. */
+  readonly log?: string | LogOptions
+  /** 'all': as `docker exec --privileged`. Default: the sandbox's. */
+  readonly capabilities?: readonly string[] | 'all'
+}
+
+/** See process-log.ts for the files. */
+export interface LogOptions {
+  /** A name in the state directory, or the same with the directory in front. Default 'log'. */
+  readonly path?: string
+  /** A file that has reached this size is followed by a new one. Default: never. */
+  readonly maxBytes?: number
+  /** How many are kept, the one that is written to included. Default 1. */
+  readonly maxFiles?: number
 }
 
 export interface TerminalSize {

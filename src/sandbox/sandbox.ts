@@ -8,41 +8,14 @@ import { checkInterfaceName, VNET_HEADER_LENGTH } from '../io/tap-device.ts'
 import { EMBEDDED_RESOLV_CONF, type HostsEntry, renderHosts } from './hosts-file.ts'
 import { InterfaceConfig, type InterfaceOptions, type ResolverRoute } from './interface-config.ts'
 import { SandboxError } from './sandbox-error.ts'
+import type { SandboxOptions, SurvivingMode } from './sandbox-options.ts'
 import { type ExitStatus, inputStream, SandboxProcess, type SpawnOptions, signalName, streamsOf } from './sandbox-process.ts'
 import { ShimConnection } from './shim-connection.ts'
 import { bytesField, MAX_MESSAGE, type ShimMessage } from './shim-message.ts'
 import { spawnRequest } from './spawn-request.ts'
 import { terminalInput } from './terminal-stream.ts'
 
-/** A shim that goes on without its creator. */
-export interface SurvivingMode {
-  /** Where it listens: at most 107 bytes, created with mode 0600, removed at the end. */
-  readonly surviving: string
-  /** An existing directory for logs and exit statuses; the creator's to remove. */
-  readonly stateDir: string
-}
-
-export interface SandboxOptions {
-  /** For messages, and the host name unless that is given. */
-  readonly name: string
-  /** At most 64 bytes. */
-  readonly hostname?: string
-  readonly hosts?: readonly HostsEntry[]
-  /** The text of /etc/resolv.conf. Default: 127.0.0.11. */
-  readonly resolvConf?: string
-  /**
-   * 'owner-bound' (default): everything ends with this process, however it ends. Otherwise it goes on, and
-   * Sandbox.reconnect finds it again.
-   */
-  readonly mode?: 'owner-bound' | SurvivingMode
-  /**
-   * true (default): PID 1 is a small process that buries orphans, and the sandbox stays until it is closed. false: PID 1 is
-   * the first process that is spawned, as in Docker without --init, and its end ends all others.
-   */
-  readonly init?: boolean
-  /** 'auto' (default): only where the kernel asks for it, that is, for an ordinary user. */
-  readonly userNamespace?: 'auto' | 'always' | 'never'
-}
+export type { MountOptions, ResourceLimits, RootOptions, SandboxNetwork, SandboxOptions, SurvivingMode } from './sandbox-options.ts'
 
 export interface SandboxTapOptions {
   /** 1 to 15 bytes. Default 'eth0'. */
@@ -65,6 +38,18 @@ export interface ProcessState {
   readonly exitStatus: ExitStatus | null
   /** Bytes of output that a full disk kept out of the log. */
   readonly lostLogBytes: number
+}
+
+/** What its processes use. */
+export interface SandboxUsage {
+  /** Of all processes that are or were in it, ns. */
+  readonly cpu: bigint
+  /** Bytes. */
+  readonly memory: number
+  /** Bytes it may have; null without a limit. */
+  readonly memoryLimit: number | null
+  readonly pids: number
+  readonly pidsLimit: number | null
 }
 
 type PrivateFile = 'hosts' | 'hostname' | 'resolv.conf'
@@ -291,6 +276,30 @@ export class Sandbox {
   /** The end of file on a kept stdin, once every writer of openInput is closed too. */
   async closeInput(id: number): Promise<void> {
     await this.connection.request(['close-input', `id=${id}`])
+  }
+
+  /** Stops every process where it is, until unpause(). Survives a reconnect. Throws SandboxError EALREADY when it is paused. */
+  async pause(): Promise<void> {
+    await this.connection.request(['pause'])
+  }
+
+  /** Throws SandboxError EALREADY when it is not paused. */
+  async unpause(): Promise<void> {
+    await this.connection.request(['unpause'])
+  }
+
+  /** Whether pause() was the last of the two. */
+  async paused(): Promise<boolean> {
+    return (await this.connection.request(['hello'])).message.integer('paused') === 1
+  }
+
+  /** PIDs of all its processes as seen from outside, PID 1 first; without the shim. */
+  async processes(): Promise<number[]> {
+    throw new SandboxError('ENOSYS', 'not there yet')
+  }
+
+  async usage(): Promise<SandboxUsage> {
+    throw new SandboxError('ENOSYS', 'not there yet')
   }
 
   /** Lets the shim forget an ended process and its exit status. */

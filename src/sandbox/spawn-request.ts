@@ -21,7 +21,8 @@ export function spawnRequest(options: SpawnOptions, hostname: string): SpawnRequ
   fields.push(...options.argv.map((argument) => `arg=${argument}`))
   fields.push(...Object.entries(env).map(([name, value]) => `env=${name}=${value}`))
   if (options.user) fields.push(`user=${options.user}`)
-  if (options.log !== undefined) fields.push(`log=${checkedLogName(options.log)}`)
+  if (options.log !== undefined)
+    fields.push(`log=${checkedLogName(typeof options.log === 'string' ? options.log : (options.log.path ?? 'log'))}`)
   if (tty) fields.push('tty=1', `columns=${tty.columns}`, `rows=${tty.rows}`)
   const fds: number[] = []
   for (const [i, stream] of streams.entries()) {
