@@ -87,7 +87,7 @@ export class LabCapture {
   }
 
   private plan(network: Network, endpoint: Endpoint, everyPort: boolean): unknown {
-    const name = `${network.name}/${endpoint.name}`
+    const name = endpoint.element
     let number = this.interfaces.get(name)
     if (number === undefined) {
       number = this.recorder.addInterface(interfaceInfo(name, network, endpoint))

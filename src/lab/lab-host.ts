@@ -6,7 +6,6 @@ import type { ElementCounters, Plain } from '../engine/index.ts'
 import type { NetworkController } from '../network/controller.ts'
 import type { Endpoint } from '../network/endpoint.ts'
 import { NetworkError } from '../network/network-error.ts'
-import { endpointElement } from '../network/topology-builder.ts'
 import type { FloodResult } from '../stack/bulk-transfer.ts'
 import type { PingResult } from '../stack/pinger.ts'
 import { addressFamily } from '../wire/address.ts'
@@ -43,7 +42,7 @@ export class LabHost {
     this.controller = controller
     this.network = network
     this.endpoint = endpoint
-    controller.engine.listen(endpointElement(network.network, endpoint), (event) => this.hear(event))
+    controller.engine.listen(endpoint.element, (event) => this.hear(event))
   }
 
   get name(): string {
@@ -99,7 +98,7 @@ export class LabHost {
 
   /** Unplugs the host from the network. */
   async remove(): Promise<void> {
-    this.controller.engine.listen(endpointElement(this.network.network, this.endpoint), null)
+    this.controller.engine.listen(this.endpoint.element, null)
     await this.controller.disconnect(this.network.name, this.name)
     for (const socket of this.sockets.values()) socket.end()
   }

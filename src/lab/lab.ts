@@ -153,7 +153,7 @@ export class Lab implements AsyncDisposable {
     const counted = this.engine.counters()
     return [...this.controller.networks.values()].flatMap((network) =>
       [...network.endpoints.values()].map((endpoint) => {
-        const { counters = {}, drops = {}, ingressDrops = {} } = counted.get(`${network.name}/${endpoint.name}`) ?? {}
+        const { counters = {}, drops = {}, ingressDrops = {} } = counted.get(endpoint.element) ?? {}
         const all: Record<string, number> = { ...ingressDrops }
         // What ended in the endpoint's own element came from others and does not stand in ingressDrops.
         for (const [reason, count] of Object.entries(drops)) all[reason] = Math.max(all[reason] ?? 0, count)

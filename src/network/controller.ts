@@ -4,18 +4,21 @@
  * Changes are carried out one after the other; each resolves when the engine runs it, and leaves everything as it was when
  * the engine refuses it.
  */
+import type { DnsServiceOptions } from '../dns/dns-options.ts'
+import type { DnsForwardEvent } from '../dns/dns-service.ts'
 import type { ElementCounters, Plain, Random, Topology } from '../engine/index.ts'
 import type { AddressPool } from '../ipam/address-pool.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
 import { formatMac, macFromIpv4, parseIpv4, parseMac } from '../wire/address.ts'
 import type { Driver } from './driver.ts'
 import { bridgeDriver } from './drivers/bridge-driver.ts'
-import type { Attachment, Endpoint, EndpointSpec } from './endpoint.ts'
+import type { Attachment, Endpoint, EndpointSpec, EndpointUpdate } from './endpoint.ts'
 import type { EngineHost } from './engine-host.ts'
 import type { Network, NetworkSpec } from './network.ts'
 import { NetworkError } from './network-error.ts'
-import { buildTopology, type CapturePlan, dnsElement, endpointElement } from './topology-builder.ts'
+import { buildTopology, type CapturePlan, dnsElement } from './topology-builder.ts'
 
+const ID = /^[0-9a-f]{64}$/
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
 /** Endpoints of one network: ports of its bridge and of its DNS service, less the gateway's. */
 export const ENDPOINTS_MAX = 4095
@@ -27,6 +30,8 @@ export type AttachmentMaker = (endpoint: Omit<Endpoint, 'attachment'>, network: 
 export interface ForwardRequest {
   readonly query: Uint8Array
   readonly tcp: boolean
+  /** Whose query it is: `EndpointSpec.sandbox`. */
+  readonly sandbox: string
 }
 
 /** Asks the world outside; null when nobody answers. */
@@ -39,13 +44,22 @@ export interface NetworkControllerOptions {
   readonly random: Random
   /** Without it names outside are answered as unreachable. */
   readonly forward?: ForwardNames
+  /**
+   * CIDR prefixes that automatic subnets must not share addresses with (the host's routes and name servers, say); asked each
+   * time that one is wanted.
+   */
+  readonly avoid?: () => readonly string[] | Promise<readonly string[]>
+  /** How names are answered; `unanswered` is by default `silent` in real time and `servfail` in virtual time. */
+  readonly dns?: DnsBehavior
 }
+
+export type DnsBehavior = Pick<DnsServiceOptions, 'edns' | 'unanswered'>
 
 export class NetworkController {
   readonly engine: EngineHost
   private readonly options: NetworkControllerOptions
   private readonly drivers = new Map<string, Driver>([[bridgeDriver.name, bridgeDriver]])
-  private readonly byName = new Map<string, Network>()
+  private readonly byId = new Map<string, Network>()
   private capturePlan: CapturePlan = () => undefined
   /** The end of the line of changes. */
   private last: Promise<unknown> = Promise.resolve()
@@ -55,40 +69,52 @@ export class NetworkController {
     this.engine = options.engine
   }
 
+  /** By id. */
   get networks(): ReadonlyMap<string, Network> {
-    return this.byName
+    return this.byId
   }
 
-  /** Throws NetworkError `not-found`. */
-  network(name: string): Network {
-    const network = this.byName.get(name)
-    if (network === undefined) throw new NetworkError('not-found', `network ${name} not found`)
+  /** By id or name; of several with the name, the oldest. Throws NetworkError `not-found`. */
+  network(reference: string): Network {
+    const network = this.byId.get(reference) ?? this.named(reference)
+    if (network === undefined) throw new NetworkError('not-found', `network ${reference} not found`)
     return network
+  }
+
+  private named(name: string): Network | undefined {
+    for (const network of this.byId.values()) if (network.name === name) return network
+    return undefined
   }
 
   /** Throws NetworkError for a name, driver or subnet that cannot be, and IPAM's errors. */
   createNetwork(spec: NetworkSpec): Promise<Network> {
     return this.change(async () => {
       checkName('network', spec.name)
-      if (this.byName.has(spec.name)) throw new NetworkError('conflict', `network with name ${spec.name} already exists`)
+      if (spec.id === undefined && this.named(spec.name) !== undefined)
+        throw new NetworkError('conflict', `network with name ${spec.name} already exists`)
       const driver = this.drivers.get(spec.driver ?? 'bridge')
       if (driver === undefined) {
         throw new NetworkError('invalid', `driver: '${spec.driver}' is unknown; there is ${[...this.drivers.keys()].join(', ')}`)
       }
-      const id = this.newId()
-      const [pool, pool6] = this.requestPools(id, spec)
+      const id = spec.id === undefined ? this.newId() : checkId('network', spec.id)
+      if (this.byId.has(id)) throw new NetworkError('conflict', `network with id ${id} already exists`)
+      const [pool, pool6] = await this.requestPools(id, spec)
       const network: Network = {
         id,
         name: spec.name,
         driver,
+        element: this.named(spec.name) === undefined ? spec.name : `${spec.name}~${id.slice(0, 12)}`,
         internal: spec.internal ?? false,
+        dns: spec.dns ?? true,
+        icc: spec.icc ?? true,
+        mtu: spec.mtu ?? 1500,
         pool,
         pool6,
         endpoints: new Map()
       }
-      this.byName.set(network.name, network)
+      this.byId.set(id, network)
       await this.apply(() => {
-        this.byName.delete(network.name)
+        this.byId.delete(id)
         this.releasePools(network)
       })
       this.engine.listen(dnsElement(network), (event) => this.dnsEvent(network, event))
@@ -97,44 +123,46 @@ export class NetworkController {
   }
 
   /** Only networks without endpoints go. */
-  removeNetwork(name: string): Promise<void> {
+  removeNetwork(reference: string): Promise<void> {
     return this.change(async () => {
-      const network = this.network(name)
+      const network = this.network(reference)
       if (network.endpoints.size > 0) {
-        throw new NetworkError('conflict', `network ${name} has active endpoints: ${[...network.endpoints.keys()].join(', ')}`, {
+        throw new NetworkError('conflict', `network ${network.name} has active endpoints: ${[...network.endpoints.keys()].join(', ')}`, {
           fix: 'disconnect them first'
         })
       }
-      this.byName.delete(name)
-      await this.apply(() => this.byName.set(name, network))
+      this.byId.delete(network.id)
+      await this.apply(() => this.byId.set(network.id, network))
       this.engine.listen(dnsElement(network), null)
       this.releasePools(network)
     })
   }
 
   /** Plugs in what `make` gives; the address is reserved before and given back when anything fails. */
-  connect(networkName: string, spec: EndpointSpec, make: AttachmentMaker): Promise<Endpoint> {
+  connect(reference: string, spec: EndpointSpec, make: AttachmentMaker): Promise<Endpoint> {
     return this.change(async () => {
-      const network = this.network(networkName)
+      const network = this.network(reference)
       checkName('endpoint', spec.name)
       for (const alias of spec.aliases ?? []) checkName('alias', alias)
       if (network.endpoints.has(spec.name)) {
-        throw new NetworkError('conflict', `endpoint with name ${spec.name} already exists in network ${networkName}`)
+        throw new NetworkError('conflict', `endpoint with name ${spec.name} already exists in network ${network.name}`)
       }
       const mac = spec.mac === undefined ? undefined : checkedMac(spec.mac)
       const slot = freeSlot(network)
       const [address, address6] = requestAddresses(network, spec)
       try {
-        const id = this.newId()
+        const id = spec.id === undefined ? this.newId() : checkId('endpoint', spec.id)
         const begun = {
           id,
           name: spec.name,
+          element: elementName(network, spec.name, id),
           address,
           prefixLength: network.pool.prefix.length,
           address6,
           prefixLength6: network.pool6?.prefix.length ?? 0,
           mac: mac ?? formatMac(macFromIpv4(parseIpv4(address))),
-          aliases: [...(spec.aliases ?? [])],
+          names: spec.names ?? [spec.name, ...(spec.aliases ?? [])],
+          links: spec.links ?? {},
           sandbox: spec.sandbox ?? id,
           slot
         }
@@ -149,11 +177,34 @@ export class NetworkController {
     })
   }
 
-  disconnect(networkName: string, endpointName: string): Promise<void> {
+  /** Gives a connected endpoint another name, other DNS names or other links; traffic goes on. */
+  updateEndpoint(reference: string, endpointName: string, update: EndpointUpdate): Promise<Endpoint> {
     return this.change(async () => {
-      const network = this.network(networkName)
-      const endpoint = network.endpoints.get(endpointName)
-      if (endpoint === undefined) throw new NetworkError('not-found', `endpoint ${endpointName} is not connected to network ${networkName}`)
+      const network = this.network(reference)
+      const endpoint = connected(network, endpointName)
+      const { name = endpoint.name, names = endpoint.names, links = endpoint.links } = update
+      if (name !== endpointName) {
+        checkName('endpoint', name)
+        if (network.endpoints.has(name)) {
+          throw new NetworkError('conflict', `endpoint with name ${name} already exists in network ${network.name}`)
+        }
+      }
+      const before = { name: endpoint.name, names: endpoint.names, links: endpoint.links }
+      const put = (values: typeof before): void => {
+        network.endpoints.delete(endpoint.name)
+        Object.assign(endpoint, values)
+        network.endpoints.set(endpoint.name, endpoint)
+      }
+      put({ name, names, links })
+      await this.apply(() => put(before))
+      return endpoint
+    })
+  }
+
+  disconnect(reference: string, endpointName: string): Promise<void> {
+    return this.change(async () => {
+      const network = this.network(reference)
+      const endpoint = connected(network, endpointName)
       network.endpoints.delete(endpointName)
       await this.apply(() => network.endpoints.set(endpointName, endpoint))
       releaseAddresses(network, endpoint)
@@ -172,13 +223,13 @@ export class NetworkController {
   }
 
   /** Asks the element at the endpoint's end. */
-  command(network: Network, endpoint: Endpoint, verb: string, argument: Plain): Promise<Plain> {
-    return this.engine.command(endpointElement(network, endpoint), verb, argument)
+  command(_network: Network, endpoint: Endpoint, verb: string, argument: Plain): Promise<Plain> {
+    return this.engine.command(endpoint.element, verb, argument)
   }
 
   /** What each endpoint's own element has counted; drops of its frames anywhere are in `ingressDrops`. */
-  endpointCounters(network: Network, endpoint: Endpoint): ElementCounters {
-    return this.engine.counters().get(endpointElement(network, endpoint)) ?? { counters: {}, drops: {}, ingressDrops: {} }
+  endpointCounters(_network: Network, endpoint: Endpoint): ElementCounters {
+    return this.engine.counters().get(endpoint.element) ?? { counters: {}, drops: {}, ingressDrops: {} }
   }
 
   async close(): Promise<void> {
@@ -186,12 +237,14 @@ export class NetworkController {
     await this.engine.close()
   }
 
-  private requestPools(id: string, spec: NetworkSpec): [AddressPool, AddressPool | null] {
-    const { addresses } = this.options
+  private async requestPools(id: string, spec: NetworkSpec): Promise<[AddressPool, AddressPool | null]> {
+    const { addresses, avoid } = this.options
     const { gateway, ipRange, auxAddresses: auxiliary } = spec
     const more = { gateway, ipRange, auxiliary }
     const pool =
-      spec.subnet === undefined ? addresses.addDefaultPool(id, [], more) : addresses.addPool(id, { subnet: spec.subnet, ...more })
+      spec.subnet === undefined
+        ? addresses.addDefaultPool(id, (await avoid?.()) ?? [], more)
+        : addresses.addPool(id, { subnet: spec.subnet, ...more })
     if (pool.family !== 4) {
       addresses.removePool(id)
       throw new NetworkError('invalid', `subnet '${spec.subnet}' is not IPv4`, {
@@ -223,7 +276,8 @@ export class NetworkController {
   }
 
   private topology(): Topology {
-    return buildTopology(this.byName.values(), this.capturePlan, this.engine.virtual ? 'servfail' : 'silent')
+    const { edns, unanswered = this.engine.virtual ? 'servfail' : 'silent' } = this.options.dns ?? {}
+    return buildTopology(this.byId.values(), this.capturePlan, { edns, unanswered })
   }
 
   private async apply(undo: () => void): Promise<void> {
@@ -238,9 +292,11 @@ export class NetworkController {
   }
 
   private dnsEvent(network: Network, event: Plain): void {
-    const request = event as { kind: string; id: number } & ForwardRequest
+    const request = event as DnsForwardEvent
     if (request.kind !== 'dns-forward') return
-    const answer = this.options.forward?.(request) ?? Promise.resolve(null)
+    const { query, tcp } = request
+    const asker = [...network.endpoints.values()].find(({ slot }) => slot === request.asker)
+    const answer = this.options.forward?.({ query, tcp, sandbox: asker?.sandbox ?? '' }) ?? Promise.resolve(null)
     answer
       .catch(() => null)
       .then((response) => this.engine.command(dnsElement(network), 'answer', { id: request.id, response }))
@@ -270,6 +326,26 @@ function checkName(field: string, name: string): void {
       `${field} name '${name}' is invalid: it must begin with a letter or digit and hold only [a-zA-Z0-9_.-]`
     )
   }
+}
+
+/** Throws NetworkError. */
+function checkId(what: string, id: string): string {
+  if (typeof id === 'string' && ID.test(id)) return id
+  throw new NetworkError('invalid', `${what} id '${id}' is invalid: it must be 64 hexadecimal digits`)
+}
+
+/** Throws NetworkError `not-found`. */
+function connected(network: Network, name: string): Endpoint {
+  const endpoint = network.endpoints.get(name)
+  if (endpoint !== undefined) return endpoint
+  throw new NetworkError('not-found', `endpoint ${name} is not connected to network ${network.name}`)
+}
+
+/** The endpoint's name, unless one that was renamed since has it. */
+function elementName(network: Network, name: string, id: string): string {
+  const wanted = `${network.element}/${name}`
+  for (const { element } of network.endpoints.values()) if (element === wanted) return `${wanted}~${id.slice(0, 12)}`
+  return wanted
 }
 
 /** Both or none. Throws IpamError. */

@@ -11,6 +11,8 @@ export interface Attachment {
 
 /** What a user asks for. */
 export interface EndpointSpec {
+  /** 64 hexadecimal digits; drawn by default. */
+  readonly id?: string
   readonly name: string
   /** A particular IPv4 address; the lowest free one by default. */
   readonly address?: string
@@ -19,14 +21,27 @@ export interface EndpointSpec {
   readonly mac?: string
   /** More names in this network. */
   readonly aliases?: readonly string[]
+  /** All names by which others find it, instead of name and aliases; the first is what a PTR question is answered. */
+  readonly names?: readonly string[]
+  /**
+   * Names for this endpoint's sandbox alone: alias to the name of another endpoint of the network. Followed at each question:
+   * the target may come, go and move.
+   */
+  readonly links?: Readonly<Record<string, string>>
   /** Endpoints with the same sandbox resolve names of all its networks; the endpoint's own id by default. */
   readonly sandbox?: string
 }
 
+/** What may change while an endpoint is connected. */
+export type EndpointUpdate = Partial<Pick<EndpointSpec, 'name' | 'names' | 'links'>>
+
+/** `updateEndpoint` changes it in place: who holds it sees its present name. */
 export interface Endpoint {
   /** 64 hexadecimal digits. */
   readonly id: string
-  readonly name: string
+  name: string
+  /** The name of the element at its end; stays when the endpoint is renamed. */
+  readonly element: string
   readonly address: string
   /** Bits of the subnet's prefix. */
   readonly prefixLength: number
@@ -34,16 +49,13 @@ export interface Endpoint {
   readonly address6: string
   readonly prefixLength6: number
   readonly mac: string
-  readonly aliases: readonly string[]
+  /** Names by which other endpoints of the network find this one; the first is the PTR's. */
+  names: readonly string[]
+  links: Readonly<Record<string, string>>
   readonly sandbox: string
   /** Smallest number free in the network: its port of the bridge and of the DNS service follow from it. */
   readonly slot: number
   readonly attachment: Attachment
-}
-
-/** The names by which other endpoints of the network find this one. */
-export function endpointNames(endpoint: Endpoint): string[] {
-  return [endpoint.name, ...endpoint.aliases]
 }
 
 /** The endpoint's addresses with their prefix lengths, as interfaces are configured. */

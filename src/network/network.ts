@@ -7,6 +7,11 @@ import type { Endpoint } from './endpoint.ts'
 
 /** What a user asks for. */
 export interface NetworkSpec {
+  /**
+   * 64 hexadecimal digits, for a network that is restored or whose caller draws ids; drawn by default. Who chooses the id also
+   * chooses the name: only then may two networks have the same one.
+   */
+  readonly id?: string
   /** Letters, digits, `_`, `.` and `-`, beginning with a letter or digit. */
   readonly name: string
   /** Only `bridge` so far. */
@@ -15,15 +20,21 @@ export interface NetworkSpec {
   readonly subnet?: string
   /** IPv6 CIDR; without one the network has no IPv6. */
   readonly subnet6?: string
-  /** Addresses inside the subnets; the first ones by default. */
-  readonly gateway?: string
-  readonly gateway6?: string
+  /** Addresses inside the subnets; the first ones by default. null: none, the address is an endpoint's like any other. */
+  readonly gateway?: string | null
+  readonly gateway6?: string | null
   /** CIDR inside the subnet, from which addresses are given out. */
   readonly ipRange?: string
   /** Names and addresses that are never given out. */
   readonly auxAddresses?: Readonly<Record<string, string>>
   /** No way out: names outside are not forwarded, endpoints get no default route. */
   readonly internal?: boolean
+  /** Default true. false: no names, no way to 127.0.0.11, as on Docker's default bridge. */
+  readonly dns?: boolean
+  /** Inter-container communication, default true. false: endpoints reach the gateway and not each other. */
+  readonly icc?: boolean
+  /** Longest packet, bytes; default 1500. */
+  readonly mtu?: number
 }
 
 export interface Network {
@@ -31,7 +42,12 @@ export interface Network {
   readonly id: string
   readonly name: string
   readonly driver: Driver
+  /** First part of its elements' names; the network's name where no other network has it. */
+  readonly element: string
   readonly internal: boolean
+  readonly dns: boolean
+  readonly icc: boolean
+  readonly mtu: number
   /** IPv4 addresses. */
   readonly pool: AddressPool
   /** IPv6 addresses; null without IPv6. */

@@ -8,27 +8,25 @@
  * Elements are named `network/endpoint`, `network/endpoint/dns-tap`, `network/bridge`: traces, counters and captures show
  * these names.
  */
+
+import type { DnsServiceOptions } from '../dns/dns-options.ts'
 import type { Plain, Topology, TopologyElement, TopologyLink } from '../engine/index.ts'
-import { type Endpoint, endpointNames } from './endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
 import type { Network } from './network.ts'
 
-/** The element of an endpoint's own end. */
-export function endpointElement(network: Network, endpoint: Endpoint): string {
-  return `${network.name}/${endpoint.name}`
-}
-
 export function dnsElement(network: Network): string {
-  return `${network.name}/dns`
+  return `${network.element}/dns`
 }
 
 /** Options of the capture element for one endpoint's port; undefined where it is not captured. */
 export type CapturePlan = (network: Network, endpoint: Endpoint) => Plain | undefined
 
-/**
- * `unanswered`: what a query gets that nobody can answer. In real time the client waits in vain, as with Docker; in virtual
- * time, where nobody is ever asked, it is told at once.
- */
-export function buildTopology(networks: Iterable<Network>, capture: CapturePlan, unanswered: 'silent' | 'servfail' = 'silent'): Topology {
+/** `behavior` is the same for all networks. */
+export function buildTopology(
+  networks: Iterable<Network>,
+  capture: CapturePlan,
+  behavior: Pick<DnsServiceOptions, 'edns' | 'unanswered'> = {}
+): Topology {
   const all = [...networks]
   const elements: Record<string, TopologyElement> = {}
   const links: TopologyLink[] = []
@@ -38,10 +36,12 @@ export function buildTopology(networks: Iterable<Network>, capture: CapturePlan,
     const part = network.driver.network(network)
     Object.assign(elements, part.elements)
     links.push(...part.links)
-    elements[dnsElement(network)] = { type: 'dns-service', options: { ...dnsOptions(network, names, bySandbox), unanswered } }
+    if (network.dns) {
+      elements[dnsElement(network)] = { type: 'dns-service', options: { ...dnsOptions(network, names, bySandbox), ...behavior } }
+    }
     const tapOptions = { gateways: gatewaysOf(network) }
     for (const endpoint of network.endpoints.values()) {
-      const name = endpointElement(network, endpoint)
+      const name = endpoint.element
       elements[name] = endpoint.attachment
       let end: readonly [string, number] = [name, 0]
       const captured = capture(network, endpoint)
@@ -49,6 +49,10 @@ export function buildTopology(networks: Iterable<Network>, capture: CapturePlan,
         elements[`${name}/capture`] = { type: 'capture', options: captured }
         links.push({ a: end, b: [`${name}/capture`, 0] })
         end = [`${name}/capture`, 1]
+      }
+      if (!network.dns) {
+        links.push({ a: end, b: network.driver.port(network, endpoint) })
+        continue
       }
       const tap = `${name}/dns-tap`
       elements[tap] = { type: 'dns-tap', options: tapOptions }
@@ -66,18 +70,44 @@ function dnsOptions(
   names: ReadonlyMap<Network, Names>,
   bySandbox: ReadonlyMap<string, Set<Network>>
 ): { zones: Plain; askers: Plain } {
-  const zones: Record<string, { names: Names }> = { [network.name]: { names: names.get(network)! } }
+  const zones: Record<string, { names: Names; pointers: Record<string, string> }> = { [network.name]: zone(network, names) }
   const askers: Record<number, Plain> = {}
   for (const endpoint of network.endpoints.values()) {
-    const others = [...bySandbox.get(endpoint.sandbox)!].filter((other) => other !== network)
-    for (const other of others) zones[other.name] ??= { names: names.get(other)! }
+    const others = [...bySandbox.get(endpoint.sandbox)!].filter((other) => other !== network && other.dns)
+    for (const other of others) zones[other.name] ??= zone(other, names)
     askers[endpoint.slot] = {
       zones: [network.name, ...others.map(({ name }) => name)],
+      own: ownNames(endpoint.sandbox, [network, ...others], names),
       // A sandbox has a way out as long as one of its networks has.
       forward: [network, ...others].some(({ internal }) => !internal)
     }
   }
   return { zones, askers }
+}
+
+function zone(network: Network, names: ReadonlyMap<Network, Names>): { names: Names; pointers: Record<string, string> } {
+  const pointers: Record<string, string> = {}
+  for (const { address, address6, names: own } of network.endpoints.values()) {
+    if (own.length === 0) continue
+    pointers[address] = own[0]
+    if (address6 !== '') pointers[address6] = own[0]
+  }
+  return { names: names.get(network)!, pointers }
+}
+
+/** The links of a sandbox on all its networks. */
+function ownNames(sandbox: string, networks: readonly Network[], names: ReadonlyMap<Network, Names>): Names {
+  const own: Names = {}
+  for (const network of networks) {
+    for (const endpoint of network.endpoints.values()) {
+      if (endpoint.sandbox !== sandbox) continue
+      for (const [alias, target] of Object.entries(endpoint.links)) {
+        const addresses = names.get(network)![target.toLowerCase()]
+        if (addresses !== undefined) own[alias] = own[`${alias}.${network.name}`] = addresses
+      }
+    }
+  }
+  return own
 }
 
 /** The gateway's addresses: DNS answers there too, for stations that know nothing of 127.0.0.11. */
@@ -104,7 +134,7 @@ type Names = Record<string, string[]>
 function namesOf(network: Network): Names {
   const names: Names = {}
   for (const endpoint of network.endpoints.values()) {
-    for (const name of endpointNames(endpoint)) {
+    for (const name of endpoint.names) {
       const addresses = (names[name.toLowerCase()] ??= [])
       addresses.push(endpoint.address)
       if (endpoint.address6 !== '') addresses.push(endpoint.address6)

@@ -128,7 +128,7 @@ for (const [what, network, host, message] of refused) {
       await lan.host(options.name, options)
     }
     await assert.rejects(attempt(), message)
-    const lan = lab.controller.networks.get('lan')
+    const lan = [...lab.controller.networks.values()].find(({ name }) => name === 'lan')
     assert.equal(lan?.endpoints.size ?? 0, 0)
     if (lan !== undefined) assert.equal(lan.pool.used, 3n) // network, broadcast, gateway
   })

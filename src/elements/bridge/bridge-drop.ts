@@ -10,5 +10,6 @@ export const BridgeDrop = declareDrops('bridge', {
   zeroSource: 'The source address is 00:00:00:00:00:00, which is no station.',
   reserved: 'The destination is 01:80:c2:00:00:0x, which a bridge must not relay (IEEE 802.1Q 8.6.3).',
   samePort: 'The destination is on the port that the frame came from: it has the frame already.',
+  isolated: 'Both ports are isolated: their stations reach only the gateway (inter-container communication is off).',
   noPort: 'The frame was to be flooded and the bridge has no other connected port.'
 })

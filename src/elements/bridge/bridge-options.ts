@@ -24,6 +24,11 @@ export interface LearningBridgeOptions {
   readonly staticEntries?: readonly { readonly mac: string; readonly port: number }[]
   /** Ports on which nothing is learned. */
   readonly silentPorts?: readonly number[]
+  /**
+   * Ports from this number on are isolated, as the flag of Linux's bridge has it: they exchange frames with the ports below,
+   * not with each other. Default: none is.
+   */
+  readonly isolatedFrom?: number
   /** Longest payload of a plain frame, bytes; default: no limit. */
   readonly mtu?: number
 }
@@ -38,22 +43,33 @@ export interface BridgeSettings {
   readonly fdbCapacity: number
   readonly staticEntries: readonly { readonly mac: Mac; readonly port: number }[]
   readonly silentPorts: ReadonlySet<number>
+  /** BRIDGE_PORTS_MAX: none. */
+  readonly isolatedFrom: number
   /** A number above every length: no limit. */
   readonly mtu: number
 }
 
 /** Throws BridgeOptionError, or AddressError for a MAC that cannot be read. */
 export function readBridgeOptions(options: LearningBridgeOptions = {}): BridgeSettings {
-  const { ageing = DEFAULT_AGEING, fdbCapacity = DEFAULT_FDB_CAPACITY, staticEntries = [], silentPorts = [], mtu } = options
+  const {
+    ageing = DEFAULT_AGEING,
+    fdbCapacity = DEFAULT_FDB_CAPACITY,
+    staticEntries = [],
+    silentPorts = [],
+    isolatedFrom = BRIDGE_PORTS_MAX,
+    mtu
+  } = options
   whole('ageing', ageing, 0, AGEING_MAX)
   whole('fdbCapacity', fdbCapacity, 0, FDB_CAPACITY_MAX)
   if (mtu !== undefined) whole('mtu', mtu, MTU_MIN, 65_535)
+  whole('isolatedFrom', isolatedFrom, 0, BRIDGE_PORTS_MAX)
   for (const port of silentPorts) whole('silentPorts', port, 0, BRIDGE_PORTS_MAX - 1)
   return {
     ageing,
     fdbCapacity,
     mtu: mtu ?? NO_MTU,
     silentPorts: new Set(silentPorts),
+    isolatedFrom,
     staticEntries: staticEntries.map(({ mac, port }) => {
       whole('port of a static entry', port, 0, BRIDGE_PORTS_MAX - 1)
       const parsed = parseMac(mac)

@@ -15,21 +15,27 @@ export class Flood {
   /** The connected ports, ascending, and their links. */
   private numbers = new Int32Array(0)
   private links: Link[] = []
+  private isolatedFrom = 0
+  /** How many connected ports are not isolated: the first ones. */
+  private open = 0
 
   constructor(frames: FramePool) {
     this.frames = frames
   }
 
-  setPorts(ports: readonly (Port | null)[]): void {
+  /** `isolatedFrom`: see LearningBridgeOptions. */
+  setPorts(ports: readonly (Port | null)[], isolatedFrom: number): void {
     const connected = ports.map((port, number) => ({ port, number })).filter(({ port }) => port !== null)
     this.numbers = Int32Array.from(connected, ({ number }) => number)
     this.links = connected.map(({ port }) => port!.tx)
+    this.isolatedFrom = isolatedFrom
+    this.open = connected.filter(({ number }) => number < isolatedFrom).length
   }
 
-  /** Sends the frame by every port but `ingress`. False, and the frame stays the caller's, when there is none. */
+  /** Sends the frame by every port but `ingress`, from an isolated port to those that are not. False, and the frame stays the caller's, when there is none. */
   send(frame: FrameHandle, ingress: number): boolean {
     const { numbers, links } = this
-    let last = numbers.length - 1
+    let last = (ingress >= this.isolatedFrom ? this.open : numbers.length) - 1
     if (last >= 0 && numbers[last] === ingress) last--
     if (last < 0) return false
     for (let i = 0; i < last; i++) {

@@ -103,6 +103,7 @@ export class LearningBridge implements Element {
   private findEgress(from: number, count: number, ingress: number, seconds: number): number {
     const { batch, egress, frames, fdb, longest } = this
     const { length: lengths, start: starts, flags } = frames
+    const end = this.egressEnd(ingress)
     for (let i = from; i < count; i++) {
       const frame = batch[i]
       const length = lengths[frame]
@@ -114,10 +115,16 @@ export class LearningBridge implements Element {
       if (!fdb.refresh(middle & 0xffff, view.getInt32(at + 8), ingress, seconds)) return i
       const first = view.getInt32(at)
       const port = fdb.lookup(first >>> 16, (first << 16) | (middle >>> 16))
-      if (port === notFound || port === ingress) return i
+      if (port === notFound || port === ingress || port >= end) return i
       egress[i] = port
     }
     return count
+  }
+
+  /** Frames from `ingress` may leave by the ports below. */
+  private egressEnd(ingress: number): number {
+    const { isolatedFrom } = this.settings
+    return ingress >= isolatedFrom ? isolatedFrom : BRIDGE_PORTS_MAX
   }
 
   /** Sends `batch[from..to-1]` where `findEgress` said. */
@@ -156,6 +163,7 @@ export class LearningBridge implements Element {
     const egress = this.fdb.lookup(hi, lo)
     if (egress === NOT_FOUND) return this.relayToAll(frame, ingress, 'unknown destination')
     if (egress === ingress) return this.context.drop(frame, BridgeDrop.samePort)
+    if (egress >= this.egressEnd(ingress)) return this.context.drop(frame, BridgeDrop.isolated)
     if ((flags & FrameFlag.traced) !== 0) this.context.trace(frame, `forward ${formatMac({ hi, lo })}: port ${ingress} to ${egress}`)
     const link = this.links[egress]
     if (link === null) return this.context.drop(frame, EngineDrop.unlinked)
@@ -194,7 +202,7 @@ export class LearningBridge implements Element {
     }
     this.known = [...ports]
     this.connectLinks()
-    this.flood.setPorts(ports)
+    this.flood.setPorts(ports, this.settings.isolatedFrom)
   }
 
   private connectLinks(): void {
@@ -228,6 +236,7 @@ export class LearningBridge implements Element {
     if (settings.ageing === 0) fdb.flush(null)
     learning.setSilent(settings.silentPorts)
     this.connectLinks()
+    this.flood.setPorts(this.ports, settings.isolatedFrom)
     this.longest = settings.mtu + ETHERNET_HEADER_LENGTH + TAG_LENGTH
     this.age()
   }

@@ -14,13 +14,14 @@ export const bridgeDriver: Driver = {
 
   network(network: Network): TopologyPart {
     const bridge = bridgeName(network)
-    const part: TopologyPart = { elements: { [bridge]: { type: 'bridge', options: {} } }, links: [] }
+    const options = network.icc ? {} : { isolatedFrom: 1 }
+    const part: TopologyPart = { elements: { [bridge]: { type: 'bridge', options } }, links: [] }
     const { gateway, prefix } = network.pool
     if (gateway !== null) {
-      const name = `${network.name}/gateway`
+      const name = `${network.element}/gateway`
       const addresses = [`${gateway}/${prefix.length}`]
       if (network.pool6?.gateway) addresses.push(`${network.pool6.gateway}/${network.pool6.prefix.length}`)
-      part.elements[name] = { type: 'host', options: { mac: formatMac(macFromIpv4(parseIpv4(gateway))), addresses } }
+      part.elements[name] = { type: 'host', options: { mac: formatMac(macFromIpv4(parseIpv4(gateway))), addresses, mtu: network.mtu } }
       part.links.push({ a: [name, 0], b: [bridge, 0] })
     }
     return part
@@ -32,5 +33,5 @@ export const bridgeDriver: Driver = {
 }
 
 function bridgeName(network: Network): string {
-  return `${network.name}/bridge`
+  return `${network.element}/bridge`
 }
