@@ -75,7 +75,7 @@ export class Sandbox {
   readonly netlink: Netlink
   private readonly interfaces: InterfaceConfig
   private readonly connection: ShimConnection
-  private readonly processes = new Map<number, SandboxProcess>()
+  private readonly known = new Map<number, SandboxProcess>()
   private readonly endListeners: (() => void)[] = []
   private first: number | null
   private ended: boolean
@@ -257,7 +257,7 @@ export class Sandbox {
 
   /** After a reconnect: a handle on a process that the earlier client started. Throws SandboxError ESRCH. */
   async process(id: number): Promise<SandboxProcess> {
-    const known = this.processes.get(id)
+    const known = this.known.get(id)
     if (known) return known
     const state = (await this.list()).find((candidate) => candidate.id === id)
     if (!state) throw new SandboxError('ESRCH', `sandbox ${this.name} has no process ${id}`)
@@ -305,7 +305,7 @@ export class Sandbox {
   /** Lets the shim forget an ended process and its exit status. */
   async forget(id: number): Promise<void> {
     await this.connection.request(['forget', `id=${id}`])
-    this.processes.delete(id)
+    this.known.delete(id)
   }
 
   /** Leaves a surviving sandbox to itself, for a later reconnect. An owner-bound one ends. */
@@ -336,7 +336,7 @@ export class Sandbox {
         await this.connection.request(['resize', `id=${target}`, `columns=${size.columns}`, `rows=${size.rows}`])
       }
     })
-    this.processes.set(id, process)
+    this.known.set(id, process)
     return process
   }
 
@@ -347,7 +347,7 @@ export class Sandbox {
     const signal = event.integer('signal')
     const status = { code, signal: signal === null ? null : signalName(signal) }
     // The reply that brought the id was handled, and its promise settled, before this event came up.
-    this.processes.get(event.integer('id')!)?.settle(status)
+    this.known.get(event.integer('id')!)?.settle(status)
   }
 
   private handleEnd(): void {
@@ -356,7 +356,7 @@ export class Sandbox {
   }
 
   private handleClose(): void {
-    for (const process of this.processes.values()) {
+    for (const process of this.known.values()) {
       process.settle(new SandboxError('ERR_SANDBOX_CLOSED', `sandbox ${this.name} is closed; how process ${process.id} ended is not known`))
     }
     this.handleEnd()
