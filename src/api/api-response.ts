@@ -4,7 +4,9 @@ import type { Duplex, Writable } from 'node:stream'
 export interface ApiResponse {
   /** Whether the status line is out: an error after that can only end the connection. */
   readonly isSent: boolean
-  /** Members whose value is undefined are left out; bigints are written as numbers. */
+  /** A header beside those that every answer has; before the answer. */
+  header(name: string, value: string): void
+  /** Members whose value is undefined are left out. */
   json(status: number, value: unknown): void
   text(status: number, text: string): void
   /** No body: 204, 304, 201... */

@@ -2,40 +2,24 @@
  * What happened in the daemon, as Docker tells it on `/events`. The last 1,024 events are kept for `--since`; older ones are gone,
  * and none outlives the daemon.
  */
+import type { EventMessage, EventType } from '../api/event-message.ts'
 import type { Filters } from '../api/filters.ts'
+import type { EventSource } from '../api/system-backend.ts'
 import type { Clock } from '../engine/clock.ts'
 
-export type EventType = 'container' | 'network' | 'image' | 'daemon' | 'volume'
-
+/** Whom it happened to; the attributes hold its name and whatever Docker tells of it. */
 export interface Actor {
   readonly id: string
   readonly attributes: Readonly<Record<string, string>>
 }
 
-/** Docker's message, member by member. */
-export interface EventMessage {
-  readonly status?: string
-  readonly id?: string
-  readonly from?: string
-  readonly Type: EventType
-  readonly Action: string
-  readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> }
-  readonly scope: 'local'
-  /** Seconds since 1970. */
-  readonly time: number
-  /** Nanoseconds since 1970. */
-  readonly timeNano: bigint
-}
-
-export type Listener = (message: EventMessage) => void
-
 const KEPT = 1024
 
-export class EventLog {
+export class EventLog implements EventSource {
   private readonly clock: Clock
   /** The oldest first. */
   private readonly kept: EventMessage[] = []
-  private readonly listeners = new Set<Listener>()
+  private readonly listeners = new Set<(message: EventMessage) => void>()
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -48,7 +32,6 @@ export class EventLog {
   publish(type: EventType, action: string, actor: Actor): void {
     const timeNano = this.clock.epochNs + BigInt(this.clock.now())
     const message: EventMessage = {
-      // The older members, which clients still print.
       status: type === 'container' || type === 'image' ? action : undefined,
       id: type === 'container' || type === 'image' ? actor.id : undefined,
       from: type === 'container' ? actor.attributes['image'] : undefined,
@@ -64,15 +47,19 @@ export class EventLog {
     for (const listener of this.listeners) listener(message)
   }
 
-  /** Kept events from `since` to `until`, nanoseconds since 1970, both inclusive; the oldest first. */
-  history(since: bigint, until?: bigint): EventMessage[] {
-    return this.kept.filter(({ timeNano }) => timeNano >= since && (until === undefined || timeNano <= until))
+  history(filters: Filters, since: bigint, until?: bigint): EventMessage[] {
+    return this.kept.filter((message) => {
+      const { timeNano } = message
+      return timeNano >= since && (until === undefined || timeNano <= until) && matchesEvent(filters, message)
+    })
   }
 
-  /** Calls `listener` for every event from now on, until the function returned is called. */
-  listen(listener: Listener): () => void {
-    this.listeners.add(listener)
-    return () => this.listeners.delete(listener)
+  listen(filters: Filters, listener: (message: EventMessage) => void): () => void {
+    const filtered = (message: EventMessage): void => {
+      if (matchesEvent(filters, message)) listener(message)
+    }
+    this.listeners.add(filtered)
+    return () => this.listeners.delete(filtered)
   }
 }
 

@@ -1,0 +1,50 @@
+/**
+ * Paths of Docker's API that are outside of what netloom does. They are answered by 501 and a sentence, except where clients ask
+ * them in passing and nothing is an honest answer: there are no volumes, plugins and no swarm.
+ */
+import { ApiError } from './api-error.ts'
+import type { Router } from './router.ts'
+
+/** First segment of the path -> what it is about. */
+const OUTSIDE: Readonly<Record<string, string>> = {
+  auth: 'registries',
+  build: 'image builds',
+  commit: 'image commits',
+  configs: 'swarm',
+  distribution: 'registries',
+  grpc: 'image builds',
+  nodes: 'swarm',
+  plugins: 'plugins',
+  secrets: 'swarm',
+  services: 'swarm',
+  session: 'image builds',
+  swarm: 'swarm',
+  tasks: 'swarm',
+  volumes: 'named volumes'
+}
+
+const NO_SWARM_MANAGER =
+  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
+
+/** Added last: every other route comes first. */
+export function outsideRoutes(router: Router): void {
+  router.add('GET', '/volumes', (_request, response) => response.json(200, { Volumes: [], Warnings: null }))
+  router.add('POST', '/volumes/prune', (_request, response) => response.json(200, { VolumesDeleted: [], SpaceReclaimed: 0 }))
+  router.add('POST', '/build/prune', (_request, response) => response.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }))
+  router.add('GET', '/plugins', (_request, response) => response.json(200, []))
+  router.add('POST', '/swarm/leave', () => {
+    throw new ApiError(503, 'This node is not part of a swarm')
+  })
+  for (const path of ['/swarm', '/nodes', '/services', '/tasks', '/secrets', '/configs']) {
+    router.add('GET', path, () => {
+      throw new ApiError(503, NO_SWARM_MANAGER)
+    })
+  }
+  for (const [segment, subject] of Object.entries(OUTSIDE)) {
+    const refuse = (): never => {
+      throw ApiError.notImplemented(`${subject} are outside of what netloom does: it emulates networks`.replace('swarm are', 'swarm is'))
+    }
+    router.add('*', `/${segment}`, refuse)
+    router.add('*', `/${segment}/{rest}`, refuse)
+  }
+}
