@@ -89,7 +89,7 @@ export class NetworkController {
   /** Throws NetworkError for a name, driver or subnet that cannot be, and IPAM's errors. */
   createNetwork(spec: NetworkSpec): Promise<Network> {
     return this.change(async () => {
-      checkName('network', spec.name)
+      if (spec.id === undefined) checkName('network', spec.name)
       if (spec.id === undefined && this.named(spec.name) !== undefined)
         throw new NetworkError('conflict', `network with name ${spec.name} already exists`)
       const driver = this.drivers.get(spec.driver ?? 'bridge')
@@ -103,7 +103,7 @@ export class NetworkController {
         id,
         name: spec.name,
         driver,
-        element: this.named(spec.name) === undefined ? spec.name : `${spec.name}~${id.slice(0, 12)}`,
+        element: this.elementOf(spec.name, id),
         internal: spec.internal ?? false,
         dns: spec.dns ?? true,
         icc: spec.icc ?? true,
@@ -253,7 +253,8 @@ export class NetworkController {
     }
     if (spec.subnet6 === undefined) return [pool, null]
     try {
-      const pool6 = addresses.addPool(`${id}/6`, { subnet: spec.subnet6, gateway: spec.gateway6 })
+      const { subnet6: subnet, gateway6, ipRange6, auxAddresses6 } = spec
+      const pool6 = addresses.addPool(`${id}/6`, { subnet, gateway: gateway6, ipRange: ipRange6, auxiliary: auxAddresses6 })
       if (pool6.family === 6) return [pool, pool6]
       addresses.removePool(`${id}/6`)
       throw new NetworkError('invalid', `subnet6 '${spec.subnet6}' is not IPv6`)
@@ -261,6 +262,12 @@ export class NetworkController {
       addresses.removePool(id)
       throw error
     }
+  }
+
+  /** The name, unless another network has it or it would not tell where the network's part of an element's name ends. */
+  private elementOf(name: string, id: string): string {
+    if (!NAME.test(name)) return `~${id.slice(0, 12)}`
+    return this.named(name) === undefined ? name : `${name}~${id.slice(0, 12)}`
   }
 
   private releasePools({ id }: Network): void {

@@ -9,7 +9,7 @@ import type { Endpoint } from './endpoint.ts'
 export interface NetworkSpec {
   /**
    * 64 hexadecimal digits, for a network that is restored or whose caller draws ids; drawn by default. Who chooses the id also
-   * chooses the name: only then may two networks have the same one.
+   * chooses the name: only then may it be any text, and that of another network too.
    */
   readonly id?: string
   /** Letters, digits, `_`, `.` and `-`, beginning with a letter or digit. */
@@ -25,8 +25,10 @@ export interface NetworkSpec {
   readonly gateway6?: string | null
   /** CIDR inside the subnet, from which addresses are given out. */
   readonly ipRange?: string
+  readonly ipRange6?: string
   /** Names and addresses that are never given out. */
   readonly auxAddresses?: Readonly<Record<string, string>>
+  readonly auxAddresses6?: Readonly<Record<string, string>>
   /** No way out: names outside are not forwarded, endpoints get no default route. */
   readonly internal?: boolean
   /** Default true. false: no names, no way to 127.0.0.11, as on Docker's default bridge. */
@@ -54,4 +56,17 @@ export interface Network {
   readonly pool6: AddressPool | null
   /** By name. */
   readonly endpoints: Map<string, Endpoint>
+}
+
+/**
+ * The order in which a sandbox on several networks prefers them, for its way out and for names: a negative number when `a` comes
+ * before `b`. Docker's (libnetwork, `endpoint` heap): internal ones last, those with gateways of both families first, then by name.
+ */
+export function compareNetworks(a: Network, b: Network): number {
+  return rank(a) - rank(b) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+}
+
+function rank({ internal, pool, pool6 }: Network): number {
+  if (internal) return 2
+  return pool.gateway !== null && typeof pool6?.gateway === 'string' ? 0 : 1
 }

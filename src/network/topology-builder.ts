@@ -12,7 +12,7 @@
 import type { DnsServiceOptions } from '../dns/dns-options.ts'
 import type { Plain, Topology, TopologyElement, TopologyLink } from '../engine/index.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { Network } from './network.ts'
+import { compareNetworks, type Network } from './network.ts'
 
 export function dnsElement(network: Network): string {
   return `${network.element}/dns`
@@ -64,7 +64,7 @@ export function buildTopology(
   return { elements, links }
 }
 
-/** Names that the network's askers may see: those of every network their sandbox is on, the asked network's first. */
+/** Names that the network's askers may see: those of every network their sandbox is on, the asked network's first, then in its order. */
 function dnsOptions(
   network: Network,
   names: ReadonlyMap<Network, Names>,
@@ -73,13 +73,13 @@ function dnsOptions(
   const zones: Record<string, { names: Names; pointers: Record<string, string> }> = { [network.name]: zone(network, names) }
   const askers: Record<number, Plain> = {}
   for (const endpoint of network.endpoints.values()) {
-    const others = [...bySandbox.get(endpoint.sandbox)!].filter((other) => other !== network && other.dns)
+    const others = [...bySandbox.get(endpoint.sandbox)!].filter((other) => other !== network && other.dns).sort(compareNetworks)
     for (const other of others) zones[other.name] ??= zone(other, names)
     askers[endpoint.slot] = {
       zones: [network.name, ...others.map(({ name }) => name)],
       own: ownNames(endpoint.sandbox, [network, ...others], names),
       // A sandbox has a way out as long as one of its networks has.
-      forward: [network, ...others].some(({ internal }) => !internal)
+      forward: [...bySandbox.get(endpoint.sandbox)!].some(({ internal }) => !internal)
     }
   }
   return { zones, askers }
