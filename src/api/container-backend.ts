@@ -3,15 +3,9 @@
  * ApiError with Docker's status and text.
  */
 import type { Duplex, Writable } from 'node:stream'
-import type {
-  ContainerInspect,
-  ContainerSummary,
-  CreateRequest,
-  CreateResponse,
-  ExecConfig,
-  ExecInspect,
-  HostConfig
-} from './container-json.ts'
+import type { ContainerInspect, ContainerSummary, CreateResponse, ExecInspect } from './container-json.ts'
+import type { CreateBody, execBody, updateBody } from './container-shapes.ts'
+import type { Decoded } from './decode.ts'
 import type { Filters } from './filters.ts'
 
 export interface ListOptions {
@@ -51,7 +45,7 @@ export type WaitCondition = 'not-running' | 'next-exit' | 'removed'
 
 export interface WaitResult {
   readonly StatusCode: number
-  readonly Error?: { readonly Message: string }
+  readonly Error: { readonly Message: string } | null
 }
 
 export interface TerminalDimensions {
@@ -71,7 +65,7 @@ export interface PathStat {
 
 export interface ContainerBackend {
   /** `name` empty: a random one. */
-  create(name: string, request: CreateRequest): Promise<CreateResponse>
+  create(name: string, request: CreateBody): Promise<CreateResponse>
   /** False: it runs already. `detachKeys` replace those of the daemon for later attaches without their own. */
   start(reference: string): Promise<boolean>
   /** False: it was not running. `seconds` undefined: the container's own, -1: for ever. */
@@ -81,13 +75,13 @@ export interface ContainerBackend {
   kill(reference: string, signal: string): Promise<void>
   pause(reference: string): Promise<void>
   unpause(reference: string): Promise<void>
-  /** Throws at once for an unknown container; the result comes when the condition is met, or never when `gone`. */
+  /** Throws at once, not by the promise, for an unknown container. The result comes when the condition is met, or never when `gone`. */
   wait(reference: string, condition: WaitCondition, gone: AbortSignal): Promise<WaitResult>
   rename(reference: string, name: string): Promise<void>
   remove(reference: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>
   list(options: ListOptions): Promise<ContainerSummary[]>
   inspect(reference: string, size: boolean): Promise<ContainerInspect>
-  update(reference: string, change: Partial<HostConfig>): Promise<{ Warnings: string[] }>
+  update(reference: string, change: Decoded<typeof updateBody>): Promise<{ Warnings: string[] }>
   prune(filters: Filters): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>
   /** Whether it has a terminal, which decides how its output is framed. */
   isTerminal(reference: string): boolean
@@ -108,7 +102,7 @@ export interface ContainerBackend {
 }
 
 export interface ExecBackend {
-  execCreate(container: string, config: ExecConfig): Promise<{ Id: string }>
+  execCreate(container: string, config: Decoded<typeof execBody>): Promise<{ Id: string }>
   /** As `attach`; with `Detach` null, the process then runs already. */
   execStart(
     id: string,

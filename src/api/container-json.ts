@@ -1,7 +1,7 @@
 /**
  * Docker's JSON of containers, with exactly its member names (Engine API 1.41, daemon 20.10).
  */
-import type { EndpointConfig, EndpointSettings, NetworkSettings, PortMap, PortSummary } from './network-json.ts'
+import type { EndpointSettings, NetworkSettings, PortMap, PortSummary } from './network-json.ts'
 
 /** Durations are nanoseconds. */
 export interface HealthConfig {
@@ -70,7 +70,7 @@ export interface HostConfig {
   ContainerIDFile: string
   LogConfig: LogConfig
   NetworkMode: string
-  PortBindings: PortMap
+  PortBindings: PortMap | null
   RestartPolicy: RestartPolicy
   AutoRemove: boolean
   VolumeDriver: string
@@ -125,7 +125,7 @@ export interface HostConfig {
   MemoryReservation: number
   MemorySwap: number
   MemorySwappiness: number | null
-  OomKillDisable: boolean
+  OomKillDisable: boolean | null
   PidsLimit: number | null
   Ulimits: unknown[] | null
   CpuCount: number
@@ -173,12 +173,6 @@ export interface MountPoint {
   Mode: string
   RW: boolean
   Propagation: string
-}
-
-/** POST /containers/create: Config's members side by side with these two. */
-export interface CreateRequest extends Partial<ContainerConfig> {
-  HostConfig?: Partial<HostConfig> | null
-  NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointConfig | null> | null } | null
 }
 
 export interface CreateResponse {
@@ -232,20 +226,6 @@ export interface ContainerSummary {
   HostConfig: { NetworkMode: string }
   NetworkSettings: { Networks: Record<string, EndpointSettings> }
   Mounts: MountPoint[]
-}
-
-export interface ExecConfig {
-  User?: string
-  Privileged?: boolean
-  Tty?: boolean
-  AttachStdin?: boolean
-  AttachStderr?: boolean
-  AttachStdout?: boolean
-  Detach?: boolean
-  DetachKeys?: string
-  Env?: string[] | null
-  WorkingDir?: string
-  Cmd?: string[] | null
 }
 
 export interface ExecInspect {
