@@ -1,0 +1,65 @@
+import { open, type RootDatabase } from 'lmdb'
+import { toJson } from './memory-store.ts'
+import type { Change, Store } from './store.ts'
+import { StoreError } from './store-error.ts'
+
+/** LMDB's own limit is 1,978 bytes. */
+const LONGEST_KEY = 1024
+
+/** Sorts behind every character that a key can continue with. */
+const AFTER_ALL = '\u{10ffff}'
+
+/**
+ * The store on disk: one LMDB file. Reads come straight from the memory map. A write is one transaction, made on LMDB's own thread;
+ * when it resolves the pages are with the kernel, so that no death of this process can undo it. They reach the disk right after
+ * (fdatasync in the background): a power cut may undo the last writes, in order, and leaves a consistent file.
+ */
+export class LmdbStore implements Store {
+  private readonly database: RootDatabase<string, string>
+
+  private constructor(database: RootDatabase<string, string>) {
+    this.database = database
+  }
+
+  /** `file`: made when it is not there; `file`-lock beside it is LMDB's. StoreError when it cannot be opened. */
+  static open(file: string): LmdbStore {
+    try {
+      return new LmdbStore(open<string, string>({ path: file, encoding: 'string', noSubdir: true }))
+    } catch (error) {
+      throw new StoreError('ERR_STORE_OPEN', `${file}: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  get<T>(key: string): T | undefined {
+    const text = this.database.get(key)
+    return text === undefined ? undefined : (JSON.parse(text) as T)
+  }
+
+  list<T>(prefix: string): Iterable<[key: string, value: T]> {
+    // A snapshot: what is written while somebody goes through the list does not show in it.
+    const entries = [...this.database.getRange({ start: prefix, end: prefix + AFTER_ALL })]
+    return entries.map(({ key, value }) => [key, JSON.parse(value) as T])
+  }
+
+  async write(changes: readonly Change[]): Promise<void> {
+    const texts = changes.map((change) => ('put' in change ? toJson(change.put, change.value) : undefined))
+    for (const change of changes) checkKey('put' in change ? change.put : change.remove)
+    if (changes.length === 0) return
+    await this.database.batch(() => {
+      changes.forEach((change, index) => {
+        if ('put' in change) this.database.put(change.put, texts[index]!)
+        else this.database.remove(change.remove)
+      })
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.database.close()
+  }
+}
+
+function checkKey(key: string): void {
+  const length = Buffer.byteLength(key)
+  if (length === 0 || length > LONGEST_KEY)
+    throw new StoreError('ERR_STORE_KEY', `a key of ${length} bytes: 1 to ${LONGEST_KEY} are allowed`)
+}
