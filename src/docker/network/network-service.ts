@@ -1,0 +1,390 @@
+/**
+ * Docker's networks: what there is, who is on it, and how it comes and goes. Every method throws ApiError with Docker's text.
+ *
+ * Creating and removing go one after the other: two requests for one name must not both find it free.
+ */
+import { ApiError } from '../../api/api-error.ts'
+import type { Filters } from '../../api/filters.ts'
+import type { NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
+import type { Clock, Random } from '../../engine/index.ts'
+import type { NetworkController } from '../../network/controller.ts'
+import type { NetworkSpec } from '../../network/network.ts'
+import type { Store } from '../../store/store.ts'
+import { newDockerId } from '../docker-id.ts'
+import type { EventLog } from '../event-log.ts'
+import { goTime, parseGoTime, parseUntil, wallTime } from '../go-time.ts'
+import { BridgeOption, bridgeName, checkBridgeOptions } from './bridge-options.ts'
+import { DockerNetwork, isPredefined } from './docker-network.ts'
+import { findNetwork } from './find-network.ts'
+import { checkPools, createError, type IpamRequest, noPool, OVERLAP, overlaps, poolSpec, splitByFamily } from './ipam-request.ts'
+import { checkConfiguration, checkDriver, checkIpamDriver, checkName, duplicate, NO_SWARM } from './network-checks.ts'
+import { endpointKey, type NetworkEndpoint, type NetworkRecord, networkKey } from './network-record.ts'
+import { networkResource } from './network-resource.ts'
+
+export interface NetworkServiceOptions {
+  readonly store: Store
+  readonly controller: NetworkController
+  readonly events: EventLog
+  readonly clock: Clock
+  /** Draws ids. */
+  readonly random: Random
+  /** For what nobody asked for but an operator should read. */
+  readonly log: (message: string) => void
+}
+
+const LIST_FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']
+const PRUNE_FILTERS = ['label', 'label!', 'until']
+
+type Unsaved = Omit<NetworkRecord, 'created' | 'sequence' | 'pool' | 'pool6'>
+
+export class NetworkService {
+  private readonly options: NetworkServiceOptions
+  /** By id, in the order of their creation. */
+  private readonly networks = new Map<string, DockerNetwork>()
+  private sequence = 0
+  private last: Promise<unknown> = Promise.resolve()
+  private pruning = false
+
+  private constructor(options: NetworkServiceOptions) {
+    this.options = options
+  }
+
+  /** With every network of the store, and the daemon's own where they are missing. */
+  static async open(options: NetworkServiceOptions): Promise<NetworkService> {
+    const service = new NetworkService(options)
+    const records = Array.from(options.store.list<NetworkRecord>('network/'), ([, record]) => record)
+    for (const record of records.sort((a, b) => a.sequence - b.sequence)) await service.restore(record)
+    await service.addPredefined()
+    return service
+  }
+
+  all(): Iterable<DockerNetwork> {
+    return this.networks.values()
+  }
+
+  get(id: string): DockerNetwork | undefined {
+    return this.networks.get(id)
+  }
+
+  /** By id, name or prefix of an id. Throws ApiError 404 `network X not found`, 400 when several fit. */
+  find(reference: string): DockerNetwork {
+    return this.networks.get(reference) ?? findNetwork(this.all(), reference)
+  }
+
+  list(filters: Filters): NetworkResource[] {
+    filters.check(LIST_FILTERS)
+    const dangling = filters.has('dangling') ? filters.boolean('dangling') : undefined
+    for (const type of filters.get('type')) {
+      if (type !== 'builtin' && type !== 'custom') throw ApiError.badRequest(`invalid filter: 'type'='${type}'`)
+    }
+    const shown = [...this.networks.values()].filter(
+      ({ record, isUserDefined }) =>
+        filters.matchExactly('driver', record.driver) &&
+        filters.match('name', record.name) &&
+        filters.match('id', record.id) &&
+        filters.matchLabels(record.labels) &&
+        filters.matchExactly('scope', 'local') &&
+        filters.matchExactly('type', isUserDefined ? 'custom' : 'builtin') &&
+        // The daemon does not look at the containers when it lists: every network of a user's counts as dangling.
+        (dangling === undefined || dangling === isUserDefined)
+    )
+    return shown.map((network) => networkResource(network, false))
+  }
+
+  /** `scope` '' for any. */
+  inspect(reference: string, scope = ''): NetworkResource {
+    const candidates = scope === '' || scope === 'local' ? this.all() : []
+    return networkResource(findNetwork(candidates, reference, 'inspect'), true)
+  }
+
+  create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }> {
+    return this.exclusive(async () => {
+      const name = request.Name ?? ''
+      const checkDuplicate = request.CheckDuplicate === true
+      checkName(name, checkDuplicate)
+      const namesake = [...this.networks.values()].find((network) => network.name === name)
+      if (namesake !== undefined && checkDuplicate) throw duplicate(name)
+      const warning = namesake === undefined ? '' : `Network with name ${name} (id : ${namesake.id}) already exists`
+      const network = await this.add(this.request(request, name), request.Scope ?? '')
+      this.publish(network, 'create')
+      return { Id: network.id, Warning: warning }
+    })
+  }
+
+  remove(reference: string): Promise<void> {
+    return this.exclusive(() => this.delete(findNetwork(this.all(), reference, 'remove')))
+  }
+
+  async prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }> {
+    filters.check(PRUNE_FILTERS)
+    const until = this.until(filters)
+    if (this.pruning) throw ApiError.conflict('a prune operation is already running')
+    this.pruning = true
+    try {
+      const deleted: string[] = []
+      for (const network of [...this.networks.values()]) {
+        const { record } = network
+        if (!network.isUserDefined || record.configOnly || (until !== undefined && parseGoTime(record.created) >= until)) continue
+        if (!filters.matchLabels(record.labels)) continue
+        if (filters.has('label!') && filters.matchLabels(record.labels, 'label!')) continue
+        const isDeleted = await this.exclusive(async () => {
+          if (network.endpoints.size > 0 || !this.networks.has(network.id)) return false
+          await this.delete(network)
+          return true
+        })
+        if (isDeleted) deleted.push(network.name)
+      }
+      this.options.events.publish('network', 'prune', { id: '', attributes: { reclaimed: '0' } })
+      return { NetworksDeleted: deleted.length > 0 ? deleted : null }
+    } finally {
+      this.pruning = false
+    }
+  }
+
+  /** Keeps a record of an endpoint that is plugged in. Resolves when a crash cannot undo it. */
+  async addEndpoint(endpoint: NetworkEndpoint): Promise<void> {
+    this.networks.get(endpoint.networkId)?.endpoints.set(endpoint.owner, endpoint)
+    await this.options.store.write([{ put: endpointKey(endpoint), value: endpoint }])
+  }
+
+  async removeEndpoint(endpoint: Pick<NetworkEndpoint, 'networkId' | 'owner'>): Promise<void> {
+    this.networks.get(endpoint.networkId)?.endpoints.delete(endpoint.owner)
+    await this.options.store.write([{ remove: endpointKey(endpoint) }])
+  }
+
+  /** After the daemon's start: removes records of endpoints that nobody claimed. */
+  async reconcile(): Promise<void> {
+    const stale: string[] = []
+    for (const [key, { networkId, owner }] of this.options.store.list<NetworkEndpoint>('endpoint/')) {
+      if (this.networks.get(networkId)?.endpoints.has(owner) !== true) stale.push(key)
+    }
+    if (stale.length === 0) return
+    this.options.log(`${stale.length} endpoints of containers that do not run were removed`)
+    await this.options.store.write(stale.map((remove) => ({ remove })))
+  }
+
+  publish(network: DockerNetwork, action: string, attributes: Readonly<Record<string, string>> = {}): void {
+    const { id, name, record } = network
+    this.options.events.publish('network', action, { id, attributes: { ...attributes, name, type: record.driver } })
+  }
+
+  /** The request with everything filled in, as far as Docker checks it before it asks the driver. */
+  private request(request: NetworkCreateRequest, name: string): Unsaved {
+    const { v4, v6 } = splitByFamily(request.IPAM?.Config ?? [])
+    checkConfiguration(request)
+    const asked: Unsaved = {
+      id: newDockerId(this.options.random),
+      name,
+      driver: request.ConfigOnly === true ? 'null' : request.Driver || 'bridge',
+      internal: request.Internal === true,
+      attachable: request.Attachable === true,
+      enableIpv6: request.EnableIPv6 === true,
+      configOnly: request.ConfigOnly === true,
+      configFrom: request.ConfigFrom?.Network ?? '',
+      ipamDriver: request.IPAM?.Driver || 'default',
+      ipamOptions: request.IPAM?.Options ?? null,
+      ipamConfig: v4,
+      ipamConfig6: v6,
+      options: request.Options ?? {},
+      labels: request.Labels ?? {}
+    }
+    if (asked.configOnly) return asked
+    checkDriver(asked.driver, request)
+    return asked.configFrom === '' ? asked : this.configured(asked)
+  }
+
+  private configured(asked: Unsaved): Unsaved {
+    const source = [...this.networks.values()].find(({ record }) => record.configOnly && record.name === asked.configFrom)
+    if (source === undefined) throw ApiError.notFound(`configuration network ${JSON.stringify(asked.configFrom)} does not exist`)
+    const { enableIpv6, ipamDriver, ipamOptions, ipamConfig, ipamConfig6, options, labels } = source.record
+    return { ...asked, enableIpv6, ipamDriver, ipamOptions: ipamOptions ?? asked.ipamOptions, ipamConfig, ipamConfig6, options, labels }
+  }
+
+  /** Makes a network that was asked for. */
+  private async add(asked: Unsaved, scope = ''): Promise<DockerNetwork> {
+    const made = { ...asked, created: goTime(wallTime(this.options.clock)), sequence: ++this.sequence, pool: null, pool6: null }
+    let record: NetworkRecord = made
+    if (asked.driver === 'bridge' || asked.driver === 'overlay') {
+      checkIpamDriver(asked.ipamDriver)
+      if (asked.driver === 'overlay') throw ApiError.internal(NO_SWARM)
+      record = await this.plug(made, scope)
+    } else if (isPredefined(asked.name) === false && !asked.configOnly) {
+      throw ApiError.forbidden(`only one instance of ${JSON.stringify(asked.driver)} network is allowed`)
+    }
+    const network = new DockerNetwork(record)
+    try {
+      await this.options.store.write([{ put: networkKey(record.id), value: record }])
+    } catch (error) {
+      if (network.isBridge) await this.options.controller.removeNetwork(record.id)
+      throw error
+    }
+    this.networks.set(record.id, network)
+    return network
+  }
+
+  /** Has the controller make a bridge network, and says what it got. */
+  private async plug(asked: NetworkRecord, scope: string): Promise<NetworkRecord> {
+    const request = { v4: asked.ipamConfig, v6: asked.enableIpv6 ? asked.ipamConfig6 : [] }
+    checkPools([...request.v4, ...request.v6], asked.name)
+    this.checkOverlap(request.v4, request.v6)
+    const refusal = refusalOf(() => this.checkBridge(asked, request, scope))
+    const { pool, pool6 } = await this.createInController(asked, poolSpec(request))
+    if (refusal !== undefined) {
+      // Docker's driver looks at the options after IPAM has given a subnet: one that is refused has used up its turn.
+      await this.options.controller.removeNetwork(asked.id)
+      throw refusal
+    }
+    return {
+      ...asked,
+      pool: { subnet: pool.subnet, gateway: pool.gateway ?? '' },
+      pool6: pool6 === null ? null : { subnet: pool6.subnet, gateway: pool6.gateway ?? '' }
+    }
+  }
+
+  private checkBridge(asked: NetworkRecord, { v4, v6 }: IpamRequest, scope: string): void {
+    if (asked.enableIpv6 && v6.length === 0) throw noPool('IPv6')
+    checkBridgeOptions(asked.options)
+    if (v4.length > 1 || v6.length > 1) throw ApiError.forbidden("bridge driver doesn't support multiple subnets")
+    this.checkBridgeName(asked)
+    if (scope !== '' && scope !== 'local') throw ApiError.internal(NO_SWARM)
+  }
+
+  private async createInController(record: NetworkRecord, pools: Partial<NetworkSpec>): ReturnType<NetworkController['createNetwork']> {
+    const network = new DockerNetwork(record)
+    try {
+      return await this.options.controller.createNetwork({
+        id: record.id,
+        name: record.name,
+        internal: record.internal,
+        dns: network.isUserDefined,
+        icc: network.icc,
+        mtu: network.mtu,
+        ...pools
+      })
+    } catch (error) {
+      throw createError(error)
+    }
+  }
+
+  private checkOverlap(v4: readonly { Subnet?: string }[], v6: readonly { Subnet?: string }[]): void {
+    for (const { record } of this.networks.values()) {
+      for (const { Subnet } of [...v4, ...v6]) {
+        const taken = [record.pool, record.pool6].some((pool) => pool !== null && overlaps(Subnet!, pool.subnet))
+        if (taken) throw ApiError.forbidden(OVERLAP)
+      }
+    }
+  }
+
+  /** No bridge exists on the host, but its name is kept and shown, and two of one name could not be told apart. */
+  private checkBridgeName({ id, options }: NetworkRecord): void {
+    const name = bridgeName(options, id)
+    for (const { record, isBridge } of this.networks.values()) {
+      if (!isBridge || bridgeName(record.options, record.id) !== name) continue
+      throw ApiError.forbidden(
+        `cannot create network ${id} (${name}): conflicts with network ${record.id} (${name}): networks have same bridge name`
+      )
+    }
+  }
+
+  private async delete(network: DockerNetwork): Promise<void> {
+    const { id, name, record } = network
+    if (!network.isUserDefined) throw ApiError.forbidden(`${name} is a pre-defined network and cannot be removed`)
+    const failed = 'error while removing network: '
+    if (record.configOnly && [...this.networks.values()].some((other) => other.record.configFrom === name)) {
+      throw ApiError.forbidden(`${failed}configuration network ${JSON.stringify(name)} is in use`)
+    }
+    if (network.endpoints.size > 0) throw ApiError.forbidden(`${failed}network ${name} id ${id} has active endpoints`)
+    // A start that finds the network now will find it gone when it connects.
+    this.networks.delete(id)
+    try {
+      if (network.isBridge) await this.options.controller.removeNetwork(id)
+    } catch (error) {
+      this.networks.set(id, network)
+      const isInUse = (error as { code?: unknown }).code === 'conflict'
+      throw isInUse ? ApiError.forbidden(`${failed}network ${name} id ${id} has active endpoints`, { cause: error }) : error
+    }
+    await this.options.store.write([{ remove: networkKey(id) }])
+    this.publish(network, 'destroy')
+  }
+
+  private async restore(record: NetworkRecord): Promise<void> {
+    this.sequence = Math.max(this.sequence, record.sequence)
+    if (record.driver === 'bridge') {
+      const { v4, v6 } = { v4: record.ipamConfig, v6: record.enableIpv6 ? record.ipamConfig6 : [] }
+      const kept = {
+        subnet: record.pool!.subnet,
+        gateway: record.pool!.gateway || null,
+        ...(record.pool6 !== null && { subnet6: record.pool6.subnet, gateway6: record.pool6.gateway || null })
+      }
+      await this.createInController(record, { ...poolSpec({ v4, v6 }), ...kept })
+    }
+    this.networks.set(record.id, new DockerNetwork(record))
+  }
+
+  private async addPredefined(): Promise<void> {
+    const names = new Set(Array.from(this.networks.values(), ({ name }) => name))
+    for (const [name, driver] of [
+      ['none', 'null'],
+      ['host', 'host'],
+      ['bridge', 'bridge']
+    ] as const) {
+      if (!names.has(name)) await this.add(predefined(newDockerId(this.options.random), name, driver))
+    }
+  }
+
+  private until(filters: Filters): bigint | undefined {
+    const texts = filters.get('until')
+    if (texts.length > 1) throw ApiError.badRequest('more than one until filter specified')
+    if (texts.length === 0) return undefined
+    try {
+      return parseUntil(texts[0]!, wallTime(this.options.clock))
+    } catch (error) {
+      throw ApiError.badRequest((error as Error).message, { cause: error })
+    }
+  }
+
+  private exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.last.then(work, work)
+    this.last = result.catch(() => {})
+    return result
+  }
+}
+
+function refusalOf(check: () => void): unknown {
+  try {
+    check()
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+function predefined(id: string, name: string, driver: string): Unsaved {
+  const options: Record<string, string> =
+    driver !== 'bridge'
+      ? {}
+      : {
+          [BridgeOption.defaultBridge]: 'true',
+          [BridgeOption.icc]: 'true',
+          [BridgeOption.masquerade]: 'true',
+          [BridgeOption.hostBinding]: '0.0.0.0',
+          [BridgeOption.name]: 'docker0',
+          [BridgeOption.mtu]: '1500'
+        }
+  return {
+    id,
+    name,
+    driver,
+    internal: false,
+    attachable: false,
+    enableIpv6: false,
+    configOnly: false,
+    configFrom: '',
+    ipamDriver: 'default',
+    ipamOptions: null,
+    ipamConfig: [],
+    ipamConfig6: [],
+    options,
+    labels: {}
+  }
+}
