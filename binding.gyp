@@ -10,6 +10,7 @@
       "sources": [
         "native/addon/addon.cc",
         "native/addon/arena.cc",
+        "native/addon/file_nodes.cc",
         "native/addon/frame_io.cc",
         "native/addon/messages.cc",
         "native/addon/packet_socket.cc",

@@ -12,6 +12,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   netloom::registerSystem(env, exports);
   netloom::registerMessages(env, exports);
   netloom::registerReadableWatch(env, exports);
+  netloom::registerFileNodes(env, exports);
   return exports;
 }
 

@@ -53,5 +53,6 @@ void registerPoller(Napi::Env env, Napi::Object exports);
 void registerSystem(Napi::Env env, Napi::Object exports);
 void registerMessages(Napi::Env env, Napi::Object exports);
 void registerReadableWatch(Napi::Env env, Napi::Object exports);
+void registerFileNodes(Napi::Env env, Napi::Object exports);
 
 }  // namespace netloom

@@ -18,6 +18,8 @@ export interface Image {
   readonly repoTags: readonly string[]
   /** RFC 3339 with nanoseconds. */
   readonly created: string
+  /** When it last got a tag, RFC 3339; '' for never. */
+  readonly lastTagged: string
   /** Bytes of all files; 0 for the host's root. */
   readonly size: number
   readonly config: ImageConfig
@@ -25,6 +27,8 @@ export interface Image {
   readonly layers: readonly string[]
   /** sha256 of each layer's uncompressed archive, lowest first. */
   readonly diffIds: readonly string[]
+  /** Bytes of each layer's files, lowest first. */
+  readonly layerSizes: readonly number[]
   /** The root of the machine itself, not an imported image. */
   readonly isHost: boolean
   readonly comment: string
@@ -32,5 +36,7 @@ export interface Image {
   readonly architecture: string
   readonly os: string
   readonly dockerVersion: string
+  /** The configuration of the container that the image was made of; null: the file has none. */
+  readonly containerConfig: ImageConfig | null
   readonly history: readonly ImageHistory[]
 }

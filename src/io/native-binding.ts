@@ -219,6 +219,15 @@ export interface NativeBinding {
   closeFd(fd: number): void
   setNonblocking(fd: number, nonblocking: boolean): void
 
+  // Files that Node's fs cannot make. No symbolic link at the end of a path is followed.
+  makeFifo(path: string, mode: number): void
+  /** The character device 0/0: to overlayfs, "there is nothing here". */
+  makeWhiteout(path: string): void
+  setXattr(path: string, name: string, value: Uint8Array): void
+  /** null: not there, or the file system keeps none. */
+  getXattr(path: string, name: string): Uint8Array | null
+  listXattrs(path: string): string[]
+
   // Unix SOCK_SEQPACKET sockets.
   socketpairSeqpacket(): [number, number]
   connectSeqpacket(path: string): number
