@@ -1,4 +1,5 @@
 /** The one place where the errors of the layers below become HTTP statuses. */
+import { ImageError, type ImageErrorCode } from '../image/image-error.ts'
 import { IpamError, type IpamErrorCode } from '../ipam/ipam-error.ts'
 import { NetworkError, type NetworkErrorCode } from '../network/network-error.ts'
 import { ApiError } from './api-error.ts'
@@ -24,11 +25,20 @@ const IPAM_STATUS: Readonly<Record<IpamErrorCode, number>> = {
   IPAM_NAME: 403
 }
 
+const IMAGE_STATUS: Readonly<Record<ImageErrorCode, number>> = {
+  invalid: 400,
+  'not-found': 404,
+  conflict: 409,
+  unsupported: 501,
+  failed: 500
+}
+
 /** 500 for what nobody foresaw. Errors of folders that cannot know ApiError may carry a `status` themselves. */
 export function statusOf(error: unknown): number {
   if (error instanceof ApiError) return error.status
   if (error instanceof NetworkError) return NETWORK_STATUS[error.code]
   if (error instanceof IpamError) return IPAM_STATUS[error.code]
+  if (error instanceof ImageError) return IMAGE_STATUS[error.code]
   const status = (error as { status?: unknown } | null)?.status
   return typeof status === 'number' && status >= 400 && status <= 599 ? status : 500
 }

@@ -3,7 +3,7 @@
  * without a command comes from a table.
  */
 import { createHash } from 'node:crypto'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Image } from './image.ts'
 import { emptyConfig, type ImageConfig } from './image-config.ts'
@@ -46,8 +46,10 @@ export class HostImage {
   private readonly table: ImageTable
   private readonly image: Image
 
-  /** `created`: RFC 3339. */
-  constructor(table: ImageTable, created: string, architecture: string) {
+  constructor(table: ImageTable, architecture: string) {
+    // When the system was installed, as far as the file system tells.
+    const { birthtimeMs, mtime, birthtime } = statSync('/')
+    const created = (birthtimeMs > 0 ? birthtime : mtime).toISOString()
     this.table = table
     const config = { ...emptyConfig(), Env: [`PATH=${PATH}`] }
     // The same on every start: containers keep the id.

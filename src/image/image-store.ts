@@ -62,7 +62,7 @@ export class ImageStore {
     this.options = options
     this.catalog = catalog
     this.folder = folder
-    this.host = new HostImage(options.imageTable ?? DEFAULT_IMAGE_TABLE, this.now(), architectureOf(process.arch))
+    this.host = new HostImage(options.imageTable ?? DEFAULT_IMAGE_TABLE, architectureOf(process.arch))
   }
 
   static async open(options: ImageStoreOptions): Promise<ImageStore> {

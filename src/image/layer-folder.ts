@@ -27,6 +27,8 @@ export class LayerFolder {
   private readonly layersDirectory: string
   private readonly partialDirectory: string
   private readonly pins = new Map<string, number>()
+  /** Layers on their way out. */
+  private readonly leaving = new Map<string, Promise<void>>()
   private readonly wanted: () => Iterable<Layer>
 
   private constructor(directory: string, wanted: () => Iterable<Layer>) {
@@ -52,8 +54,9 @@ export class LayerFolder {
     return path.join(this.layersDirectory, diffId.slice('sha256:'.length, 'sha256:'.length + NAME_DIGITS))
   }
 
-  /** Whether the layer is there. */
-  has(diffId: string): Promise<boolean> {
+  /** Whether the layer is there. Pinned before, it stays. */
+  async has(diffId: string): Promise<boolean> {
+    await this.leaving.get(diffId)
     return exists(this.pathOf(diffId))
   }
 
@@ -100,7 +103,9 @@ export class LayerFolder {
   async removeUnwanted(diffId: string): Promise<void> {
     if (this.pins.has(diffId)) return
     for (const layer of this.wanted()) if (layer.diffId === diffId) return
-    await this.discard(this.pathOf(diffId))
+    const gone = this.discard(this.pathOf(diffId))
+    this.leaving.set(diffId, gone)
+    await gone.finally(() => this.leaving.delete(diffId))
   }
 
   /** Out of the way by one rename, then removed file by file. */
