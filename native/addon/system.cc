@@ -108,6 +108,33 @@ Napi::Value userId(const Napi::CallbackInfo& info) {
   });
 }
 
+// A record lock: the kernel knows who holds it, and gives it up with the process, however that ends.
+Napi::Value lockFile(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const std::string path = textArgument(info, 0);
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) throwErrno("open", path);
+    struct flock whole{};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    pid_t holder = 0;
+    bool held = fcntl(fd, F_SETLK, &whole) == 0;
+    if (!held && (errno == EAGAIN || errno == EACCES)) {
+      if (fcntl(fd, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK) holder = whole.l_pid;
+    } else if (!held) {
+      const int failure = errno;
+      close(fd);
+      errno = failure;
+      throwErrno("fcntl", path);
+    }
+    if (!held) close(fd);
+    Napi::Object result = Napi::Object::New(info.Env());
+    result.Set("fd", held ? fd : -1);
+    result.Set("holder", static_cast<double>(holder));
+    return result;
+  });
+}
+
 void closeFd(const Napi::CallbackInfo& info) {
   guarded(info, [&] {
     const int fd = intArgument(info, 0);
@@ -136,6 +163,7 @@ void registerSystem(Napi::Env env, Napi::Object exports) {
   exports.Set("readFileInNetns", Napi::Function::New<readFileInNetns>(env, "readFileInNetns"));
   exports.Set("netlinkExchange", Napi::Function::New<netlinkExchangeBinding>(env, "netlinkExchange"));
   exports.Set("userId", Napi::Function::New<userId>(env, "userId"));
+  exports.Set("lockFile", Napi::Function::New<lockFile>(env, "lockFile"));
   exports.Set("closeFd", Napi::Function::New<closeFd>(env, "closeFd"));
   exports.Set("setNonblocking", Napi::Function::New<setNonblocking>(env, "setNonblocking"));
 }

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { registerAttach } from './commands/attach.ts'
 import { registerCompletion } from './commands/completion.ts'
+import { registerDaemon } from './commands/daemon.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerHelp } from './commands/help.ts'
@@ -10,7 +11,7 @@ import { packageVersion } from './package-root.ts'
 import { hasColours, paint } from './terminal.ts'
 
 /** In the order of `netloom --help`. */
-const REGISTRATIONS = [registerDemo, registerAttach, registerDoctor, registerCompletion, registerHelp]
+const REGISTRATIONS = [registerDemo, registerDaemon, registerAttach, registerDoctor, registerCompletion, registerHelp]
 
 const EXAMPLES = `
 Examples:

@@ -216,6 +216,12 @@ export interface NativeBinding {
   netlinkExchange(netns: number, protocol: number, request: Uint8Array): Uint8Array
   /** Number of a user by name, as the system's databases know it; -1: there is none. */
   userId(name: string): number
+  /**
+   * Makes the file and locks it for this process until the fd is closed or the process ends, however it does. fd -1: another
+   * process, `holder`, has it (0: one in a PID namespace that cannot be seen from here). No other descriptor of the file may be
+   * opened and closed meanwhile: that would give the lock up (fcntl(2), F_SETLK).
+   */
+  lockFile(path: string): { fd: number; holder: number }
   closeFd(fd: number): void
   setNonblocking(fd: number, nonblocking: boolean): void
 

@@ -1,0 +1,163 @@
+/**
+ * The daemon: makes every part, in order, gives each what it needs, and ends them in the opposite order. Whatever was begun is undone
+ * when a later step fails.
+ *
+ *   lock - store - engine - images - networks - containers - routes - listeners
+ */
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import { ApiError } from '../api/api-error.ts'
+import type { Logger } from '../api/logger.ts'
+import { networkRoutes } from '../api/network-routes.ts'
+import { outsideRoutes } from '../api/outside-routes.ts'
+import { Router } from '../api/router.ts'
+import { ApiServer } from '../api/server.ts'
+import { systemRoutes } from '../api/system-routes.ts'
+import { EventLog } from '../docker/event-log.ts'
+import { NetworkService } from '../docker/network/network-service.ts'
+import { RealClock } from '../engine/clock.ts'
+import { freshSeed, Random } from '../engine/index.ts'
+import { AddressSpace } from '../ipam/address-space.ts'
+import { hostForwarder } from '../lab/host-forwarder.ts'
+import { type ForwardNames, NetworkController } from '../network/controller.ts'
+import { ThreadedEngine } from '../network/threaded-engine.ts'
+import { CrashingStore, type CrashPoint } from '../store/crashing-store.ts'
+import { LmdbStore } from '../store/lmdb-store.ts'
+import { checkSchema } from '../store/schema.ts'
+import type { Store } from '../store/store.ts'
+import type { DaemonConfig } from './daemon-config.ts'
+import { hostPrefixes } from './host-prefixes.ts'
+import { listenOn, readHosts } from './listeners.ts'
+import { StateLock } from './state-lock.ts'
+import { SystemService } from './system-service.ts'
+
+export interface DaemonOptions {
+  readonly config: DaemonConfig
+  readonly logger: Logger
+  /** netloom's own. */
+  readonly version: string
+  /** For crash tests. */
+  readonly crashPoint?: CrashPoint | undefined
+  /** Told when the daemon cannot go on: the engine ended by a defect. */
+  readonly onFailure: (error: Error) => void
+}
+
+type Undo = () => Promise<void> | void
+
+export class Daemon {
+  private readonly options: DaemonOptions
+  /** What is to be ended, the last one first. */
+  private readonly undo: Undo[] = []
+  private keepContainers = true
+  private stopping: Promise<void> | null = null
+
+  private constructor(options: DaemonOptions) {
+    this.options = options
+  }
+
+  /** Resolves when all hosts take connections. Rejects with DaemonError, StoreError or the system's errors; nothing is left then. */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const daemon = new Daemon(options)
+    try {
+      await daemon.begin()
+      return daemon
+    } catch (error) {
+      await daemon.end()
+      throw error
+    }
+  }
+
+  /** Ends all that was started; containers too, unless they are to be found again by the next daemon. */
+  stop({ keepContainers = false }: { keepContainers?: boolean } = {}): Promise<void> {
+    this.keepContainers = keepContainers
+    this.stopping ??= this.end()
+    return this.stopping
+  }
+
+  private async begin(): Promise<void> {
+    const { config, logger } = this.options
+    const { addresses, tls } = readHosts(config)
+    const stateDirectory = config['state-dir']
+    mkdirSync(stateDirectory, { recursive: true, mode: 0o711 })
+    const lock = StateLock.acquire(stateDirectory)
+    this.undo.push(() => lock.release())
+    const store = await this.openStore(stateDirectory)
+    const clock = new RealClock()
+    const events = new EventLog(clock)
+    const log = (message: string): void => logger.warn(message)
+    // Ids and names; nobody should foresee them.
+    const random = new Random(freshSeed())
+    const controller = await this.startEngine(random)
+    const networks = await NetworkService.open({ store, controller, events, clock, random, log })
+
+    const router = new Router()
+    const later = async (): Promise<never> => {
+      throw ApiError.notImplemented('not built yet')
+    }
+    networkRoutes(router, {
+      list: (filters) => networks.list(filters),
+      inspect: (reference, scope) => networks.inspect(reference, scope),
+      create: (request) => networks.create(request),
+      remove: (reference) => networks.remove(reference),
+      prune: (filters) => networks.prune(filters),
+      connect: later,
+      disconnect: later,
+      attach: later,
+      detach: later
+    })
+    const system = await SystemService.open({
+      store,
+      clock,
+      events,
+      stateDirectory,
+      liveRestore: config['live-restore'],
+      isDebug: () => logger.level === 'debug',
+      version: this.options.version,
+      inventory: async () => ({ running: 0, paused: 0, stopped: 0, images: 0 }),
+      diskUsage: async () => ({ images: [], containers: [], layersSize: 0 })
+    })
+    systemRoutes(router, system)
+    outsideRoutes(router)
+
+    const server = new ApiServer(router, logger)
+    this.undo.push(() => server.close())
+    for (const address of addresses) await listenOn(server, address, config.group, tls, logger)
+  }
+
+  /** The engine's thread, and the control plane over it. */
+  private async startEngine(random: Random): Promise<NetworkController> {
+    const { config, onFailure } = this.options
+    const engine = new ThreadedEngine({ seed: freshSeed(), onCrash: onFailure })
+    this.undo.push(() => engine.close())
+    // The first answer says that the engine is there.
+    await engine.framesInUse()
+    const pools = config['default-address-pools']
+    const addresses = new AddressSpace(pools.length > 0 ? pools : undefined)
+    const forwarder = hostForwarder(undefined)
+    this.undo.push(() => forwarder.close())
+    const forward: ForwardNames = ({ query, tcp }) => forwarder.forward(query, tcp)
+    return new NetworkController({ engine, addresses, random, forward, avoid: hostPrefixes })
+  }
+
+  private async openStore(stateDirectory: string): Promise<Store> {
+    const { crashPoint } = this.options
+    const onDisk = LmdbStore.open(path.join(stateDirectory, 'state.mdb'))
+    this.undo.push(() => onDisk.close())
+    const store = crashPoint === undefined ? onDisk : new CrashingStore(onDisk, crashPoint)
+    await checkSchema(store)
+    return store
+  }
+
+  /** Every step, whatever became of those before it. */
+  private async end(): Promise<void> {
+    const { logger } = this.options
+    logger.debug('ending', { keepContainers: this.keepContainers })
+    for (let undo = this.undo.pop(); undo !== undefined; undo = this.undo.pop()) {
+      try {
+        await undo()
+      } catch (error) {
+        logger.error('a part of the daemon did not end well', { error })
+      }
+    }
+  }
+}
