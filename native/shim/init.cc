@@ -11,7 +11,6 @@
 #include "../common/system_error.h"
 #include "../common/unique_fd.h"
 #include "close_fds.h"
-#include "namespaces.h"
 
 namespace netloom::shim {
 namespace {
@@ -31,7 +30,7 @@ namespace {
 
 }  // namespace
 
-pid_t startInit(std::string& warning) {
+pid_t startInit(const Ground& ground, std::string& warning) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) throwErrno("pipe2", "init");
   UniqueFd reader(ends[0]), writer(ends[1]);
@@ -43,7 +42,7 @@ pid_t startInit(std::string& warning) {
     prctl(PR_SET_NAME, "netloom-init");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     reader.reset(-1);
-    const std::string text = mountProc() + "\n";
+    const std::string text = enterGround(ground, true) + "\n";
     // Fails when the caller died before PR_SET_PDEATHSIG: nobody else reads this pipe, and SIGPIPE is the end.
     if (write(writer.get(), text.data(), text.size()) < 0) _exit(1);
     closeFrom(0);  // above all the control socket: a copy here would keep the owner from seeing that the shim has gone

@@ -6,11 +6,13 @@
 
 #include <string>
 
+#include "ground.h"
+
 namespace netloom::shim {
 
-/// Starts it as the first child in the new PID namespace, where it mounts /proc; it dies with the caller, which must be
-/// single-threaded. Signals other than SIGKILL and SIGSTOP from outside do nothing to it: it has no handlers (kill(2)).
+/// Starts it as the first child in the new PID namespace, where it makes `ground` its own; it dies with the caller, which must
+/// be single-threaded. Signals other than SIGKILL and SIGSTOP from outside do nothing to it: it has no handlers (kill(2)).
 /// `warning` tells what could not be mounted. Throws SystemError.
-pid_t startInit(std::string& warning);
+pid_t startInit(const Ground& ground, std::string& warning);
 
 }  // namespace netloom::shim

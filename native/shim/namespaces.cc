@@ -16,7 +16,9 @@
 namespace netloom::shim {
 namespace {
 
-constexpr int kNamespaces = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID;
+int kindsOf(const NamespaceOptions& options) {
+  return CLONE_NEWUTS | CLONE_NEWIPC | (options.network == NetworkNamespace::own ? CLONE_NEWNET : 0) | (options.ownMounts ? CLONE_NEWNS : 0);
+}
 
 void writeWhole(const char* path, const std::string& text) {
   UniqueFd fd(open(path, O_WRONLY | O_CLOEXEC));
@@ -47,7 +49,7 @@ long readInteger(const char* path, long fallback) {
   throw SystemError(error, syscall, "a user namespace was refused: " + advice);
 }
 
-void enterUserNamespace() {
+void enterUserNamespace(int kinds) {
   // Read first: inside, until the maps are written, every id reads as the overflow id.
   const std::string uid = std::to_string(geteuid());
   const std::string gid = std::to_string(getegid());
@@ -62,7 +64,22 @@ void enterUserNamespace() {
                       "or run as an ordinary user");
   }
   writeWhole("/proc/self/gid_map", "0 " + gid + " 1");
-  if (unshare(kNamespaces) < 0) throwRefusal(errno, "unshare");
+  if (unshare(kinds) < 0) throwRefusal(errno, "unshare");
+}
+
+/// Of a process that is in another sandbox. Without CAP_SYS_ADMIN here it is entered through its user namespace, which
+/// whoever made it may enter. Returns whether that was needed.
+bool joinNetwork(const NamespaceOptions& options) {
+  const std::string process = "/proc/" + std::to_string(options.networkOf) + "/ns/";
+  const UniqueFd network(open((process + "net").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!network) throwErrno("open", process + "net");
+  if (setns(network.get(), CLONE_NEWNET) == 0) return false;
+  if (errno != EPERM || options.user == UserNamespace::never) throwErrno("setns", process + "net");
+  const UniqueFd user(open((process + "user").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!user) throwErrno("open", process + "user");
+  if (setns(user.get(), CLONE_NEWUSER) < 0) throwErrno("setns", process + "user");
+  if (setns(network.get(), CLONE_NEWNET) < 0) throwErrno("setns", process + "net");
+  return true;
 }
 
 void bringUpLoopback() {
@@ -77,19 +94,32 @@ void bringUpLoopback() {
 
 }  // namespace
 
-bool enterNamespaces(UserNamespace policy, std::vector<std::string>& warnings) {
-  bool user = policy == UserNamespace::always;
-  if (!user && unshare(kNamespaces) < 0) {
-    if (policy == UserNamespace::never || errno != EPERM) throwErrno("unshare", "the sandbox's namespaces");
+bool enterNamespaces(const NamespaceOptions& options, std::vector<std::string>& warnings) {
+  const int kinds = kindsOf(options);
+  const bool joined = options.network == NetworkNamespace::joined;
+  bool user = false;
+  if (joined && joinNetwork(options)) {
     user = true;
+    if (unshare(kinds) < 0) throwRefusal(errno, "unshare");
+  } else {
+    user = options.user == UserNamespace::always;
+    if (!user && unshare(kinds) < 0) {
+      if (options.user == UserNamespace::never || errno != EPERM) throwErrno("unshare", "the sandbox's namespaces");
+      user = true;
+    }
+    if (user) enterUserNamespace(kinds);
   }
-  if (user) enterUserNamespace();
+  if (options.network == NetworkNamespace::own) bringUpLoopback();
+  if (!options.ownMounts) return user;
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) throwErrno("mount MS_PRIVATE", "/");
-  bringUpLoopback();
   if (mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0) {
     warnings.push_back("/sys shows the host's devices: a private one was refused (" + std::string(std::strerror(errno)) + ")");
   }
   return user;
+}
+
+void makeProcessNamespace() {
+  if (unshare(CLONE_NEWPID) < 0) throwErrno("unshare", "the sandbox's PID namespace");
 }
 
 std::string mountProc() {

@@ -7,13 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "../common/system_error.h"
-#include "identity.h"
-#include "namespaces.h"
+#include "container_devices.h"
+#include "rooted_path.h"
 
 namespace netloom::shim {
 namespace {
@@ -55,6 +57,17 @@ UniqueFd openPeer(int terminal) {
   return peer;
 }
 
+/// A new pseudo terminal's master, of the /dev/pts that the process will see: its `number` has a name there.
+UniqueFd openTerminal(const Ground& ground, int& number) {
+  constexpr int kFlags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+  UniqueFd terminal(ground.ownRoot ? openat(ground.terminals.get(), "ptmx", kFlags) : open("/dev/ptmx", kFlags));
+  int locked = 0;
+  if (!terminal || ioctl(terminal.get(), TIOCSPTLCK, &locked) < 0 || ioctl(terminal.get(), TIOCGPTN, &number) < 0) {
+    throwErrno("open", "a pseudo terminal (/dev/ptmx)");
+  }
+  return terminal;
+}
+
 void setNonBlocking(const UniqueFd& fd) { fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK); }
 
 [[noreturn]] void fail(int report, int error, const std::string& text) {
@@ -65,11 +78,23 @@ void setNonBlocking(const UniqueFd& fd) { fcntl(fd.get(), F_SETFL, fcntl(fd.get(
   _exit(127);
 }
 
+bool has(const std::vector<std::string>& env, const std::string& name) {
+  for (const std::string& entry : env) {
+    if (entry.compare(0, name.size() + 1, name + "=") == 0) return true;
+  }
+  return false;
+}
+
 std::string variable(const std::vector<std::string>& env, const std::string& name) {
   for (const std::string& entry : env) {
     if (entry.compare(0, name.size() + 1, name + "=") == 0) return entry.substr(name.size() + 1);
   }
   return "";
+}
+
+std::string lowerCase(std::string text) {  // Go begins its errno texts so
+  text[0] = static_cast<char>(std::tolower(text[0]));
+  return text;
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
@@ -79,68 +104,102 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return list;
 }
 
-/// execvp(3) with the new process's PATH, and with the error texts of Docker (Go's exec.LookPath).
-[[noreturn]] void execute(ProcessOptions& options, int report) {
+/// What Go's exec.LookPath says about a program's file, or 0: Docker looks before it leaps.
+int checkExecutable(const std::string& path) {
+  struct stat found;
+  if (stat(path.c_str(), &found) < 0) return errno;
+  return S_ISDIR(found.st_mode) || !(found.st_mode & 0111) ? EACCES : 0;
+}
+
+/// The program's file, by the new process's PATH, or a failure with the sentences of Docker.
+std::string findProgram(const ProcessOptions& options, int report) {
   const std::string& name = options.argv[0];
   const std::string quoted = "exec: \"" + name + "\": ";
+  if (name.find('/') != std::string::npos) {
+    const int error = checkExecutable(name);
+    if (error == 0) return name;
+    if (error == EACCES) fail(report, error, quoted + "permission denied");
+    fail(report, error, quoted + "stat " + name + ": " + lowerCase(std::strerror(error)));
+  }
+  std::string path = variable(options.env, "PATH");
+  if (path.empty()) path = kDefaultPath;
+  for (size_t at = 0; at <= path.size();) {
+    const size_t end = std::min(path.find(':', at), path.size());
+    const std::string directory = path.substr(at, end - at);
+    const std::string candidate = (directory.empty() ? "." : directory) + "/" + name;
+    if (checkExecutable(candidate) == 0) return candidate;
+    at = end + 1;
+  }
+  fail(report, ENOENT, quoted + "executable file not found in $PATH");
+}
+
+[[noreturn]] void execute(ProcessOptions& options, bool asDocker, int report) {
+  const std::string program = findProgram(options, report);
   auto argv = pointers(options.argv);
   auto env = pointers(options.env);
-  if (name.find('/') != std::string::npos) {
-    execve(name.c_str(), argv.data(), env.data());
-    if (errno == ENOENT) fail(report, ENOENT, quoted + "stat " + name + ": no such file or directory");
-  } else {
-    std::string path = variable(options.env, "PATH");
-    if (path.empty()) path = kDefaultPath;
-    int refused = ENOENT;
-    for (size_t at = 0; at <= path.size();) {
-      const size_t end = std::min(path.find(':', at), path.size());
-      const std::string candidate = path.substr(at, end - at) + "/" + name;
-      execve(candidate.c_str(), argv.data(), env.data());
-      if (errno != ENOENT && errno != ENOTDIR) refused = errno;
-      if (refused == ENOEXEC || refused == E2BIG) break;
-      at = end + 1;
-    }
-    if (refused == ENOENT) fail(report, ENOENT, quoted + "executable file not found in $PATH");
-    errno = refused;
-  }
+  execve(program.c_str(), argv.data(), env.data());
   const int error = errno;
-  fail(report, error, quoted + (error == EACCES ? "permission denied" : error == ENOEXEC ? "exec format error" : std::strerror(error)));
+  const std::string reason = lowerCase(std::strerror(error));
+  if (!asDocker || error == E2BIG) fail(report, error, "exec: \"" + options.argv[0] + "\": " + reason);
+  // A file without a format, or without its interpreter: for Docker the container has started by now, and says so itself.
+  dprintf(2, "exec %s: %s\n", program.c_str(), reason.c_str());
+  _exit(1);
+}
+
+void enter(const Ground& ground, bool isFirst, int report) {
+  try {
+    const std::string warning = enterGround(ground, isFirst);
+    if (warning.empty()) return;
+    Report message{};
+    std::strncpy(message.text, warning.c_str(), sizeof message.text - 1);
+    if (write(report, &message, sizeof message) < 0) _exit(126);
+  } catch (const SystemError& error) {
+    fail(report, error.number, std::string(error.syscall) + " " + error.what() + ": " + lowerCase(std::strerror(error.number)));
+  }
 }
 
 /// Everything between fork and exec. `stdio` are the descriptors for 0, 1 and 2.
-[[noreturn]] void becomeProgram(ProcessOptions& options, const int stdio[3], int report) {
+[[noreturn]] void becomeProgram(ProcessOptions& options, const Ground& ground, const int stdio[3], int terminal, int report) {
   sigset_t none;
   sigemptyset(&none);
   for (int signal = 1; signal < NSIG; signal++) ::signal(signal, SIG_DFL);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   setsid();
   umask(022);
-  if (options.isInit) {
-    if (const std::string warning = mountProc(); !warning.empty()) {
-      Report message{};
-      std::strncpy(message.text, warning.c_str(), sizeof message.text - 1);
-      if (write(report, &message, sizeof message) < 0) _exit(126);
-    }
+  for (const int cgroup : options.cgroups) {
+    if (write(cgroup, "0", 1) < 0) fail(report, errno, "a cgroup could not be joined: " + std::string(std::strerror(errno)));
   }
+  enter(ground, options.isInit, report);
   if (options.tty && ioctl(stdio[0], TIOCSCTTY, 0) < 0) fail(report, errno, "the terminal could not become the controlling one");
+  if (ground.ownRoot && options.isMain && terminal >= 0) bindConsole(terminal);
   // Copied above 2 first: a descriptor that is itself 0, 1 or 2 must not be overwritten before its turn.
   int copies[3];
   for (int i = 0; i < 3; i++) copies[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3);
   for (int i = 0; i < 3; i++) {
     if (copies[i] < 0 || dup2(copies[i], i) < 0) fail(report, errno, "a standard stream could not be set");
   }
-  if (!options.user.empty()) {
-    if (const IdentityFailure failure = becomeUser(options.user); failure.error) fail(report, failure.error, failure.text);
+  Identity identity;
+  IdentityFailure failure = findIdentity(options.user, identity);
+  if (!has(options.env, "HOME")) options.env.push_back("HOME=" + identity.home);
+  if (!options.user.empty() || ground.ownRoot) {
+    // So that the user may open /dev/stdout again. What is not ours to give (a client's descriptor, a null) stays as it is.
+    for (int i = 0; i < 3 && ground.ownRoot && identity.uid != 0; i++) {
+      struct stat found;
+      if (fstat(i, &found) == 0 && (S_ISFIFO(found.st_mode) || options.tty)) fchown(i, identity.uid, static_cast<gid_t>(-1));
+    }
+    if (!failure.error) failure = becomeUser(options.user, identity, options.capabilities);
+    if (failure.error) fail(report, failure.error, failure.text);
   }
   if (chdir(options.cwd.c_str()) < 0) {
-    fail(report, errno, "chdir to cwd (\"" + options.cwd + "\") failed: " + std::strerror(errno));
+    const std::string where = ground.ownRoot ? "\") set in config.json failed: " : "\") failed: ";
+    fail(report, errno, "chdir to cwd (\"" + options.cwd + where + lowerCase(std::strerror(errno)));
   }
   if (options.isInit) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // after the change of user, which clears it (prctl(2))
     pollfd reader{report, 0, 0};
     if (poll(&reader, 1, 0) > 0) _exit(126);  // the shim had died before: nobody reads the report any more
   }
-  execute(options, report);
+  execute(options, ground.ownRoot, report);
 }
 
 /// Reads the child's report until its end of the pipe closes, by exec or by exit.
@@ -157,16 +216,14 @@ void readReport(const UniqueFd& reader, std::string& warning) {
 
 }  // namespace
 
-Started startProcess(ProcessOptions options, pid_t& pid) {
+Started startProcess(ProcessOptions options, const Ground& ground, pid_t& pid) {
   Started started;
+  int terminal = -1;
   Process& process = started.process;
   UniqueFd childEnds[3];
   int stdio[3] = {-1, -1, -1};
   if (options.tty) {
-    process.terminal = UniqueFd(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-    if (!process.terminal || grantpt(process.terminal.get()) < 0 || unlockpt(process.terminal.get()) < 0) {
-      throwErrno("open", "a pseudo terminal (/dev/ptmx)");
-    }
+    process.terminal = openTerminal(ground, terminal);
     const winsize size{options.rows, options.columns, 0, 0};
     ioctl(process.terminal.get(), TIOCSWINSZ, &size);
     childEnds[0] = openPeer(process.terminal.get());
@@ -202,12 +259,14 @@ Started startProcess(ProcessOptions options, pid_t& pid) {
     }
   }
 
+  // As Docker does for a container, though not for an exec in it.
+  if (ground.ownRoot && options.isMain) openInRoot(ground.root.get(), options.cwd, Missing::makeDirectory);
   Pipe report = makePipe();
   pid = process.pid = fork();
   if (pid < 0) throwErrno("fork", options.argv[0]);
   if (pid == 0) {
     report.reader.reset(-1);
-    becomeProgram(options, stdio, report.writer.get());
+    becomeProgram(options, ground, stdio, terminal, report.writer.get());
   }
   report.writer.reset(-1);
   readReport(report.reader, started.warning);  // a child that failed is reaped with the others

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "../common/unique_fd.h"
+#include "ground.h"
+#include "identity.h"
 #include "log_file.h"
 
 namespace netloom::shim {
@@ -24,12 +26,15 @@ struct ProcessOptions {
   std::vector<std::string> env;      ///< NAME=value, the whole environment
   std::string cwd;
   std::string user;                  ///< "", "UID[:GID]" or names of the sandbox's /etc/passwd and /etc/group
+  Capabilities capabilities;
   Stream streams[3] = {Stream::null, Stream::null, Stream::null};
   bool tty = false;                  ///< one pseudo terminal for all three; streams[1] says pipe (to the client) or kept
   unsigned short columns = 80;
   unsigned short rows = 24;
   std::vector<UniqueFd> given;
   bool isInit = false;               ///< the first of its PID namespace: it mounts /proc and dies with the shim
+  bool isMain = false;               ///< what the sandbox is for: its `cwd` is made, its terminal is the console
+  std::vector<int> cgroups;          ///< `cgroup.procs` files of cgroups to be in
 };
 
 struct Process {
@@ -54,7 +59,7 @@ struct Started {
 /// Starts a process in the PID namespace of this process's children and waits until it has been executed. Throws
 /// SystemError when that failed: its text is one that a user of Docker knows. `pid` is set as soon as there is one, so
 /// also then; the caller reaps it.
-Started startProcess(ProcessOptions options, pid_t& pid);
+Started startProcess(ProcessOptions options, const Ground& ground, pid_t& pid);
 
 /// Moves logged output that is there into the log, and closes what has ended.
 void pumpLog(Process& process);

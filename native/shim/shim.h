@@ -6,6 +6,7 @@
 
 #include "../common/tap.h"
 #include "connection.h"
+#include "ground.h"
 #include "private_files.h"
 #include "process.h"
 
@@ -62,6 +63,8 @@ class Shim {
   std::optional<Connection> client_;
   UniqueFd signals_;
   PrivateFiles files_;
+  Ground ground_;
+  Capabilities capabilities_;
   std::map<std::string, Tap> taps_;      ///< surviving: kept, so that a restarted client gets the same queue back
   std::map<int, Process> processes_;
   int nextId_ = 1;

@@ -8,7 +8,7 @@
 
 #include "../common/netlink_exchange.h"
 #include "init.h"
-#include "namespaces.h"
+#include "setup_request.h"
 #include "shim.h"
 
 namespace netloom::shim {
@@ -71,18 +71,28 @@ Message Shim::hello(Message& request) {
 
 Message Shim::setup(Message& request) {
   if (ready_) throw SystemError(EALREADY, "setup", "the sandbox is set up already");
-  const std::string policy = request.get("userns", "auto");
-  const std::string hostname = request.get("hostname");
+  const std::string hostname = request.get("hostname"), domainname = request.get("domainname");
   std::vector<std::string> warnings;
-  userNamespace_ = enterNamespaces(policy == "always"  ? UserNamespace::always
-                                   : policy == "never" ? UserNamespace::never
-                                                       : UserNamespace::automatic,
-                                   warnings);
-  files_.mount({{"hosts", ""}, {"hostname", hostname + "\n"}, {"resolv.conf", ""}}, warnings);
+  NamespaceOptions namespaces = namespaceOptions(request);
+  userNamespace_ = enterNamespaces(namespaces, warnings);
+  ground_.privileged = request.integer("privileged", 0);
+  ground_.ownRoot = !namespaces.ownMounts;
+  if (ground_.ownRoot) {
+    ContainerRoot built = buildRoot(rootOptions(request, userNamespace_));
+    ground_.mountNamespace = std::move(built.mountNamespace);
+    ground_.root = std::move(built.root);
+    ground_.terminals = std::move(built.terminals);
+    warnings.insert(warnings.end(), built.warnings.begin(), built.warnings.end());
+  } else {
+    files_.mount({{"hosts", ""}, {"hostname", hostname + "\n"}, {"resolv.conf", ""}}, warnings);
+  }
+  makeProcessNamespace();
+  capabilities_ = parseCapabilities(request, {});
   if (sethostname(hostname.data(), hostname.size()) < 0) throwErrno("sethostname", hostname);
+  if (!domainname.empty() && setdomainname(domainname.data(), domainname.size()) < 0) throwErrno("setdomainname", domainname);
   if (request.integer("init", 1)) {
     std::string warning;
-    first_ = startInit(warning);
+    first_ = startInit(ground_, warning);
     hasFirst_ = true;
     if (!warning.empty()) warnings.push_back(warning);
   }
@@ -172,6 +182,8 @@ Message Shim::spawn(Message& request) {
   options.tty = request.has("tty");
   options.given = std::move(request.fds);
   options.isInit = !hasFirst_;
+  options.isMain = nextId_ == 1;
+  options.capabilities = parseCapabilities(request, capabilities_);
   if (options.argv.empty() || options.argv[0].empty()) throw SystemError(EINVAL, "spawn", "no command");
   constexpr const char* kNames[] = {"stdin", "stdout", "stderr"};
   for (int i = 0; i < 3; i++) options.streams[i] = parseStream(request.get(kNames[i], "null"));
@@ -189,7 +201,7 @@ Message Shim::spawn(Message& request) {
   Started started;
   pid_t pid = -1;
   try {
-    started = startProcess(std::move(options), pid);
+    started = startProcess(std::move(options), ground_, pid);
   } catch (const SystemError&) {
     if (isFirst && pid > 0) {  // it was PID 1, though never a program
       hasFirst_ = true;

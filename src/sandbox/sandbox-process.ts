@@ -14,7 +14,7 @@ export type StandardStream = 'pipe' | 'null' | 'inherit' | 'kept' | number
 export interface SpawnOptions {
   /** The command, looked up in the PATH of `env`, and its arguments. */
   readonly argv: readonly string[]
-  /** The whole environment. Default: PATH, HOME, HOSTNAME, and TERM with a terminal, as Docker sets them. */
+  /** The environment, to which the user's HOME is added when it lacks one. Default: PATH, HOSTNAME, and TERM with a terminal. */
   readonly env?: Readonly<Record<string, string>>
   /** Default '/'. */
   readonly cwd?: string

@@ -1,5 +1,7 @@
+import { constants } from 'node:os'
 import path from 'node:path'
 import type { Writable } from 'node:stream'
+import { getSystemErrorMap } from 'node:util'
 import { ALL_OFFLOADS } from '../io/frame-device.ts'
 import { loadNative } from '../io/load-native.ts'
 import type { OpenedTap } from '../io/native-binding.ts'
@@ -10,6 +12,7 @@ import { InterfaceConfig, type InterfaceOptions, type ResolverRoute } from './in
 import { SandboxError } from './sandbox-error.ts'
 import type { SandboxOptions, SurvivingMode } from './sandbox-options.ts'
 import { type ExitStatus, inputStream, SandboxProcess, type SpawnOptions, signalName, streamsOf } from './sandbox-process.ts'
+import { setupRequest } from './setup-request.ts'
 import { ShimConnection } from './shim-connection.ts'
 import { bytesField, MAX_MESSAGE, type ShimMessage } from './shim-message.ts'
 import { spawnRequest } from './spawn-request.ts'
@@ -76,6 +79,7 @@ export class Sandbox {
   private readonly interfaces: InterfaceConfig
   private readonly connection: ShimConnection
   private readonly known = new Map<number, SandboxProcess>()
+  private readonly lateSysctls = new Map<string, string>()
   private readonly endListeners: (() => void)[] = []
   private first: number | null
   private ended: boolean
@@ -99,10 +103,7 @@ export class Sandbox {
    * Throws SandboxError: EPERM or ENOSPC with the kernel setting that forbids it, ERR_SHIM_MISSING; NativeUnavailableError.
    */
   static async create(options: SandboxOptions): Promise<Sandbox> {
-    const hostname = options.hostname ?? options.name
-    if (hostname === '' || Buffer.byteLength(hostname) > 64 || /[\s/\0]/.test(hostname)) {
-      throw new SandboxError('EINVAL', `sandbox ${options.name}: hostname '${hostname}' must be one word of 1 to 64 bytes`)
-    }
+    const fields = setupRequest(options)
     const hosts = renderHosts(options.hosts ?? [])
     const mode = options.mode ?? 'owner-bound'
     const connection =
@@ -110,16 +111,13 @@ export class Sandbox {
         ? await ShimConnection.startOwnerBound()
         : await ShimConnection.startSurviving(path.resolve(mode.surviving), path.resolve(mode.stateDir))
     try {
-      const fields = [
-        'setup',
-        `hostname=${hostname}`,
-        `userns=${options.userNamespace ?? 'auto'}`,
-        `init=${options.init === false ? 0 : 1}`
-      ]
       const { message } = await connection.request(fields)
       const sandbox = new Sandbox(options.name, connection, message)
-      await sandbox.writeFile('hosts', hosts)
-      await sandbox.setResolvConf(options.resolvConf ?? EMBEDDED_RESOLV_CONF)
+      if (!options.root) {
+        await sandbox.writeFile('hosts', hosts)
+        await sandbox.setResolvConf(options.resolvConf ?? EMBEDDED_RESOLV_CONF)
+      }
+      await sandbox.setSysctls(options)
       return sandbox
     } catch (error) {
       // A shim that was not set up ends by itself; one that was is told to.
@@ -239,6 +237,8 @@ export class Sandbox {
    */
   async spawn(options: SpawnOptions): Promise<SandboxProcess> {
     const { fields, fds, piped, hasTerminal } = spawnRequest(options, this.hostname)
+    for (const [name, value] of this.lateSysctls) await this.setSysctl(name, value)
+    this.lateSysctls.clear()
     const { message } = await this.connection.request(fields, fds)
     const process = this.adopt(message.integer('id')!, message.integer('pid')!, streamsOf(message.fds, piped, hasTerminal))
     this.first ??= process.pid
@@ -325,6 +325,37 @@ export class Sandbox {
       if ((error as SandboxError).code !== 'ERR_SANDBOX_CLOSED') throw error
     }
     await this.connection.disconnect()
+  }
+
+  /** What Docker sets in each network namespace, and then what was asked for. */
+  private async setSysctls({ root, network = 'own', sysctls = {} }: SandboxOptions): Promise<void> {
+    if (root && network === 'own') {
+      // Everybody may ping and serve low ports. In a user namespace only our own group is known.
+      await this.writeSysctl('net/ipv4/ping_group_range', this.userNamespace ? '0 0' : '0 2147483647')
+      await this.writeSysctl('net/ipv4/ip_unprivileged_port_start', '0')
+    }
+    for (const [name, value] of Object.entries(sysctls)) {
+      if (!name.startsWith('net.')) throw new SandboxError('EINVAL', `sysctl "${name}" is not in a separate kernel namespace`)
+      if (network === 'host') throw new SandboxError('EINVAL', `sysctl "${name}" not allowed in host network namespace`)
+      try {
+        await this.setSysctl(name, value)
+      } catch (error) {
+        if ((error as SandboxError).code !== 'ENOENT') throw error
+        this.lateSysctls.set(name, value) // perhaps of an interface that is still to come
+      }
+    }
+  }
+
+  /** By its name with dots, or slashes where a part has dots itself (sysctl(8)). Throws SandboxError as runc words it. */
+  private async setSysctl(name: string, value: string): Promise<void> {
+    const file = name.includes('/') ? name : name.replaceAll('.', '/')
+    try {
+      await this.writeSysctl(file, value)
+    } catch (error) {
+      if (!(error instanceof SandboxError)) throw error
+      const meaning = getSystemErrorMap().get(-(constants.errno as Record<string, number>)[error.code]!)?.[1] ?? error.code
+      throw new SandboxError(error.code, `${error.syscall} /proc/sys/${file}: ${meaning}`, error.syscall)
+    }
   }
 
   private adopt(id: number, pid: number, streams: ConstructorParameters<typeof SandboxProcess>[2]): SandboxProcess {

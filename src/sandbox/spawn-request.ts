@@ -1,3 +1,4 @@
+import { capabilityMask } from './capabilities.ts'
 import { SandboxError } from './sandbox-error.ts'
 import type { SpawnOptions, StandardStream } from './sandbox-process.ts'
 import type { ShimField } from './shim-message.ts'
@@ -23,6 +24,7 @@ export function spawnRequest(options: SpawnOptions, hostname: string): SpawnRequ
   if (options.user) fields.push(`user=${options.user}`)
   if (options.log !== undefined)
     fields.push(`log=${checkedLogName(typeof options.log === 'string' ? options.log : (options.log.path ?? 'log'))}`)
+  if (options.capabilities !== undefined) fields.push(`caps=${capabilityMask(options.capabilities)}`)
   if (tty) fields.push('tty=1', `columns=${tty.columns}`, `rows=${tty.rows}`)
   const fds: number[] = []
   for (const [i, stream] of streams.entries()) {
@@ -50,8 +52,7 @@ function defaultEnvironment(hostname: string, tty: boolean): Record<string, stri
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOSTNAME: hostname,
-    ...(tty ? { TERM: 'xterm' } : {}),
-    HOME: '/root'
+    ...(tty ? { TERM: 'xterm' } : {})
   }
 }
 

@@ -172,7 +172,7 @@ describe('processes in a sandbox', { skip: noSandbox }, () => {
         env: { A: '1 = "x"', PATH: '/usr/bin:/bin' },
         cwd: '/usr'
       })
-      assert.equal(given.stdout, 'A=1 = "x"\nPATH=/usr/bin:/bin\nPWD=/usr\n/usr\n0022\n')
+      assert.equal(given.stdout, 'A=1 = "x"\nHOME=/root\nPATH=/usr/bin:/bin\nPWD=/usr\n/usr\n0022\n')
       const standard = await run(sandbox, ['env'])
       assert.match(standard.stdout, /^HOSTNAME=web$/m)
       const user = await run(sandbox, ['sh', '-c', 'id -u; id -g; id -G'], { user: '1234:2345' })
