@@ -164,6 +164,7 @@ export class NetworkController {
           names: spec.names ?? [spec.name, ...(spec.aliases ?? [])],
           links: spec.links ?? {},
           sandbox: spec.sandbox ?? id,
+          gatewayDns: spec.gatewayDns ?? true,
           slot
         }
         const endpoint: Endpoint = { ...begun, attachment: await make(begun, network) }

@@ -30,6 +30,8 @@ export interface EndpointSpec {
   readonly links?: Readonly<Record<string, string>>
   /** Endpoints with the same sandbox resolve names of all its networks; the endpoint's own id by default. */
   readonly sandbox?: string
+  /** Default true. false: names are answered at 127.0.0.11 only, not at the gateway's address too. */
+  readonly gatewayDns?: boolean
 }
 
 /** What may change while an endpoint is connected. */
@@ -53,6 +55,7 @@ export interface Endpoint {
   names: readonly string[]
   links: Readonly<Record<string, string>>
   readonly sandbox: string
+  readonly gatewayDns: boolean
   /** Smallest number free in the network: its port of the bridge and of the DNS service follow from it. */
   readonly slot: number
   readonly attachment: Attachment

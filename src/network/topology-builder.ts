@@ -39,7 +39,7 @@ export function buildTopology(
     if (network.dns) {
       elements[dnsElement(network)] = { type: 'dns-service', options: { ...dnsOptions(network, names, bySandbox), ...behavior } }
     }
-    const tapOptions = { gateways: gatewaysOf(network) }
+    const withGateways = { gateways: gatewaysOf(network) }
     for (const endpoint of network.endpoints.values()) {
       const name = endpoint.element
       elements[name] = endpoint.attachment
@@ -55,7 +55,7 @@ export function buildTopology(
         continue
       }
       const tap = `${name}/dns-tap`
-      elements[tap] = { type: 'dns-tap', options: tapOptions }
+      elements[tap] = { type: 'dns-tap', options: endpoint.gatewayDns ? withGateways : NO_GATEWAYS }
       links.push({ a: end, b: [tap, 0] })
       links.push({ a: [tap, 2], b: [dnsElement(network), endpoint.slot] })
       links.push({ a: [tap, 1], b: network.driver.port(network, endpoint) })
@@ -63,6 +63,8 @@ export function buildTopology(
   }
   return { elements, links }
 }
+
+const NO_GATEWAYS = { gateways: [] }
 
 /** Names that the network's askers may see: those of every network their sandbox is on, the asked network's first, then in its order. */
 function dnsOptions(
