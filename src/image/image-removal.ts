@@ -19,20 +19,25 @@ export interface RemovalPlan {
 }
 
 /**
- * Decides what `rmi NAME` (`name` is a tag) or `rmi ID` (`name` is null) takes away. ImageError 'conflict' when that is nothing.
+ * Decides what `rmi NAME` (`name` as the user wrote it, and the tag that it means) or `rmi ID` (null) takes away. ImageError 'conflict' when that is nothing.
  */
-export function planRemoval(image: Image, name: string | null, users: readonly ImageUser[], force: boolean): RemovalPlan {
+export function planRemoval(
+  image: Image,
+  name: { readonly written: string; readonly tag: string } | null,
+  users: readonly ImageUser[],
+  force: boolean
+): RemovalPlan {
   const running = users.find((user) => user.running)
   if (name !== null) {
     const isLast = image.repoTags.length <= 1
     if (!force && isLast && users[0] !== undefined) {
       throw new ImageError(
         'conflict',
-        `conflict: unable to remove repository reference ${JSON.stringify(name)} (must force) - container ${short(users[0].id)} is using its referenced image ${short(image.id)}`
+        `conflict: unable to remove repository reference ${JSON.stringify(name.written)} (must force) - container ${short(users[0].id)} is using its referenced image ${short(image.id)}`
       )
     }
     // Under a running container the image loses its name, and stays.
-    return { untag: [name], erase: isLast && running === undefined }
+    return { untag: [name.tag], erase: isLast && running === undefined }
   }
   if (running !== undefined) throw cannotDelete(image, 'cannot be forced', `image is being used by running container ${short(running.id)}`)
   if (!force && image.repoTags.length > 1) throw cannotDelete(image, 'must be forced', 'image is referenced in multiple repositories')

@@ -186,7 +186,7 @@ export class ImageStore {
   private async removeNow(reference: string, force: boolean): Promise<ImageRemoval[]> {
     const image = this.find(reference)
     if (image.isHost) throw cannotDelete(image, 'cannot be forced', "it is the host's own root")
-    const name = isIdPrefix(reference, image.id) ? null : taggedName(parseReference(reference))
+    const name = isIdPrefix(reference, image.id) ? null : { written: reference, tag: taggedName(parseReference(reference)) }
     const plan = planRemoval(image, name, [...this.usedBy(image.id)], force)
     const records: ImageRemoval[] = plan.untag.map((tag) => ({ Untagged: tag }))
     if (plan.erase) records.push(...(await this.erase(this.catalog.get(image.id)!)))
@@ -220,7 +220,7 @@ export class ImageStore {
     const entry = (name === undefined ? undefined : this.catalog.tagged(taggedName(name))) ?? this.catalog.byIdPrefix(reference)
     if (entry !== undefined) return this.toImage(entry)
     if (!this.options.hostImages) return undefined
-    const isHost = (name !== undefined && taggedName(name) === HOST_TAG) || isIdPrefix(reference, this.host.id)
+    const isHost = (name !== undefined && taggedName(name) === HOST_TAG) || isShownId(reference, this.host.id)
     return isHost ? this.host.named('host') : undefined
   }
 
@@ -251,6 +251,11 @@ export class ImageStore {
   private now(): string {
     return rfc3339(this.options.clock.epochNs + BigInt(this.options.clock.now()))
   }
+}
+
+/** Whether it is an id as lists show it, or longer: any shorter one may as well be a name that the host is to stand in for. */
+function isShownId(reference: string, id: string): boolean {
+  return reference.replace(/^sha256:/, '').length >= 12 && isIdPrefix(reference, id)
 }
 
 /** A reference as a name; undefined for what can only be an id. ImageError 'invalid'. */
