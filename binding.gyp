@@ -24,6 +24,7 @@
     {
       "target_name": "netloom-shim",
       "type": "executable",
+      "ldflags": ["<!@(sh native/shim/static-link.sh)"],
       "sources": [
         "native/shim/connection.cc",
         "native/shim/container_devices.cc",

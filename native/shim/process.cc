@@ -275,11 +275,11 @@ Started startProcess(ProcessOptions options, const Ground& ground, pid_t& pid) {
 
 void pumpLog(Process& process) {
   if (process.terminalPeer) {
-    process.log.pump(process.terminal.get(), 1);
+    process.log->pump(process.terminal.get(), 1);
     return;
   }
-  if (process.output && process.log.pump(process.output.get(), 1) == ReadState::ended) process.output.reset(-1);
-  if (process.errors && process.log.pump(process.errors.get(), 2) == ReadState::ended) process.errors.reset(-1);
+  if (process.output && process.log->pump(process.output.get(), 1) == ReadState::ended) process.output.reset(-1);
+  if (process.errors && process.log->pump(process.errors.get(), 2) == ReadState::ended) process.errors.reset(-1);
 }
 
 }  // namespace netloom::shim

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,7 @@ struct Process {
   UniqueFd keptInput;     ///< the write end of a kept stdin
   UniqueFd output;        ///< read ends of kept streams
   UniqueFd errors;
-  LogFile log;
+  std::shared_ptr<LogFile> log;  ///< of its kept streams; processes may share one
 };
 
 struct Started {

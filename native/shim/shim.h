@@ -43,6 +43,7 @@ class Shim {
   void send(Message message);
   bool surviving() const { return static_cast<bool>(endpoint_.listener); }
   void requireNamespaces() const;
+  std::shared_ptr<LogFile> openLog(const Message& request);
 
   Message hello(Message& request);
   Message setup(Message& request);
@@ -67,6 +68,7 @@ class Shim {
   Capabilities capabilities_;
   std::map<std::string, Tap> taps_;      ///< surviving: kept, so that a restarted client gets the same queue back
   std::map<int, Process> processes_;
+  std::map<std::string, std::weak_ptr<LogFile>> logs_;
   int nextId_ = 1;
   bool ready_ = false;                   ///< setup is done
   bool userNamespace_ = false;

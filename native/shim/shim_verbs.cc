@@ -171,6 +171,16 @@ Message Shim::writeFile(Message& request) {
   return ok(request);
 }
 
+std::shared_ptr<LogFile> Shim::openLog(const Message& request) {
+  const std::string name = request.get("log", "log");
+  std::weak_ptr<LogFile>& known = logs_[name];  // two writers would rotate each other's files
+  std::shared_ptr<LogFile> log = known.lock();
+  if (log) return log;
+  const LogLimits limits{static_cast<uint64_t>(request.integer("log-bytes", 0)), static_cast<uint64_t>(request.integer("log-files", 1))};
+  known = log = std::make_shared<LogFile>(endpoint_.stateDirectory.get(), name, limits);
+  return log;
+}
+
 Message Shim::spawn(Message& request) {
   requireNamespaces();
   if (ended_) throw SystemError(ESRCH, "spawn", "PID 1 of the sandbox has ended, and with it the PID namespace");
@@ -191,10 +201,10 @@ Message Shim::spawn(Message& request) {
     options.columns = static_cast<unsigned short>(request.integer("columns", 80));
     options.rows = static_cast<unsigned short>(request.integer("rows", 24));
   }
-  LogFile log;
+  std::shared_ptr<LogFile> log;
   if (options.streams[1] == Stream::kept || options.streams[2] == Stream::kept) {
     if (!endpoint_.stateDirectory) throw SystemError(EINVAL, "spawn", "an owner-bound sandbox keeps no logs");
-    log = LogFile(endpoint_.stateDirectory.get(), request.get("log", "log"));
+    log = openLog(request);
   }
 
   const bool isFirst = options.isInit;
@@ -228,7 +238,7 @@ Message Shim::list(Message& request) {
   Message reply = ok(request);
   for (const auto& [id, process] : processes_) {
     reply.fields.push_back(field("process", std::to_string(id) + " " + std::to_string(process.pid) + " " +
-                                                std::to_string(process.log.lostBytes()) + " " +
+                                                std::to_string(process.log ? process.log->lostBytes() : 0) + " " +
                                                 (process.running ? "running" : outcome(process.status))));
   }
   return reply;

@@ -1,90 +1,95 @@
-import { open } from 'node:fs/promises'
+import { type FollowedRecord, followProcessLog, type LogPosition } from './log-records.ts'
 
-/** One read of a process's output, as the shim recorded it (native/shim/log_file.h). */
-export interface LogRecord {
-  /** CLOCK_REALTIME, ns since 1970. */
-  readonly time: bigint
-  /** 1: stdout or a terminal; 2: stderr. */
-  readonly stream: 1 | 2
-  readonly data: Buffer
-  /** Offset of the record behind this one: where a later read goes on. */
-  readonly next: number
-}
-
-/** A place in a log with all its files. */
-export interface LogPosition {
-  /** Which file: 0 is PATH itself, N is PATH.N. */
-  readonly segment: number
-  readonly offset: number
-}
-
-export interface FollowOptions {
-  /** Where to begin. Default 'start', of what is left after rotation. */
-  readonly from?: LogPosition | 'start' | 'end'
-  /** When it is given, waits for more at the end, until this resolves and everything written before was read. */
-  readonly until?: Promise<unknown>
-  /** Ends the reading at once, without an error. */
-  readonly signal?: AbortSignal
-}
+export { type FollowOptions, followProcessLog, type LogPosition, type LogRecord, logEnd, readProcessLog } from './log-records.ts'
 
 export interface LogLinesOptions {
-  /** The last N lines of what is there when it begins. Default: all. */
+  /** Only the last N lines of what is there when the reading begins. Default: all. */
   readonly tail?: number
   /** Lines at or after this time, ns since 1970. */
   readonly since?: bigint
-  /** Lines at or before this time; ends when a later one comes. */
+  /** Lines at or before this time; the reading ends when a later one comes. */
   readonly before?: bigint
-  /** As FollowOptions.until. */
+  /** When it is given, waits for more until it settles (FollowOptions.until). */
   readonly until?: Promise<unknown>
   readonly signal?: AbortSignal
 }
 
 export interface LogLine {
-  /** When its first byte came, ns since 1970. */
+  /** When its end came, ns since 1970: never less than that of the line before. */
   readonly time: bigint
   readonly stream: 1 | 2
-  /** With its newline. Without one: the end of a line longer than 16 KiB comes in another, or the output ended there. */
+  /** With its newline. Without one: a part of a line longer than 16 KiB, or the output ended there. */
   readonly data: Buffer
 }
 
-/** Records of all files of a log, across rotations, none lost, none twice. */
-export async function* followProcessLog(path: string, options: FollowOptions = {}): AsyncGenerator<LogRecord> {
-  if (options.until) throw new Error('not there yet')
-  yield* readProcessLog(path)
-}
+/** Docker's: a longer line comes in several. */
+const MAX_LINE = 16 * 1024
+const NEWLINE = 10
 
-/** Lines of a log, stdout's and stderr's apart, in the order in which they were finished. */
-export async function* readLogLines(path: string, options: LogLinesOptions = {}): AsyncGenerator<LogLine> {
-  if (options.until) throw new Error('not there yet')
-  for await (const { time, stream, data } of readProcessLog(path)) yield { time, stream, data }
-}
+/** What a stream has said since its last newline. */
+class LineAssembler {
+  private parts: Buffer[] = []
+  private length = 0
 
-/** Where a log ends now; { segment: 0, offset: 0 } when there is none yet. */
-export async function logEnd(path: string): Promise<LogPosition> {
-  throw new Error(`not there yet: ${path}`)
-}
-
-const HEADER = 16
-
-/**
- * The records of a log from a record's offset on, up to the last one that is complete; the file may be growing. Throws
- * SystemCallError (ENOENT) and RangeError for an offset that is no record's or a file that is no log.
- */
-export async function* readProcessLog(file: string, from = 0): AsyncGenerator<LogRecord> {
-  const handle = await open(file)
-  try {
-    const header = Buffer.alloc(HEADER)
-    for (let at = from; ; ) {
-      if ((await handle.read(header, 0, HEADER, at)).bytesRead < HEADER) return
-      const length = header.readUInt32LE(8)
-      const stream = header.readUInt32LE(12)
-      if ((stream !== 1 && stream !== 2) || length > 32 * 1024) throw new RangeError(`${file}: no log record at ${at}`)
-      const data = Buffer.alloc(length)
-      if ((await handle.read(data, 0, length, at + HEADER)).bytesRead < length) return
-      at += HEADER + length
-      yield { time: header.readBigUInt64LE(0), stream, data, next: at }
+  add(data: Buffer): Buffer[] {
+    const lines: Buffer[] = []
+    for (let at = 0; at < data.length; ) {
+      const room = at + MAX_LINE - this.length
+      const newline = data.indexOf(NEWLINE, at)
+      const end = Math.min(newline < 0 ? data.length : newline + 1, room)
+      this.parts.push(data.subarray(at, end))
+      this.length += end - at
+      at = end
+      if (data[end - 1] === NEWLINE || this.length === MAX_LINE) lines.push(this.take()!)
     }
-  } finally {
-    await handle.close()
+    return lines
+  }
+
+  take(): Buffer | null {
+    if (this.length === 0) return null
+    const line = Buffer.concat(this.parts, this.length)
+    this.parts = []
+    this.length = 0
+    return line
+  }
+}
+
+/** Lines of a log with all its files, in the order in which they ended, stdout's and stderr's apart. */
+export async function* readLogLines(log: string, options: LogLinesOptions = {}): AsyncGenerator<LogLine> {
+  const { tail, since = 0n, before, until, signal } = options
+  const assemblers = { 1: new LineAssembler(), 2: new LineAssembler() }
+  const assemble = (record: FollowedRecord): LogLine[] =>
+    assemblers[record.stream].add(record.data).map((data) => ({ time: record.time, stream: record.stream, data }))
+  const tooLate = (line: LogLine): boolean => before !== undefined && line.time > before
+  let from: LogPosition | 'start' | 'end' = tail === 0 ? 'end' : 'start'
+  let time = 0n
+
+  // What is there already comes first by itself: which lines are its last ones is known only at its end.
+  const recent: LogLine[] = []
+  if (tail !== 0) {
+    for await (const record of followProcessLog(log, { ...(signal && { signal }) })) {
+      from = { segment: record.segment, offset: record.next }
+      time = record.time
+      for (const line of assemble(record)) {
+        if (line.time < since || tooLate(line)) continue
+        if (tail === undefined) yield line
+        else recent.push(line)
+      }
+      if (tail !== undefined && recent.length > 2 * tail + 1024) recent.splice(0, recent.length - tail)
+    }
+  }
+  yield* recent.slice(Math.max(0, recent.length - (tail ?? 0)))
+  if (until !== undefined) {
+    for await (const record of followProcessLog(log, { from, until, ...(signal && { signal }) })) {
+      time = record.time
+      for (const line of assemble(record)) {
+        if (tooLate(line)) return
+        if (line.time >= since) yield line
+      }
+    }
+  }
+  for (const stream of [1, 2] as const) {
+    const data = signal?.aborted ? null : assemblers[stream].take()
+    if (data !== null && time >= since && !(before !== undefined && time > before)) yield { time, stream, data }
   }
 }

@@ -81,11 +81,14 @@ export class Sandbox {
   private readonly known = new Map<number, SandboxProcess>()
   private readonly lateSysctls = new Map<string, string>()
   private readonly endListeners: (() => void)[] = []
+  /** Of a surviving one. */
+  private readonly stateDir: string | null
   private first: number | null
   private ended: boolean
 
-  private constructor(name: string, connection: ShimConnection, hello: ShimMessage) {
+  private constructor(name: string, stateDir: string | null, connection: ShimConnection, hello: ShimMessage) {
     this.name = name
+    this.stateDir = stateDir
     this.connection = connection
     this.shimPid = hello.integer('shim')!
     this.userNamespace = hello.integer('userns') === 1
@@ -112,7 +115,7 @@ export class Sandbox {
         : await ShimConnection.startSurviving(path.resolve(mode.surviving), path.resolve(mode.stateDir))
     try {
       const { message } = await connection.request(fields)
-      const sandbox = new Sandbox(options.name, connection, message)
+      const sandbox = new Sandbox(options.name, mode === 'owner-bound' ? null : path.resolve(mode.stateDir), connection, message)
       if (!options.root) {
         await sandbox.writeFile('hosts', hosts)
         await sandbox.setResolvConf(options.resolvConf ?? EMBEDDED_RESOLV_CONF)
@@ -133,7 +136,7 @@ export class Sandbox {
     try {
       const { message } = await connection.request(['hello'])
       if (message.integer('ready') !== 1) throw new SandboxError('ERR_SANDBOX_CLOSED', `sandbox ${name} was never set up`)
-      return new Sandbox(name, connection, message)
+      return new Sandbox(name, path.resolve(mode.stateDir), connection, message)
     } catch (error) {
       await connection.disconnect()
       throw error
@@ -236,7 +239,7 @@ export class Sandbox {
    * `exec: "foo": executable file not found in $PATH`, EACCES, a missing cwd; ESRCH when PID 1 has ended.
    */
   async spawn(options: SpawnOptions): Promise<SandboxProcess> {
-    const { fields, fds, piped, hasTerminal } = spawnRequest(options, this.hostname)
+    const { fields, fds, piped, hasTerminal } = spawnRequest(options, this.hostname, this.stateDir)
     for (const [name, value] of this.lateSysctls) await this.setSysctl(name, value)
     this.lateSysctls.clear()
     const { message } = await this.connection.request(fields, fds)
@@ -354,7 +357,7 @@ export class Sandbox {
     } catch (error) {
       if (!(error instanceof SandboxError)) throw error
       const meaning = getSystemErrorMap().get(-(constants.errno as Record<string, number>)[error.code]!)?.[1] ?? error.code
-      throw new SandboxError(error.code, `${error.syscall} /proc/sys/${file}: ${meaning}`, error.syscall)
+      throw new SandboxError(error.code, `error during container init: ${error.syscall} /proc/sys/${file}: ${meaning}`, error.syscall)
     }
   }
 

@@ -1,6 +1,7 @@
+import path from 'node:path'
 import { capabilityMask } from './capabilities.ts'
 import { SandboxError } from './sandbox-error.ts'
-import type { SpawnOptions, StandardStream } from './sandbox-process.ts'
+import type { LogOptions, SpawnOptions, StandardStream } from './sandbox-process.ts'
 import type { ShimField } from './shim-message.ts'
 
 /** What the shim is sent to start a process. */
@@ -14,7 +15,7 @@ export interface SpawnRequest {
 }
 
 /** Puts the options into the shim's words (native/shim/README.md, verb spawn). Throws SandboxError EINVAL. */
-export function spawnRequest(options: SpawnOptions, hostname: string): SpawnRequest {
+export function spawnRequest(options: SpawnOptions, hostname: string, stateDir: string | null): SpawnRequest {
   const streams = standardStreams(options.stdio ?? 'pipe')
   const tty = options.tty === true ? { columns: 80, rows: 24 } : options.tty || null
   const env = options.env ?? defaultEnvironment(hostname, tty !== null)
@@ -22,8 +23,7 @@ export function spawnRequest(options: SpawnOptions, hostname: string): SpawnRequ
   fields.push(...options.argv.map((argument) => `arg=${argument}`))
   fields.push(...Object.entries(env).map(([name, value]) => `env=${name}=${value}`))
   if (options.user) fields.push(`user=${options.user}`)
-  if (options.log !== undefined)
-    fields.push(`log=${checkedLogName(typeof options.log === 'string' ? options.log : (options.log.path ?? 'log'))}`)
+  if (options.log !== undefined) fields.push(...logFields(typeof options.log === 'string' ? { path: options.log } : options.log, stateDir))
   if (options.capabilities !== undefined) fields.push(`caps=${capabilityMask(options.capabilities)}`)
   if (tty) fields.push('tty=1', `columns=${tty.columns}`, `rows=${tty.rows}`)
   const fds: number[] = []
@@ -54,6 +54,18 @@ function defaultEnvironment(hostname: string, tty: boolean): Record<string, stri
     HOSTNAME: hostname,
     ...(tty ? { TERM: 'xterm' } : {})
   }
+}
+
+function logFields({ path: file = 'log', maxBytes, maxFiles }: LogOptions, stateDir: string | null): ShimField[] {
+  const inState = stateDir !== null && path.dirname(file) === stateDir
+  const fields = [`log=${checkedLogName(inState ? path.basename(file) : file)}`]
+  for (const [key, value] of Object.entries({ 'log-bytes': maxBytes, 'log-files': maxFiles })) {
+    if (value === undefined) continue
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new SandboxError('EINVAL', `log ${file}: a limit of ${value} is no positive integer`)
+    fields.push(`${key}=${value}`)
+  }
+  return fields
 }
 
 function checkedLogName(name: string): string {
