@@ -5,7 +5,7 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { LOG_LEVELS, type LogLevel } from '../api/logger.ts'
-import type { ImageTable } from '../image/image-store.ts'
+import type { ImageTable } from '../image/host-image.ts'
 import type { DefaultPool } from '../ipam/address-space.ts'
 import { addressFamily } from '../wire/address.ts'
 import { parseCidr } from '../wire/cidr.ts'
