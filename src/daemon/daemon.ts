@@ -7,6 +7,8 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { ApiError } from '../api/api-error.ts'
+import { imageSummary } from '../api/image-json.ts'
+import { imageRoutes } from '../api/image-routes.ts'
 import type { Logger } from '../api/logger.ts'
 import { networkRoutes } from '../api/network-routes.ts'
 import { outsideRoutes } from '../api/outside-routes.ts'
@@ -17,6 +19,7 @@ import { EventLog } from '../docker/event-log.ts'
 import { NetworkService } from '../docker/network/network-service.ts'
 import { RealClock } from '../engine/clock.ts'
 import { freshSeed, Random } from '../engine/index.ts'
+import { ImageStore } from '../image/image-store.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
 import { hostForwarder } from '../lab/host-forwarder.ts'
 import { type ForwardNames, NetworkController } from '../network/controller.ts'
@@ -85,6 +88,7 @@ export class Daemon {
     const clock = new RealClock()
     const events = new EventLog(clock)
     const log = (message: string): void => logger.warn(message)
+    const images = await this.openImages(stateDirectory, store, clock, events)
     // Ids and names; nobody should foresee them.
     const random = new Random(freshSeed())
     const controller = await this.startEngine(random)
@@ -105,6 +109,7 @@ export class Daemon {
       attach: later,
       detach: later
     })
+    imageRoutes(router, images)
     const system = await SystemService.open({
       store,
       clock,
@@ -113,8 +118,8 @@ export class Daemon {
       liveRestore: config['live-restore'],
       isDebug: () => logger.level === 'debug',
       version: this.options.version,
-      inventory: async () => ({ running: 0, paused: 0, stopped: 0, images: 0 }),
-      diskUsage: async () => ({ images: [], containers: [], layersSize: 0 })
+      inventory: async () => ({ running: 0, paused: 0, stopped: 0, images: images.list().length }),
+      diskUsage: async () => ({ images: images.list().map((image) => imageSummary(image)), containers: [], layersSize: images.usedBytes() })
     })
     systemRoutes(router, system)
     outsideRoutes(router)
@@ -137,6 +142,15 @@ export class Daemon {
     this.undo.push(() => forwarder.close())
     const forward: ForwardNames = ({ query, tcp }) => forwarder.forward(query, tcp)
     return new NetworkController({ engine, addresses, random, forward, avoid: hostPrefixes })
+  }
+
+  private async openImages(stateDirectory: string, store: Store, clock: RealClock, events: EventLog): Promise<ImageStore> {
+    const { config, version } = this.options
+    const directory = path.join(stateDirectory, 'images')
+    const images = await ImageStore.open({ directory, store, clock, version, hostImages: config['host-images'], imageTable: config.images })
+    images.onEvent = (action, image, name) =>
+      events.publish('image', action, { id: image.id, attributes: { ...image.config.Labels, name } })
+    return images
   }
 
   private async openStore(stateDirectory: string): Promise<Store> {

@@ -15,6 +15,8 @@ import { cannotDelete, chainIds, type ImageRemoval, type ImageUser, planRemoval 
 import { LayerFolder } from './layer-folder.ts'
 import { type LoadProgress, loadArchive } from './load-archive.ts'
 
+export type { ImageTable } from './host-image.ts'
+
 export interface ImageStoreOptions {
   /** Ours alone: unpacked layers, and what is being unpacked. Must be on a file system that overlayfs takes as a lower layer. */
   readonly directory: string
@@ -22,7 +24,7 @@ export interface ImageStoreOptions {
   readonly clock: Clock
   /** Unknown names mean the host's own root. */
   readonly hostImages: boolean
-  /** In place of DEFAULT_IMAGE_TABLE. */
+  /** Added to DEFAULT_IMAGE_TABLE; an entry of the same name counts in its place. */
   readonly imageTable?: ImageTable
   /** What images made here say of their maker. */
   readonly version?: string
@@ -62,7 +64,7 @@ export class ImageStore {
     this.options = options
     this.catalog = catalog
     this.folder = folder
-    this.host = new HostImage(options.imageTable ?? DEFAULT_IMAGE_TABLE, architectureOf(process.arch))
+    this.host = new HostImage({ ...DEFAULT_IMAGE_TABLE, ...options.imageTable }, architectureOf(process.arch))
   }
 
   static async open(options: ImageStoreOptions): Promise<ImageStore> {
@@ -238,7 +240,7 @@ export class ImageStore {
   }
 
   /** Bytes of all layers, each once. */
-  private usedBytes(): number {
+  usedBytes(): number {
     return [...new Map([...this.catalog.layers()].map((layer) => [layer.diffId, layer.size])).values()].reduce((sum, size) => sum + size, 0)
   }
 
