@@ -312,6 +312,7 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
       names: [name],
       links: {},
       sandbox: String(slot),
+      gatewayDns: true,
       slot,
       attachment
     }

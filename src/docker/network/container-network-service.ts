@@ -1,79 +1,443 @@
 /**
- * What containers have to do with networks: Docker's rules from create to remove.
+ * What containers have to do with networks: Docker's rules from create to remove. Every method throws ApiError with Docker's text.
+ *
+ * The caller holds the container's lock. `start` and `stop` leave saving the container's record to it; what changes a running
+ * container (`connect`, `disconnect`, `renamed`) saves it before it resolves.
  */
+
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { ApiError } from '../../api/api-error.ts'
 import type { EndpointConfig, EndpointSettings, InterfaceCounters, NetworkSettings, PortSummary } from '../../api/network-json.ts'
-import type { NetworkedContainer } from './networked-container.ts'
+import type { DnsServer } from '../../dns/upstream.ts'
+import type { Random } from '../../engine/index.ts'
+import type { NetworkController } from '../../network/controller.ts'
+import type { SandboxNetwork } from '../../sandbox/sandbox-options.ts'
+import { newDockerId, shortId } from '../docker-id.ts'
+import { ContainerEndpoints } from './container-endpoints.ts'
+import { ContainerFiles, HOST_FILES, type HostFiles } from './container-files.ts'
+import { type Attachment, emptyNetworking } from './container-networking.ts'
+import type { DockerNetwork } from './docker-network.ts'
+import { attachmentConfig, checkCompanions, checkShareable, completeConfig, HOST_ONLY } from './endpoint-checks.ts'
+import { type PortProbe, probeHostPort } from './host-ports.ts'
+import type { HostsLine } from './hosts-file.ts'
+import { linkEnvironment, parseLink } from './legacy-links.ts'
+import type { NetworkService } from './network-service.ts'
+import { listedNetworks, networkSettings } from './network-settings.ts'
+import type { ContainerLookup, NetworkedContainer } from './networked-container.ts'
+import { checkNetworking, type NetworkingRequest, sharedContainer } from './networking-checks.ts'
+import { PortAllocator } from './port-allocator.ts'
+import { PortPublisher, portSummaries } from './port-publisher.ts'
+import { upstreamServers } from './resolv-conf-file.ts'
+import { SandboxInterfaces } from './sandbox-interfaces.ts'
 
-/** The part of a create request that is about networks. */
-export interface NetworkingRequest {
-  readonly NetworkingConfig?: { readonly EndpointsConfig?: Readonly<Record<string, EndpointConfig | null>> | null } | null
+export type { NetworkingRequest } from './networking-checks.ts'
+
+export interface ContainerNetworkServiceOptions {
+  readonly networks: NetworkService
+  readonly controller: NetworkController
+  readonly containers: ContainerLookup
+  readonly random: Random
+  /** The host's files; default /etc. */
+  readonly hostFiles?: HostFiles
+  /** Default: asks the kernel. */
+  readonly probe?: PortProbe
+  /** Default: TAPs in the container's sandbox. */
+  readonly interfaces?: SandboxInterfaces
+  readonly log: (message: string) => void
 }
 
-const unfinished = (): never => {
-  throw new Error('not built yet')
-}
+const BRIDGE = 'bridge'
 
 export class ContainerNetworkService {
-  /**
-   * At create: checks and completes the container's networking, and its Hostname for container:X and host modes.
-   * Returns warnings. Throws ApiError.
-   */
-  prepare(_container: NetworkedContainer, _request: NetworkingRequest): string[] {
-    return unfinished()
+  private readonly options: ContainerNetworkServiceOptions
+  private readonly endpoints: ContainerEndpoints
+  private readonly interfaces: SandboxInterfaces
+  private readonly files: ContainerFiles
+  private readonly publisher: PortPublisher
+
+  constructor(options: ContainerNetworkServiceOptions) {
+    const { networks, controller, random, probe = probeHostPort } = options
+    this.options = options
+    this.interfaces = options.interfaces ?? new SandboxInterfaces(controller)
+    this.files = new ContainerFiles(options.hostFiles)
+    this.publisher = new PortPublisher(new PortAllocator(), probe)
+    const { interfaces, files, publisher } = this
+    this.endpoints = new ContainerEndpoints({ networks, controller, interfaces, files, publisher, newId: () => newDockerId(random) })
   }
 
-  /** At start. Throws ApiError for container:X that does not run. */
-  sandboxNetwork(_container: NetworkedContainer): 'own' | 'host' | { pid: number } {
-    return unfinished()
+  /**
+   * At create: checks the request as it came, and fills the container's networking, mode, host name and links. Returns warnings.
+   */
+  prepare(container: NetworkedContainer, request: NetworkingRequest): string[] {
+    const warnings = checkNetworking(request)
+    const { config, hostConfig } = container
+    hostConfig.NetworkMode ||= 'default'
+    const mode = hostConfig.NetworkMode
+    if (config.Hostname === '') config.Hostname = mode === 'host' ? hostname() : shortId(container.id)
+    container.networking = emptyNetworking()
+    const shared = sharedContainer(mode)
+    if (shared !== undefined) {
+      const target = this.container(shared)
+      if (target !== undefined) hostConfig.NetworkMode = `container:${target.id}`
+      return warnings
+    }
+    const asked = Object.entries(request.NetworkingConfig?.EndpointsConfig ?? {})
+    const wanted = asked.length > 0 ? asked : [[mode, null] as const]
+    container.networking.attachments = wanted.map(([name, wish]) => ({
+      network: this.networkName(name),
+      networkId: '',
+      config: attachmentConfig(wish),
+      endpoint: null
+    }))
+    if (!isUserDefined(mode)) this.prepareLinks(container)
+    return warnings
+  }
+
+  /** At start: whose network namespace. For container:X also takes X's host name. */
+  sandboxNetwork(container: NetworkedContainer): SandboxNetwork {
+    const { NetworkMode } = container.hostConfig
+    if (NetworkMode === 'host') return 'host'
+    const target = this.target(container)
+    if (target === undefined) return 'own'
+    container.config.Hostname = target.config.Hostname
+    container.config.Domainname = target.config.Domainname
+    return { pid: target.sandbox!.pid }
   }
 
   /** hosts, hostname and resolv.conf into the container's directory, before the sandbox is made. */
-  writeFiles(_container: NetworkedContainer): Promise<void> {
-    return unfinished()
+  async writeFiles(container: NetworkedContainer): Promise<void> {
+    const target = this.target(container)
+    if (target !== undefined) return this.files.share(container, target)
+    const links = this.linkedContainers(container).map(({ alias, child }) => ({
+      address: bridgeAddress(child),
+      names: [alias, child.config.Hostname, ...(alias === child.name ? [] : [child.name])].join(' ')
+    }))
+    const networks = container.networking.attachments.flatMap(({ network }) => this.known(network) ?? [])
+    const hasIpv6 = networks.some(({ record }) => record.pool6 !== null)
+    await this.files.write(container, [...this.extraHosts(container), ...links], hasIpv6)
   }
 
-  /** Endpoints, TAPs, interfaces, routes, resolver, names. On failure everything is undone. */
-  start(_container: NetworkedContainer): Promise<{ environment: string[] }> {
-    return unfinished()
+  /** After the sandbox is made, before its process: everything plugged in. On failure everything is undone. */
+  async start(container: NetworkedContainer): Promise<{ environment: string[] }> {
+    const { networking, hostConfig, sandbox } = container
+    if (sharedContainer(hostConfig.NetworkMode) !== undefined) return { environment: [] }
+    Object.assign(networking, { sandboxId: newDockerId(this.options.random), nextInterface: {}, embeddedDns: false })
+    try {
+      if (hostConfig.NetworkMode !== 'host') await this.interfaces.prepare(sandbox!)
+      const joins = inJoinOrder(networking.attachments).map((attachment) => ({ attachment, network: this.networkOf(attachment) }))
+      const names = new Map(this.endpoints.sorted(joins).map(({ network }) => [network, this.endpoints.nextInterface(container, network)]))
+      for (const { attachment, network } of joins) {
+        attachment.network = network.name
+        completeConfig(container, network, attachment.config)
+        await this.endpoints.join(container, attachment, network, names.get(network)!)
+      }
+      await this.endpoints.settle(container)
+      const environment = this.environment(container)
+      await this.updateParents(container)
+      return { environment }
+    } catch (error) {
+      await this.stop(container)
+      throw error
+    }
   }
 
-  stop(_container: NetworkedContainer): Promise<void> {
-    return unfinished()
+  /** The process is gone: endpoints and ports are given back. */
+  async stop(container: NetworkedContainer): Promise<void> {
+    for (const attachment of container.networking.attachments) {
+      const network = this.options.networks.get(attachment.networkId)
+      const wasPlugged = attachment.endpoint !== null
+      await this.endpoints.leave(container, attachment, false)
+      if (wasPlugged && network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
+    }
+    this.endpoints.releasePorts(container)
   }
 
-  restore(_container: NetworkedContainer): Promise<void> {
-    return unfinished()
+  /** After a restart of the daemon, with the sandbox reconnected: the same endpoints again. */
+  async restore(container: NetworkedContainer): Promise<void> {
+    const { networking, sandbox } = container
+    for (const attachment of networking.attachments) {
+      if (attachment.endpoint === null) continue
+      if (await this.endpoints.rejoin(container, attachment)) continue
+      this.options.log(`container ${container.name}: network ${attachment.network} is gone`)
+      attachment.endpoint = null
+    }
+    this.publisher.restore(networking.ports)
+    const known = networking.attachments.flatMap(({ endpoint }) => endpoint?.ifname ?? [])
+    if (sandbox !== null && Object.keys(networking.nextInterface).length > 0) {
+      await this.interfaces.removeStrangers(sandbox, Object.keys(networking.nextInterface), known)
+      await this.endpoints.settle(container)
+    }
   }
 
-  remove(_container: NetworkedContainer): Promise<void> {
-    return unfinished()
+  async remove(container: NetworkedContainer): Promise<void> {
+    await this.stop(container)
   }
 
-  renamed(_container: NetworkedContainer, _oldName: string): Promise<void> {
-    return unfinished()
+  /** After the container got its new name. */
+  async renamed(container: NetworkedContainer, oldName: string): Promise<void> {
+    await this.endpoints.rename(container, oldName)
+    container.hostConfig.Links = this.linkTexts(container) ?? container.hostConfig.Links
+    for (const parent of this.parents(container)) parent.hostConfig.Links = this.linkTexts(parent) ?? null
+    await container.save()
   }
 
-  settings(_container: NetworkedContainer): NetworkSettings {
-    return unfinished()
+  /** For inspect. */
+  settings(container: NetworkedContainer): NetworkSettings {
+    return networkSettings(container)
   }
 
-  ports(_container: NetworkedContainer): PortSummary[] {
-    return unfinished()
+  /** For the list. */
+  ports(container: NetworkedContainer): PortSummary[] {
+    return portSummaries(container.networking.ports)
   }
 
-  networks(_container: NetworkedContainer): Record<string, EndpointSettings> {
-    return unfinished()
+  /** For the list. */
+  networks(container: NetworkedContainer): Record<string, EndpointSettings> {
+    return listedNetworks(container)
   }
 
-  connect(_container: NetworkedContainer, _network: string, _config: EndpointConfig | null): Promise<void> {
-    return unfinished()
+  async connect(container: NetworkedContainer, reference: string, wish: EndpointConfig | null): Promise<void> {
+    const { networking } = container
+    const config = attachmentConfig(wish)
+    if (container.state.Running) checkShareable(container)
+    const network = container.state.Running ? this.options.networks.find(reference) : this.known(reference)
+    const attachment: Attachment = { network: network?.name ?? reference, networkId: '', config, endpoint: null }
+    const earlier = networking.attachments.find((other) => other.network === attachment.network)
+    if (network !== undefined) {
+      completeConfig(container, network, config)
+      const others = networking.attachments.flatMap((other) => this.known(other.networkId || other.network) ?? [])
+      checkCompanions(container, network, others)
+    }
+    if (network === undefined || !container.state.Running) {
+      if (earlier === undefined) networking.attachments.push(attachment)
+      return container.save()
+    }
+    await this.plugIn(container, attachment, network)
+    networking.attachments = [...networking.attachments.filter((other) => other !== earlier && other !== attachment), attachment]
+    await container.save()
   }
 
-  disconnect(_container: NetworkedContainer, _network: string, _force: boolean): Promise<void> {
-    return unfinished()
+  async disconnect(container: NetworkedContainer, reference: string, force: boolean): Promise<void> {
+    const { networking, hostConfig, state } = container
+    const network = state.Running && !force ? this.options.networks.find(reference) : this.known(reference)
+    const name = network?.name ?? reference
+    const attachment = networking.attachments.find((other) => other.network === name)
+    if (!state.Running || network === undefined) {
+      if (attachment === undefined) throw ApiError.internal(`container ${container.id} is not connected to the network ${name}`)
+    } else {
+      if (hostConfig.NetworkMode === 'host' && network.record.driver === 'host') throw ApiError.badRequest(HOST_ONLY)
+      if (attachment?.endpoint == null) throw ApiError.internal(`container ${container.id} is not connected to network ${name}`)
+      await this.plugOut(container, attachment)
+      // A real daemon tells it twice, and users count.
+      this.options.networks.publish(network, 'disconnect', { container: container.id })
+    }
+    networking.attachments = networking.attachments.filter((other) => other !== attachment)
+    await container.save()
+    if (network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
   }
 
-  counters(_container: NetworkedContainer): Record<string, InterfaceCounters> {
-    return unfinished()
+  /** By interface, as the container sees it: what it received is what the network sent to it. */
+  counters(container: NetworkedContainer): Record<string, InterfaceCounters> {
+    const result: Record<string, InterfaceCounters> = {}
+    for (const { networkId, endpoint } of container.networking.attachments) {
+      const counted = endpoint === null ? undefined : this.interfaces.counters(networkId, container.name)
+      if (counted === undefined) continue
+      const { rxFrames = 0, rxBytes = 0, txFrames = 0, txBytes = 0 } = counted.counters
+      const lost = Object.values(counted.drops).reduce((sum, count) => sum + count, 0)
+      result[endpoint!.ifname] = {
+        rx_bytes: txBytes,
+        rx_packets: txFrames,
+        rx_errors: 0,
+        rx_dropped: lost,
+        tx_bytes: rxBytes,
+        tx_packets: rxFrames,
+        tx_errors: 0,
+        tx_dropped: 0
+      }
+    }
+    return result
+  }
+
+  /** The servers that the names of one container's queries (`ForwardRequest.sandbox`) are asked of; undefined: the host's. */
+  upstream(sandbox: string): readonly DnsServer[] | undefined {
+    const container = this.container(sandbox)
+    if (container === undefined) return undefined
+    const { hostConfig } = container
+    const needsHost = (hostConfig.Dns?.length ?? 0) === 0
+    const { resolvConf } = this.options.hostFiles ?? HOST_FILES
+    return upstreamServers(needsHost ? readText(resolvConf) : '', hostConfig)?.map((address) => ({ address }))
+  }
+
+  private async plugIn(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork): Promise<void> {
+    const ifname = this.endpoints.nextInterface(container, network)
+    await this.endpoints.join(container, attachment, network, ifname)
+    container.networking.attachments.push(attachment)
+    try {
+      await this.endpoints.settle(container)
+    } catch (error) {
+      container.networking.attachments = container.networking.attachments.filter((other) => other !== attachment)
+      await this.plugOut(container, attachment)
+      throw error
+    }
+  }
+
+  private async plugOut(container: NetworkedContainer, attachment: Attachment): Promise<void> {
+    const hadIpv6 = attachment.endpoint?.address6 !== ''
+    const wasPlugged = attachment.endpoint?.ifname !== ''
+    await this.endpoints.leave(container, attachment, true)
+    if (wasPlugged) await this.files.removeOwnHosts(container)
+    await this.endpoints.settle(container)
+    if (hadIpv6) await this.endpoints.closeIpv6(container)
+  }
+
+  private container(reference: string): NetworkedContainer | undefined {
+    try {
+      return this.options.containers.find(reference)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The container whose network is shared, or undefined in other modes. Throws ApiError when it does not run. */
+  private target(container: NetworkedContainer): NetworkedContainer | undefined {
+    const shared = sharedContainer(container.hostConfig.NetworkMode)
+    if (shared === undefined) return undefined
+    const target = this.options.containers.find(shared)
+    if (target.id === container.id) throw ApiError.internal('cannot join own network')
+    if (!target.state.Running || target.sandbox === null) {
+      throw ApiError.conflict(`cannot join network of a non running container: ${shared}`)
+    }
+    return target
+  }
+
+  private known(reference: string): DockerNetwork | undefined {
+    try {
+      return this.options.networks.find(reference)
+    } catch {
+      return undefined
+    }
+  }
+
+  private networkName(mode: string): string {
+    return mode === 'default' ? BRIDGE : (this.known(mode)?.name ?? mode)
+  }
+
+  /** Once found, a user-defined network is known by its id: another one that takes its name is another network. */
+  private networkOf({ network, networkId }: Attachment): DockerNetwork {
+    return this.options.networks.find(networkId !== '' && isUserDefined(network) ? networkId : network)
+  }
+
+  private extraHosts({ hostConfig }: NetworkedContainer): HostsLine[] {
+    return (hostConfig.ExtraHosts ?? []).map((entry) => {
+      const colon = entry.indexOf(':')
+      const address = entry.slice(colon + 1)
+      return { address: address === 'host-gateway' ? this.hostGateway() : address, names: entry.slice(0, colon) }
+    })
+  }
+
+  private hostGateway(): string {
+    return this.options.networks.find(BRIDGE).record.pool?.gateway ?? ''
+  }
+
+  private prepareLinks(container: NetworkedContainer): void {
+    for (const text of container.hostConfig.Links ?? []) {
+      const link = parseLink(text)
+      if (link === undefined) throw ApiError.badRequest(`bad format for links: ${text}`)
+      container.networking.links.push({ alias: link.alias, containerId: this.linkTarget(link.name).id })
+    }
+    container.hostConfig.Links = this.linkTexts(container) ?? container.hostConfig.Links
+  }
+
+  private linkTarget(name: string): NetworkedContainer {
+    let child: NetworkedContainer
+    try {
+      child = this.options.containers.find(name)
+      for (let mode = sharedContainer(child.hostConfig.NetworkMode); mode !== undefined; ) {
+        child = this.options.containers.find(mode)
+        mode = sharedContainer(child.hostConfig.NetworkMode)
+      }
+    } catch (error) {
+      throw ApiError.badRequest(`could not get container for ${name}: ${(error as Error).message}`, { cause: error })
+    }
+    if (child.hostConfig.NetworkMode !== 'host') return child
+    throw ApiError.badRequest("conflicting options: host type networking can't be used with links. This would result in undefined behavior")
+  }
+
+  /** As inspect shows them. */
+  private linkTexts(container: NetworkedContainer): string[] | undefined {
+    const { links } = container.networking
+    if (links.length === 0) return undefined
+    return links.flatMap(({ alias, containerId }) => {
+      const child = this.container(containerId)
+      return child === undefined ? [] : [`/${child.name}:/${container.name}/${alias}`]
+    })
+  }
+
+  /** The targets of links on the default bridge. Throws ApiError for one that is not there, or does not run. */
+  private linkedContainers(container: NetworkedContainer): { alias: string; child: NetworkedContainer }[] {
+    const { attachments, links } = container.networking
+    if (!attachments.some(({ network }) => network === BRIDGE)) return []
+    const linked = links.flatMap(({ alias, containerId }) => {
+      const child = this.container(containerId)
+      return child === undefined ? [] : [{ alias, child }]
+    })
+    for (const { alias, child } of linked) {
+      if (!child.networking.attachments.some(({ network }) => network === BRIDGE)) {
+        throw ApiError.internal(`Cannot link to /${child.name}, as it does not belong to the default network`)
+      }
+      if (!child.state.Running) {
+        throw ApiError.internal(`Cannot link to a non running container: /${child.name} AS /${container.name}/${alias}`)
+      }
+    }
+    return linked
+  }
+
+  private environment(container: NetworkedContainer): string[] {
+    return this.linkedContainers(container).flatMap(({ alias, child }) =>
+      linkEnvironment({
+        alias,
+        linkName: `/${container.name}/${alias}`,
+        address: bridgeAddress(child),
+        env: child.config.Env ?? [],
+        exposedPorts: Object.keys(child.config.ExposedPorts ?? {})
+      })
+    )
+  }
+
+  private parents({ id }: NetworkedContainer): NetworkedContainer[] {
+    return [...this.options.containers.all()].filter(({ networking }) => networking.links.some(({ containerId }) => containerId === id))
+  }
+
+  /** Whoever is linked to this container has its new address in /etc/hosts. */
+  private async updateParents(container: NetworkedContainer): Promise<void> {
+    const address = bridgeAddress(container)
+    if (address === '') return
+    for (const parent of this.parents(container)) {
+      for (const { alias, containerId } of parent.networking.links) {
+        if (parent.state.Running && containerId === container.id) await this.files.moveLink(parent, alias, address)
+      }
+    }
+  }
+}
+
+/** The default bridge first, as Docker has it for the sake of links; then as the user asked for them. */
+function inJoinOrder(attachments: readonly Attachment[]): Attachment[] {
+  return [...attachments.filter(({ network }) => network === BRIDGE), ...attachments.filter(({ network }) => network !== BRIDGE)]
+}
+
+function isUserDefined(mode: string): boolean {
+  return !['default', BRIDGE, 'host', 'none'].includes(mode) && sharedContainer(mode) === undefined
+}
+
+function bridgeAddress({ networking }: NetworkedContainer): string {
+  return networking.attachments.find(({ network }) => network === BRIDGE)?.endpoint?.address ?? ''
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
   }
 }

@@ -1,13 +1,12 @@
 /**
  * The network part of a container's record: plain JSON, saved and restored with the container.
  */
-import type { EndpointConfig, PortMap } from '../../api/network-json.ts'
+import type { EndpointIpamConfig, PortMap } from '../../api/network-json.ts'
 
-/** What an endpoint got while its container runs. */
+/** What an endpoint got while its container runs. Texts are empty where it has no such thing. */
 export interface EndpointRecord {
-  readonly networkId: string
   readonly endpointId: string
-  /** eth0; empty for host, none and while nothing is plugged in. */
+  /** eth0; empty on host and none. */
   readonly ifname: string
   readonly address: string
   readonly prefixLength: number
@@ -18,29 +17,48 @@ export interface EndpointRecord {
   readonly mac: string
 }
 
+/** What a user asked of one attachment, with null where Docker shows null. */
+export interface AttachmentConfig {
+  IPAMConfig: EndpointIpamConfig | null
+  Links: string[] | null
+  /** Docker adds the short id and the host name when a user-defined network is connected. */
+  Aliases: string[] | null
+  DriverOpts: Record<string, string> | null
+}
+
 /** One network that a container is to be on. */
 export interface Attachment {
-  /** As the user asked; null members as Docker shows them. */
-  config: EndpointConfig
-  /** Empty until the first start or connect resolved the name. */
+  /** The network's name; as the user wrote it until there is such a network. */
+  network: string
+  /** Empty until the first start or connect found the network. */
   networkId: string
-  /** Made by `connect` and not by `create`: shown differently. */
-  connected: boolean
+  config: AttachmentConfig
   /** null while the container does not run. */
   endpoint: EndpointRecord | null
 }
 
+/** A `--link` on the default bridge. */
+export interface LegacyLink {
+  readonly alias: string
+  readonly containerId: string
+}
+
 export interface ContainerNetworking {
-  /** By the network's name, as Docker keeps it. */
-  attachments: Record<string, Attachment>
+  /** In the order in which they were asked for. */
+  attachments: Attachment[]
+  links: LegacyLink[]
   /** 64 hexadecimal digits, of the last start; empty before. */
   sandboxId: string
-  /** Published while it runs. */
+  /** Shown while it runs: exposed ports, with what they are published as. */
   ports: PortMap
-  /** Numbers of eth interfaces never come back while the container runs. */
-  nextInterface: number
+  /** Whose endpoint publishes the ports; empty: nobody's. */
+  portsNetworkId: string
+  /** By prefix (`eth`): the number of the next interface. Numbers do not come back while the container runs. */
+  nextInterface: Record<string, number>
+  /** resolv.conf names 127.0.0.11: from the first user-defined network until the container stops. */
+  embeddedDns: boolean
 }
 
 export function emptyNetworking(): ContainerNetworking {
-  return { attachments: {}, sandboxId: '', ports: {}, nextInterface: 0 }
+  return { attachments: [], links: [], sandboxId: '', ports: {}, portsNetworkId: '', nextInterface: {}, embeddedDns: false }
 }

@@ -256,7 +256,6 @@ export class NetworkService {
         id: record.id,
         name: record.name,
         internal: record.internal,
-        dns: network.isUserDefined,
         icc: network.icc,
         mtu: network.mtu,
         ...pools

@@ -1,0 +1,217 @@
+/**
+ * Endpoints that no container owns: a process that somebody else started, a network namespace, a TAP for a virtual machine.
+ * Network inspect shows them under `ep-ENDPOINT-ID`. They live as long as the daemon: what it gave to a namespace goes with it.
+ */
+import { ApiError } from '../../api/api-error.ts'
+import type { AttachedResource, AttachRequest } from '../../api/network-json.ts'
+import type { Random } from '../../engine/index.ts'
+import { loadNative } from '../../io/load-native.ts'
+import { openMachineTap } from '../../io/machine-tap.ts'
+import type { NetworkController } from '../../network/controller.ts'
+import type { Endpoint, EndpointSpec } from '../../network/endpoint.ts'
+import { NetworkError } from '../../network/network-error.ts'
+import { NetworkNamespace } from '../../sandbox/network-namespace.ts'
+import { DNS_SERVICE_MAC } from '../../stack/host-config.ts'
+import { newDockerId } from '../docker-id.ts'
+import type { DockerNetwork } from './docker-network.ts'
+import { checkedMac, connectError, nameTaken } from './endpoint-checks.ts'
+import type { NetworkService } from './network-service.ts'
+
+export interface AttachmentsOptions {
+  readonly networks: NetworkService
+  readonly controller: NetworkController
+  /** Draws ids. */
+  readonly random: Random
+}
+
+interface Attached {
+  readonly networkId: string
+  readonly owner: string
+  readonly name: string
+  /** Takes away what was made at the other end. */
+  readonly undo: () => Promise<void>
+}
+
+/** What stands at the other end of an endpoint. */
+interface Plug {
+  readonly endpoint: Endpoint
+  readonly undo: () => Promise<void>
+}
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
+
+export class Attachments {
+  private readonly options: AttachmentsOptions
+  /** By `NETWORK-ID/NAME`. */
+  private readonly attached = new Map<string, Attached>()
+
+  constructor(options: AttachmentsOptions) {
+    this.options = options
+  }
+
+  has(networkId: string, name: string): boolean {
+    return this.attached.has(`${networkId}/${name}`)
+  }
+
+  /** Throws ApiError, and what the sandbox and the kernel throw (no such process, not allowed). */
+  async attach(request: AttachRequest): Promise<AttachedResource> {
+    const network = this.options.networks.find(request.network)
+    if (!network.isBridge) throw ApiError.badRequest(`network ${network.name} has no endpoints that could be attached`)
+    const targets = [request.pid, request.netns, request.tap].filter((target) => target !== undefined)
+    if (targets.length !== 1) throw ApiError.badRequest('exactly one of pid, netns and tap must be given')
+    const name = request.name ?? defaultName(request)
+    if (!NAME.test(name)) throw ApiError.badRequest(`endpoint name '${name}' is invalid: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`)
+    if (network.endpointNamed(name) !== undefined) throw nameTaken(name, network)
+    const spec = this.spec(request, name)
+    const ifname = request.tap?.name ?? request.ifname ?? 'eth0'
+    try {
+      const { endpoint, undo } =
+        request.tap === undefined
+          ? await this.plugNamespace(network, spec, request, ifname)
+          : await this.plugTap(network, spec, request, request.tap)
+      const attached = { networkId: network.id, owner: `ep-${endpoint.id}`, name, undo }
+      this.attached.set(`${network.id}/${name}`, attached)
+      const { id, address, prefixLength, address6, prefixLength6, mac } = endpoint
+      await this.options.networks.addEndpoint({ ...attached, id, address, prefixLength, address6, prefixLength6, mac })
+      const { subnet = '', gateway = '' } = network.record.pool ?? {}
+      return { network: network.name, id, name, ip: address, ip6: address6, mac, subnet, gateway, ifname }
+    } catch (error) {
+      throw plainError(connectError(error, name, network))
+    }
+  }
+
+  /** Throws ApiError 404. */
+  async detach(reference: string, name: string): Promise<void> {
+    const network = this.options.networks.find(reference)
+    const key = `${network.id}/${name}`
+    const attached = this.attached.get(key)
+    if (attached === undefined) throw ApiError.notFound(`endpoint ${name} not found`)
+    this.attached.delete(key)
+    try {
+      await attached.undo()
+    } finally {
+      await this.options.networks.removeEndpoint(attached)
+    }
+  }
+
+  /** At the daemon's end. */
+  async close(): Promise<void> {
+    for (const { networkId, name } of [...this.attached.values()]) await this.detach(networkId, name).catch(() => {})
+  }
+
+  private spec({ ip, ip6, mac, aliases = [], tap }: AttachRequest, name: string): EndpointSpec {
+    return {
+      id: newDockerId(this.options.random),
+      name,
+      names: [name, ...aliases],
+      // A guest has no 127.0.0.11 that leads to us: it asks the gateway.
+      gatewayDns: tap !== undefined,
+      ...(ip !== undefined && { address: ip }),
+      ...(ip6 !== undefined && { address6: ip6 }),
+      ...(mac !== undefined && { mac: checkedMac(mac) })
+    }
+  }
+
+  private async plugNamespace(network: DockerNetwork, spec: EndpointSpec, request: AttachRequest, ifname: string): Promise<Plug> {
+    const { controller } = this.options
+    const mtu = request.mtu ?? network.mtu
+    const namespace = await NetworkNamespace.open(request.pid === undefined ? { path: request.netns! } : { pid: request.pid })
+    try {
+      const tap = namespace.openTap({ name: ifname })
+      let handedOver = false
+      const endpoint = await controller
+        .connect(network.id, spec, () => {
+          handedOver = true
+          const { fd, vnetHeaderLength, offloads } = tap
+          return { type: 'tap', options: { fd, name: `${spec.name}/${ifname}`, mtu, vnetHeaderLength, offloads } }
+        })
+        .catch((error) => {
+          // Once the engine had it, the descriptor is the element's to close.
+          if (!handedOver) loadNative().closeFd(tap.fd)
+          throw error
+        })
+      const undo = async (): Promise<void> => {
+        await namespace.unrouteResolver(ifname).catch(() => {}) // the namespace may be on its way out
+        await controller.disconnect(network.id, spec.name)
+        namespace.close()
+      }
+      await this.configure(namespace, network, endpoint, ifname, mtu).catch(async (error) => {
+        await undo()
+        throw error
+      })
+      return { endpoint, undo }
+    } catch (error) {
+      namespace.close()
+      throw error
+    }
+  }
+
+  /** What the namespace has already, a default route or a way to 127.0.0.11, is its owner's and stays. */
+  private async configure(
+    namespace: NetworkNamespace,
+    { record }: DockerNetwork,
+    endpoint: Endpoint,
+    name: string,
+    mtu: number
+  ): Promise<void> {
+    const { mac, address, prefixLength, address6, prefixLength6 } = endpoint
+    const gateway = record.internal ? '' : (record.pool?.gateway ?? '')
+    const gateway6 = record.internal ? '' : (record.pool6?.gateway ?? '')
+    await namespace.configureInterface({
+      name,
+      mac,
+      mtu,
+      address: `${address}/${prefixLength}`,
+      keepDefaultRoute: true,
+      ...(gateway !== '' && { gateway }),
+      ...(address6 !== '' && { address6: `${address6}/${prefixLength6}`, ...(gateway6 !== '' && { gateway6 }) })
+    })
+    await namespace.routeResolver({ device: name, source: address, serviceMac: DNS_SERVICE_MAC, keep: true })
+  }
+
+  private async plugTap(
+    network: DockerNetwork,
+    spec: EndpointSpec,
+    request: AttachRequest,
+    tap: NonNullable<AttachRequest['tap']>
+  ): Promise<Plug> {
+    const native = loadNative()
+    const owner = tap.user === undefined ? null : /^\d+$/.test(tap.user) ? Number(tap.user) : native.userId(tap.user)
+    if (owner !== null && owner < 0) throw ApiError.badRequest(`user '${tap.user}': there is no such user on this machine`)
+    const machineTap = await openMachineTap(native, { name: tap.name, owner, mtu: request.mtu ?? network.mtu })
+    const { fd, mtu, vnetHeaderLength } = machineTap.socket
+    let handedOver = false
+    try {
+      const endpoint = await this.options.controller.connect(network.id, spec, () => {
+        handedOver = true
+        return { type: 'packet-socket', options: { fd, name: `${spec.name}/${tap.name}`, mtu, vnetHeaderLength } }
+      })
+      const undo = async (): Promise<void> => {
+        try {
+          await this.options.controller.disconnect(network.id, spec.name)
+        } finally {
+          await machineTap.close()
+        }
+      }
+      return { endpoint, undo }
+    } catch (error) {
+      if (!handedOver) native.closeFd(fd)
+      await machineTap.close()
+      throw error
+    }
+  }
+}
+
+function defaultName({ pid, netns, tap }: AttachRequest): string {
+  if (pid !== undefined) return `pid-${pid}`
+  return netns === undefined ? tap!.name : netns.slice(netns.lastIndexOf('/') + 1)
+}
+
+const STATUS: Readonly<Record<string, number>> = { ESRCH: 404, ENOENT: 404, EPERM: 403, EACCES: 403, EBUSY: 409, EEXIST: 409, EINVAL: 400 }
+
+/** Errors of the kernel and of the sandbox with a status; others as they are. */
+function plainError(error: unknown): unknown {
+  if (error instanceof ApiError || error instanceof NetworkError || !(error instanceof Error)) return error
+  const status = STATUS[(error as NodeJS.ErrnoException).code ?? '']
+  return status === undefined ? error : new ApiError(status, error.message, { cause: error })
+}

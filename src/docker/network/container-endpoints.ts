@@ -1,0 +1,273 @@
+/**
+ * Endpoints of running containers: joined, left, found again; and what follows from all of a container's endpoints together:
+ * its default route, where it asks for names, which network publishes its ports.
+ */
+import { ApiError } from '../../api/api-error.ts'
+import type { PortMap } from '../../api/network-json.ts'
+import type { NetworkController } from '../../network/controller.ts'
+import type { EndpointSpec } from '../../network/endpoint.ts'
+import { compareNetworks } from '../../network/network.ts'
+import type { ContainerFiles } from './container-files.ts'
+import type { Attachment, EndpointRecord } from './container-networking.ts'
+import type { DockerNetwork } from './docker-network.ts'
+import { checkAddresses, checkedMac, connectError, nameTaken } from './endpoint-checks.ts'
+import { parseLink } from './legacy-links.ts'
+import type { NetworkService } from './network-service.ts'
+import type { NetworkedContainer } from './networked-container.ts'
+import type { PortPublisher } from './port-publisher.ts'
+import type { SandboxInterfaces } from './sandbox-interfaces.ts'
+
+export interface ContainerEndpointsOptions {
+  readonly networks: NetworkService
+  readonly controller: NetworkController
+  readonly interfaces: SandboxInterfaces
+  readonly files: ContainerFiles
+  readonly publisher: PortPublisher
+  readonly newId: () => string
+}
+
+/** One endpoint with its network. */
+interface Plugged {
+  readonly network: DockerNetwork
+  readonly endpoint: EndpointRecord
+}
+
+/** What the sandbox was told last; unknown after a restart of the daemon. */
+interface Routes {
+  gateway?: string
+  resolver?: string
+}
+
+const EMPTY = { ifname: '', address: '', prefixLength: 0, gateway: '', address6: '', prefixLength6: 0, gateway6: '', mac: '' }
+
+export class ContainerEndpoints {
+  private readonly options: ContainerEndpointsOptions
+  private readonly routes = new WeakMap<object, Routes>()
+
+  constructor(options: ContainerEndpointsOptions) {
+    this.options = options
+  }
+
+  /** The order in which interfaces are numbered, and the way out is chosen. */
+  sorted<T extends { readonly network: DockerNetwork }>(plugged: readonly T[]): T[] {
+    const { networks } = this.options.controller
+    return [...plugged].sort((a, b) => {
+      const [left, right] = [networks.get(a.network.id), networks.get(b.network.id)]
+      return left === undefined || right === undefined ? 0 : compareNetworks(left, right)
+    })
+  }
+
+  /** The name of the container's next interface on a network. */
+  nextInterface({ networking }: NetworkedContainer, network: DockerNetwork): string {
+    if (!network.isBridge) return ''
+    const prefix = network.interfacePrefix
+    const number = networking.nextInterface[prefix] ?? 0
+    networking.nextInterface[prefix] = number + 1
+    return `${prefix}${number}`
+  }
+
+  /** Plugs a running container in. Throws ApiError; nothing is left then. */
+  async join(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork, ifname: string): Promise<void> {
+    if (network.endpointNamed(container.name) !== undefined) throw nameTaken(container.name, network)
+    const endpoint = network.isBridge
+      ? await this.plug(container, attachment, network, ifname)
+      : { ...EMPTY, endpointId: this.options.newId() }
+    attachment.networkId = network.id
+    attachment.endpoint = endpoint
+    await this.record(container, network, endpoint)
+    if (network.isBridge) await this.options.files.addOwnHosts(container, [endpoint.address, endpoint.address6])
+    this.options.networks.publish(network, 'connect', { container: container.id })
+  }
+
+  /** Takes an endpoint away; what has gone already is no error. `inSandbox` false: the sandbox is going anyway. */
+  async leave(container: NetworkedContainer, attachment: Attachment, inSandbox: boolean): Promise<void> {
+    const { endpoint, networkId } = attachment
+    if (endpoint === null) return
+    attachment.endpoint = null
+    if (endpoint.ifname !== '') {
+      await this.options.interfaces.unplug(inSandbox ? container.sandbox : null, networkId, container.name, endpoint.ifname)
+    }
+    await this.options.networks.removeEndpoint({ networkId, owner: container.id })
+  }
+
+  /** After a restart of the daemon: the same endpoint again. False when its network is gone. */
+  async rejoin(container: NetworkedContainer, attachment: Attachment): Promise<boolean> {
+    const { endpoint, networkId } = attachment
+    const network = this.options.networks.get(networkId)
+    if (endpoint === null || network === undefined) return false
+    if (network.isBridge) {
+      const { endpointId, address, address6, mac, ifname } = endpoint
+      const spec = { ...this.spec(container, attachment, network), id: endpointId, address, mac, ...(address6 !== '' && { address6 }) }
+      await this.options.interfaces.plug(container.sandbox!, networkId, ifname, spec)
+    }
+    await this.record(container, network, endpoint)
+    return true
+  }
+
+  /** Other names, while it runs. */
+  async rename(container: NetworkedContainer, oldName: string): Promise<void> {
+    for (const attachment of container.networking.attachments) {
+      const { endpoint, networkId } = attachment
+      const network = this.options.networks.get(networkId)
+      if (endpoint === null || network === undefined) continue
+      if (network.isBridge) {
+        const { name, names } = this.spec(container, attachment, network)
+        await this.options.controller.updateEndpoint(networkId, oldName, { name, names })
+      }
+      await this.record(container, network, endpoint)
+    }
+  }
+
+  /**
+   * What follows from the endpoints that the container has now. Throws ApiError when its ports cannot be published, before
+   * anything else is changed.
+   */
+  async settle(container: NetworkedContainer): Promise<void> {
+    const { sandbox, networking } = container
+    if (sandbox === null) return
+    const plugged = this.sorted(this.plugged(container))
+    const wayOut = plugged.find(({ endpoint }) => endpoint.gateway !== '')
+    await this.publish(container, wayOut)
+    const { interfaces, files } = this.options
+    const told = this.routes.get(sandbox) ?? {}
+    this.routes.set(sandbox, told)
+    const gateway = wayOut?.endpoint.ifname ?? ''
+    if (told.gateway !== gateway) {
+      await interfaces.routeDefault(sandbox, wayOut === undefined ? null : { ...wayOut.endpoint, device: gateway })
+      told.gateway = gateway
+    }
+    const named = plugged.find(({ network }) => network.isUserDefined)
+    if (named !== undefined && !networking.embeddedDns) {
+      networking.embeddedDns = true
+      await files.embedDns(container)
+    }
+    if (!networking.embeddedDns) return
+    // Without a user-defined network names of the world are still asked there: resolv.conf stays as it is.
+    const asked = named ?? plugged[0]
+    if (told.resolver === (asked?.endpoint.ifname ?? '')) return
+    await interfaces.routeResolver(sandbox, asked === undefined ? null : { name: asked.endpoint.ifname, address: asked.endpoint.address })
+    told.resolver = asked?.endpoint.ifname ?? ''
+  }
+
+  /** No interface has IPv6 any more. */
+  async closeIpv6(container: NetworkedContainer): Promise<void> {
+    const hasIpv6 = this.plugged(container).some(({ endpoint }) => endpoint.address6 !== '')
+    if (container.sandbox !== null && !hasIpv6) await this.options.interfaces.closeIpv6(container.sandbox)
+  }
+
+  releasePorts({ networking }: NetworkedContainer): void {
+    this.options.publisher.release(networking.ports)
+    networking.ports = {}
+    networking.portsNetworkId = ''
+  }
+
+  private plugged({ networking }: NetworkedContainer): Plugged[] {
+    return networking.attachments.flatMap(({ networkId, endpoint }) => {
+      const network = this.options.networks.get(networkId)
+      return network?.isBridge === true && endpoint !== null ? [{ network, endpoint }] : []
+    })
+  }
+
+  /** Ports are the business of the network that is the way out. */
+  private async publish(container: NetworkedContainer, wayOut: Plugged | undefined): Promise<void> {
+    const { networking } = container
+    const network = wayOut?.network.record.internal === false ? wayOut.network : undefined
+    if (networking.portsNetworkId === (network?.id ?? '')) return
+    this.releasePorts(container)
+    if (network === undefined) return
+    networking.ports = await this.publishOn(container, network, wayOut!.endpoint.endpointId)
+    networking.portsNetworkId = network.id
+  }
+
+  private async publishOn(container: NetworkedContainer, network: DockerNetwork, endpointId: string): Promise<PortMap> {
+    const gateways = new Set(Array.from(this.options.networks.all(), ({ record }) => [record.pool?.gateway, record.pool6?.gateway]).flat())
+    try {
+      return await this.options.publisher.publish(container, {
+        hostBinding: network.hostBinding,
+        isGateway: (address) => gateways.has(address)
+      })
+    } catch (error) {
+      throw ApiError.internal(
+        `driver failed programming external connectivity on endpoint ${container.name} (${endpointId}): ${(error as Error).message}`,
+        { cause: error }
+      )
+    }
+  }
+
+  private async plug(
+    container: NetworkedContainer,
+    attachment: Attachment,
+    network: DockerNetwork,
+    ifname: string
+  ): Promise<EndpointRecord> {
+    checkAddresses(attachment.config)
+    const spec = this.spec(container, attachment, network)
+    const { IPv4Address, IPv6Address } = attachment.config.IPAMConfig ?? {}
+    const { pool, pool6 } = network.record
+    try {
+      const made = await this.options.interfaces.plug(container.sandbox!, network.id, ifname, {
+        ...spec,
+        ...(IPv4Address !== undefined && { address: IPv4Address }),
+        ...(IPv6Address !== undefined && pool6 !== null && { address6: IPv6Address }),
+        ...(takesMac(container, network) && { mac: checkedMac(container.config.MacAddress!) })
+      })
+      const { id, address, prefixLength, address6, prefixLength6, mac } = made
+      const gateway6 = address6 === '' ? '' : (pool6?.gateway ?? '')
+      return { endpointId: id, ifname, address, prefixLength, gateway: pool?.gateway ?? '', address6, prefixLength6, gateway6, mac }
+    } catch (error) {
+      throw macError(error, container.config.MacAddress, spec.id!) ?? connectError(error, container.name, network)
+    }
+  }
+
+  private spec(container: NetworkedContainer, { config }: Attachment, network: DockerNetwork): EndpointSpec {
+    const links: Record<string, string> = {}
+    for (const text of config.Links ?? []) {
+      const link = parseLink(text)
+      if (link === undefined) throw ApiError.internal(text === '' ? 'empty string specified for links' : `bad format for links: ${text}`)
+      links[link.alias] = link.name
+    }
+    return {
+      id: this.options.newId(),
+      name: container.name,
+      // The default bridge knows no names; what is asked over it goes to the world.
+      names: network.isUserDefined ? [container.name, ...(config.Aliases ?? [])] : [],
+      links: network.isUserDefined ? links : {},
+      sandbox: container.id,
+      gatewayDns: false
+    }
+  }
+
+  private record(container: NetworkedContainer, network: DockerNetwork, endpoint: EndpointRecord): Promise<void> {
+    const { endpointId: id, address, prefixLength, address6, prefixLength6, mac } = endpoint
+    const { name, id: owner } = container
+    return this.options.networks.addEndpoint({
+      id,
+      networkId: network.id,
+      name,
+      owner,
+      address,
+      prefixLength,
+      address6,
+      prefixLength6,
+      mac
+    })
+  }
+}
+
+/** A MAC of the container's is for the network that it was made with. */
+function takesMac({ config, hostConfig }: NetworkedContainer, network: DockerNetwork): boolean {
+  const mode = hostConfig.NetworkMode
+  return Boolean(config.MacAddress) && (mode === network.name || (mode === 'default' && network.name === 'bridge'))
+}
+
+/** What a real daemon answers for a MAC that no interface can have; the name of its veth is drawn. */
+function macError(error: unknown, mac: string | undefined, endpointId: string): ApiError | undefined {
+  if ((error as { code?: unknown }).code !== 'EADDRNOTAVAIL' || !mac) return undefined
+  const veth = `veth${endpointId.slice(0, 7)}`
+  return ApiError.internal(
+    'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during ' +
+      'container init: error running hook #0: error running hook: exit status 1, stdout: , stderr: ' +
+      `failed to add interface ${veth} to sandbox: error setting interface "${veth}" MAC to "${mac}": cannot assign requested address: unknown`,
+    { cause: error }
+  )
+}

@@ -1,0 +1,76 @@
+/**
+ * /etc/hosts of a container: rewritten in place on the host's side, so that the container, which has the file as a mount, sees it.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+
+/** A line: an address and the names behind one tab. */
+export interface HostsLine {
+  readonly address: string
+  readonly names: string
+}
+
+/** What Docker writes first. */
+const STANDARD = `127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+ff00::0\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+`
+
+export function hostsText(lines: readonly HostsLine[]): string {
+  return STANDARD + lines.map(lineText).join('')
+}
+
+/** The names by which a container finds itself: the full one, and its first part. */
+export function ownNames(hostname: string, domainname: string): string {
+  const full = domainname === '' ? hostname : `${hostname}.${domainname}`
+  const dot = full.indexOf('.')
+  return dot < 0 ? full : `${full} ${full.slice(0, dot)}`
+}
+
+export function addHosts(file: string, lines: readonly HostsLine[]): Promise<void> {
+  return edit(file, (text) => text + lines.map(lineText).join(''))
+}
+
+/**
+ * Takes lines away as Docker does: every line with these names, whatever its address, and empty ones. Other lines, also those
+ * that the container wrote, stay.
+ */
+export function removeHosts(file: string, names: string): Promise<void> {
+  return edit(file, (text) =>
+    text
+      .split('\n')
+      .filter((line) => line !== '' && (line.startsWith('#') || !line.endsWith(`\t${names}`)))
+      .map((line) => `${line}\n`)
+      .join('')
+  )
+}
+
+/** Gives the lines whose first name is `name` another address. */
+export function moveHost(file: string, name: string, address: string): Promise<void> {
+  return edit(file, (text) =>
+    text
+      .split('\n')
+      .map((line) => {
+        const [, names] = line.split('\t')
+        return names !== undefined && (names === name || names.startsWith(`${name} `) || names.startsWith(`${name}.`))
+          ? `${address}\t${line.slice(line.indexOf('\t') + 1)}`
+          : line
+      })
+      .join('\n')
+  )
+}
+
+function lineText({ address, names }: HostsLine): string {
+  return `${address}\t${names}\n`
+}
+
+/** A container without the file, which is being removed, is left alone. */
+async function edit(file: string, change: (text: string) => string): Promise<void> {
+  try {
+    await writeFile(file, change(await readFile(file, 'utf8')))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}

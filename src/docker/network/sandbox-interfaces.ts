@@ -1,0 +1,150 @@
+/**
+ * Interfaces inside a container's network namespace: TAPs whose other end is on a network, the default route, and the way to
+ * 127.0.0.11.
+ */
+import type { ElementCounters } from '../../engine/index.ts'
+import { loadNative } from '../../io/load-native.ts'
+import type { OpenedTap } from '../../io/native-binding.ts'
+import type { Netlink } from '../../io/netlink/netlink.ts'
+import type { NetworkController } from '../../network/controller.ts'
+import type { Attachment, Endpoint, EndpointSpec } from '../../network/endpoint.ts'
+import type { InterfaceOptions, ResolverRoute } from '../../sandbox/interface-config.ts'
+import { DNS_SERVICE_MAC } from '../../stack/host-config.ts'
+
+/** What is needed of a sandbox. */
+export interface InterfaceHolder {
+  readonly netlink: Pick<Netlink, 'links' | 'routes'>
+  openTap(options: { readonly name: string }): Promise<OpenedTap>
+  configureInterface(options: InterfaceOptions): Promise<void>
+  routeResolver(route: ResolverRoute): Promise<void>
+  unrouteResolver(): Promise<void>
+  writeSysctl(name: string, value: string): Promise<void>
+}
+
+export interface Gateways {
+  readonly device: string
+  /** Empty: no default route of the family. */
+  readonly gateway: string
+  readonly gateway6: string
+}
+
+export class SandboxInterfaces {
+  private readonly controller: NetworkController
+
+  constructor(controller: NetworkController) {
+    this.controller = controller
+  }
+
+  /** IPv6 is off until an interface has an address of it, on lo too: as Docker has it. */
+  async prepare(holder: InterfaceHolder): Promise<void> {
+    await setIpv6(holder, 'all', false)
+  }
+
+  /**
+   * Creates the TAP, or finds it again after a restart of the daemon, connects it and gives it its addresses. When anything fails
+   * nothing is left. Throws what the controller, IPAM, the sandbox and the kernel throw.
+   */
+  async plug(holder: InterfaceHolder, network: string, ifname: string, spec: EndpointSpec): Promise<Endpoint> {
+    const { mtu } = this.controller.network(network)
+    const tap = await holder.openTap({ name: ifname })
+    let handedOver = false
+    const make = (): Attachment => {
+      handedOver = true
+      return tapAttachment(tap, `${spec.name}/${ifname}`, mtu)
+    }
+    let endpoint: Endpoint
+    try {
+      endpoint = await this.controller.connect(network, spec, make)
+    } catch (error) {
+      // Once the engine had it, the descriptor is the element's to close: closing it twice could hit somebody else's.
+      if (!handedOver) loadNative().closeFd(tap.fd)
+      await removeLink(holder, ifname)
+      throw error
+    }
+    try {
+      const { mac, address, prefixLength, address6, prefixLength6 } = endpoint
+      if (address6 !== '') await setIpv6(holder, 'lo', true)
+      await holder.configureInterface({
+        name: ifname,
+        mac,
+        mtu,
+        address: `${address}/${prefixLength}`,
+        ...(address6 !== '' && { address6: `${address6}/${prefixLength6}` })
+      })
+      return endpoint
+    } catch (error) {
+      await this.controller.disconnect(network, endpoint.name)
+      await removeLink(holder, ifname)
+      throw error
+    }
+  }
+
+  /** Takes an endpoint off its network and its interface out of the sandbox; what has gone already is no error. */
+  async unplug(holder: InterfaceHolder | null, network: string, endpoint: string, ifname: string): Promise<void> {
+    if (this.controller.networks.get(network)?.endpoints.has(endpoint) === true) await this.controller.disconnect(network, endpoint)
+    if (holder !== null) await removeLink(holder, ifname)
+  }
+
+  /** Sends what goes elsewhere out of one device; null: nowhere. */
+  async routeDefault(holder: InterfaceHolder, gateways: Gateways | null): Promise<void> {
+    await replaceDefault(holder, '0.0.0.0/0', gateways?.gateway ?? '', gateways?.device)
+    await replaceDefault(holder, '::/0', gateways?.gateway6 ?? '', gateways?.device)
+  }
+
+  /** Sends 127.0.0.11 out of a device, where the network's names are answered; null: nowhere. */
+  async routeResolver(holder: InterfaceHolder, device: { name: string; address: string } | null): Promise<void> {
+    if (device === null) await holder.unrouteResolver()
+    else await holder.routeResolver({ device: device.name, source: device.address, serviceMac: DNS_SERVICE_MAC })
+  }
+
+  /** Takes away IPv6 of lo when no interface has any. */
+  async closeIpv6(holder: InterfaceHolder): Promise<void> {
+    await setIpv6(holder, 'lo', false)
+  }
+
+  /** Interfaces with a number behind one of these prefixes that nobody knows of: what a daemon that was killed had begun. */
+  async removeStrangers(holder: InterfaceHolder, prefixes: readonly string[], known: readonly string[]): Promise<void> {
+    for (const { name, linkKind } of await holder.netlink.links.list()) {
+      const isOurs = linkKind === 'tun' && prefixes.some((prefix) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
+      if (isOurs && !known.includes(name)) await removeLink(holder, name)
+    }
+  }
+
+  counters(network: string, endpoint: string): ElementCounters | undefined {
+    const found = this.controller.networks.get(network)
+    const plugged = found?.endpoints.get(endpoint)
+    return found === undefined || plugged === undefined ? undefined : this.controller.endpointCounters(found, plugged)
+  }
+}
+
+/** The engine's end of an open TAP; the element closes the descriptor. */
+function tapAttachment({ fd, vnetHeaderLength, offloads }: OpenedTap, name: string, mtu: number): Attachment {
+  return { type: 'tap', options: { fd, name, mtu, vnetHeaderLength, offloads } }
+}
+
+async function replaceDefault({ netlink }: InterfaceHolder, to: string, via: string, dev: string | undefined): Promise<void> {
+  if (via !== '') return netlink.routes.replace({ to, via, dev })
+  try {
+    await netlink.routes.delete({ to })
+  } catch (error) {
+    if (!['ESRCH', 'EAFNOSUPPORT', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+/** The namespace may be on its way out, and the link with it. */
+async function removeLink(holder: InterfaceHolder, ifname: string): Promise<void> {
+  try {
+    await holder.netlink.links.delete(ifname)
+  } catch (error) {
+    if (!['ENODEV', 'ERR_SANDBOX_CLOSED'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+/** A kernel without IPv6 has no such switch. */
+async function setIpv6(holder: InterfaceHolder, device: string, on: boolean): Promise<void> {
+  try {
+    await holder.writeSysctl(`net/ipv6/conf/${device}/disable_ipv6`, on ? '0' : '1')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
