@@ -1,47 +1,252 @@
-import type { Clock, Timers } from '../../engine/clock.ts'
-import type { Random } from '../../engine/random.ts'
-import type { Store } from '../../store/store.ts'
-import type { EventLog } from '../event-log.ts'
-import type { ContainerNetworkService } from '../network/container-network-service.ts'
-import type { ContainerRegistry } from './container-registry.ts'
+import type { Duplex, Writable } from 'node:stream'
+import { ApiError } from '../../api/api-error.ts'
+import type {
+  AttachOptions,
+  ContainerBackend,
+  ExecBackend,
+  ListOptions,
+  LogsOptions,
+  PathStat,
+  TerminalDimensions,
+  WaitCondition,
+  WaitResult
+} from '../../api/container-backend.ts'
+import type { ContainerInspect, ContainerSummary, CreateResponse, ExecInspect } from '../../api/container-json.ts'
+import type { CreateBody, execBody, updateBody } from '../../api/container-shapes.ts'
+import type { Decoded } from '../../api/decode.ts'
+import type { Filters } from '../../api/filters.ts'
+import type { ImageUser } from '../../image/image-removal.ts'
+import type { Container } from './container.ts'
+import { ContainerContext, type ContainerServiceOptions } from './container-context.ts'
+import { ContainerOutput } from './container-output.ts'
+import { ContainerRecords, type RemoveOptions } from './container-records.ts'
+import { ContainerRestore } from './container-restore.ts'
+import { ContainerRunner } from './container-runner.ts'
+import { containerStats } from './container-stats.ts'
+import { containerTop } from './container-top.ts'
+import { ExecService } from './exec-service.ts'
+import { HealthMonitor } from './health-monitor.ts'
 
-export interface ContainerServiceOptions {
-  readonly store: Store
-  /** One directory per container is made in it: STATE/containers. */
-  readonly directory: string
-  /** Where named volumes live: STATE/volumes. */
-  readonly volumesDirectory: string
-  /** Where shims listen; its path and 18 more bytes must fit into 107. */
-  readonly runDirectory: string
-  /** Made first and shared with networking, which finds containers in it; filled by `restore`. */
-  readonly registry: ContainerRegistry
-  readonly networking: ContainerNetworkService
-  readonly events: EventLog
-  readonly clock: Clock
-  readonly timers: Timers
-  readonly random: Random
-  /** False: what a killed daemon left is ended by `restore`, and `shutdown` stops every container. */
-  readonly liveRestore: boolean
-  /** For what nobody asked for but an operator should read. */
-  readonly log: (message: string) => void
-}
+export type { ContainerServiceOptions } from './container-context.ts'
 
-/** Docker's containers: implements ContainerBackend. */
-export class ContainerService {
-  constructor(_options: ContainerServiceOptions) {}
+/** Docker's containers: what the API asks for, handed to the part that does it. */
+export class ContainerService implements ContainerBackend, ExecBackend {
+  private readonly context: ContainerContext
+  private readonly runner: ContainerRunner
+  private readonly records: ContainerRecords
+  private readonly output: ContainerOutput
+  private readonly execs: ExecService
+  private readonly restoring: ContainerRestore
+
+  constructor(options: ContainerServiceOptions) {
+    this.context = new ContainerContext(options)
+    const health = new HealthMonitor(this.context)
+    this.runner = new ContainerRunner(this.context, health)
+    this.records = new ContainerRecords(this.context, this.runner)
+    this.output = new ContainerOutput(this.context)
+    this.execs = new ExecService(this.context)
+    this.restoring = new ContainerRestore(this.context, this.runner)
+    health.runProbe = (container, argv, ms) => this.execs.probe(container, argv, ms)
+    options.images.usedBy = (imageId) => this.usersOf(imageId)
+  }
 
   /** Fills the registry from the store; first of all, so that networks know whose endpoints there are. */
   load(): void {
-    throw new Error('not built yet')
+    this.restoring.load()
   }
 
   /** At daemon start, after networks: reconnects, ends, undoes and applies restart policies. */
   restore(): Promise<void> {
-    throw new Error('not built yet')
+    return this.restoring.restore()
   }
 
-  /** At daemon end: stops containers as Docker does on SIGTERM, also with live-restore when `stopContainers`. */
-  shutdown(_options: { stopContainers: boolean }): Promise<void> {
-    throw new Error('not built yet')
+  /** At daemon end: stops containers as Docker does on SIGTERM, or leaves them to the next daemon. */
+  shutdown({ stopContainers }: { stopContainers: boolean }): Promise<void> {
+    return this.runner.shutdown(this.context.options.registry.all(), stopContainers)
+  }
+
+  /** For `/info`. */
+  counts(): { running: number; paused: number; stopped: number } {
+    const counts = { running: 0, paused: 0, stopped: 0 }
+    for (const { state } of this.context.options.registry.all()) {
+      counts[state.Paused ? 'paused' : state.Running ? 'running' : 'stopped']++
+    }
+    return counts
+  }
+
+  create(name: string, request: CreateBody): Promise<CreateResponse> {
+    return this.records.create(name, request)
+  }
+
+  start(reference: string): Promise<boolean> {
+    return this.runner.start(this.find(reference))
+  }
+
+  async stop(reference: string, seconds: number | undefined): Promise<boolean> {
+    const container = this.find(reference)
+    if (!container.state.Running) return false
+    await prefixed(`cannot stop container: ${reference}`, this.runner.stop(container, seconds))
+    return true
+  }
+
+  async restart(reference: string, seconds: number | undefined): Promise<void> {
+    const container = this.find(reference)
+    container.keepAtExit = true
+    try {
+      await prefixed(`Cannot restart container ${reference}`, this.stopAndStart(container, seconds))
+    } finally {
+      container.keepAtExit = false
+    }
+    this.context.publish(container, 'restart')
+  }
+
+  async kill(reference: string, signal: string): Promise<void> {
+    await prefixed(`Cannot kill container: ${reference}`, this.killNow(reference, signal))
+  }
+
+  async pause(reference: string): Promise<void> {
+    await this.runner.pause(this.find(reference))
+  }
+
+  async unpause(reference: string): Promise<void> {
+    await this.runner.unpause(this.find(reference))
+  }
+
+  wait(reference: string, condition: WaitCondition, gone: AbortSignal): Promise<WaitResult> {
+    return this.runner.wait(this.find(reference), condition, gone)
+  }
+
+  async rename(reference: string, name: string): Promise<void> {
+    await this.records.rename(reference, name)
+  }
+
+  remove(reference: string, options: RemoveOptions): Promise<void> {
+    return this.records.remove(reference, options)
+  }
+
+  list(options: ListOptions): Promise<ContainerSummary[]> {
+    return this.records.list(options)
+  }
+
+  inspect(reference: string, size: boolean): Promise<ContainerInspect> {
+    return this.records.inspect(reference, size)
+  }
+
+  async update(reference: string, change: Decoded<typeof updateBody>): Promise<{ Warnings: string[] }> {
+    return this.records.update(reference, change)
+  }
+
+  prune(filters: Filters): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }> {
+    return this.records.prune(filters)
+  }
+
+  isTerminal(reference: string): boolean {
+    return this.find(reference).config.Tty
+  }
+
+  async logs(reference: string, options: LogsOptions): Promise<(to: Writable, gone: AbortSignal) => Promise<void>> {
+    return this.output.logs(this.find(reference), options)
+  }
+
+  async attach(reference: string, options: AttachOptions): Promise<(connection: Duplex) => Promise<void>> {
+    return this.output.attach(this.find(reference), options)
+  }
+
+  async resize(reference: string, { columns, rows }: TerminalDimensions): Promise<void> {
+    const container = this.find(reference)
+    this.runner.checkRunning(container)
+    if (container.config.Tty) await container.process?.resize({ columns, rows })
+    this.context.publish(container, 'resize', { height: String(rows), width: String(columns) })
+  }
+
+  async top(reference: string, psArgs: string): Promise<{ Titles: string[]; Processes: string[][] }> {
+    const container = this.find(reference)
+    this.runner.checkRunning(container)
+    if (container.state.Restarting) throw ApiError.conflict(`Container ${container.id} is restarting, wait until the container is running`)
+    const list = await containerTop(container, psArgs)
+    this.context.publish(container, 'top')
+    return list
+  }
+
+  stats(reference: string, options: { stream: boolean; oneShot: boolean; gone: AbortSignal }): AsyncIterable<unknown> {
+    return containerStats(this.find(reference), this.context, options)
+  }
+
+  async changes(reference: string): Promise<{ Path: string; Kind: number }[]> {
+    this.find(reference)
+    throw outside('listing what a container changed')
+  }
+
+  async exportRoot(reference: string, _gone: AbortSignal): Promise<(to: Writable) => Promise<void>> {
+    this.find(reference)
+    throw outside('exporting a container')
+  }
+
+  async archiveStat(reference: string, _path: string): Promise<PathStat> {
+    this.find(reference)
+    throw outside('copying from a container')
+  }
+
+  async archiveGet(reference: string, _path: string): Promise<{ stat: PathStat; send: (to: Writable) => Promise<void> }> {
+    this.find(reference)
+    throw outside('copying from a container')
+  }
+
+  async archivePut(reference: string, _path: string, _tar: NodeJS.ReadableStream): Promise<void> {
+    this.find(reference)
+    throw outside('copying into a container')
+  }
+
+  async execCreate(reference: string, config: Decoded<typeof execBody>): Promise<{ Id: string }> {
+    return this.execs.create(reference, config)
+  }
+
+  execStart(
+    id: string,
+    options: { detach: boolean; tty: boolean; size: TerminalDimensions | null }
+  ): Promise<((connection: Duplex) => Promise<void>) | null> {
+    return this.execs.start(id, options)
+  }
+
+  execInspect(id: string): ExecInspect {
+    return this.execs.inspect(id)
+  }
+
+  execResize(id: string, size: TerminalDimensions): Promise<void> {
+    return this.execs.resize(id, size)
+  }
+
+  private find(reference: string): Container {
+    return this.context.options.registry.find(reference)
+  }
+
+  private *usersOf(imageId: string): Iterable<ImageUser> {
+    for (const { id, image, state } of this.context.options.registry.all()) {
+      if (image.id === imageId) yield { id, running: state.Running }
+    }
+  }
+
+  private async killNow(reference: string, signal: string): Promise<void> {
+    await this.runner.kill(this.find(reference), signal)
+  }
+
+  private async stopAndStart(container: Container, seconds: number | undefined): Promise<void> {
+    if (container.state.Running) await this.runner.stop(container, seconds)
+    await this.runner.start(container)
+  }
+}
+
+function outside(what: string): ApiError {
+  return ApiError.notImplemented(`${what} is outside of what netloom does: it emulates networks`)
+}
+
+/** Errors say what was tried. Those that Docker gives as they are, of wrong signals, are 400. */
+async function prefixed<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const { status = 500, message } = error as ApiError
+    if (status === 400 && message.startsWith('Invalid signal')) throw error
+    throw new ApiError(status, `${what}: ${message}`, { cause: error })
   }
 }

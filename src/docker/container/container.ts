@@ -4,12 +4,14 @@ import type { SandboxProcess } from '../../sandbox/sandbox-process.ts'
 import type { Change, Store } from '../../store/store.ts'
 import type { ContainerNetworking } from '../network/container-networking.ts'
 import type { NetworkedContainer } from '../network/networked-container.ts'
+import { Moments } from './moments.ts'
+import { RestartDelay } from './restart-policy.ts'
 
 /** What survives the daemon, under the key `container/ID`. */
 export interface ContainerRecord {
   readonly id: string
   name: string
-  /** RFC 3339 with nine digits. */
+  /** RFC 3339 with nanoseconds. */
   readonly created: string
   config: ContainerConfig
   hostConfig: HostConfig
@@ -19,11 +21,13 @@ export interface ContainerRecord {
   readonly path: string
   readonly args: readonly string[]
   readonly mounts: readonly MountPoint[]
+  /** Volumes without a name of the user's, which go with the container when it is asked for. */
+  readonly anonymousVolumes: readonly string[]
   restartCount: number
-  /** Docker's HasBeenManuallyStopped: `stop` and `kill` hold the restart policy back until the next start. */
+  /** Stopped or killed by hand: holds the restart policy back until the next start. */
   manuallyStopped: boolean
-  /** What an interrupted daemon has to finish or to undo; empty between operations. */
-  intent: '' | 'start' | 'remove'
+  /** What the network gave to its processes: links in the environment. */
+  linkedEnvironment: readonly string[]
 }
 
 export interface ContainerImage {
@@ -31,6 +35,8 @@ export interface ContainerImage {
   readonly id: string
   /** As the user wrote it. */
   readonly name: string
+  /** Directories of an overlay, lowest first. */
+  readonly layers: readonly string[] | 'host'
 }
 
 /** One container: what is recorded of it, and the sandbox while it runs. */
@@ -49,11 +55,21 @@ export class Container implements NetworkedContainer {
   readonly path: string
   readonly args: readonly string[]
   readonly mounts: readonly MountPoint[]
+  readonly anonymousVolumes: readonly string[]
   restartCount: number
   manuallyStopped: boolean
-  intent: ContainerRecord['intent']
+  linkedEnvironment: readonly string[]
   sandbox: Sandbox | null = null
   process: SandboxProcess | null = null
+  /** Running exec instances. */
+  readonly execIds = new Set<string>()
+  readonly moments = new Moments()
+  readonly restartDelay = new RestartDelay()
+  /** Prevents a restart by policy that is due; null when none is. */
+  cancelRestart: (() => void) | null = null
+  /** `restart` keeps a container that is otherwise removed at its end. */
+  keepAtExit = false
+  isBeingRemoved = false
   private readonly store: Store
   private tail: Promise<unknown> = Promise.resolve()
 
@@ -69,9 +85,10 @@ export class Container implements NetworkedContainer {
     this.path = record.path
     this.args = record.args
     this.mounts = record.mounts
+    this.anonymousVolumes = record.anonymousVolumes
     this.restartCount = record.restartCount
     this.manuallyStopped = record.manuallyStopped
-    this.intent = record.intent
+    this.linkedEnvironment = record.linkedEnvironment
     this.directory = directory
     this.store = store
   }
@@ -83,30 +100,28 @@ export class Container implements NetworkedContainer {
     return result
   }
 
+  record(): ContainerRecord {
+    const { id, name, created, config, hostConfig, state, networking, image, path, args, mounts } = this
+    const { anonymousVolumes, restartCount, manuallyStopped, linkedEnvironment } = this
+    const first = { id, name, created, config, hostConfig, state, networking, image, path, args, mounts }
+    return { ...first, anonymousVolumes, restartCount, manuallyStopped, linkedEnvironment }
+  }
+
   /** The write that keeps this container as it is now, for all-or-nothing writes together with others. */
   change(): Change {
-    const { id, name, created, config, hostConfig, state, networking, image, path, args, mounts } = this
-    const { restartCount, manuallyStopped, intent } = this
-    const record: ContainerRecord = {
-      id,
-      name,
-      created,
-      config,
-      hostConfig,
-      state,
-      networking,
-      image,
-      path,
-      args,
-      mounts,
-      restartCount,
-      manuallyStopped,
-      intent
-    }
-    return { put: `container/${id}`, value: record }
+    return { put: `container/${this.id}`, value: this.record() }
   }
 
   save(): Promise<void> {
     return this.store.write([this.change()])
+  }
+
+  get logPath(): string {
+    return `${this.directory}/log`
+  }
+
+  /** 'exited', 'paused'... as messages and filters say it. */
+  get stateWord(): string {
+    return this.state.Status
   }
 }

@@ -1,0 +1,150 @@
+/** Which containers `docker ps` shows: Docker's filters (moby: daemon/list.go), newest first. No file is read. */
+import { ApiError } from '../../api/api-error.ts'
+import type { ListOptions } from '../../api/container-backend.ts'
+import type { Filters } from '../../api/filters.ts'
+import type { ImageStore } from '../../image/image-store.ts'
+import type { ContainerNetworkService } from '../network/container-network-service.ts'
+import type { Container } from './container.ts'
+import type { ContainerRegistry } from './container-registry.ts'
+import { parseTime } from './container-status.ts'
+
+const FILTERS = [
+  'ancestor',
+  'before',
+  'exited',
+  'id',
+  'isolation',
+  'label',
+  'name',
+  'status',
+  'health',
+  'since',
+  'volume',
+  'network',
+  'is-task',
+  'publish',
+  'expose'
+]
+const STATES = ['paused', 'restarting', 'removing', 'running', 'dead', 'created', 'exited']
+const HEALTH = ['starting', 'healthy', 'unhealthy', 'none']
+
+export interface ListSources {
+  readonly registry: ContainerRegistry
+  readonly networking: ContainerNetworkService
+  readonly images: ImageStore
+}
+
+type Test = (container: Container) => boolean
+
+/** Throws ApiError for filters that Docker does not know or whose value it refuses. */
+export function selectContainers(options: ListOptions, sources: ListSources): Container[] {
+  const { filters } = options
+  filters.check(FILTERS)
+  const isAll = options.all || options.limit > 0 || showsStopped(filters)
+  const tests = [statusTest(filters, isAll), ...plainTests(filters), ...ancestorTest(filters, sources), ...networkTests(filters, sources)]
+  const chosen = inOrder(filters, sources.registry).filter((container) => tests.every((test) => test(container)))
+  return options.limit > 0 ? chosen.slice(0, options.limit) : chosen
+}
+
+/** Filters that ask for containers which do not run. */
+function showsStopped(filters: Filters): boolean {
+  return ['status', 'exited', 'before', 'since'].some((name) => filters.get(name).length > 0)
+}
+
+/** Newest first, cut by `before` and `since`. */
+function inOrder(filters: Filters, registry: ContainerRegistry): Container[] {
+  const times = new Map<Container, bigint>()
+  for (const container of registry.all()) times.set(container, parseTime(container.created))
+  const timeOf = (container: Container): bigint => times.get(container) ?? 0n
+  const list = [...times.keys()].sort((a, b) => (timeOf(a) < timeOf(b) ? 1 : timeOf(a) > timeOf(b) ? -1 : 0))
+  const before = filters.get('before').map((reference) => timeOf(registry.find(reference)))
+  const since = filters.get('since').map((reference) => timeOf(registry.find(reference)))
+  return list.filter((container) => {
+    const time = timeOf(container)
+    return before.every((bound) => time < bound) && since.every((bound) => time > bound)
+  })
+}
+
+function statusTest(filters: Filters, isAll: boolean): Test {
+  const wanted = filters.get('status')
+  for (const word of wanted) if (!STATES.includes(word)) throw ApiError.badRequest(`Invalid filter 'status=${word}'`)
+  if (wanted.length > 0) return ({ state }) => wanted.includes(state.Status)
+  return isAll ? () => true : ({ state }) => state.Running
+}
+
+function plainTests(filters: Filters): Test[] {
+  const codes = filters.get('exited').map((text) => {
+    if (!/^[+-]?\d+$/.test(text)) throw ApiError.internal(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`)
+    return Number(text)
+  })
+  const health = filters.get('health')
+  for (const word of health) if (!HEALTH.includes(word)) throw ApiError.badRequest(`Invalid filter 'health=${word}'`)
+  const isTask = filters.boolean('is-task')
+  const volumes = filters.get('volume')
+  return [
+    (container) => filters.match('name', `/${container.name}`) || filters.match('name', container.name),
+    ({ id }) => filters.matchStart('id', id),
+    ({ config }) => filters.matchLabels(config.Labels),
+    () => filters.matchExactly('isolation', ''),
+    ...(isTask === true ? [() => false] : []),
+    ...(codes.length > 0 ? [({ state }: Container) => codes.includes(state.ExitCode) && !state.Running] : []),
+    ...(health.length > 0 ? [({ state }: Container) => health.includes(state.Health?.Status ?? 'none')] : []),
+    ...(volumes.length > 0
+      ? [({ mounts }: Container) => mounts.some(({ Name, Source, Destination }) => matches(volumes, [Name ?? Source, Destination]))]
+      : [])
+  ]
+}
+
+/** Containers of an image, by id or name; an image that is not there has none. */
+function ancestorTest(filters: Filters, { images }: ListSources): Test[] {
+  const wanted = filters.get('ancestor')
+  if (wanted.length === 0) return []
+  const ids = new Set<string>()
+  for (const reference of wanted) {
+    try {
+      ids.add(images.find(reference).id)
+    } catch {
+      // as good as one without containers
+    }
+  }
+  return [({ image }) => ids.has(image.id) || wanted.includes(image.name)]
+}
+
+function networkTests(filters: Filters, { networking }: ListSources): Test[] {
+  const networks = filters.get('network')
+  const published = filters.get('publish').map(parsePort)
+  const exposed = filters.get('expose').map(parsePort)
+  const tests: Test[] = []
+  if (networks.length > 0) {
+    tests.push((container) =>
+      Object.entries(networking.networks(container)).some(([name, { NetworkID }]) =>
+        networks.some((wanted) => wanted === name || (NetworkID !== '' && NetworkID.startsWith(wanted)))
+      )
+    )
+  }
+  if (published.length > 0) {
+    tests.push((container) => networking.ports(container).some((port) => published.some((range) => range.has(port.PublicPort, port.Type))))
+  }
+  if (exposed.length > 0) {
+    tests.push((container) =>
+      Object.keys(container.config.ExposedPorts ?? {}).some((text) => {
+        const [number, protocol = 'tcp'] = text.split('/')
+        return exposed.some((range) => range.has(Number(number), protocol))
+      })
+    )
+  }
+  return tests
+}
+
+function matches(wanted: readonly string[], texts: readonly string[]): boolean {
+  return texts.some((text) => wanted.includes(text))
+}
+
+/** 'PORT[-PORT][/PROTOCOL]' */
+function parsePort(text: string): { has: (port: number | undefined, protocol: string) => boolean } {
+  const match = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/.exec(text)
+  if (match === null) throw ApiError.badRequest(`Invalid proto in filter: ${text}`)
+  const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])]
+  const protocol = match[3] ?? 'tcp'
+  return { has: (port, of) => port !== undefined && port >= first && port <= last && of === protocol }
+}

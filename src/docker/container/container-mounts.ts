@@ -1,0 +1,170 @@
+/**
+ * Binds, volumes and tmpfs of a container: from what was asked to what inspect shows, and to what its sandbox mounts.
+ */
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { ApiError } from '../../api/api-error.ts'
+import type { ContainerConfig, HostConfig, MountPoint, MountRequest } from '../../api/container-json.ts'
+import type { MountOptions } from '../../sandbox/sandbox-options.ts'
+import type { Container } from './container.ts'
+
+export interface MountPlan {
+  readonly points: MountPoint[]
+  /** Names of volumes that were made up. */
+  readonly anonymous: string[]
+}
+
+export interface MountPlanner {
+  readonly volumesDirectory: string
+  /** For anonymous volumes. */
+  newId(): string
+  /** For --volumes-from. Throws ApiError. */
+  find(reference: string): Container
+}
+
+const DEFAULT_SHM_BYTES = 64 << 20
+const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave']
+const MODES = ['rw', 'ro', 'z', 'Z', 'nocopy', 'consistent', 'cached', 'delegated', 'bind', 'rbind', ...PROPAGATIONS]
+
+/** Throws ApiError 400 with Docker's texts. Nothing is made yet. */
+export function planMounts(config: ContainerConfig, host: HostConfig, planner: MountPlanner): MountPlan {
+  const points = new Map<string, MountPoint>()
+  const anonymous: string[] = []
+  const add = (point: MountPoint): void => {
+    if (points.has(point.Destination)) throw ApiError.badRequest(`Duplicate mount point: ${point.Destination}`)
+    points.set(point.Destination, point)
+  }
+  const nameless = (): string => {
+    const id = planner.newId()
+    anonymous.push(id)
+    return id
+  }
+  const inherited = (host.VolumesFrom ?? []).flatMap((reference) => volumesFrom(reference, planner))
+  for (const bind of host.Binds ?? []) add(parseBind(bind, planner, nameless))
+  for (const mount of host.Mounts ?? []) {
+    const point = parseMount(mount, planner, nameless)
+    if (point !== null) add(point)
+  }
+  for (const point of inherited) if (!points.has(point.Destination)) points.set(point.Destination, point)
+  for (const destination of Object.keys(config.Volumes ?? {})) {
+    const target = path.posix.normalize(destination)
+    if (!points.has(target)) add(volumePoint(nameless(), target, planner, { mode: '', writable: true }))
+  }
+  for (const destination of Object.keys(host.Tmpfs ?? {})) {
+    if (points.has(path.posix.normalize(destination))) throw ApiError.badRequest(`Duplicate mount point: ${destination}`)
+  }
+  return { points: [...points.values()], anonymous }
+}
+
+/** What the sandbox mounts, outer ones first; directories on the host that `-v` names are made, as Docker does. */
+export async function sandboxMounts(container: Container): Promise<MountOptions[]> {
+  const { directory, hostConfig, mounts } = container
+  const options: MountOptions[] = []
+  for (const point of mounts) {
+    if (point.Type === 'tmpfs') {
+      options.push({ type: 'tmpfs', target: point.Destination, options: tmpfsOptions(container, point), readonly: !point.RW })
+      continue
+    }
+    if (!existsSync(point.Source)) await mkdir(point.Source, { recursive: true })
+    const bind = { type: 'bind', source: point.Source, target: point.Destination, readonly: !point.RW } as const
+    options.push({ ...bind, ...(point.Propagation !== '' && { propagation: point.Propagation }) })
+  }
+  for (const [target, text] of Object.entries(hostConfig.Tmpfs ?? {})) {
+    options.push({ type: 'tmpfs', target, ...(text !== '' && { options: text }) })
+  }
+  for (const name of ['resolv.conf', 'hostname', 'hosts']) {
+    const target = `/etc/${name}`
+    if (!mounts.some(({ Destination }) => Destination === target)) options.push({ type: 'bind', source: `${directory}/${name}`, target })
+  }
+  const shm = hostConfig.ShmSize
+  if (shm !== DEFAULT_SHM_BYTES && !options.some(({ target }) => target === '/dev/shm')) {
+    options.push({ type: 'tmpfs', target: '/dev/shm', options: `mode=1777,noexec,nosuid,nodev,size=${shm}` })
+  }
+  return options.sort((a, b) => depth(a.target) - depth(b.target))
+}
+
+function depth(target: string): number {
+  return target.split('/').length
+}
+
+function tmpfsOptions(container: Container, point: MountPoint): string {
+  const asked = container.hostConfig.Mounts?.find(({ Target }) => path.posix.normalize(Target) === point.Destination)?.TmpfsOptions
+  const words = ['noexec', 'nosuid', 'nodev']
+  if (asked?.SizeBytes) words.push(`size=${asked.SizeBytes}`)
+  if (asked?.Mode) words.push(`mode=${asked.Mode.toString(8)}`)
+  return words.join(',')
+}
+
+/** 'SOURCE:TARGET[:MODES]' or 'TARGET'. */
+function parseBind(bind: string, planner: MountPlanner, nameless: () => string): MountPoint {
+  const parts = bind.split(':')
+  const [source, target, modes = ''] = parts.length === 1 ? ['', parts[0]!] : (parts as [string, string, string?])
+  if (parts.length > 3 || target === '' || (parts.length > 1 && source === '')) {
+    throw ApiError.badRequest(`invalid volume specification: '${bind}'`)
+  }
+  const invalid = (why: string): ApiError => ApiError.badRequest(`invalid volume specification: '${bind}': ${why}`)
+  if (!target.startsWith('/'))
+    throw invalid(`invalid mount config for type "volume": invalid mount path: '${target}' mount path must be absolute`)
+  const Destination = path.posix.normalize(target).replace(/(.)\/$/, '$1')
+  if (Destination === '/') throw invalid(`invalid mount config for type "volume": invalid specification: destination can't be '/'`)
+  const words = modes === '' ? [] : modes.split(',')
+  if (words.some((word) => !MODES.includes(word))) throw ApiError.badRequest(`invalid mode: ${modes}`)
+  const writable = !words.includes('ro')
+  if (!source.startsWith('/')) {
+    const name = source === '' ? nameless() : checkedVolume(source)
+    return volumePoint(name, Destination, planner, { mode: modes === '' && source !== '' ? 'z' : modes, writable })
+  }
+  const Propagation = words.find((word) => PROPAGATIONS.includes(word)) ?? 'rprivate'
+  return { Type: 'bind', Source: path.posix.normalize(source), Destination, Mode: modes, RW: writable, Propagation }
+}
+
+/** `--mount`. null for what is mounted without being shown. */
+function parseMount(mount: MountRequest, planner: MountPlanner, nameless: () => string): MountPoint | null {
+  const invalid = (why: string): ApiError => ApiError.badRequest(`invalid mount config for type "${mount.Type}": ${why}`)
+  const Destination = path.posix.normalize(mount.Target).replace(/(.)\/$/, '$1')
+  if (mount.Target === '') throw invalid('field Target must not be empty')
+  if (!Destination.startsWith('/')) throw invalid(`invalid mount path: '${mount.Target}' mount path must be absolute`)
+  if (Destination === '/') throw invalid("invalid specification: destination can't be '/'")
+  const writable = mount.ReadOnly !== true
+  if (mount.Type === 'tmpfs') {
+    if (mount.Source) throw invalid('field Source must not be specified')
+    return { Type: 'tmpfs', Source: '', Destination, Mode: '', RW: writable, Propagation: '' }
+  }
+  if (mount.Type === 'volume') {
+    const name = mount.Source ? checkedVolume(mount.Source) : nameless()
+    return volumePoint(name, Destination, planner, { mode: 'z', writable })
+  }
+  if (mount.Type !== 'bind') throw ApiError.badRequest(`mount type unknown: "${mount.Type}"`)
+  if (!mount.Source) throw invalid('field Source must not be empty')
+  if (!mount.Source.startsWith('/')) throw invalid(`invalid mount path: '${mount.Source}' mount path must be absolute`)
+  if (!existsSync(mount.Source)) throw invalid(`bind source path does not exist: ${mount.Source}`)
+  const Propagation = mount.BindOptions?.Propagation || 'rprivate'
+  return { Type: 'bind', Source: path.posix.normalize(mount.Source), Destination, Mode: '', RW: writable, Propagation }
+}
+
+/** 'CONTAINER[:ro]' */
+function volumesFrom(reference: string, planner: MountPlanner): MountPoint[] {
+  const [name, mode = 'rw'] = reference.split(':')
+  if (!['ro', 'rw', 'z', 'Z'].includes(mode)) throw ApiError.badRequest(`invalid mode: ${mode}`)
+  return planner.find(name!).mounts.map((point) => ({ ...point, RW: point.RW && mode !== 'ro' }))
+}
+
+function volumePoint(
+  Name: string,
+  Destination: string,
+  { volumesDirectory }: MountPlanner,
+  { mode, writable }: { mode: string; writable: boolean }
+): MountPoint {
+  const Source = `${volumesDirectory}/${Name}/_data`
+  return { Type: 'volume', Name, Source, Destination, Driver: 'local', Mode: mode, RW: writable, Propagation: '' }
+}
+
+/** A name is one part of a path and nothing else. */
+function checkedVolume(name: string): string {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) return name
+  throw ApiError.badRequest(
+    `"${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. ` +
+      'If you intended to pass a host directory, use absolute path'
+  )
+}
