@@ -32,13 +32,22 @@ export function outsideRoutes(router: Router): void {
   router.add('POST', '/volumes/prune', (_request, response) => response.json(200, { VolumesDeleted: [], SpaceReclaimed: 0 }))
   router.add('POST', '/build/prune', (_request, response) => response.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }))
   router.add('GET', '/plugins', (_request, response) => response.json(200, []))
+  // `docker inspect NAME` asks for every kind of object in turn, and goes on only after "not found".
+  router.add('GET', '/volumes/{name}', ({ params }) => {
+    throw ApiError.notFound(`get ${params['name']}: no such volume`)
+  })
+  router.add('GET', '/plugins/{name}/json', ({ params }) => {
+    throw ApiError.notFound(`plugin "${params['name']}" not found`)
+  })
   router.add('POST', '/swarm/leave', () => {
     throw new ApiError(503, 'This node is not part of a swarm')
   })
   for (const path of ['/swarm', '/nodes', '/services', '/tasks', '/secrets', '/configs']) {
-    router.add('GET', path, () => {
+    const refuse = (): never => {
       throw new ApiError(503, NO_SWARM_MANAGER)
-    })
+    }
+    router.add('GET', path, refuse)
+    if (path !== '/swarm') router.add('GET', `${path}/{id}`, refuse)
   }
   for (const [segment, subject] of Object.entries(OUTSIDE)) {
     const refuse = (): never => {

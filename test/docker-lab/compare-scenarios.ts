@@ -27,6 +27,8 @@ export function compareScenarios({ title, base, names, leftOut = {} }: ScenarioL
 
       before(async () => {
         for (let index = 0; index < LABS; index++) labs.push(new DockerLab('cmp', daemonKind()))
+        // As the recorded daemon ran: its default, not ours.
+        for (const lab of labs) lab.daemonEnvironment['NETLOOM_DAEMON_ARGS'] = '--live-restore=false'
         for (const result of await Promise.allSettled(labs.map((lab) => lab.up()))) if (result.status === 'rejected') throw result.reason
         free.push(...labs)
       })
