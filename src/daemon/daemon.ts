@@ -7,6 +7,8 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { ApiError } from '../api/api-error.ts'
+import { containerRoutes } from '../api/container-routes.ts'
+import { execRoutes } from '../api/exec-routes.ts'
 import { imageSummary } from '../api/image-json.ts'
 import { imageRoutes } from '../api/image-routes.ts'
 import type { Logger } from '../api/logger.ts'
@@ -15,9 +17,12 @@ import { outsideRoutes } from '../api/outside-routes.ts'
 import { Router } from '../api/router.ts'
 import { ApiServer } from '../api/server.ts'
 import { systemRoutes } from '../api/system-routes.ts'
+import { ContainerRegistry } from '../docker/container/container-registry.ts'
+import { ContainerService, type ContainerServiceOptions } from '../docker/container/container-service.ts'
 import { EventLog } from '../docker/event-log.ts'
+import { ContainerNetworkService } from '../docker/network/container-network-service.ts'
 import { NetworkService } from '../docker/network/network-service.ts'
-import { RealClock } from '../engine/clock.ts'
+import { RealClock, realTimers } from '../engine/clock.ts'
 import { freshSeed, Random } from '../engine/index.ts'
 import { ImageStore } from '../image/image-store.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
@@ -44,6 +49,8 @@ export interface DaemonOptions {
   /** Told when the daemon cannot go on: the engine ended by a defect. */
   readonly onFailure: (error: Error) => void
 }
+
+type ContainerParts = Omit<ContainerServiceOptions, 'directory' | 'volumesDirectory' | 'runDirectory' | 'liveRestore'>
 
 type Undo = () => Promise<void> | void
 
@@ -93,6 +100,12 @@ export class Daemon {
     const random = new Random(freshSeed())
     const controller = await this.startEngine(random)
     const networks = await NetworkService.open({ store, controller, events, clock, random, log })
+    const registry = new ContainerRegistry()
+    const networking = new ContainerNetworkService({ networks, controller, containers: registry, random, log })
+    const parts = { store, images, registry, networking, events, clock, timers: realTimers, random, log }
+    const containers = await this.openContainers(stateDirectory, parts)
+    // Endpoints that no container claimed are those of containers that a killed daemon left half-made.
+    await networks.reconcile()
 
     const router = new Router()
     const later = async (): Promise<never> => {
@@ -104,11 +117,13 @@ export class Daemon {
       create: (request) => networks.create(request),
       remove: (reference) => networks.remove(reference),
       prune: (filters) => networks.prune(filters),
-      connect: later,
-      disconnect: later,
+      connect: (network, container, config) => containers.connect(network, container, config),
+      disconnect: (network, container, force) => containers.disconnect(network, container, force),
       attach: later,
       detach: later
     })
+    containerRoutes(router, containers)
+    execRoutes(router, containers)
     imageRoutes(router, images)
     const system = await SystemService.open({
       store,
@@ -118,7 +133,7 @@ export class Daemon {
       liveRestore: config['live-restore'],
       isDebug: () => logger.level === 'debug',
       version: this.options.version,
-      inventory: async () => ({ running: 0, paused: 0, stopped: 0, images: images.list().length }),
+      inventory: async () => ({ ...containers.counts(), images: images.list().length }),
       diskUsage: async () => ({ images: images.list().map((image) => imageSummary(image)), containers: [], layersSize: images.usedBytes() })
     })
     systemRoutes(router, system)
@@ -151,6 +166,20 @@ export class Daemon {
     images.onEvent = (action, image, name) =>
       events.publish('image', action, { id: image.id, attributes: { ...image.config.Labels, name } })
     return images
+  }
+
+  private async openContainers(stateDirectory: string, parts: ContainerParts): Promise<ContainerService> {
+    const [directory, volumesDirectory, runDirectory] = ['containers', 'volumes', 'run'].map((name) => path.join(stateDirectory, name)) as [
+      string,
+      string,
+      string
+    ]
+    const liveRestore = this.options.config['live-restore']
+    const containers = new ContainerService({ ...parts, directory, volumesDirectory, runDirectory, liveRestore })
+    this.undo.push(() => containers.shutdown({ stopContainers: !this.keepContainers }))
+    containers.load()
+    await containers.restore()
+    return containers
   }
 
   private async openStore(stateDirectory: string): Promise<Store> {

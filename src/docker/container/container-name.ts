@@ -33,12 +33,3 @@ export function randomName(random: Random, isTaken: (name: string) => boolean): 
     if (!isTaken(name)) return name
   }
 }
-
-/** 64 hexadecimal digits; the first twelve, the short id, are not all decimal, which clients would take for a number. */
-export function randomId(random: Random): string {
-  for (;;) {
-    const words = Array.from({ length: 8 }, () => (random.int32() >>> 0).toString(16).padStart(8, '0'))
-    const id = words.join('')
-    if (!/^\d{12}/.test(id)) return id
-  }
-}

@@ -6,13 +6,14 @@ import type { CreateBody, updateBody } from '../../api/container-shapes.ts'
 import type { Decoded } from '../../api/decode.ts'
 import type { Filters } from '../../api/filters.ts'
 import type { Image } from '../../image/image.ts'
+import { newDockerId } from '../docker-id.ts'
 import { emptyNetworking } from '../network/container-networking.ts'
 import { Container } from './container.ts'
 import type { ContainerContext } from './container-context.ts'
 import { inspectJson, summaryJson, writtenBytes } from './container-inspect.ts'
 import { selectContainers } from './container-list.ts'
 import { planMounts } from './container-mounts.ts'
-import { checkedName, randomId, randomName } from './container-name.ts'
+import { checkedName, randomName } from './container-name.ts'
 import type { ContainerRunner } from './container-runner.ts'
 import { formatTime, newState, parseTime } from './container-status.ts'
 import { completeHostConfig, mergeConfig } from './create-config.ts'
@@ -55,7 +56,7 @@ export class ContainerRecords {
     try {
       const { points, anonymous } = planMounts(config, hostConfig, {
         volumesDirectory: this.context.options.volumesDirectory,
-        newId: () => randomId(this.context.options.random),
+        newId: () => newDockerId(this.context.options.random),
         find: (reference) => registry.find(reference)
       })
       const record = {
@@ -76,9 +77,9 @@ export class ContainerRecords {
         linkedEnvironment: []
       }
       const container = new Container(record, this.context.directoryOf(id), this.context.options.store)
-      warnings.push(...networking.prepare(container, { NetworkingConfig: body.NetworkingConfig }))
-      // After networking, whose rules ask whether a host name was given. A container in another's network takes over that one's.
-      if (container.config.Hostname === '' && !hostConfig.NetworkMode.startsWith('container:')) container.config.Hostname = id.slice(0, 12)
+      const { Hostname, MacAddress, ExposedPorts } = asked
+      const request = { Hostname, MacAddress, ExposedPorts, HostConfig: host, NetworkingConfig: body.NetworkingConfig }
+      warnings.push(...networking.prepare(container, request))
       await mkdir(container.directory, { mode: 0o710 })
       await container.save()
       registry.add(container)
@@ -238,7 +239,7 @@ export class ContainerRecords {
   private newId(): string {
     const { random, registry } = this.context.options
     for (;;) {
-      const id = randomId(random)
+      const id = newDockerId(random)
       if (registry.get(id) === undefined) return id
     }
   }

@@ -15,6 +15,7 @@ import type { ContainerInspect, ContainerSummary, CreateResponse, ExecInspect } 
 import type { CreateBody, execBody, updateBody } from '../../api/container-shapes.ts'
 import type { Decoded } from '../../api/decode.ts'
 import type { Filters } from '../../api/filters.ts'
+import type { EndpointConfig } from '../../api/network-json.ts'
 import type { ImageUser } from '../../image/image-removal.ts'
 import type { Container } from './container.ts'
 import { ContainerContext, type ContainerServiceOptions } from './container-context.ts'
@@ -140,6 +141,18 @@ export class ContainerService implements ContainerBackend, ExecBackend {
     return this.records.prune(filters)
   }
 
+  /** Puts a container on a network. */
+  async connect(network: string, reference: string, config: EndpointConfig | null): Promise<void> {
+    const container = this.find(reference)
+    await container.exclusive(() => this.context.options.networking.connect(container, network, config))
+  }
+
+  /** Takes a container off a network. */
+  async disconnect(network: string, reference: string, force: boolean): Promise<void> {
+    const container = this.findEndpoint(reference, force)
+    await container.exclusive(() => this.context.options.networking.disconnect(container, network, force))
+  }
+
   isTerminal(reference: string): boolean {
     return this.find(reference).config.Tty
   }
@@ -218,6 +231,15 @@ export class ContainerService implements ContainerBackend, ExecBackend {
 
   private find(reference: string): Container {
     return this.context.options.registry.find(reference)
+  }
+
+  /** By force, a name is that of an endpoint, whose container may be gone. */
+  private findEndpoint(reference: string, force: boolean): Container {
+    try {
+      return this.find(reference)
+    } catch (error) {
+      throw force ? ApiError.notFound(`endpoint ${reference} not found`) : error
+    }
   }
 
   private *usersOf(imageId: string): Iterable<ImageUser> {

@@ -6,9 +6,9 @@ import type { execBody } from '../../api/container-shapes.ts'
 import type { Decoded } from '../../api/decode.ts'
 import { outputFrame } from '../../api/output-frame.ts'
 import type { SandboxProcess, SpawnOptions } from '../../sandbox/sandbox-process.ts'
+import { newDockerId } from '../docker-id.ts'
 import type { Container } from './container.ts'
 import type { ContainerContext } from './container-context.ts'
-import { randomId } from './container-name.ts'
 import { restarting } from './container-runner.ts'
 import { DetachFilter, parseDetachKeys } from './detach-keys.ts'
 import { exitCodeOf } from './exit-code.ts'
@@ -54,7 +54,7 @@ export class ExecService {
     this.checkRunning(container, reference)
     const detachKeys = parseDetachKeys(config.DetachKeys)
     this.forgetOld()
-    const id = randomId(this.context.options.random)
+    const id = newDockerId(this.context.options.random)
     const exec: Exec = { id, container, config, detachKeys, process: null, exitCode: null, isStarted: false, endedAt: null, size: null }
     this.execs.set(id, exec)
     this.publish(exec, 'exec_create')

@@ -127,7 +127,7 @@ async function replaceDefault({ netlink }: InterfaceHolder, to: string, via: str
   try {
     await netlink.routes.delete({ to })
   } catch (error) {
-    if (!['ESRCH', 'EAFNOSUPPORT', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    if (!['ESRCH', 'ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
 
