@@ -31,9 +31,10 @@ import {
   udpSourcePort
 } from '../wire/udp.ts'
 import { AnswerWriter } from './answer-writer.ts'
+import { type AskerTables, DNS_PORTS_MAX, DnsDirectory } from './dns-directory.ts'
 import { DnsDrop } from './dns-drop.ts'
 import { DNS_HEADER_LENGTH, DNS_PORT, DnsFlag, DnsType, Rcode } from './dns-format.ts'
-import { type AskerTables, DNS_PORTS_MAX, type DnsServiceOptions, type DnsTables, readDnsOptions } from './dns-options.ts'
+import { type DnsChange, type DnsServiceOptions, type DnsSettings, readDnsSettings } from './dns-options.ts'
 import { DnsQuery, NOT_A_QUERY } from './dns-query.ts'
 import { DnsStream } from './dns-stream.ts'
 import { lookUp, Miss } from './look-up.ts'
@@ -63,7 +64,8 @@ export interface DnsAnswerCommand {
 
 export class DnsService implements Element {
   private readonly context: ElementContext
-  private tables: DnsTables
+  private settings: Required<DnsSettings>
+  private directory: DnsDirectory
   private readonly packet = new PacketReader()
   private readonly query = new DnsQuery()
   private readonly writer: AnswerWriter
@@ -77,9 +79,10 @@ export class DnsService implements Element {
 
   constructor(context: ElementContext, options: DnsServiceOptions) {
     this.context = context
-    this.tables = readDnsOptions(options)
+    this.settings = readDnsSettings(options)
+    this.directory = new DnsDirectory(options)
     this.writer = new AnswerWriter(context.random)
-    this.useOptions(options)
+    this.applySettings()
     this.timer = context.timer((now) => this.expire(now))
     const server = {
       data: (connection: TcpConnection, bytes: Uint8Array, at: number, length: number): void =>
@@ -94,15 +97,30 @@ export class DnsService implements Element {
     const { context } = this
     for (let port = context.nextReady(); port >= 0; port = context.nextReady()) {
       const { rx } = context.ports[port]!
-      const asker = this.tables.askers[port] ?? null
+      const asker = this.directory.askers[port] ?? null
       while (!rx.empty) this.receive(rx.receive(), port, asker)
     }
   }
 
   reconfigure(options: Plain): boolean {
-    this.tables = readDnsOptions(options as DnsServiceOptions, this.tables)
-    this.useOptions(options as DnsServiceOptions)
+    const given = options as DnsServiceOptions
+    const settings = readDnsSettings(given)
+    if (given.zones !== undefined || given.stations !== undefined || given.askers !== undefined) this.directory = new DnsDirectory(given)
+    this.settings = settings
+    this.applySettings()
     return true
+  }
+
+  /** A DnsChange. */
+  update(change: Plain): Plain {
+    const { askers = {} } = change as DnsChange
+    const undo = this.directory.update(change as DnsChange)
+    for (const [port, asker] of Object.entries(askers)) {
+      if (asker !== null) continue
+      this.pending.forgetPort(Number(port))
+      this.tcp.forgetPort(Number(port))
+    }
+    return undo
   }
 
   command(verb: string, argument: Plain, reply: Reply): void {
@@ -118,9 +136,9 @@ export class DnsService implements Element {
     this.tcp.close()
   }
 
-  private useOptions({ ttl = 600, edns = true }: DnsServiceOptions): void {
-    this.writer.ttl = ttl
-    this.writer.edns = edns
+  private applySettings(): void {
+    this.writer.ttl = this.settings.ttl
+    this.writer.edns = this.settings.edns
   }
 
   private receive(frame: FrameHandle, port: number, asker: AskerTables | null): void {
@@ -238,7 +256,7 @@ export class DnsService implements Element {
       return writer.empty(bytes, at, query, verdict)
     }
     const limit = Math.min(room, connection === null ? query.udpSize : TCP_MESSAGE_MAX)
-    const found = lookUp(asker.tables, bytes, query)
+    const found = lookUp(asker, bytes, query, this.settings.exactZones)
     if (found === Miss.noData) {
       counters[Counter.hits]++
       return writer.empty(bytes, at, query, Rcode.noError)
@@ -279,7 +297,7 @@ export class DnsService implements Element {
 
   /** What a query gets that nobody can answer. */
   private unanswered(bytes: Uint8Array, at: number): number {
-    return this.tables.options.unanswered === 'servfail' ? this.writer.empty(bytes, at, this.query, Rcode.serverFailure) : NO_ANSWER
+    return this.settings.unanswered === 'servfail' ? this.writer.empty(bytes, at, this.query, Rcode.serverFailure) : NO_ANSWER
   }
 
   /** False when nobody waits for it any more. */
@@ -327,7 +345,7 @@ export class DnsService implements Element {
   }
 
   private streamData(connection: TcpConnection, bytes: Uint8Array, at: number, length: number): void {
-    const asker = this.tables.askers[connection.elementPort] ?? null
+    const asker = this.directory.askers[connection.elementPort] ?? null
     if (asker === null) return this.tcp.reset(connection)
     const stream = (connection.attachment ??= new DnsStream()) as DnsStream
     const { scratch } = this
@@ -361,7 +379,7 @@ export class DnsService implements Element {
   }
 }
 
-/** Options: DnsServiceOptions; reconfigured in place. */
+/** Options: DnsServiceOptions, reconfigured in place; updates: DnsChange. */
 export const dnsServiceType: ElementType<DnsServiceOptions> = {
   type: 'dns-service',
   maxPorts: DNS_PORTS_MAX,

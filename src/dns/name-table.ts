@@ -1,51 +1,64 @@
 /**
- * Names to addresses and back, found by the bytes of a question without making a string.
+ * Entries by name, found by the bytes of a question without making a string.
  *
- * Open addressing with linear probing: `slots` holds numbers of entries, at most half of it filled.
+ * Buckets by hash; names of one hash are chained. Coming and going cost the same at any size.
  */
 import { hashName, lowerCase } from './dns-format.ts'
 
-export interface NameEntry {
+/** What a name table keeps: a name and what belongs to it. */
+export interface NamedEntry {
   /** Wire form, lower case. */
   readonly key: Uint8Array
   readonly hash: number
-  /** IPv4 addresses, 4 bytes each. */
-  readonly a: Uint8Array
-  /** IPv6 addresses, 16 bytes each. */
-  readonly aaaa: Uint8Array
-  /** What a PTR question for this name is answered: the wire form of a name, or null. */
-  readonly pointer: Uint8Array | null
 }
 
-export class NameTable {
-  private readonly entries: readonly NameEntry[]
-  private readonly slots: Int32Array
-  private readonly mask: number
+/** A name in wire form as tables compare it. */
+export function tableKey(name: Uint8Array): NamedEntry {
+  const key = name.map(lowerCase)
+  return { key, hash: hashName(key, 0, key.length) }
+}
 
-  /** No two entries may have the same key. */
-  constructor(entries: readonly NameEntry[]) {
-    this.entries = entries
-    const size = 2 ** Math.ceil(Math.log2(Math.max(2, entries.length * 2)))
-    this.slots = new Int32Array(size).fill(-1)
-    this.mask = size - 1
-    for (const [number, { hash }] of entries.entries()) {
-      let slot = hash & this.mask
-      while (this.slots[slot] >= 0) slot = (slot + 1) & this.mask
-      this.slots[slot] = number
-    }
-  }
+interface Chained<Entry> {
+  readonly entry: Entry
+  next: Chained<Entry> | undefined
+}
+
+export class NameTable<Entry extends NamedEntry> {
+  private readonly buckets = new Map<number, Chained<Entry>>()
+  private count = 0
 
   get size(): number {
-    return this.entries.length
+    return this.count
   }
 
   /** The entry of the name in [at, at + length) whose `hashName` is `hash`; letters of either case are equal. */
-  find(bytes: Uint8Array, at: number, length: number, hash: number): NameEntry | null {
-    for (let slot = hash & this.mask; this.slots[slot] >= 0; slot = (slot + 1) & this.mask) {
-      const entry = this.entries[this.slots[slot]]
-      if (entry.hash === hash && matches(entry.key, bytes, at, length)) return entry
+  find(bytes: Uint8Array, at: number, length: number, hash: number): Entry | null {
+    for (let place = this.buckets.get(hash); place !== undefined; place = place.next) {
+      if (matches(place.entry.key, bytes, at, length)) return place.entry
     }
     return null
+  }
+
+  get({ key, hash }: NamedEntry): Entry | null {
+    return this.find(key, 0, key.length, hash)
+  }
+
+  /** No entry of the same name may be there. */
+  add(entry: Entry): void {
+    this.buckets.set(entry.hash, { entry, next: this.buckets.get(entry.hash) })
+    this.count++
+  }
+
+  delete(entry: Entry): void {
+    let before: Chained<Entry> | undefined
+    for (let place = this.buckets.get(entry.hash); place !== undefined; before = place, place = place.next) {
+      if (place.entry !== entry) continue
+      if (before !== undefined) before.next = place.next
+      else if (place.next !== undefined) this.buckets.set(entry.hash, place.next)
+      else this.buckets.delete(entry.hash)
+      this.count--
+      return
+    }
   }
 }
 
@@ -55,8 +68,9 @@ function matches(key: Uint8Array, bytes: Uint8Array, at: number, length: number)
   return true
 }
 
-/** An entry for a name in wire form. */
-export function nameEntry(name: Uint8Array, a: Uint8Array, aaaa: Uint8Array, pointer: Uint8Array | null): NameEntry {
-  const key = name.map(lowerCase)
-  return { key, hash: hashName(key, 0, key.length), a, aaaa, pointer }
+/** Whether the bytes before `end` are `suffix`, letter for letter. */
+export function endsWith(bytes: Uint8Array, end: number, suffix: Uint8Array): boolean {
+  const at = end - suffix.length
+  for (let i = 0; i < suffix.length; i++) if (bytes[at + i] !== suffix[i]) return false
+  return true
 }

@@ -2,7 +2,7 @@
  * Counters as doubles in shared memory: an element writes its own block, any thread reads it at any time.
  *
  * Doubles because 32 bits wrap within minutes and BigInt64Array allocates. A block is a view of a 64 KiB page; the layout
- * (who owns which offset under which names) is plain data that goes to the reader once per change of the topology.
+ * (who owns which offset under which names) is plain data. A reader in another thread is told what changes of it.
  */
 
 const PAGE_VALUES = 8192
@@ -21,14 +21,35 @@ export interface CounterLayout {
   readonly blocks: readonly CounterBlockLayout[]
 }
 
+/** What has come and gone since the last change that was taken; plain data. */
+export interface CounterChange {
+  /** New pages, behind those that the reader has. */
+  readonly pages: readonly SharedArrayBuffer[]
+  /** New lists of names, behind those that the reader has: elements of one type share theirs. */
+  readonly nameLists: readonly (readonly string[])[]
+  readonly added: readonly NumberedBlock[]
+  /** Numbers of blocks that are gone. */
+  readonly removed: readonly number[]
+}
+
+/** A block with a number in place of itself, and with the index of its list of names. */
+export interface NumberedBlock extends Omit<CounterBlockLayout, 'names'> {
+  readonly number: number
+  readonly names: number
+}
+
 export class CounterRegistry {
   private readonly pages: Float64Array[] = []
-  private readonly blocks = new Map<Float64Array, CounterBlockLayout>()
+  private readonly blocks = new Map<Float64Array, CounterBlockLayout & { readonly number: number }>()
+  private numbers = 0
+  /** What `takeChange` has not told yet. */
+  private fresh = new Map<number, CounterBlockLayout>()
+  private gone: number[] = []
+  private toldPages = 0
+  private readonly toldLists = new Map<readonly string[], number>()
   /** Freed areas by size, to be used again. */
   private readonly freed = new Map<number, { page: number; offset: number }[]>()
   private used = 0
-  /** Changes whenever a block comes or goes: a reader's layout of another version is out of date. */
-  version = 0
 
   /** A zeroed block with one value per name. At most 8,192 names. */
   block(owner: string, kind: CounterBlockLayout['kind'], names: readonly string[]): Float64Array {
@@ -37,8 +58,9 @@ export class CounterRegistry {
     const area = this.freed.get(size)?.pop() ?? this.take(size)
     const values = this.pages[area.page].subarray(area.offset, area.offset + size)
     values.fill(0)
-    this.version++
-    this.blocks.set(values, { owner, kind, names, ...area })
+    const block = { number: this.numbers++, owner, kind, names, ...area }
+    this.blocks.set(values, block)
+    this.fresh.set(block.number, block)
     return values
   }
 
@@ -47,12 +69,34 @@ export class CounterRegistry {
     const layout = this.blocks.get(values)
     if (layout === undefined) return
     this.blocks.delete(values)
-    this.version++
+    // What came and went untold is not told at all.
+    if (!this.fresh.delete(layout.number)) this.gone.push(layout.number)
     const places = this.freed.get(values.length) ?? []
     places.push({ page: layout.page, offset: layout.offset })
     this.freed.set(values.length, places)
   }
 
+  /** What has changed since the last call; null when nothing has. */
+  takeChange(): CounterChange | null {
+    if (this.fresh.size === 0 && this.gone.length === 0) return null
+    const nameLists: (readonly string[])[] = []
+    const added = Array.from(this.fresh, ([number, { owner, kind, names, page, offset }]) => {
+      let list = this.toldLists.get(names)
+      if (list === undefined) {
+        this.toldLists.set(names, (list = this.toldLists.size))
+        nameLists.push(names)
+      }
+      return { number, owner, kind, names: list, page, offset }
+    })
+    const pages = this.pages.slice(this.toldPages).map((page) => page.buffer as SharedArrayBuffer)
+    const change = { pages, nameLists, added, removed: this.gone }
+    this.toldPages = this.pages.length
+    this.fresh = new Map()
+    this.gone = []
+    return change
+  }
+
+  /** Everything at once. */
   layout(): CounterLayout {
     return { pages: this.pages.map((page) => page.buffer as SharedArrayBuffer), blocks: [...this.blocks.values()] }
   }
@@ -77,7 +121,7 @@ export interface ElementCounters {
   readonly ingressDrops: Record<string, number>
 }
 
-/** Reads a layout; works in any thread while the engine runs. */
+/** Reads a whole layout; works in any thread while the engine runs. */
 export function readCounters(layout: CounterLayout): Map<string, ElementCounters> {
   const pages = layout.pages.map((page) => new Float64Array(page))
   const result = new Map<

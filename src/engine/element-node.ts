@@ -8,6 +8,7 @@ import { FrameFlag, type FrameHandle, type FramePool } from './frame-pool.ts'
 import type { Port } from './link.ts'
 import { Random } from './random.ts'
 import type { Timer } from './timer-queue.ts'
+import type { TopologyLink } from './topology.ts'
 
 const NO_DROPS = new Float64Array(0)
 
@@ -20,6 +21,8 @@ export class ElementNode implements ElementContext {
   readonly type: ElementType
   readonly frames: FramePool
   readonly ports: (Port | null)[] = []
+  /** What the topology says of each port's link; as long as `ports`. */
+  readonly cables: (TopologyLink | null)[] = []
   readonly counters: Float64Array
   readonly random: Random
   /** Frames that ended here, by reason. */

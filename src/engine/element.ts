@@ -23,6 +23,11 @@ export interface Element {
   pull?(): boolean
   /** New options for the same element; false when it must be made anew. */
   reconfigure?(options: Plain): boolean
+  /**
+   * Changes a part of what the element holds, beside its options, at the cost of that part. Throws before anything is changed.
+   * Returns the change that undoes it.
+   */
+  update?(change: Plain): Plain
   /** A port was connected or disconnected. */
   portsChanged?(): void
   /** A request of the control plane, carried out between two turns. */

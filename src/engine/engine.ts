@@ -4,25 +4,17 @@
  *   turn: read the time -> fire timers -> pull devices -> push elements until none has work
  *
  * Elements with waiting frames stand in a queue in the order in which they got work, so a turn costs what is active and not
- * what exists. The topology is data: `configure` compares it with the running one and applies the difference between turns.
+ * what exists. The topology is data: `configure` compares it with the running one and applies the difference between turns, `patch`
+ * is told the difference and costs no more than that.
  */
 import type { Clock } from './clock.ts'
 import { CounterRegistry } from './counters.ts'
-import { EngineDrop } from './drop-reason.ts'
 import type { ElementRegistry, Plain, PollRegistry, Reply } from './element.ts'
-import { ElementNode } from './element-node.ts'
+import type { ElementNode } from './element-node.ts'
 import { type FrameHandle, FramePool, type FramePoolOptions } from './frame-pool.ts'
-import { Link } from './link.ts'
+import { Graph } from './graph.ts'
 import { TimerQueue } from './timer-queue.ts'
-import {
-  checkTopology,
-  diffTopology,
-  EMPTY_TOPOLOGY,
-  type Topology,
-  type TopologyElement,
-  TopologyError,
-  type TopologyLink
-} from './topology.ts'
+import { EMPTY_TOPOLOGY, type Topology, TopologyError, type TopologyPatch } from './topology.ts'
 import { Tracer } from './tracer.ts'
 
 /** Pushes per turn at most: a loop of elements cannot keep the engine from its devices and timers. */
@@ -49,15 +41,12 @@ export class Engine {
   readonly tracer = new Tracer()
   /** Nanoseconds since the start, as of this turn. */
   now = 0
-  private readonly registry: ElementRegistry
+  private readonly graph: Graph
   private readonly poller: PollRegistry | null
   private readonly onEvent: (element: string, event: Plain) => void
-  private topology: Topology = EMPTY_TOPOLOGY
-  private readonly nodes = new Map<string, ElementNode>()
-  private readonly byNumber: (ElementNode | undefined)[] = []
-  private readonly freeNumbers: number[] = []
-  /** Devices that no descriptor announces: pulled each turn. */
-  private unpolled: ElementNode[] = []
+  /** The graph's own lists: of nodes by number, and of devices that no descriptor announces and that are pulled each turn. */
+  private readonly byNumber: readonly (ElementNode | undefined)[]
+  private readonly unpolled: readonly ElementNode[]
   /** Devices that said "more": to be pulled in the next turn; `pullCount` of them. */
   private pulls: (ElementNode | null)[] = []
   private pullCount = 0
@@ -73,115 +62,28 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.clock = options.clock
-    this.registry = options.elements
     this.seed = options.seed ?? 1
     this.frames = new FramePool(options.pool)
     this.poller = options.poller ?? null
     this.onEvent = options.onEvent ?? (() => {})
     this.now = this.clock.now()
+    this.graph = new Graph(this, options.elements, options.poller !== undefined)
+    this.byNumber = this.graph.byNumber
+    this.unpolled = this.graph.unpolled
   }
 
-  /**
-   * Makes the graph be `next`. Everything is checked before anything is changed: throws TopologyError. Throws as well what an
-   * element throws while it is made or closed; `running` then says what is there.
-   */
+  /** Makes the graph be `next`: see Graph.configure. */
   configure(next: Topology): void {
-    checkTopology(next)
-    for (const [name, { type }] of Object.entries(next.elements)) {
-      if (this.registry.get(type) === undefined) {
-        throw new TopologyError(`'${name}' has the unknown type '${type}'; known: ${this.registry.names.join(', ')}`)
-      }
-    }
-    for (const { a, b } of next.links) {
-      for (const [name, port] of [a, b]) {
-        const { maxPorts } = this.registry.get(next.elements[name].type)!
-        if (port >= maxPorts) throw new TopologyError(`'${name}' has ports 0 to ${maxPorts - 1}, not ${port}`)
-      }
-    }
-    this.apply(next)
+    this.graph.configure(next)
   }
 
-  private apply(next: Topology): void {
-    const change = diffTopology(this.topology, next)
-    const touched = new Set<ElementNode>()
-    // A change that has begun is finished: an element that fails while it is closed is gone all the same.
-    const failures: unknown[] = []
-    for (const link of change.unlinked) this.unlink(link, touched)
-    for (const name of change.removed) attempt(() => this.remove(name), failures)
-    const known: Record<string, Topology['elements'][string]> = {}
-    for (const [name, element] of Object.entries(this.topology.elements)) if (this.nodes.has(name)) known[name] = element
-    try {
-      for (const name of change.added) {
-        this.add(name, next)
-        known[name] = next.elements[name]
-      }
-      for (const name of change.changed) {
-        this.change(name, next, touched, { known, failures })
-      }
-      for (const link of change.linked) this.link(link, touched)
-    } catch (error) {
-      failures.push(error)
-    }
-    // An element that could not be made leaves a graph that is smaller, never one that is not what it says.
-    const links = next.links.filter(({ a, b }) => this.nodes.get(a[0])?.ports[a[1]] && this.nodes.get(b[0])?.ports[b[1]])
-    this.topology = { elements: known, links }
-    this.unpolled = this.poller === null ? [...this.nodes.values()].filter((node) => node.element.pull) : []
-    this.forgetRemoved()
-    for (const node of touched) if (this.nodes.get(node.name) === node) attempt(() => node.element.portsChanged?.(), failures)
-    if (failures.length > 0) throw failures[0]
-  }
-
-  private add(name: string, next: Topology): void {
-    const { type, options } = next.elements[name]
-    const number = this.freeNumbers.pop() ?? this.byNumber.length
-    const node = new ElementNode(this, name, number, this.registry.get(type)!, options)
-    this.byNumber[number] = node
-    try {
-      node.element = node.type.create(node, options)
-    } catch (error) {
-      this.byNumber[number] = undefined
-      this.freeNumbers.push(number)
-      node.close()
-      throw error
-    }
-    this.nodes.set(name, node)
-  }
-
-  private change(name: string, next: Topology, touched: Set<ElementNode>, outcome: Outcome): void {
-    const { known, failures } = outcome
-    const node = this.nodes.get(name)!
-    const { options } = next.elements[name]
-    if (!node.element.reconfigure?.(options)) {
-      // The links stay; only the element behind them is new. The old one goes first: both may want the same device.
-      attempt(() => node.closeElement(), failures)
-      try {
-        node.element = node.type.create(node, options)
-      } catch (error) {
-        // Nothing is left that could take frames.
-        for (const link of this.topology.links) if (link.a[0] === name || link.b[0] === name) this.unlink(link, touched)
-        this.remove(name)
-        delete known[name]
-        throw error
-      }
-      if (node.ports.length > 0) touched.add(node)
-    }
-    node.options = options
-    known[name] = next.elements[name]
-  }
-
-  private remove(name: string): void {
-    const node = this.nodes.get(name)!
-    try {
-      node.close()
-    } finally {
-      this.nodes.delete(name)
-      this.byNumber[node.number] = undefined
-      this.freeNumbers.push(node.number)
-    }
+  /** Changes a part of the graph: see Graph.patch. */
+  patch(patch: TopologyPatch): unknown[] {
+    return this.graph.patch(patch)
   }
 
   /** Takes removed elements out of the run queue: nothing is left for them to do, and a host must not stay awake for them. */
-  private forgetRemoved(): void {
+  forgetRemoved(): void {
     const mask = this.queue.length - 1
     const waiting = this.queueCount
     this.queueCount = 0
@@ -189,27 +91,6 @@ export class Engine {
       const node = this.queue[(this.queueHead + i) & mask]
       if (this.byNumber[node.number] === node) this.queue[(this.queueHead + this.queueCount++) & mask] = node
       else node.queued = false
-    }
-  }
-
-  private link(link: TopologyLink, touched: Set<ElementNode>): void {
-    const a = this.nodes.get(link.a[0])!
-    const b = this.nodes.get(link.b[0])!
-    const forth = new Link(a, b, link.b[1], link.capacity)
-    const back = new Link(b, a, link.a[1], link.capacity)
-    setPort(a, link.a[1], { rx: back, tx: forth })
-    setPort(b, link.b[1], { rx: forth, tx: back })
-    touched.add(a).add(b)
-  }
-
-  private unlink(link: TopologyLink, touched: Set<ElementNode>): void {
-    for (const [name, port] of [link.a, link.b]) {
-      const node = this.nodes.get(name)
-      const old = node?.ports[port]
-      if (!node || !old) continue
-      while (!old.rx.empty) node.drop(old.rx.receive(), EngineDrop.reconfigured)
-      node.ports[port] = null
-      touched.add(node)
     }
   }
 
@@ -265,7 +146,7 @@ export class Engine {
 
   /** Follows the next `count` frames, or those that enter by one element. Throws TopologyError. */
   traceFrames(count: number, element?: string): void {
-    const node = element === undefined ? undefined : this.nodes.get(element)
+    const node = element === undefined ? undefined : this.graph.get(element)
     if (element !== undefined && node === undefined) throw new TopologyError(`there is no element '${element}'`)
     this.tracer.start(count, node === undefined ? null : (frames, frame) => frames.ingress[frame] === node.number)
   }
@@ -277,7 +158,7 @@ export class Engine {
 
   /** Asks an element for something, between two turns. Errors come by `reply`. */
   command(name: string, verb: string, argument: Plain, reply: Reply): void {
-    const element = this.nodes.get(name)?.element
+    const element = this.graph.get(name)?.element
     if (element === undefined) return reply(new TopologyError(`there is no element '${name}'`))
     if (element.command === undefined) return reply(new TopologyError(`'${name}' takes no commands`))
     this.now = this.clock.now()
@@ -303,7 +184,7 @@ export class Engine {
 
   /** The running topology. */
   get running(): Topology {
-    return this.topology
+    return this.graph.running
   }
 
   /** Closes every element; then throws what the first failing one threw. The engine can be configured again. */
@@ -361,23 +242,4 @@ export class Engine {
     this.queue = bigger
     this.queueHead = 0
   }
-}
-
-/** What a change leaves behind: the elements that run, and what went wrong, in order. */
-interface Outcome {
-  readonly known: Record<string, TopologyElement>
-  readonly failures: unknown[]
-}
-
-function attempt(step: () => void, failures: unknown[]): void {
-  try {
-    step()
-  } catch (error) {
-    failures.push(error)
-  }
-}
-
-function setPort(node: ElementNode, port: number, links: { rx: Link; tx: Link }): void {
-  while (node.ports.length <= port) node.ports.push(null)
-  node.ports[port] = links
 }

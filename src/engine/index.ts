@@ -1,6 +1,7 @@
 /** What the rest of netloom uses of the engine. */
 export { type Clock, type ClockOrigin, drainMicrotasks, RealClock, sleep, VirtualClock } from './clock.ts'
-export { type CounterLayout, type ElementCounters, readCounters } from './counters.ts'
+export { CounterReader } from './counter-reader.ts'
+export type { CounterChange, ElementCounters } from './counters.ts'
 export { declareDrops, dropReasons, EngineDrop } from './drop-reason.ts'
 export {
   type Element,
@@ -16,6 +17,15 @@ export { FrameFlag, type FrameHandle, FramePool, type FramePoolOptions, HEADROOM
 export { Link, type Port } from './link.ts'
 export { freshSeed, Random } from './random.ts'
 export { Timer, TimerQueue } from './timer-queue.ts'
-export { EMPTY_TOPOLOGY, type Topology, type TopologyElement, TopologyError, type TopologyLink } from './topology.ts'
+export {
+  type ElementUpdate,
+  EMPTY_TOPOLOGY,
+  patchBetween,
+  type Topology,
+  type TopologyElement,
+  TopologyError,
+  type TopologyLink,
+  type TopologyPatch
+} from './topology.ts'
 export type { TraceStep } from './tracer.ts'
 export { workerArguments } from './worker-arguments.ts'

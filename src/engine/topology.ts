@@ -23,6 +23,24 @@ export interface Topology {
   readonly links: readonly TopologyLink[]
 }
 
+/** A change of a running graph: costs what it names, not what exists. */
+export interface TopologyPatch {
+  /** Elements that come, and elements that stay and get new options; by name. */
+  readonly elements?: Readonly<Record<string, TopologyElement>>
+  /** For elements that stay or come, in this order: see Element.update. */
+  readonly updates?: readonly ElementUpdate[]
+  /** Links that go between elements that stay; those of elements that go need no mention. */
+  readonly unlinked?: readonly TopologyLink[]
+  /** Names of elements that go. */
+  readonly removed?: readonly string[]
+  readonly linked?: readonly TopologyLink[]
+}
+
+export interface ElementUpdate {
+  readonly element: string
+  readonly change: Plain
+}
+
 export const EMPTY_TOPOLOGY: Topology = { elements: {}, links: [] }
 
 export class TopologyError extends Error {
@@ -68,6 +86,18 @@ export function diffTopology(before: Topology, after: Topology): TopologyChange 
   }
   const unlinked = [...old].filter(([key]) => !kept.has(key)).map(([, link]) => link)
   return { removed, added, changed, unlinked, linked }
+}
+
+/** What turns `before` into `after`, where no element changes its type. */
+export function patchBetween(before: Topology, after: Topology): TopologyPatch {
+  const { removed, added, changed, unlinked, linked } = diffTopology(before, after)
+  const gone = new Set(removed)
+  return {
+    elements: Object.fromEntries([...added, ...changed].map((name) => [name, after.elements[name]])),
+    unlinked: unlinked.filter(({ a, b }) => !gone.has(a[0]) && !gone.has(b[0])),
+    removed,
+    linked
+  }
 }
 
 /** Throws TopologyError where links name elements that are not there or use a port twice. */

@@ -2,7 +2,7 @@
  * Where an engine runs: in a thread of its own in real time, or inside the caller under a virtual clock. The control plane
  * speaks to both in the same words.
  */
-import type { ElementCounters, Plain, Topology, TraceStep } from '../engine/index.ts'
+import type { ElementCounters, Plain, Topology, TopologyPatch, TraceStep } from '../engine/index.ts'
 
 export type EngineEventListener = (event: Plain) => void
 
@@ -19,12 +19,19 @@ export interface EngineHost {
   readonly virtual: boolean
   /** Makes the graph be `topology`; resolves when the engine runs it. Rejects with the engine's error. */
   configure(topology: Topology): Promise<void>
+  /**
+   * Changes a part of the graph, at the cost of that part; resolves when the engine runs it, with the errors of elements that
+   * could not be closed: they are gone all the same. Rejects with the engine's error, and then nothing has changed.
+   */
+  patch(patch: TopologyPatch): Promise<readonly Error[]>
   /** Keeps shared memory (or, in the same thread, an object) under a name that element options may use; undefined forgets it. */
   share(name: string, value: unknown): Promise<void>
   /** Asks an element; resolves with its reply, which may come much later. */
   command(element: string, verb: string, argument: Plain): Promise<Plain>
   /** What every element has counted, read without stopping the engine. */
   counters(): Map<string, ElementCounters>
+  /** The same of one element; undefined where there is none of the name. */
+  elementCounters(element: string): ElementCounters | undefined
   /** Frames that are in links or elements right now. */
   framesInUse(): Promise<number>
   trace(request: TraceRequest): Promise<void>

@@ -1,7 +1,7 @@
 /**
  * What passes between the control plane's thread and the engine's. Requests carry a number; the answer carries it back.
  */
-import type { ClockOrigin, CounterLayout, FramePoolOptions, Plain, Topology } from '../engine/index.ts'
+import type { ClockOrigin, CounterChange, FramePoolOptions, Plain, Topology, TopologyPatch } from '../engine/index.ts'
 import type { TraceRequest } from './engine-host.ts'
 import type { WakeHandle } from './wake-poller.ts'
 
@@ -14,6 +14,8 @@ export interface EngineStart {
 
 export type EngineRequest =
   | { readonly kind: 'configure'; readonly topology: Topology }
+  /** Answered with EngineFailure[]: what could not be closed. */
+  | { readonly kind: 'patch'; readonly patch: TopologyPatch }
   | { readonly kind: 'share'; readonly name: string; readonly value: unknown }
   | { readonly kind: 'command'; readonly element: string; readonly verb: string; readonly argument: Plain }
   | { readonly kind: 'frames-in-use' }
@@ -38,5 +40,5 @@ export interface EngineFailure {
 export type EngineMessage =
   | { readonly kind: 'answer'; readonly number: number; readonly error: EngineFailure | null; readonly value: Plain }
   | { readonly kind: 'event'; readonly element: string; readonly event: Plain }
-  /** Where the counters are; comes before the answer to the request that changed them. */
-  | { readonly kind: 'layout'; readonly layout: CounterLayout }
+  /** Which counters came and went; comes before the answer to the request that changed them. */
+  | { readonly kind: 'counters'; readonly change: CounterChange }

@@ -25,13 +25,10 @@ const engine = new Engine({
   onEvent: (element, event) => post({ kind: 'event', element, event })
 })
 
-/** Where ingress drop blocks are made by the first frame, not by configure, the reader must hear of it. */
-let announcedBlocks = -1
-
-function announceLayout(): void {
-  const layout = engine.counters.layout()
-  announcedBlocks = engine.counters.version
-  post({ kind: 'layout', layout })
+/** Blocks come and go with patches; those of ingress drops are made by the first frame. */
+function announceCounters(): void {
+  const change = engine.counters.takeChange()
+  if (change !== null) post({ kind: 'counters', change })
 }
 
 /** Structured clone keeps an error's text but neither its class nor its code. */
@@ -41,7 +38,7 @@ function describe(error: Error & { code?: string; fix?: string }): EngineFailure
 
 function carryOut(number: number, request: EngineRequest): boolean {
   const answer = (error: Error | null, value?: unknown): void => {
-    if (engine.counters.version !== announcedBlocks) announceLayout()
+    announceCounters()
     post({ kind: 'answer', number, error: error && describe(error), value })
   }
   try {
@@ -49,6 +46,12 @@ function carryOut(number: number, request: EngineRequest): boolean {
       case 'configure':
         engine.configure(request.topology)
         answer(null)
+        break
+      case 'patch':
+        answer(
+          null,
+          engine.patch(request.patch).map((error) => describe(error as Error))
+        )
         break
       case 'share':
         engine.share(request.name, request.value)
@@ -105,7 +108,7 @@ function run(): void {
       }
     }
     busy = engine.turn(ready, count)
-    if (engine.counters.version !== announcedBlocks) announceLayout()
+    announceCounters()
   }
 }
 

@@ -5,6 +5,7 @@
  * run before time moves on: what a script does in answer to an event happens at the time of that event.
  */
 import {
+  CounterReader,
   drainMicrotasks,
   type ElementCounters,
   type ElementRegistry,
@@ -12,8 +13,8 @@ import {
   Engine,
   type FramePoolOptions,
   type Plain,
-  readCounters,
   type Topology,
+  type TopologyPatch,
   type TraceStep,
   VirtualClock
 } from '../engine/index.ts'
@@ -36,6 +37,7 @@ export class InlineEngine implements EngineHost {
   private readonly listeners = new Map<string, EngineEventListener>()
   /** True when the host was told something since its promise jobs last ran. */
   private told = false
+  private readonly reader = new CounterReader()
   private closed = false
 
   constructor(options: InlineEngineOptions) {
@@ -64,6 +66,11 @@ export class InlineEngine implements EngineHost {
     this.engine.configure(topology)
   }
 
+  async patch(patch: TopologyPatch): Promise<readonly Error[]> {
+    if (this.closed) throw new NetworkError('closed', 'the engine is closed')
+    return this.engine.patch(patch) as Error[]
+  }
+
   async share(name: string, value: unknown): Promise<void> {
     this.engine.share(name, value)
   }
@@ -79,7 +86,17 @@ export class InlineEngine implements EngineHost {
   }
 
   counters(): Map<string, ElementCounters> {
-    return readCounters(this.engine.counters.layout())
+    return this.upToDate().all()
+  }
+
+  elementCounters(element: string): ElementCounters | undefined {
+    return this.upToDate().element(element)
+  }
+
+  private upToDate(): CounterReader {
+    const change = this.engine.counters.takeChange()
+    if (change !== null) this.reader.apply(change)
+    return this.reader
   }
 
   async framesInUse(): Promise<number> {

@@ -3,20 +3,20 @@
  */
 import { Worker } from 'node:worker_threads'
 import {
-  type CounterLayout,
+  CounterReader,
   type ElementCounters,
   type FramePoolOptions,
   type Plain,
   RealClock,
-  readCounters,
   sleep,
   type Topology,
+  type TopologyPatch,
   type TraceStep,
   workerArguments
 } from '../engine/index.ts'
 import { tryLoadNative } from '../io/load-native.ts'
 import type { EngineEventListener, EngineHost, TraceRequest } from './engine-host.ts'
-import type { EngineMessage, EngineRequest, EngineStart } from './engine-protocol.ts'
+import type { EngineFailure, EngineMessage, EngineRequest, EngineStart } from './engine-protocol.ts'
 import { NetworkError } from './network-error.ts'
 import { Call, createWake, type WakeHandle, wake } from './wake-poller.ts'
 
@@ -43,7 +43,7 @@ export class ThreadedEngine implements EngineHost {
   private readonly pending = new Map<number, { resolve: (value: Plain) => void; reject: (error: Error) => void }>()
   private readonly listeners = new Map<string, EngineEventListener>()
   private readonly exited: Promise<void>
-  private layout: CounterLayout = { pages: [], blocks: [] }
+  private readonly reader = new CounterReader()
   private requests = 0
   private failure: Error | null = null
   private closing: Promise<void> | null = null
@@ -91,6 +91,10 @@ export class ThreadedEngine implements EngineHost {
     await this.request({ kind: 'configure', topology })
   }
 
+  async patch(patch: TopologyPatch): Promise<readonly Error[]> {
+    return ((await this.request({ kind: 'patch', patch })) as EngineFailure[]).map(revive)
+  }
+
   async share(name: string, value: unknown): Promise<void> {
     await this.request({ kind: 'share', name, value })
   }
@@ -100,7 +104,11 @@ export class ThreadedEngine implements EngineHost {
   }
 
   counters(): Map<string, ElementCounters> {
-    return readCounters(this.layout)
+    return this.reader.all()
+  }
+
+  elementCounters(element: string): ElementCounters | undefined {
+    return this.reader.element(element)
   }
 
   async framesInUse(): Promise<number> {
@@ -165,8 +173,8 @@ export class ThreadedEngine implements EngineHost {
 
   private receive(message: EngineMessage): void {
     switch (message.kind) {
-      case 'layout':
-        this.layout = message.layout
+      case 'counters':
+        this.reader.apply(message.change)
         break
       case 'event':
         this.listeners.get(message.element)?.(message.event)
@@ -174,10 +182,14 @@ export class ThreadedEngine implements EngineHost {
       case 'answer': {
         const waiting = this.pending.get(message.number)
         this.pending.delete(message.number)
-        if (message.error !== null) waiting?.reject(Object.assign(new Error(message.error.message), message.error))
+        if (message.error !== null) waiting?.reject(revive(message.error))
         else waiting?.resolve(message.value)
         break
       }
     }
   }
+}
+
+function revive(failure: EngineFailure): Error {
+  return Object.assign(new Error(failure.message), failure)
 }

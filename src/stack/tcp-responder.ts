@@ -42,7 +42,7 @@ export interface TcpServer {
 export interface TcpResponderOptions {
   readonly port: number
   readonly mtu?: number
-  /** Default 256. */
+  /** On one port of the element: who opens many disturbs nobody else. Default 256. */
   readonly maxConnections?: number
   /** A connection on which nothing comes is ended; default 30 s. */
   readonly idleNs?: number
@@ -61,6 +61,7 @@ export class TcpResponder {
   private readonly maxConnections: number
   private readonly idleNs: number
   private readonly connections = new Set<TcpConnection>()
+  private readonly byPort = new Map<number, Set<TcpConnection>>()
   private readonly timer: Timer
   private readonly segment = new Uint8Array(65535)
 
@@ -130,6 +131,11 @@ export class TcpResponder {
     this.forget(connection)
   }
 
+  /** Forgets the connections of one element port, silently: nobody is there any more. */
+  forgetPort(elementPort: number): void {
+    for (const connection of [...(this.byPort.get(elementPort) ?? [])]) this.forget(connection)
+  }
+
   /** Forgets all connections, silently: the element goes. */
   close(): void {
     for (const connection of [...this.connections]) this.forget(connection)
@@ -138,8 +144,10 @@ export class TcpResponder {
   private find({ bytes, transportAt, sourceAt, destinationAt, addressLength }: PacketReader, elementPort: number): TcpConnection | null {
     const remotePort = tcpSourcePort(bytes, transportAt)
     const localPort = tcpDestinationPort(bytes, transportAt)
-    for (const connection of this.connections) {
-      if (connection.remotePort !== remotePort || connection.elementPort !== elementPort || connection.localPort !== localPort) continue
+    const candidates = this.byPort.get(elementPort)
+    if (candidates === undefined) return null
+    for (const connection of candidates) {
+      if (connection.remotePort !== remotePort || connection.localPort !== localPort) continue
       const { source, destination } = connection.path
       if (source.length === addressLength && addressEquals(bytes, sourceAt, destination) && addressEquals(bytes, destinationAt, source))
         return connection
@@ -149,7 +157,8 @@ export class TcpResponder {
 
   private open(packet: PacketReader, elementPort: number): void {
     const { bytes, transportAt, addressLength } = packet
-    if (this.connections.size >= this.maxConnections) this.evict()
+    const neighbors = this.byPort.get(elementPort) ?? new Set()
+    if (neighbors.size >= this.maxConnections) this.evict(neighbors)
     const offered = tcpMaxSegmentSize(bytes, transportAt)
     const ours = this.mtu - (addressLength === 4 ? 40 : 60)
     const segmentSize = Math.max(64, Math.min(ours, offered < 0 ? DEFAULT_SEGMENT[addressLength] : offered))
@@ -164,6 +173,7 @@ export class TcpResponder {
       tcpWindow(bytes, transportAt)
     )
     this.connections.add(connection)
+    this.byPort.set(elementPort, neighbors.add(connection))
     connection.idleAt = this.context.now + this.idleNs
     this.emitSynAck(connection)
     connection.armRetransmit(this.context.now)
@@ -321,14 +331,17 @@ export class TcpResponder {
     if (!this.timer.armed || at < this.timer.at) this.timer.arm(at)
   }
 
-  private evict(): void {
+  private evict(connections: ReadonlySet<TcpConnection>): void {
     let oldest: TcpConnection | null = null
-    for (const connection of this.connections) if (oldest === null || connection.idleAt < oldest.idleAt) oldest = connection
+    for (const connection of connections) if (oldest === null || connection.idleAt < oldest.idleAt) oldest = connection
     if (oldest !== null) this.reset(oldest)
   }
 
   private forget(connection: TcpConnection): void {
     if (!this.connections.delete(connection)) return
+    const neighbors = this.byPort.get(connection.elementPort)!
+    neighbors.delete(connection)
+    if (neighbors.size === 0) this.byPort.delete(connection.elementPort)
     connection.state = 'closed'
     this.server.closed(connection)
   }

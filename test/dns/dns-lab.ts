@@ -63,7 +63,7 @@ export function readUdp(frame: Uint8Array): {
 
 export class DnsLab extends VirtualLab {
   constructor(options: DnsServiceOptions, seed?: string) {
-    const askers = Object.keys(options.askers)
+    const askers = Object.keys(options.askers ?? {})
     super(
       {
         elements: { dns: { type: 'dns-service', options }, ...Object.fromEntries(askers.map((port) => [`c${port}`, { type: 'probe' }])) },

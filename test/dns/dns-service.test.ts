@@ -2,32 +2,37 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import dnsPacket, { type Packet } from 'dns-packet'
-import { type DnsServiceOptions, readDnsOptions } from '../../src/dns/dns-options.ts'
+import { DnsDirectory } from '../../src/dns/dns-directory.ts'
+import { type DnsServiceOptions, readDnsSettings } from '../../src/dns/dns-options.ts'
 import { CLIENT_MAC, DnsLab, data, queryBytes, readUdp, SERVICE_MAC, udpFrame } from './dns-lab.ts'
+import { zones } from './zones.ts'
+
+const RECORDS = zones({
+  net: {
+    web: ['10.21.0.3', 'fd00:28::3'],
+    www: ['10.21.0.3'],
+    UPPER: ['10.22.0.9'],
+    six: ['fd00:28::6'],
+    many: Array.from({ length: 100 }, (_, i) => `10.99.0.${i}`),
+    many6: Array.from({ length: 100 }, (_, i) => `fd00:99::${i}`)
+  },
+  n2: { web: ['10.24.0.2', 'fd00:24::2'], www: ['10.24.0.9', 'fd00:24::9'], other: ['10.24.0.3'] },
+  n3: { far: ['10.25.0.2'], near: ['10.25.0.3'] }
+})
 
 const OPTIONS: DnsServiceOptions = {
-  zones: {
-    net: {
-      names: {
-        web: ['10.21.0.3', 'fd00:28::3'],
-        www: ['10.21.0.3'],
-        app: ['10.22.0.3', '10.22.0.4', '10.22.0.5'],
-        'db.prod.example': ['10.22.0.5'],
-        UPPER: ['10.22.0.9'],
-        six: ['fd00:28::6'],
-        many: Array.from({ length: 100 }, (_, i) => `10.99.0.${i}`),
-        many6: Array.from({ length: 100 }, (_, i) => `fd00:99::${i}`)
-      },
-      pointers: { '10.22.0.5': 'cc' }
-    },
-    n2: { names: { web: ['10.24.0.2', 'fd00:24::2'], www: ['10.24.0.9', 'fd00:24::9'], other: ['10.24.0.3'] } },
-    n3: { names: { far: ['10.25.0.2'] } }
+  zones: RECORDS.zones,
+  stations: {
+    ...RECORDS.stations,
+    aa: { zone: 'net', names: ['aa', 'app'], addresses: ['10.22.0.3'] },
+    bb: { zone: 'net', names: ['bb', 'app'], addresses: ['10.22.0.4'] },
+    cc: { zone: 'net', names: ['cc', 'app', 'db.prod.example', 'a..b', 'x'.repeat(64)], addresses: ['10.22.0.5'] }
   },
   askers: {
     0: { zones: ['net'], forward: true },
     1: { zones: ['net', 'n2'], forward: true },
     2: { zones: ['n2', 'net'], forward: true },
-    3: { zones: ['n3'], own: { f: ['10.25.0.2'], 'f.n3': ['10.25.0.2'], far: ['10.25.0.77'] }, forward: false },
+    3: { zones: ['n3'], links: { n3: { f: 'far', far: 'NEAR', gone: 'nobody', near: 'nobody' } }, forward: false },
     7: { zones: [], forward: true }
   }
 }
@@ -62,10 +67,12 @@ describe('names', () => {
     [1, 'other', 'A', ['10.24.0.3']],
     [3, 'f', 'A', ['10.25.0.2']],
     [3, 'f.n3', 'A', ['10.25.0.2']],
-    [3, 'far', 'A', ['10.25.0.77']], // own names come first
-    [3, 'far.n3', 'A', ['10.25.0.2']],
+    [3, 'far', 'A', ['10.25.0.3']], // links come first
+    [3, 'far.n3', 'A', ['10.25.0.3']],
+    [3, 'F', 'AAAA', []],
+    [3, '2.0.25.10.in-addr.arpa', 'PTR', ['far.n3']],
     [0, '3.0.21.10.in-addr.arpa', 'PTR', ['web.net']],
-    [0, '5.0.22.10.in-addr.arpa', 'PTR', ['cc.net']], // as told, not the first name
+    [0, '5.0.22.10.in-addr.arpa', 'PTR', ['cc.net']], // its own first name
     [0, '3.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.2.0.0.0.0.D.f.ip6.ARPA', 'PTR', ['web.net']],
     [1, '2.0.24.10.in-addr.arpa', 'PTR', ['web.n2']]
   ] as const) {
@@ -107,8 +114,9 @@ describe('names', () => {
 
   test('the rest of the asker ports', () => {
     assert.equal(net.ask(3, 'nosuch.example'), null)
+    for (const name of ['gone', 'near', 'near.n3']) assert.equal(net.ask(3, name), null) // the last two: hidden by a link to nobody
     assert.deepEqual(net.forwarded(), [])
-    assert.equal(net.drops('dns')['dns.notForwarded'], 1)
+    assert.equal(net.drops('dns')['dns.notForwarded'], 4)
     ends(net)
   })
 })
@@ -428,7 +436,8 @@ test('reconfigured in place: names, askers and what waits', () => {
   net.ask(0, 'later')
   const [{ id, query }] = net.forwarded()
   const { elements, links } = net.engine.running
-  const options = { ...OPTIONS, zones: { ...OPTIONS.zones, net: { names: { later: ['10.21.0.50'] } } } }
+  const records = zones({ net: { later: ['10.21.0.50'] }, n2: { web: ['10.24.0.2'] } })
+  const options = { ...records, askers: { 0: { zones: ['net'], forward: true }, 1: { zones: ['net', 'n2'], forward: true } } }
   net.engine.configure({ elements: { ...elements, dns: { type: 'dns-service', options } }, links })
   assert.deepEqual(data(net.ask(0, 'later')), ['10.21.0.50'])
   assert.equal(net.ask(0, 'web'), null)
@@ -442,23 +451,48 @@ test('reconfigured in place: names, askers and what waits', () => {
   ends(net)
 })
 
+test('settings alone leave the names where they are', () => {
+  const net = lab()
+  const { elements, links } = net.engine.running
+  net.engine.configure({ elements: { ...elements, dns: { type: 'dns-service', options: { ttl: 7 } } }, links })
+  assert.equal(net.ask(0, 'web')!.answers![0].type, 'A')
+  assert.deepEqual(
+    net.ask(0, 'web')!.answers!.map((record) => (record as { ttl: number }).ttl),
+    [7]
+  )
+  ends(net)
+})
+
 test('a network whose name is no DNS name has short names only', () => {
-  const net = new DnsLab({ zones: { '.bad': { names: { web: ['10.21.0.3'] } } }, askers: { 0: { zones: ['.bad'], forward: false } } })
+  const net = new DnsLab({ ...zones({ '.bad': { web: ['10.21.0.3'] } }), askers: { 0: { zones: ['.bad'], forward: false } } })
   assert.deepEqual(data(net.ask(0, 'web')), ['10.21.0.3'])
   assert.deepEqual(data(net.ask(0, '3.0.21.10.in-addr.arpa', { type: 'PTR' })), ['web'])
   ends(net)
 })
 
-test('options are checked by name', () => {
-  const zone = (names: Record<string, string[]>): DnsServiceOptions => ({ zones: { net: { names } }, askers: {} })
-  for (const [options, message] of [
-    [zone({ web: ['nonsense'] }), /zones\.net "nonsense": is not an IP address/],
-    [zone({ 'a..b': ['192.0.2.1'] }), /zones\.net "a\.\.b": is not a domain name/],
-    [zone({ ['x'.repeat(64)]: ['192.0.2.1'] }), /is not a domain name/],
-    [{ zones: {}, askers: { 0: { zones: ['nosuch'], forward: true } } }, /askers\.0\.zones "nosuch"/],
-    [{ zones: {}, askers: { 4096: { zones: [], forward: true } } }, /askers "4096"/],
-    [{ zones: {}, askers: {}, ttl: -1 }, /ttl -1/]
+test("with exactZones a network's name counts letter for letter, as with Docker", () => {
+  for (const [exactZones, expected] of [
+    [true, []],
+    [false, ['10.21.0.3']]
   ] as const) {
-    assert.throws(() => readDnsOptions(options as DnsServiceOptions), { code: 'ERR_DNS_OPTIONS', message })
+    const net = lab({ exactZones })
+    assert.deepEqual(data(net.ask(0, 'WEB.net')), ['10.21.0.3'])
+    assert.deepEqual(data(net.ask(0, 'web.NET')), expected)
+    assert.deepEqual(data(net.ask(3, 'f.N3')), expected.length === 0 ? [] : ['10.25.0.2'])
+    ends(net)
   }
+})
+
+test('options are checked by name', () => {
+  for (const [options, message] of [
+    [zones({ net: { web: ['nonsense'] } }), /stations\.net\/web "nonsense": is not an IP address/],
+    [{ stations: { s: { zone: 'nosuch', names: [], addresses: [] } } }, /stations\.s\.zone "nosuch": is not one of the zones/],
+    [{ askers: { 0: { zones: ['nosuch'], forward: true } } }, /askers\.0\.zones "nosuch"/],
+    [{ zones: { n: { name: 'n' } }, askers: { 0: { zones: [], links: { n: {} }, forward: true } } }, /askers\.0\.links "n"/],
+    [{ askers: { 65536: { zones: [], forward: true } } }, /askers "65536"/]
+  ] as const) {
+    assert.throws(() => new DnsDirectory(options as DnsServiceOptions), { code: 'ERR_DNS_OPTIONS', message })
+  }
+  assert.throws(() => readDnsSettings({ ttl: -1 }), { code: 'ERR_DNS_OPTIONS', message: /ttl -1/ })
+  assert.throws(() => readDnsSettings({ unanswered: 'loud' as 'silent' }), /unanswered "loud"/)
 })

@@ -8,6 +8,7 @@ import { TcpFlag } from '../../src/wire/tcp.ts'
 import { Client } from '../stack/tcp-client.ts'
 import { VirtualLab } from '../stack/virtual-lab.ts'
 import { type Decoded, data, queryBytes } from './dns-lab.ts'
+import { zones } from './zones.ts'
 
 function open(): { net: VirtualLab; client: Client } {
   const net = new VirtualLab(
@@ -16,7 +17,7 @@ function open(): { net: VirtualLab; client: Client } {
         dns: {
           type: 'dns-service',
           options: {
-            zones: { net: { names: { web: ['192.0.2.7'], app: ['192.0.2.8'] } } },
+            ...zones({ net: { web: ['192.0.2.7'], app: ['192.0.2.8'] } }),
             askers: { 0: { zones: ['net'], forward: true } }
           }
         },

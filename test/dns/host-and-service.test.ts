@@ -1,7 +1,7 @@
 /** A virtual host behind a DNS tap asks the service by name: host -> tap -> service, and on to the network. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DnsServiceOptions } from '../../src/dns/dns-options.ts'
+import type { DnsAsker, DnsServiceOptions } from '../../src/dns/dns-options.ts'
 import { dnsServiceType } from '../../src/dns/dns-service.ts'
 import { dnsTapType } from '../../src/elements/dns-tap/dns-tap.ts'
 import type { ElementType } from '../../src/engine/element.ts'
@@ -9,12 +9,13 @@ import type { PingResult } from '../../src/stack/pinger.ts'
 import type { ResolveResult } from '../../src/stack/resolver.ts'
 import { virtualHostType } from '../../src/stack/virtual-host.ts'
 import { VirtualLab, type WireOptions } from '../stack/virtual-lab.ts'
+import { zones } from './zones.ts'
 
 const TYPES = [virtualHostType, dnsTapType, dnsServiceType] as ElementType<never>[]
 
-function lab(dns: Partial<DnsServiceOptions['askers'][string]> = {}, wire: WireOptions = {}, gateway = false): VirtualLab {
+function lab(dns: Partial<DnsAsker> = {}, wire: WireOptions = {}, gateway = false): VirtualLab {
   const options: DnsServiceOptions = {
-    zones: { net: { names: { a: ['192.0.2.1', '2001:db8::1'], b: ['192.0.2.2'] } } },
+    ...zones({ net: { a: ['192.0.2.1', '2001:db8::1'], b: ['192.0.2.2'] } }),
     askers: { 0: { zones: ['net'], forward: false, ...dns } }
   }
   const resolver = gateway ? { address: '192.0.2.254', mac: '02:cc:00:00:00:fe' } : undefined

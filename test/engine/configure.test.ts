@@ -249,26 +249,54 @@ test('an element that cannot be made is left out, the error is told, and the res
   assert.equal(bench.engine.frames.inUse, 0)
 })
 
-test('an element whose change fails goes with its links, its neighbors hear of it, nothing is stuck', () => {
+test('an element whose change fails is put back as it was', () => {
   const bench = new TestBench({ types: [fragile([]) as ElementType<never>] })
   const links: TopologyLink[] = [
     { a: ['s', 0], b: ['x', 0] },
     { a: ['x', 1], b: ['k', 0] }
   ]
-  bench.configure({ s: SOURCE, x: { type: 'fragile', options: { tag: 'x' } }, k: SINK }, links)
+  const topology = { s: SOURCE, x: { type: 'fragile', options: { tag: 'x' } }, k: SINK }
+  bench.configure(topology, links)
   bench.engine.turn()
-  const { portChanges } = bench.sink('k')
   assert.throws(
     () => bench.configure({ s: SOURCE, x: { type: 'fragile', options: { fail: true, tag: 'x' } }, k: SINK }, links),
     /cannot be made/
   )
+  assert.deepEqual(bench.engine.running.elements, topology)
+  assert.equal(bench.engine.running.links.length, 2)
+  for (let i = 0; i < 10; i++) bench.engine.turn()
+  assert.equal(bench.engine.frames.inUse, 0)
+  assert.deepEqual(bench.counters('s').drops, {})
+})
+
+test('an element whose change fails and that cannot be put back goes with its links, its neighbors hear of it, nothing is stuck', () => {
+  let left = 1
+  const once: ElementType = {
+    type: 'once',
+    maxPorts: 4,
+    counters: [],
+    create: () => {
+      if (left-- <= 0) throw new Error('made once only')
+      return { push() {} }
+    }
+  }
+  const bench = new TestBench({ types: [once] })
+  const links: TopologyLink[] = [
+    { a: ['s', 0], b: ['x', 0] },
+    { a: ['x', 1], b: ['k', 0] }
+  ]
+  bench.configure({ s: SOURCE, x: { type: 'once' }, k: SINK }, links)
+  bench.engine.turn()
+  const { portChanges } = bench.sink('k')
+  assert.throws(() => bench.configure({ s: SOURCE, x: { type: 'once', options: 1 }, k: SINK }, links), /made once only/)
   assert.deepEqual(Object.keys(bench.engine.running.elements).sort(), ['k', 's'])
   assert.deepEqual(bench.engine.running.links, [])
   assert.equal(bench.sink('k').portChanges, portChanges + 1)
   for (let i = 0; i < 10; i++) bench.engine.turn()
   assert.equal(bench.engine.frames.inUse, 0)
   assert.equal(bench.counters('s').drops['engine.unlinked'], 80)
-  bench.configure({ s: SOURCE, x: { type: 'fragile', options: { tag: 'x' } }, k: SINK }, links)
+  left = 1
+  bench.configure({ s: SOURCE, x: { type: 'once' }, k: SINK }, links)
   assert.equal(bench.engine.running.links.length, 2)
 })
 
@@ -346,7 +374,9 @@ test('an element that fails to close is gone all the same, the rest of the chang
     { a: ['b', 0], b: ['k', 1] }
   ]
   assert.throws(() => bench.configure(after, links), /will not close/)
-  assert.deepEqual(bench.engine.running, { elements: after, links })
+  const { running } = bench.engine
+  assert.deepEqual(running.elements, after)
+  assert.deepEqual(new Set(running.links), new Set(links))
   bench.engine.turn()
   assert.equal(bench.sink('k').received, 8)
   assert.throws(() => bench.engine.close(), /will not close/)

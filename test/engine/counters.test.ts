@@ -31,13 +31,11 @@ test('a block may be empty or a page, not more', () => {
   assert.throws(() => registry.block('huge', 'counters', new Array(8193).fill('')), RangeError)
 })
 
-test('the place of a released block is used again, zeroed, and the version tells', () => {
+test('the place of a released block is used again, zeroed', () => {
   const registry = new CounterRegistry()
   const a = registry.block('a', 'counters', ['x', 'y'])
   a[1] = 9
-  const { version } = registry
   registry.release(a)
-  assert.notEqual(registry.version, version)
   assert.deepEqual(registry.layout().blocks, [])
   const b = registry.block('b', 'counters', ['p', 'q'])
   assert.equal(b.byteOffset, a.byteOffset)

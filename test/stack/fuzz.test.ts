@@ -2,6 +2,7 @@
  * Seeded random damage to frames of every kind, at a host and at the DNS service: nothing is thrown, nothing leaks, and what
  * they send is right in every checksum. Half of the damaged frames get right checksums again, so that the damage is looked at.
  */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dnsServiceType } from '../../src/dns/dns-service.ts'
@@ -24,6 +25,7 @@ import {
   verifyIpv4Checksum
 } from '../../src/wire/ipv4.ts'
 import { checkIpv6, ipv6End, ipv6NextHeader } from '../../src/wire/ipv6.ts'
+import { zones } from '../dns/zones.ts'
 import { sampleFrames } from './sample-frames.ts'
 import { VirtualLab } from './virtual-lab.ts'
 
@@ -106,7 +108,7 @@ test(`${ROUNDS} damaged frames, seed ${SEED}`, () => {
         host: { type: 'host', options: { mac: MAC, addresses: ['192.0.2.2/24', '2001:db8::2/64'], udpEcho: [7] } },
         dns: {
           type: 'dns-service',
-          options: { zones: { net: { names: { web: ['192.0.2.2', '2001:db8::2'] } } }, askers: { 0: { zones: ['net'], forward: true } } }
+          options: { ...zones({ net: { web: ['192.0.2.2', '2001:db8::2'] } }), askers: { 0: { zones: ['net'], forward: true } } }
         },
         atHost: { type: 'probe' },
         atDns: { type: 'probe' }

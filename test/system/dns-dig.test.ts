@@ -1,4 +1,5 @@
 // The DNS service as processes see it: dig and the kernel's own UDP and TCP in a namespace, 127.0.0.11 routed out of a TAP.
+
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import dnsPacket, { type Packet } from 'dns-packet'
@@ -10,6 +11,7 @@ import type { ElementType } from '../../src/engine/element.ts'
 import { tryLoadNative } from '../../src/io/load-native.ts'
 import { openTap } from '../../src/io/tap-device.ts'
 import { virtualHostType } from '../../src/stack/virtual-host.ts'
+import { zones } from '../dns/zones.ts'
 import { wireType } from '../stack/virtual-lab.ts'
 import { PolledEngine } from './polled-engine.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
@@ -19,16 +21,14 @@ const TYPES = [virtualHostType, dnsTapType, dnsServiceType, wireType] as Element
 
 /** What a container's names are in the tests: `client` is the namespace, `web` a virtual host. */
 const OPTIONS: DnsServiceOptions = {
-  zones: {
+  ...zones({
     net: {
-      names: {
-        client: ['172.25.0.5'],
-        web: ['172.25.0.3', '2001:db8::3'],
-        app: ['172.25.0.7', '172.25.0.8', '172.25.0.9'],
-        many: Array.from({ length: 1500 }, (_, i) => `10.99.${i >> 8}.${i & 255}`)
-      }
+      client: ['172.25.0.5'],
+      web: ['172.25.0.3', '2001:db8::3'],
+      app: ['172.25.0.7', '172.25.0.8', '172.25.0.9'],
+      many: Array.from({ length: 1500 }, (_, i) => `10.99.${i >> 8}.${i & 255}`)
     }
-  },
+  }),
   askers: { 0: { zones: ['net'], forward: true } }
 }
 
