@@ -10,6 +10,7 @@ const NETWORK_STATUS: Readonly<Record<NetworkErrorCode, number>> = {
   conflict: 409,
   exhausted: 500,
   unsupported: 501,
+  unclean: 500,
   stuck: 500,
   closed: 503
 }

@@ -1,27 +1,26 @@
 /**
  * The control plane: keeps networks and endpoints, gives addresses, and has the engine run the graph that follows from them.
  *
- * Changes are carried out one after the other; each resolves when the engine runs it, and leaves everything as it was when
- * the engine refuses it.
+ * Changes are carried out one after the other, each as one patch of the graph that names what it changes, however many
+ * networks there are. Each resolves when the engine runs it, and leaves everything as it was when the engine refuses it.
  */
-import type { DnsServiceOptions } from '../dns/dns-options.ts'
+import { DNS_PORTS_MAX } from '../dns/dns-directory.ts'
+import type { DnsChange, DnsSettings } from '../dns/dns-options.ts'
 import type { DnsForwardEvent } from '../dns/dns-service.ts'
-import type { ElementCounters, Plain, Random, Topology } from '../engine/index.ts'
-import type { AddressPool } from '../ipam/address-pool.ts'
+import { type ElementCounters, type Plain, patchBetween, type Random, type TopologyPatch } from '../engine/index.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
-import { formatMac, macFromIpv4, parseIpv4, parseMac } from '../wire/address.ts'
+import { checkId, checkName, isName } from './check-spec.ts'
+import { dnsAskers, dnsStation, type Membership } from './dns-records.ts'
 import type { Driver } from './driver.ts'
 import { bridgeDriver } from './drivers/bridge-driver.ts'
 import type { Attachment, Endpoint, EndpointSpec, EndpointUpdate } from './endpoint.ts'
 import type { EngineHost } from './engine-host.ts'
 import type { Network, NetworkSpec } from './network.ts'
+import { releaseAddresses, releasePools, requestAddresses, requestPools } from './network-addresses.ts'
 import { NetworkError } from './network-error.ts'
-import { buildTopology, type CapturePlan, dnsElement } from './topology-builder.ts'
-
-const ID = /^[0-9a-f]{64}$/
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
-/** Endpoints of one network: ports of its bridge and of its DNS service, less the gateway's. */
-export const ENDPOINTS_MAX = 4095
+import { NetworkIndex } from './network-index.ts'
+import { NumberPool } from './number-pool.ts'
+import { type CapturePlan, DNS_ELEMENT, dnsPart, endpointPart } from './topology-builder.ts'
 
 /** What the controller is given about a new endpoint, to make what stands behind it. */
 export type AttachmentMaker = (endpoint: Omit<Endpoint, 'attachment'>, network: Network) => Attachment | Promise<Attachment>
@@ -50,74 +49,79 @@ export interface NetworkControllerOptions {
    */
   readonly avoid?: () => readonly string[] | Promise<readonly string[]>
   /** How names are answered; `unanswered` is by default `silent` in real time and `servfail` in virtual time. */
-  readonly dns?: DnsBehavior
+  readonly dns?: DnsSettings
 }
-
-export type DnsBehavior = Pick<DnsServiceOptions, 'edns' | 'unanswered'>
 
 export class NetworkController {
   readonly engine: EngineHost
   private readonly options: NetworkControllerOptions
+  private readonly dns: DnsSettings
   private readonly drivers = new Map<string, Driver>([[bridgeDriver.name, bridgeDriver]])
-  private readonly byId = new Map<string, Network>()
+  private readonly index = new NetworkIndex()
+  /** Who asks at each port of the DNS service. */
+  private readonly askers = new Map<number, Endpoint>()
+  private readonly dnsPorts = new NumberPool(DNS_PORTS_MAX)
+  private hasDns = false
   private capturePlan: CapturePlan = () => undefined
+  /** What the plan said of each captured endpoint. */
+  private readonly captured = new Map<Endpoint, Plain>()
   /** The end of the line of changes. */
   private last: Promise<unknown> = Promise.resolve()
 
   constructor(options: NetworkControllerOptions) {
     this.options = options
     this.engine = options.engine
+    this.dns = { ...options.dns, unanswered: options.dns?.unanswered ?? (options.engine.virtual ? 'servfail' : 'silent') }
+    this.engine.listen(DNS_ELEMENT, (event) => this.dnsEvent(event as DnsForwardEvent))
   }
 
   /** By id. */
   get networks(): ReadonlyMap<string, Network> {
-    return this.byId
+    return this.index.networks
   }
 
   /** By id or name; of several with the name, the oldest. Throws NetworkError `not-found`. */
   network(reference: string): Network {
-    const network = this.byId.get(reference) ?? this.named(reference)
-    if (network === undefined) throw new NetworkError('not-found', `network ${reference} not found`)
-    return network
-  }
-
-  private named(name: string): Network | undefined {
-    for (const network of this.byId.values()) if (network.name === name) return network
-    return undefined
+    return this.index.get(reference)
   }
 
   /** Throws NetworkError for a name, driver or subnet that cannot be, and IPAM's errors. */
   createNetwork(spec: NetworkSpec): Promise<Network> {
     return this.change(async () => {
       if (spec.id === undefined) checkName('network', spec.name)
-      if (spec.id === undefined && this.named(spec.name) !== undefined)
+      const { addresses } = this.options
+      const id = spec.id === undefined ? this.newId() : checkId('network', spec.id)
+      if (this.networks.has(id)) throw new NetworkError('conflict', `network with id ${id} already exists`)
+      if (spec.id === undefined && this.index.hasName(spec.name)) {
         throw new NetworkError('conflict', `network with name ${spec.name} already exists`)
+      }
       const driver = this.drivers.get(spec.driver ?? 'bridge')
       if (driver === undefined) {
         throw new NetworkError('invalid', `driver: '${spec.driver}' is unknown; there is ${[...this.drivers.keys()].join(', ')}`)
       }
-      const id = spec.id === undefined ? this.newId() : checkId('network', spec.id)
-      if (this.byId.has(id)) throw new NetworkError('conflict', `network with id ${id} already exists`)
-      const [pool, pool6] = await this.requestPools(id, spec)
+      const avoid = spec.subnet === undefined ? ((await this.options.avoid?.()) ?? []) : []
       const network: Network = {
         id,
         name: spec.name,
         driver,
-        element: this.elementOf(spec.name, id),
+        element: this.index.freeElement(elementPrefix(spec.name), id),
         internal: spec.internal ?? false,
         dns: spec.dns ?? true,
         icc: spec.icc ?? true,
         mtu: spec.mtu ?? 1500,
-        pool,
-        pool6,
+        ...requestPools(addresses, id, spec, avoid),
         endpoints: new Map()
       }
-      this.byId.set(id, network)
-      await this.apply(() => {
-        this.byId.delete(id)
-        this.releasePools(network)
-      })
-      this.engine.listen(dnsElement(network), (event) => this.dnsEvent(network, event))
+      try {
+        const { elements, links: linked } = driver.network(network)
+        const first = this.hasDns ? {} : dnsPart(this.dns).elements
+        await this.apply({ elements: { ...first, ...elements }, linked }, network.dns ? { zones: { [id]: { name: network.name } } } : {})
+      } catch (error) {
+        releasePools(addresses, id)
+        throw error
+      }
+      this.hasDns = true
+      this.index.add(network)
       return network
     })
   }
@@ -131,10 +135,11 @@ export class NetworkController {
           fix: 'disconnect them first'
         })
       }
-      this.byId.delete(network.id)
-      await this.apply(() => this.byId.set(network.id, network))
-      this.engine.listen(dnsElement(network), null)
-      this.releasePools(network)
+      const { elements } = network.driver.network(network)
+      const errors = await this.apply({ removed: Object.keys(elements) }, network.dns ? { zones: { [network.id]: null } } : {})
+      this.index.remove(network)
+      releasePools(this.options.addresses, network.id)
+      reportUnclean(`network ${network.name} is removed`, errors)
     })
   }
 
@@ -144,35 +149,39 @@ export class NetworkController {
       const network = this.network(reference)
       checkName('endpoint', spec.name)
       for (const alias of spec.aliases ?? []) checkName('alias', alias)
-      if (network.endpoints.has(spec.name)) {
-        throw new NetworkError('conflict', `endpoint with name ${spec.name} already exists in network ${network.name}`)
-      }
-      const mac = spec.mac === undefined ? undefined : checkedMac(spec.mac)
-      const slot = freeSlot(network)
-      const [address, address6] = requestAddresses(network, spec)
+      this.index.checkFree(network, spec.name)
+      const id = spec.id === undefined ? this.newId() : checkId('endpoint', spec.id)
+      const addresses = requestAddresses(network, spec)
+      const slot = this.index.takeSlot(network)
+      const dnsPort = this.dnsPorts.take()
       try {
-        const id = spec.id === undefined ? this.newId() : checkId('endpoint', spec.id)
+        if (slot < 0) throw new NetworkError('exhausted', `network ${network.name} has no free port: no more endpoints fit`)
+        if (dnsPort < 0) throw new NetworkError('exhausted', `there are ${DNS_PORTS_MAX} endpoints: no more fit`)
         const begun = {
           id,
           name: spec.name,
-          element: elementName(network, spec.name, id),
-          address,
-          prefixLength: network.pool.prefix.length,
-          address6,
-          prefixLength6: network.pool6?.prefix.length ?? 0,
-          mac: mac ?? formatMac(macFromIpv4(parseIpv4(address))),
+          element: this.index.freeElement(`${network.element}/${spec.name}`, id),
+          ...addresses,
           names: spec.names ?? [spec.name, ...(spec.aliases ?? [])],
           links: spec.links ?? {},
           sandbox: spec.sandbox ?? id,
           gatewayDns: spec.gatewayDns ?? true,
-          slot
+          slot,
+          dnsPort
         }
         const endpoint: Endpoint = { ...begun, attachment: await make(begun, network) }
-        network.endpoints.set(endpoint.name, endpoint)
-        await this.apply(() => network.endpoints.delete(endpoint.name))
+        const captured = this.capturePlan(network, endpoint)
+        const { elements, links: linked } = endpointPart(network, endpoint, captured)
+        const memberships = [...this.index.memberships(endpoint.sandbox), { network, endpoint }]
+        await this.apply({ elements, linked }, { ...stations(network, endpoint, false), askers: dnsAskers(memberships) })
+        this.index.plug(network, endpoint)
+        this.askers.set(dnsPort, endpoint)
+        if (captured !== undefined) this.captured.set(endpoint, captured)
         return endpoint
       } catch (error) {
-        releaseAddresses(network, { address, address6 })
+        releaseAddresses(network, addresses)
+        this.index.giveSlot(network, slot)
+        if (dnsPort >= 0) this.dnsPorts.give(dnsPort)
         throw error
       }
     })
@@ -182,44 +191,66 @@ export class NetworkController {
   updateEndpoint(reference: string, endpointName: string, update: EndpointUpdate): Promise<Endpoint> {
     return this.change(async () => {
       const network = this.network(reference)
-      const endpoint = connected(network, endpointName)
+      const endpoint = this.index.endpoint(network, endpointName)
       const { name = endpoint.name, names = endpoint.names, links = endpoint.links } = update
       if (name !== endpointName) {
         checkName('endpoint', name)
-        if (network.endpoints.has(name)) {
-          throw new NetworkError('conflict', `endpoint with name ${name} already exists in network ${network.name}`)
-        }
+        this.index.checkFree(network, name)
       }
-      const before = { name: endpoint.name, names: endpoint.names, links: endpoint.links }
-      const put = (values: typeof before): void => {
-        network.endpoints.delete(endpoint.name)
-        Object.assign(endpoint, values)
-        network.endpoints.set(endpoint.name, endpoint)
-      }
-      put({ name, names, links })
-      await this.apply(() => put(before))
+      const changed = { ...endpoint, names, links }
+      const memberships = this.index
+        .memberships(endpoint.sandbox)
+        .map((membership): Membership => (membership.endpoint === endpoint ? { network, endpoint: changed } : membership))
+      await this.apply({}, { ...stations(network, changed, false), askers: dnsAskers(memberships) })
+      endpoint.names = names
+      endpoint.links = links
+      this.index.rename(network, endpoint, name)
       return endpoint
     })
   }
 
+  /** Rejects with NetworkError `unclean` when the endpoint is gone but its device could not be closed. */
   disconnect(reference: string, endpointName: string): Promise<void> {
     return this.change(async () => {
       const network = this.network(reference)
-      const endpoint = connected(network, endpointName)
-      network.endpoints.delete(endpointName)
-      await this.apply(() => network.endpoints.set(endpointName, endpoint))
+      const endpoint = this.index.endpoint(network, endpointName)
+      const { elements } = endpointPart(network, endpoint, this.captured.get(endpoint))
+      const memberships = this.index.memberships(endpoint.sandbox).filter((membership) => membership.endpoint !== endpoint)
+      const askers = { ...dnsAskers(memberships), [endpoint.dnsPort]: null }
+      const errors = await this.apply({ removed: Object.keys(elements) }, { ...stations(network, endpoint, true), askers })
+      this.index.unplug(network, endpoint)
+      this.askers.delete(endpoint.dnsPort)
+      this.dnsPorts.give(endpoint.dnsPort)
+      this.captured.delete(endpoint)
       releaseAddresses(network, endpoint)
+      reportUnclean(`endpoint ${endpointName} is disconnected from network ${network.name}`, errors)
     })
   }
 
   /** Says which endpoints are captured, and how; for all that are there and all that come. */
   setCapture(plan: CapturePlan | null): Promise<void> {
     return this.change(async () => {
-      const before = this.capturePlan
-      this.capturePlan = plan ?? (() => undefined)
-      await this.apply(() => {
-        this.capturePlan = before
+      const next: CapturePlan = plan ?? (() => undefined)
+      const patches: TopologyPatch[] = []
+      const captured = new Map<Endpoint, Plain>()
+      for (const network of this.networks.values()) {
+        for (const endpoint of network.endpoints.values()) {
+          const options = next(network, endpoint)
+          const before = endpointPart(network, endpoint, this.captured.get(endpoint))
+          patches.push(patchBetween(before, endpointPart(network, endpoint, options)))
+          if (options !== undefined) captured.set(endpoint, options)
+        }
+      }
+      const errors = await this.engine.patch({
+        elements: Object.assign({}, ...patches.map(({ elements }) => elements)),
+        unlinked: patches.flatMap(({ unlinked = [] }) => unlinked),
+        removed: patches.flatMap(({ removed = [] }) => removed),
+        linked: patches.flatMap(({ linked = [] }) => linked)
       })
+      this.capturePlan = next
+      this.captured.clear()
+      for (const [endpoint, options] of captured) this.captured.set(endpoint, options)
+      reportUnclean('the capture is changed', errors)
     })
   }
 
@@ -230,50 +261,12 @@ export class NetworkController {
 
   /** What each endpoint's own element has counted; drops of its frames anywhere are in `ingressDrops`. */
   endpointCounters(_network: Network, endpoint: Endpoint): ElementCounters {
-    return this.engine.counters().get(endpoint.element) ?? { counters: {}, drops: {}, ingressDrops: {} }
+    return this.engine.elementCounters(endpoint.element) ?? { counters: {}, drops: {}, ingressDrops: {} }
   }
 
   async close(): Promise<void> {
     await this.last.catch(() => {})
     await this.engine.close()
-  }
-
-  private async requestPools(id: string, spec: NetworkSpec): Promise<[AddressPool, AddressPool | null]> {
-    const { addresses, avoid } = this.options
-    const { gateway, ipRange, auxAddresses: auxiliary } = spec
-    const more = { gateway, ipRange, auxiliary }
-    const pool =
-      spec.subnet === undefined
-        ? addresses.addDefaultPool(id, (await avoid?.()) ?? [], more)
-        : addresses.addPool(id, { subnet: spec.subnet, ...more })
-    if (pool.family !== 4) {
-      addresses.removePool(id)
-      throw new NetworkError('invalid', `subnet '${spec.subnet}' is not IPv4`, {
-        fix: 'give an IPv6 subnet as subnet6, beside an IPv4 one'
-      })
-    }
-    if (spec.subnet6 === undefined) return [pool, null]
-    try {
-      const { subnet6: subnet, gateway6, ipRange6, auxAddresses6 } = spec
-      const pool6 = addresses.addPool(`${id}/6`, { subnet, gateway: gateway6, ipRange: ipRange6, auxiliary: auxAddresses6 })
-      if (pool6.family === 6) return [pool, pool6]
-      addresses.removePool(`${id}/6`)
-      throw new NetworkError('invalid', `subnet6 '${spec.subnet6}' is not IPv6`)
-    } catch (error) {
-      addresses.removePool(id)
-      throw error
-    }
-  }
-
-  /** The name, unless another network has it or it would not tell where the network's part of an element's name ends. */
-  private elementOf(name: string, id: string): string {
-    if (!NAME.test(name)) return `~${id.slice(0, 12)}`
-    return this.named(name) === undefined ? name : `${name}~${id.slice(0, 12)}`
-  }
-
-  private releasePools({ id }: Network): void {
-    this.options.addresses.removePool(id)
-    this.options.addresses.removePool(`${id}/6`)
   }
 
   /** Runs one change after those before it. */
@@ -283,32 +276,18 @@ export class NetworkController {
     return result
   }
 
-  private topology(): Topology {
-    const { edns, unanswered = this.engine.virtual ? 'servfail' : 'silent' } = this.options.dns ?? {}
-    return buildTopology(this.byId.values(), this.capturePlan, { edns, unanswered })
+  private apply(patch: TopologyPatch, records: DnsChange): Promise<readonly Error[]> {
+    return this.engine.patch({ ...patch, updates: [{ element: DNS_ELEMENT, change: records }] })
   }
 
-  private async apply(undo: () => void): Promise<void> {
-    try {
-      await this.engine.configure(this.topology())
-    } catch (error) {
-      undo()
-      // The engine may have made a part of it.
-      await this.engine.configure(this.topology()).catch(() => {})
-      throw error
-    }
-  }
-
-  private dnsEvent(network: Network, event: Plain): void {
-    const request = event as DnsForwardEvent
-    if (request.kind !== 'dns-forward') return
-    const { query, tcp } = request
-    const asker = [...network.endpoints.values()].find(({ slot }) => slot === request.asker)
-    const answer = this.options.forward?.({ query, tcp, sandbox: asker?.sandbox ?? '' }) ?? Promise.resolve(null)
+  private dnsEvent({ kind, id, asker, query, tcp }: DnsForwardEvent): void {
+    if (kind !== 'dns-forward') return
+    const sandbox = this.askers.get(asker)?.sandbox ?? ''
+    const answer = this.options.forward?.({ query, tcp, sandbox }) ?? Promise.resolve(null)
     answer
       .catch(() => null)
-      .then((response) => this.engine.command(dnsElement(network), 'answer', { id: request.id, response }))
-      .catch(() => {}) // the network went away meanwhile
+      .then((response) => this.engine.command(DNS_ELEMENT, 'answer', { id, response }))
+      .catch(() => {}) // the engine ended meanwhile
   }
 
   private newId(): string {
@@ -318,64 +297,18 @@ export class NetworkController {
   }
 }
 
-/** In the form in which MACs are shown. Throws NetworkError. */
-function checkedMac(mac: string): string {
-  try {
-    return formatMac(parseMac(mac))
-  } catch (cause) {
-    throw new NetworkError('invalid', `mac '${mac}' is invalid: it must look like 02:42:ac:11:00:02`, { cause })
-  }
+/** Empty for a name that would not tell where the network's part of an element's name ends. */
+function elementPrefix(name: string): string {
+  return isName(name) ? name : ''
 }
 
-function checkName(field: string, name: string): void {
-  if (typeof name !== 'string' || !NAME.test(name)) {
-    throw new NetworkError(
-      'invalid',
-      `${field} name '${name}' is invalid: it must begin with a letter or digit and hold only [a-zA-Z0-9_.-]`
-    )
-  }
+/** The endpoint's record, or its end, where the network has names. */
+function stations(network: Network, endpoint: Endpoint, ends: boolean): DnsChange {
+  return network.dns ? { stations: { [endpoint.id]: ends ? null : dnsStation(network, endpoint) } } : {}
 }
 
-/** Throws NetworkError. */
-function checkId(what: string, id: string): string {
-  if (typeof id === 'string' && ID.test(id)) return id
-  throw new NetworkError('invalid', `${what} id '${id}' is invalid: it must be 64 hexadecimal digits`)
-}
-
-/** Throws NetworkError `not-found`. */
-function connected(network: Network, name: string): Endpoint {
-  const endpoint = network.endpoints.get(name)
-  if (endpoint !== undefined) return endpoint
-  throw new NetworkError('not-found', `endpoint ${name} is not connected to network ${network.name}`)
-}
-
-/** The endpoint's name, unless one that was renamed since has it. */
-function elementName(network: Network, name: string, id: string): string {
-  const wanted = `${network.element}/${name}`
-  for (const { element } of network.endpoints.values()) if (element === wanted) return `${wanted}~${id.slice(0, 12)}`
-  return wanted
-}
-
-/** Both or none. Throws IpamError. */
-function requestAddresses({ pool, pool6 }: Network, spec: EndpointSpec): [address: string, address6: string] {
-  const address = pool.requestAddress(spec.address)
-  if (pool6 === null && spec.address6 === undefined) return [address, '']
-  try {
-    if (pool6 === null) throw new NetworkError('invalid', `address6 '${spec.address6}': the network has no IPv6 subnet`)
-    return [address, pool6.requestAddress(spec.address6)]
-  } catch (error) {
-    pool.release(address)
-    throw error
-  }
-}
-
-function releaseAddresses({ pool, pool6 }: Network, { address, address6 }: { address: string; address6: string }): void {
-  pool.release(address)
-  if (address6 !== '') pool6?.release(address6)
-}
-
-function freeSlot(network: Network): number {
-  const taken = new Set([...network.endpoints.values()].map(({ slot }) => slot))
-  for (let slot = 0; slot < ENDPOINTS_MAX; slot++) if (!taken.has(slot)) return slot
-  throw new NetworkError('exhausted', `network ${network.name} has ${ENDPOINTS_MAX} endpoints: no more fit`)
+/** Throws NetworkError when there are errors. */
+function reportUnclean(done: string, errors: readonly Error[]): void {
+  if (errors.length === 0) return
+  throw new NetworkError('unclean', `${done}, but not everything of it could be closed: ${errors[0].message}`, { cause: errors[0] })
 }

@@ -56,8 +56,10 @@ export interface Endpoint {
   links: Readonly<Record<string, string>>
   readonly sandbox: string
   readonly gatewayDns: boolean
-  /** Smallest number free in the network: its port of the bridge and of the DNS service follow from it. */
+  /** Lowest number that was free in the network: its port of the bridge follows from it. */
   readonly slot: number
+  /** Its port of the DNS service. */
+  readonly dnsPort: number
   readonly attachment: Attachment
 }
 

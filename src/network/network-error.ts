@@ -9,6 +9,7 @@ export type NetworkErrorCode =
   | 'conflict' // the name or address is taken, or the thing is in use
   | 'exhausted' // no address is left
   | 'unsupported' // this machine or this process cannot do it
+  | 'unclean' // it is done, but something could not be closed
   | 'stuck' // virtual time has nothing left to do
   | 'closed'
 

@@ -31,7 +31,10 @@ export interface NetworkSpec {
   readonly auxAddresses6?: Readonly<Record<string, string>>
   /** No way out: names outside are not forwarded, endpoints get no default route. */
   readonly internal?: boolean
-  /** Default true. false: no names, no way to 127.0.0.11, as on Docker's default bridge. */
+  /**
+   * Default true. false: its endpoints have no names here, as on Docker's default bridge. They may still ask 127.0.0.11, for
+   * names of other networks that they are on and for names outside.
+   */
   readonly dns?: boolean
   /** Inter-container communication, default true. false: endpoints reach the gateway and not each other. */
   readonly icc?: boolean
@@ -44,7 +47,7 @@ export interface Network {
   readonly id: string
   readonly name: string
   readonly driver: Driver
-  /** First part of its elements' names; the network's name where no other network has it. */
+  /** First part of its elements' names: the network's name unless another network has it. */
   readonly element: string
   readonly internal: boolean
   readonly dns: boolean

@@ -26,8 +26,8 @@ import { bridgeDriver } from '../../src/network/drivers/bridge-driver.ts'
 import { elementRegistry } from '../../src/network/element-registry.ts'
 import type { Attachment, Endpoint } from '../../src/network/endpoint.ts'
 import type { Network } from '../../src/network/network.ts'
-import { buildTopology } from '../../src/network/topology-builder.ts'
 import { formatMac, macFromIpv4, parseIpv4 } from '../../src/wire/address.ts'
+import { wholeTopology } from '../network/whole-topology.ts'
 import type { FuzzFrame } from './fuzz-frame.ts'
 
 export const NETWORK = 'fuzz'
@@ -110,7 +110,7 @@ export class FuzzNetwork {
       onEvent: (element, event) => this.events.push({ element, event })
     })
     this.engine.share('sink', { sink: this.sink, snapLength: this.sink.snapLength })
-    this.engine.configure(buildTopology([fuzzNetwork(CABLES)], () => ({ resource: 'sink', interface: 0, everyPort: true })))
+    this.engine.configure(wholeTopology([fuzzNetwork(CABLES)], () => ({ resource: 'sink', interface: 0, everyPort: true })))
     this.settle()
   }
 
@@ -311,6 +311,8 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
       mac: macOf(last),
       names: [name],
       links: {},
+      gatewayDns: true,
+      dnsPort: slot,
       sandbox: String(slot),
       gatewayDns: true,
       slot,

@@ -116,7 +116,7 @@ test(`${CONVERSATIONS} TCP conversations that go wrong, seed ${seed}`, (context)
   }
   network.rest()
   station.check()
-  const { tcpQueries, hits } = network.counters().get('fuzz/dns')!.counters
+  const { tcpQueries, hits } = network.counters().get('dns')!.counters
   context.diagnostic(`${tcpQueries} queries by TCP, ${hits} answers from tables`)
   assert.ok(tcpQueries > CONVERSATIONS / 40, `only ${tcpQueries} queries came through: the test does not reach what it tests`)
   network.close()

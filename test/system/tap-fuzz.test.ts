@@ -11,13 +11,13 @@ import { BATCH } from '../../src/io/frame-device.ts'
 import { tryLoadNative } from '../../src/io/load-native.ts'
 import { openTap, TapDevice } from '../../src/io/tap-device.ts'
 import { ThreadedEngine } from '../../src/network/threaded-engine.ts'
-import { buildTopology } from '../../src/network/topology-builder.ts'
 import { FuzzFrame } from '../fuzz/fuzz-frame.ts'
 import { fuzzNetwork, macOf } from '../fuzz/fuzz-network.ts'
 import { TARGETS } from '../fuzz/fuzz-run.ts'
 import { Mutator } from '../fuzz/mutator.ts'
 import { seedFrames } from '../fuzz/seed-frames.ts'
 import { rigPool } from '../io/frame-device-suite.ts'
+import { wholeTopology } from '../network/whole-topology.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 
 const FRAMES = process.env.NETLOOM_FUZZ === 'long' ? 500_000 : 50_000
@@ -50,7 +50,7 @@ test(`${FRAMES} hostile frames through real TAPs, seed ${seed}`, { skip: namespa
       ['first', { type: 'tap', options: { ...first, mtu: 1500 } }],
       ['second', { type: 'tap', options: { ...second, mtu: 1500 } }]
     ])
-    await engine.configure(buildTopology([network], () => undefined))
+    await engine.configure(wholeTopology([network], () => undefined))
 
     const mutator = new Mutator(seed, seedFrames(), TARGETS)
     const frame = new FuzzFrame()
