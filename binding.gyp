@@ -26,6 +26,7 @@
       "type": "executable",
       "ldflags": ["<!@(sh native/shim/static-link.sh)"],
       "sources": [
+        "native/shim/cgroup.cc",
         "native/shim/connection.cc",
         "native/shim/container_devices.cc",
         "native/shim/container_mounts.cc",
@@ -44,6 +45,7 @@
         "native/shim/overlay.cc",
         "native/shim/private_files.cc",
         "native/shim/process.cc",
+        "native/shim/process_tree.cc",
         "native/shim/root_layers.cc",
         "native/shim/rooted_path.cc",
         "native/shim/setup_request.cc",

@@ -147,6 +147,7 @@ void Shim::endEverything() {
   for (const auto& [id, process] : processes_) {
     if (process.running) kill(process.pid, SIGKILL);
   }
+  cgroup_.thaw();  // a frozen process of a version 1 freezer does not even die
   reap(true);
 }
 

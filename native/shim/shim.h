@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "../common/tap.h"
+#include "cgroup.h"
 #include "connection.h"
 #include "ground.h"
 #include "private_files.h"
@@ -58,6 +59,10 @@ class Shim {
   Message input(Message& request);
   Message closeInput(Message& request);
   Message forget(Message& request);
+  Message pause(Message& request);
+  Message unpause(Message& request);
+  Message processes(Message& request);
+  Message usage(Message& request);
   Message close(Message& request);
 
   Endpoint endpoint_;
@@ -65,6 +70,7 @@ class Shim {
   UniqueFd signals_;
   PrivateFiles files_;
   Ground ground_;
+  Cgroup cgroup_;
   Capabilities capabilities_;
   std::map<std::string, Tap> taps_;      ///< surviving: kept, so that a restarted client gets the same queue back
   std::map<int, Process> processes_;

@@ -8,6 +8,7 @@
 
 #include "../common/netlink_exchange.h"
 #include "init.h"
+#include "process_tree.h"
 #include "setup_request.h"
 #include "shim.h"
 
@@ -43,7 +44,8 @@ const std::map<std::string_view, Shim::Verb> Shim::kVerbs = {
     {"hello", &Shim::hello},   {"setup", &Shim::setup},         {"tap", &Shim::tap},       {"netlink", &Shim::netlink},
     {"sysctl", &Shim::sysctl}, {"file", &Shim::writeFile},      {"spawn", &Shim::spawn},   {"list", &Shim::list},
     {"signal", &Shim::signalProcess}, {"resize", &Shim::resize}, {"input", &Shim::input},  {"close-input", &Shim::closeInput},
-    {"forget", &Shim::forget}, {"close", &Shim::close},
+    {"forget", &Shim::forget}, {"close", &Shim::close},         {"pause", &Shim::pause},   {"unpause", &Shim::unpause},
+    {"processes", &Shim::processes}, {"usage", &Shim::usage},
 };
 
 Process& Shim::processOf(const Message& request) {
@@ -66,6 +68,7 @@ Message Shim::hello(Message& request) {
   if (gethostname(hostname, HOST_NAME_MAX) == 0) reply.fields.push_back(field("hostname", hostname));
   if (hasFirst_) reply.fields.push_back(field("first", first_));
   if (ended_) reply.fields.push_back(field("ended", 1));
+  if (cgroup_.frozen()) reply.fields.push_back(field("paused", 1));
   return reply;
 }
 
@@ -73,6 +76,7 @@ Message Shim::setup(Message& request) {
   if (ready_) throw SystemError(EALREADY, "setup", "the sandbox is set up already");
   const std::string hostname = request.get("hostname"), domainname = request.get("domainname");
   std::vector<std::string> warnings;
+  const Limits limits{request.integer("memory", -1), request.integer("cpu-quota", -1), request.integer("pids", -1)};
   NamespaceOptions namespaces = namespaceOptions(request);
   userNamespace_ = enterNamespaces(namespaces, warnings);
   ground_.privileged = request.integer("privileged", 0);
@@ -87,6 +91,7 @@ Message Shim::setup(Message& request) {
     files_.mount({{"hosts", ""}, {"hostname", hostname + "\n"}, {"resolv.conf", ""}}, warnings);
   }
   makeProcessNamespace();
+  cgroup_.limit(limits);
   capabilities_ = parseCapabilities(request, {});
   if (sethostname(hostname.data(), hostname.size()) < 0) throwErrno("sethostname", hostname);
   if (!domainname.empty() && setdomainname(domainname.data(), domainname.size()) < 0) throwErrno("setdomainname", domainname);
@@ -193,6 +198,7 @@ Message Shim::spawn(Message& request) {
   options.given = std::move(request.fds);
   options.isInit = !hasFirst_;
   options.isMain = nextId_ == 1;
+  options.cgroups = cgroup_.joinFiles();
   options.capabilities = parseCapabilities(request, capabilities_);
   if (options.argv.empty() || options.argv[0].empty()) throw SystemError(EINVAL, "spawn", "no command");
   constexpr const char* kNames[] = {"stdin", "stdout", "stderr"};
@@ -281,6 +287,37 @@ Message Shim::forget(Message& request) {
   if (process.running) throw SystemError(EBUSY, "forget", "process " + std::to_string(process.id) + " is running");
   processes_.erase(process.id);
   return ok(request);
+}
+
+Message Shim::pause(Message& request) {
+  requireNamespaces();
+  if (cgroup_.frozen()) throw SystemError(EALREADY, "pause", "the sandbox is paused");
+  cgroup_.freeze();
+  return ok(request);
+}
+
+Message Shim::unpause(Message& request) {
+  if (!cgroup_.frozen()) throw SystemError(EALREADY, "unpause", "the sandbox is not paused");
+  cgroup_.thaw();
+  return ok(request);
+}
+
+Message Shim::processes(Message& request) {
+  Message reply = ok(request);
+  for (const pid_t pid : descendants()) reply.fields.push_back(field("pid", pid));
+  return reply;
+}
+
+Message Shim::usage(Message& request) {
+  const TreeUsage usage = usageOf(descendants());
+  const int64_t memory = cgroup_.memory();
+  Message reply = ok(request);
+  reply.fields.push_back(field("cpu", static_cast<int64_t>(usage.cpu)));
+  reply.fields.push_back(field("memory", memory < 0 ? static_cast<int64_t>(usage.memory) : memory));
+  reply.fields.push_back(field("threads", static_cast<int64_t>(usage.threads)));
+  if (cgroup_.limits().memory >= 0) reply.fields.push_back(field("memory-limit", cgroup_.limits().memory));
+  if (cgroup_.limits().pids >= 0) reply.fields.push_back(field("threads-limit", cgroup_.limits().pids));
+  return reply;
 }
 
 Message Shim::close(Message& request) {

@@ -45,12 +45,13 @@ export interface ProcessState {
 
 /** What its processes use. */
 export interface SandboxUsage {
-  /** Of all processes that are or were in it, ns. */
+  /** Of all processes that are or were in it, ns, counted in the kernel's clock ticks. */
   readonly cpu: bigint
-  /** Bytes. */
+  /** Bytes: with a limit the cgroup's, as Docker counts them; else what the processes have beside files, shared pages for each. */
   readonly memory: number
   /** Bytes it may have; null without a limit. */
   readonly memoryLimit: number | null
+  /** Processes and threads. */
   readonly pids: number
   readonly pidsLimit: number | null
 }
@@ -298,11 +299,18 @@ export class Sandbox {
 
   /** PIDs of all its processes as seen from outside, PID 1 first; without the shim. */
   async processes(): Promise<number[]> {
-    throw new SandboxError('ENOSYS', 'not there yet')
+    return (await this.connection.request(['processes'])).message.all('pid').map(Number)
   }
 
   async usage(): Promise<SandboxUsage> {
-    throw new SandboxError('ENOSYS', 'not there yet')
+    const { message } = await this.connection.request(['usage'])
+    return {
+      cpu: BigInt(message.text('cpu')!),
+      memory: message.integer('memory')!,
+      memoryLimit: message.integer('memory-limit'),
+      pids: message.integer('threads')!,
+      pidsLimit: message.integer('threads-limit')
+    }
   }
 
   /** Lets the shim forget an ended process and its exit status. */

@@ -149,7 +149,9 @@ describe('a sandbox with a root of its own', { skip: noRoot }, () => {
     const create = (sysctls: Record<string, string>) =>
       withSandbox({ root: root(), sysctls }, async (sandbox) => void (await run(sandbox, ['true'])))
     await assert.rejects(create({ 'kernel.pid_max': '1' }), { message: 'sysctl "kernel.pid_max" is not in a separate kernel namespace' })
-    await assert.rejects(create({ 'net.ipv4.nonesuch': '1' }), { message: 'error during container init: open /proc/sys/net/ipv4/nonesuch: no such file or directory' })
+    await assert.rejects(create({ 'net.ipv4.nonesuch': '1' }), {
+      message: 'error during container init: open /proc/sys/net/ipv4/nonesuch: no such file or directory'
+    })
     await assert.rejects(create({ 'net.ipv4.ip_forward': 'x' }), {
       message: /^error during container init: write \/proc\/sys\/net\/ipv4\/ip_forward: invalid argument$/
     })
