@@ -311,10 +311,9 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
       mac: macOf(last),
       names: [name],
       links: {},
-      gatewayDns: true,
-      dnsPort: slot,
       sandbox: String(slot),
       gatewayDns: true,
+      dnsPort: slot,
       slot,
       attachment
     }
