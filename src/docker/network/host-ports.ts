@@ -23,7 +23,8 @@ function probeTcp(address: string, port: number): Promise<string | undefined> {
 
 function probeUdp(address: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', ipv6Only: true })
+    // The option is refused (EINVAL) where it has no meaning.
+    const socket = address.includes(':') ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4')
     socket.once('error', (error: NodeJS.ErrnoException) => {
       socket.close()
       resolve(error.code ?? 'EIO')
