@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs'
 import { open, type RootDatabase } from 'lmdb'
 import { toJson } from './memory-store.ts'
 import type { Change, Store } from './store.ts'
@@ -24,6 +25,7 @@ export class LmdbStore implements Store {
   /** `file`: made when it is not there; `file`-lock beside it is LMDB's. StoreError when it cannot be opened. */
   static open(file: string): LmdbStore {
     try {
+      checkFile(file)
       return new LmdbStore(open<string, string>({ path: file, encoding: 'string', noSubdir: true }))
     } catch (error) {
       throw new StoreError('ERR_STORE_OPEN', `${file}: ${(error as Error).message}`, { cause: error })
@@ -55,6 +57,22 @@ export class LmdbStore implements Store {
 
   async close(): Promise<void> {
     await this.database.close()
+  }
+}
+
+/** In the first page, behind its header of 24 bytes: MDB_MAGIC. */
+const MAGIC = 0xbeefc0de
+const MAGIC_AT = 24
+
+/** LMDB itself ends the process when the file is another one, so its mark is looked for first. Makes a missing file. */
+function checkFile(file: string): void {
+  const fd = openSync(file, 'a+', 0o600)
+  try {
+    const head = Buffer.alloc(MAGIC_AT + 4)
+    const length = readSync(fd, head, 0, head.length, 0)
+    if (length > 0 && (length < head.length || head.readUInt32LE(MAGIC_AT) !== MAGIC)) throw new Error('it is no LMDB file')
+  } finally {
+    closeSync(fd)
   }
 }
 
