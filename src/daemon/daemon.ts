@@ -4,11 +4,10 @@
  *
  *   lock - store - engine - images - networks - containers - routes - listeners
  */
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { ApiError } from '../api/api-error.ts'
 import { containerRoutes } from '../api/container-routes.ts'
 import { execRoutes } from '../api/exec-routes.ts'
+import { Filters } from '../api/filters.ts'
 import { imageSummary } from '../api/image-json.ts'
 import { imageRoutes } from '../api/image-routes.ts'
 import type { Logger } from '../api/logger.ts'
@@ -18,24 +17,28 @@ import { Router } from '../api/router.ts'
 import { ApiServer } from '../api/server.ts'
 import { systemRoutes } from '../api/system-routes.ts'
 import { ContainerRegistry } from '../docker/container/container-registry.ts'
-import { ContainerService, type ContainerServiceOptions } from '../docker/container/container-service.ts'
+import { ContainerService } from '../docker/container/container-service.ts'
 import { EventLog } from '../docker/event-log.ts'
+import { Attachments } from '../docker/network/attachments.ts'
 import { ContainerNetworkService } from '../docker/network/container-network-service.ts'
+import { DockerNetworkBackend } from '../docker/network/network-backend.ts'
 import { NetworkService } from '../docker/network/network-service.ts'
 import { RealClock, realTimers } from '../engine/clock.ts'
 import { freshSeed, Random } from '../engine/index.ts'
 import { ImageStore } from '../image/image-store.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
-import { hostForwarder } from '../lab/host-forwarder.ts'
-import { type ForwardNames, NetworkController } from '../network/controller.ts'
+import { NetworkController } from '../network/controller.ts'
 import { ThreadedEngine } from '../network/threaded-engine.ts'
 import { CrashingStore, type CrashPoint } from '../store/crashing-store.ts'
 import { LmdbStore } from '../store/lmdb-store.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import type { DaemonConfig } from './daemon-config.ts'
+import { type Directories, makeDirectories } from './directories.ts'
+import { Forwarding } from './forwarding.ts'
 import { hostPrefixes } from './host-prefixes.ts'
 import { listenOn, readHosts } from './listeners.ts'
+import { hostFiles } from './name-servers.ts'
 import { StateLock } from './state-lock.ts'
 import { SystemService } from './system-service.ts'
 
@@ -44,13 +47,24 @@ export interface DaemonOptions {
   readonly logger: Logger
   /** netloom's own. */
   readonly version: string
+  /** Where sockets of shims may go when the path of the state directory is too long for them. */
+  readonly runtimeDirectory: string
   /** For crash tests. */
   readonly crashPoint?: CrashPoint | undefined
   /** Told when the daemon cannot go on: the engine ended by a defect. */
   readonly onFailure: (error: Error) => void
 }
 
-type ContainerParts = Omit<ContainerServiceOptions, 'directory' | 'volumesDirectory' | 'runDirectory' | 'liveRestore'>
+/** What Docker's services stand on. */
+interface Ground {
+  readonly directories: Directories
+  readonly store: Store
+  readonly clock: RealClock
+  readonly events: EventLog
+  readonly images: ImageStore
+}
+
+type SystemParts = Omit<Ground, 'directories'> & { readonly containers: ContainerService }
 
 type Undo = () => Promise<void> | void
 
@@ -87,56 +101,15 @@ export class Daemon {
   private async begin(): Promise<void> {
     const { config, logger } = this.options
     const { addresses, tls } = readHosts(config)
-    const stateDirectory = config['state-dir']
-    mkdirSync(stateDirectory, { recursive: true, mode: 0o711 })
-    const lock = StateLock.acquire(stateDirectory)
+    const directories = makeDirectories(config['state-dir'], this.options.runtimeDirectory)
+    const lock = StateLock.acquire(directories.state)
     this.undo.push(() => lock.release())
-    const store = await this.openStore(stateDirectory)
+    const store = await this.openStore(directories.state)
     const clock = new RealClock()
     const events = new EventLog(clock)
-    const log = (message: string): void => logger.warn(message)
-    const images = await this.openImages(stateDirectory, store, clock, events)
-    // Ids and names; nobody should foresee them.
-    const random = new Random(freshSeed())
-    const controller = await this.startEngine(random)
-    const networks = await NetworkService.open({ store, controller, events, clock, random, log })
-    const registry = new ContainerRegistry()
-    const networking = new ContainerNetworkService({ networks, controller, containers: registry, random, log })
-    const parts = { store, images, registry, networking, events, clock, timers: realTimers, random, log }
-    const containers = await this.openContainers(stateDirectory, parts)
-    // Endpoints that no container claimed are those of containers that a killed daemon left half-made.
-    await networks.reconcile()
-
-    const router = new Router()
-    const later = async (): Promise<never> => {
-      throw ApiError.notImplemented('not built yet')
-    }
-    networkRoutes(router, {
-      list: (filters) => networks.list(filters),
-      inspect: (reference, scope) => networks.inspect(reference, scope),
-      create: (request) => networks.create(request),
-      remove: (reference) => networks.remove(reference),
-      prune: (filters) => networks.prune(filters),
-      connect: (network, container, config) => containers.connect(network, container, config),
-      disconnect: (network, container, force) => containers.disconnect(network, container, force),
-      attach: later,
-      detach: later
-    })
-    containerRoutes(router, containers)
-    execRoutes(router, containers)
-    imageRoutes(router, images)
-    const system = await SystemService.open({
-      store,
-      clock,
-      events,
-      stateDirectory,
-      liveRestore: config['live-restore'],
-      isDebug: () => logger.level === 'debug',
-      version: this.options.version,
-      inventory: async () => ({ ...containers.counts(), images: images.list().length }),
-      diskUsage: async () => ({ images: images.list().map((image) => imageSummary(image)), containers: [], layersSize: images.usedBytes() })
-    })
-    systemRoutes(router, system)
+    const images = await this.openImages(directories.images, store, clock, events)
+    const { router, containers } = await this.openDocker({ directories, store, clock, events, images })
+    systemRoutes(router, await this.openSystem({ store, clock, events, images, containers }))
     outsideRoutes(router)
 
     const server = new ApiServer(router, logger)
@@ -144,8 +117,78 @@ export class Daemon {
     for (const address of addresses) await listenOn(server, address, config.group, tls, logger)
   }
 
+  /** Networks and containers, with all that the store has of them, and their routes. */
+  private async openDocker({
+    directories,
+    store,
+    clock,
+    events,
+    images
+  }: Ground): Promise<{ router: Router; containers: ContainerService }> {
+    const { config, logger } = this.options
+    const log = (message: string): void => logger.warn(message)
+    // Ids and names; nobody should foresee them.
+    const random = new Random(freshSeed())
+    const files = hostFiles(config, directories.state)
+    const forwarding = new Forwarding(config.dns)
+    this.undo.push(() => forwarding.close())
+    const controller = await this.startEngine(random, forwarding)
+    const networks = await NetworkService.open({ store, controller, events, clock, random, log })
+    const registry = new ContainerRegistry()
+    const networking = new ContainerNetworkService({ networks, controller, containers: registry, random, hostFiles: files, log })
+    forwarding.serversOf = (sandbox) => networking.upstream(sandbox)
+    const containers = new ContainerService({
+      store,
+      images,
+      directory: directories.containers,
+      volumesDirectory: directories.volumes,
+      runDirectory: directories.run,
+      registry,
+      networking,
+      events,
+      clock,
+      timers: realTimers,
+      random,
+      liveRestore: config['live-restore'],
+      log
+    })
+    containers.load()
+    this.undo.push(() => containers.shutdown({ stopContainers: !this.keepContainers }))
+    await containers.restore()
+    await networks.reconcile()
+    const attachments = new Attachments({ networks, controller, random })
+    this.undo.push(() => attachments.close())
+
+    const router = new Router()
+    networkRoutes(router, new DockerNetworkBackend({ networks, containerNetworks: networking, containers: registry, attachments }))
+    containerRoutes(router, containers)
+    execRoutes(router, containers)
+    imageRoutes(router, images)
+    return { router, containers }
+  }
+
+  private openSystem({ store, clock, events, images, containers }: SystemParts): Promise<SystemService> {
+    const { config, logger, version } = this.options
+    const all = { all: true, limit: 0, size: true, filters: new Filters() }
+    return SystemService.open({
+      store,
+      clock,
+      events,
+      stateDirectory: config['state-dir'],
+      liveRestore: config['live-restore'],
+      isDebug: () => logger.level === 'debug',
+      version,
+      inventory: async () => ({ ...containers.counts(), images: images.list().length }),
+      diskUsage: async () => ({
+        images: images.list().map((image) => imageSummary(image)),
+        containers: await containers.list(all),
+        layersSize: images.usedBytes()
+      })
+    })
+  }
+
   /** The engine's thread, and the control plane over it. */
-  private async startEngine(random: Random): Promise<NetworkController> {
+  private async startEngine(random: Random, forwarding: Forwarding): Promise<NetworkController> {
     const { config, onFailure } = this.options
     const engine = new ThreadedEngine({ seed: freshSeed(), onCrash: onFailure })
     this.undo.push(() => engine.close())
@@ -153,33 +196,15 @@ export class Daemon {
     await engine.framesInUse()
     const pools = config['default-address-pools']
     const addresses = new AddressSpace(pools.length > 0 ? pools : undefined)
-    const forwarder = hostForwarder(undefined)
-    this.undo.push(() => forwarder.close())
-    const forward: ForwardNames = ({ query, tcp }) => forwarder.forward(query, tcp)
-    return new NetworkController({ engine, addresses, random, forward, avoid: hostPrefixes })
+    return new NetworkController({ engine, addresses, random, forward: (request) => forwarding.forward(request), avoid: hostPrefixes })
   }
 
-  private async openImages(stateDirectory: string, store: Store, clock: RealClock, events: EventLog): Promise<ImageStore> {
+  private async openImages(directory: string, store: Store, clock: RealClock, events: EventLog): Promise<ImageStore> {
     const { config, version } = this.options
-    const directory = path.join(stateDirectory, 'images')
     const images = await ImageStore.open({ directory, store, clock, version, hostImages: config['host-images'], imageTable: config.images })
     images.onEvent = (action, image, name) =>
       events.publish('image', action, { id: image.id, attributes: { ...image.config.Labels, name } })
     return images
-  }
-
-  private async openContainers(stateDirectory: string, parts: ContainerParts): Promise<ContainerService> {
-    const [directory, volumesDirectory, runDirectory] = ['containers', 'volumes', 'run'].map((name) => path.join(stateDirectory, name)) as [
-      string,
-      string,
-      string
-    ]
-    const liveRestore = this.options.config['live-restore']
-    const containers = new ContainerService({ ...parts, directory, volumesDirectory, runDirectory, liveRestore })
-    this.undo.push(() => containers.shutdown({ stopContainers: !this.keepContainers }))
-    containers.load()
-    await containers.restore()
-    return containers
   }
 
   private async openStore(stateDirectory: string): Promise<Store> {

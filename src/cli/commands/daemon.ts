@@ -78,14 +78,19 @@ function boolean(name: string, description: string): Option {
 }
 
 async function runDaemon(flags: DaemonFlags, context: CliContext): Promise<void> {
-  const [{ Daemon }, { defaultConfig, readMember }, { mergeConfig, readConfigFile }, { Logger: DaemonLogger }, { parseCrashPoint }] =
-    await Promise.all([
-      import('../../daemon/daemon.ts'),
-      import('../../daemon/daemon-config.ts'),
-      import('../../daemon/config-file.ts'),
-      import('../../api/logger.ts'),
-      import('../../store/crashing-store.ts')
-    ])
+  const [
+    { Daemon },
+    { defaultConfig, readMember, runtimeDirectory },
+    { mergeConfig, readConfigFile },
+    { Logger: DaemonLogger },
+    { parseCrashPoint }
+  ] = await Promise.all([
+    import('../../daemon/daemon.ts'),
+    import('../../daemon/daemon-config.ts'),
+    import('../../daemon/config-file.ts'),
+    import('../../api/logger.ts'),
+    import('../../store/crashing-store.ts')
+  ])
   const given: Record<string, unknown> = {}
   for (const [flag, value] of Object.entries(flags)) {
     if (flag === 'config') continue
@@ -93,7 +98,8 @@ async function runDaemon(flags: DaemonFlags, context: CliContext): Promise<void>
     given[member] = readMember(member, value, `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
   }
   const readFile = (): PartialConfig => (flags.config === undefined ? {} : readConfigFile(flags.config))
-  const config = mergeConfig(defaultConfig(context.env, process.getuid?.() === 0), given, readFile(), flags.config)
+  const isRoot = process.getuid?.() === 0
+  const config = mergeConfig(defaultConfig(context.env, isRoot), given, readFile(), flags.config)
   const logger = new DaemonLogger(config['log-level'], (line) => context.stderr.write(line))
 
   let fail: (error: Error) => void = () => {}
@@ -114,7 +120,14 @@ async function runDaemon(flags: DaemonFlags, context: CliContext): Promise<void>
   process.on('unhandledRejection', (error) => logger.error('internal error', { error }))
 
   const crashPoint = parseCrashPoint(context.env['NETLOOM_CRASH'])
-  const daemon = await Daemon.start({ config, logger, version: packageVersion(), crashPoint, onFailure: (error) => fail(error) })
+  const daemon = await Daemon.start({
+    config,
+    logger,
+    version: packageVersion(),
+    runtimeDirectory: runtimeDirectory(context.env, isRoot),
+    crashPoint,
+    onFailure: (error) => fail(error)
+  })
   for (const host of config.hosts) context.stdout.write(`netloom daemon listening on ${host}\n`)
   const failure = await ending
   await daemon.stop({ keepContainers: failure !== null })
