@@ -81,6 +81,9 @@ interface Reception {
   expected: number
 }
 
+/** Where datagrams are made before they are sent: one for all hosts of a thread. */
+const scratch = new Uint8Array(65535)
+
 export class BulkTransfer {
   private readonly context: ElementContext
   private readonly output: IpOutput
@@ -89,7 +92,6 @@ export class BulkTransfer {
   private readonly sinks = new Map<number, { bytes: number; datagrams: number; discarded: number }>()
   private readonly receptions = new Map<number, Reception>()
   private readonly timer: Timer
-  private readonly scratch = new Uint8Array(65535)
 
   constructor(context: ElementContext, output: IpOutput, udp: UdpSockets) {
     this.context = context
@@ -185,9 +187,9 @@ export class BulkTransfer {
     } else {
       counts.discarded++
     }
-    put32(this.scratch, 0, id)
-    put32(this.scratch, 4, reception.expected)
-    this.udp.send(reception.route, port, fromPort, this.scratch.subarray(0, ACK_LENGTH))
+    put32(scratch, 0, id)
+    put32(scratch, 4, reception.expected)
+    this.udp.send(reception.route, port, fromPort, scratch.subarray(0, ACK_LENGTH))
   }
 
   private acknowledged(id: number, bytes: Uint8Array, at: number, length: number): void {
@@ -236,7 +238,6 @@ export class BulkTransfer {
   }
 
   private sendChunk(transfer: Transfer, sequence: number): void {
-    const { scratch } = this
     const { options, chunk, total, id, port } = transfer
     const size = Math.min(chunk, options.bytes - sequence * chunk)
     put32(scratch, 0, id)

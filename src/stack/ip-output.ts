@@ -28,9 +28,12 @@ export class SendError extends Error {
   }
 }
 
+/** One for all hosts of a thread: a lab may have thousands, and nothing stays in it beyond a call. */
+const SEGMENT = new Uint8Array(65535)
+
 export class IpOutput {
   /** Where callers build a transport segment. Its content is copied by `send`. */
-  readonly segment = new Uint8Array(65535)
+  readonly segment = SEGMENT
   private readonly context: ElementContext
   private readonly config: HostConfig
   private readonly neighbors: NeighborCache

@@ -80,11 +80,12 @@ export class LearningBridge implements Element {
     let received = 0
     for (let ingress = context.nextReady(); ingress >= 0; ingress = context.nextReady()) {
       const { rx } = ports[ingress]!
+      const isIsolated = ingress >= this.settings.isolatedFrom
       while (!rx.empty) {
         const count = rx.receiveAll(batch)
         received += count
         for (let at = 0; at < count; at++) {
-          const known = this.findEgress(at, count, ingress, seconds)
+          const known = isIsolated ? at : this.findEgress(at, count, ingress, seconds)
           this.forward(at, known)
           at = known
           if (at < count) this.relay(batch[at], ingress, seconds)
@@ -103,7 +104,6 @@ export class LearningBridge implements Element {
   private findEgress(from: number, count: number, ingress: number, seconds: number): number {
     const { batch, egress, frames, fdb, longest } = this
     const { length: lengths, start: starts, flags } = frames
-    const end = this.egressEnd(ingress)
     for (let i = from; i < count; i++) {
       const frame = batch[i]
       const length = lengths[frame]
@@ -115,16 +115,10 @@ export class LearningBridge implements Element {
       if (!fdb.refresh(middle & 0xffff, view.getInt32(at + 8), ingress, seconds)) return i
       const first = view.getInt32(at)
       const port = fdb.lookup(first >>> 16, (first << 16) | (middle >>> 16))
-      if (port === notFound || port === ingress || port >= end) return i
+      if (port === notFound || port === ingress) return i
       egress[i] = port
     }
     return count
-  }
-
-  /** Frames from `ingress` may leave by the ports below. */
-  private egressEnd(ingress: number): number {
-    const { isolatedFrom } = this.settings
-    return ingress >= isolatedFrom ? isolatedFrom : BRIDGE_PORTS_MAX
   }
 
   /** Sends `batch[from..to-1]` where `findEgress` said. */
@@ -163,7 +157,8 @@ export class LearningBridge implements Element {
     const egress = this.fdb.lookup(hi, lo)
     if (egress === NOT_FOUND) return this.relayToAll(frame, ingress, 'unknown destination')
     if (egress === ingress) return this.context.drop(frame, BridgeDrop.samePort)
-    if (egress >= this.egressEnd(ingress)) return this.context.drop(frame, BridgeDrop.isolated)
+    const { isolatedFrom } = this.settings
+    if (ingress >= isolatedFrom && egress >= isolatedFrom) return this.context.drop(frame, BridgeDrop.isolated)
     if ((flags & FrameFlag.traced) !== 0) this.context.trace(frame, `forward ${formatMac({ hi, lo })}: port ${ingress} to ${egress}`)
     const link = this.links[egress]
     if (link === null) return this.context.drop(frame, EngineDrop.unlinked)
