@@ -122,7 +122,8 @@ export class ContainerNetworkService {
   async start(container: NetworkedContainer): Promise<{ environment: string[] }> {
     const { networking, hostConfig, sandbox } = container
     if (sharedContainer(hostConfig.NetworkMode) !== undefined) return { environment: [] }
-    Object.assign(networking, { sandboxId: newDockerId(this.options.random), nextInterface: {}, embeddedDns: false })
+    const sandboxKey = sandbox === null ? '' : `/proc/${sandbox.shimPid}/ns/net`
+    Object.assign(networking, { sandboxId: newDockerId(this.options.random), sandboxKey, nextInterface: {}, embeddedDns: false })
     try {
       if (hostConfig.NetworkMode !== 'host') await this.interfaces.prepare(sandbox!)
       const joins = inJoinOrder(networking.attachments).map((attachment) => ({ attachment, network: this.networkOf(attachment) }))

@@ -49,6 +49,8 @@ export interface ContainerNetworking {
   links: LegacyLink[]
   /** 64 hexadecimal digits, of the last start; empty before. */
   sandboxId: string
+  /** The network namespace's file while it runs; afterwards still shown, as Docker does. */
+  sandboxKey: string
   /** Shown while it runs: exposed ports, with what they are published as. */
   ports: PortMap
   /** Whose endpoint publishes the ports; empty: nobody's. */
@@ -60,5 +62,5 @@ export interface ContainerNetworking {
 }
 
 export function emptyNetworking(): ContainerNetworking {
-  return { attachments: [], links: [], sandboxId: '', ports: {}, portsNetworkId: '', nextInterface: {}, embeddedDns: false }
+  return { attachments: [], links: [], sandboxId: '', sandboxKey: '', ports: {}, portsNetworkId: '', nextInterface: {}, embeddedDns: false }
 }

@@ -16,7 +16,7 @@ const NOTHING = {
   mac: ''
 }
 
-export function networkSettings({ networking, sandbox, hostConfig }: NetworkedContainer): NetworkSettings {
+export function networkSettings({ networking, hostConfig }: NetworkedContainer): NetworkSettings {
   const Networks: Record<string, EndpointSettings> = {}
   for (const attachment of networking.attachments) Networks[attachment.network] = endpointSettings(attachment)
   // Older members, which know the default bridge only.
@@ -29,7 +29,7 @@ export function networkSettings({ networking, sandbox, hostConfig }: NetworkedCo
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,
     Ports: networking.ports,
-    SandboxKey: isShared || sandbox === null ? '' : `/proc/${sandbox.shimPid}/ns/net`,
+    SandboxKey: isShared ? '' : networking.sandboxKey,
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
     EndpointID: onBridge.EndpointID,
