@@ -53,7 +53,7 @@ export async function runDatapath(options: DatapathOptions): Promise<DatapathRes
       ? numbers.map((port) => ({ a: ['bridge', port], b: [`station${port}`, 0] }))
       : numbers.filter((port) => port % 2 === 0).map((port) => ({ a: [`station${port}`, 0], b: [`station${port + 1}`, 0] }))
   })
-  const line = new DelayLine(engine.frames, options.workingSet / SMALL_SLOT)
+  const line = new DelayLine(engine.frames, Math.ceil(options.workingSet / SMALL_SLOT))
   for (const station of stations) station.line = line
   const delivered = () => stations.reduce((sum, station) => sum + station.received, 0)
   const runUntil = (count: number) => {

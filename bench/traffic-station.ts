@@ -8,13 +8,20 @@
  * has it written by the kernel.
  */
 import type { Element, ElementContext, ElementType } from '../src/engine/element.ts'
-import type { FrameHandle, FramePool } from '../src/engine/frame-pool.ts'
-import { macLow, STATION_MAC_HI } from './station-mac.ts'
+import type { FramePool } from '../src/engine/frame-pool.ts'
+import { STATION_MAC_HI } from './station-mac.ts'
 
+// The words of a header as this machine (little endian) has them: MAC numbers and fields with their bytes in the frame's order.
 /** IEEE 802 local experimental EtherType 1, and two bytes of payload. */
-const typeAndPayload = 0x88b50000 | 0
+const typeAndPayload = 0x0000b588
 /** What V8 makes has the constants of this module in it, those that it imports are looked up at every use. */
-const stationHi = STATION_MAC_HI
+const stationHi = ((STATION_MAC_HI & 0xff) << 8) | (STATION_MAC_HI >>> 8)
+
+/** The last 32 bits of station `number`'s MAC as a word; looks random, as `macLow` does. */
+function macWord(number: number): number {
+  const mixed = Math.imul((number + 1) | 0, 0x85ebca6b | 0)
+  return mixed ^ (mixed >>> 16)
+}
 
 /**
  * Where frames end. `depth` 0 frees at once: the pool's natural order, last in, first out. Otherwise a frame waits behind
@@ -33,14 +40,24 @@ export class DelayLine {
     this.ring = new Int32Array(depth)
   }
 
-  end(frame: FrameHandle): void {
-    if (this.depth === 0) return this.frames.free(frame)
-    const at = this.at
-    const oldest = this.ring[at]
-    this.ring[at] = frame
-    this.at = at + 1 === this.depth ? 0 : at + 1
-    if (this.filled === this.depth) this.frames.free(oldest)
-    else this.filled++
+  /** Takes `frames[0..count-1]`; the array is written to. */
+  endAll(frames: Int32Array, count: number): void {
+    const { ring, depth } = this
+    let due = count
+    if (this.filled < depth) due = Math.max(0, this.filled + count - depth)
+    if (depth > 0) {
+      let at = this.at
+      for (let i = 0; i < count; i++) {
+        const oldest = ring[at]
+        ring[at] = frames[i]
+        // Until the line is full nothing falls out of it: those that do are the last of the batch.
+        if (i >= count - due) frames[i - count + due] = oldest
+        at = at + 1 === depth ? 0 : at + 1
+      }
+      this.at = at
+      this.filled = Math.min(depth, this.filled + count)
+    }
+    this.frames.freeAll(frames, due)
   }
 }
 
@@ -67,6 +84,7 @@ export class TrafficStation implements Element {
   private readonly options: StationOptions
   private readonly lengths: Int32Array
   private readonly batch: Int32Array
+  private readonly arrived = new Int32Array(256)
   private nextLength = 0
   private source: number
   private destination: number
@@ -88,38 +106,57 @@ export class TrafficStation implements Element {
     const { frames, context, batch } = this
     const count = frames.allocateAll(batch, batch.length, this.lengths[0])
     if (this.lengths.length > 1) this.mixLengths(count)
-    if (this.options.flood) this.address(count, true, 0xffff, -1)
-    else this.address(count, false, stationHi, 0)
+    if (this.options.flood) this.addressToAll(count)
+    else this.addressToStations(count)
     context.enterAll(batch, count)
     context.ports[0]!.tx.transmitAll(batch, count)
     return true
   }
 
-  /** Writes Ethernet headers: to the one destination, or to stations of other ports in long strides. */
-  private address(count: number, toOne: boolean, hi: number, low: number): void {
-    const { batch, frames, stride } = this
-    const { macs, port, ports } = this.options
+  /** Writes Ethernet headers for stations of other ports, in long strides. */
+  private addressToStations(count: number): void {
+    const { batch, frames } = this
+    const macs = this.options.macs | 0
+    const port = this.options.port | 0
+    const ports = this.options.ports | 0
+    const stride = this.stride | 0
     const { start } = frames
-    let { source, destination } = this
+    let source = this.source | 0
+    let destination = this.destination | 0
     for (let i = 0; i < count; i++) {
+      destination = (destination + stride) | 0
+      if (destination >= macs) destination = (destination - macs) | 0
+      if ((destination & (ports - 1)) === port) destination = destination + 1 === macs ? 0 : (destination + 1) | 0
       const frame = batch[i]
-      const view = frames.view(frame)
-      const at = start[frame]
-      if (!toOne) {
-        destination += stride
-        if (destination >= macs) destination -= macs
-        if ((destination & (ports - 1)) === port) destination = destination + 1 === macs ? 0 : destination + 1
-        low = macLow(destination)
-      }
-      view.setInt32(at, (hi << 16) | (low >>> 16))
-      view.setInt32(at + 4, (low << 16) | stationHi)
-      view.setInt32(at + 8, macLow(source))
-      view.setInt32(at + 12, typeAndPayload)
-      source += ports
+      const at = start[frame] >> 2
+      const words = frames.words(frame)
+      const low = macWord(destination)
+      words[at] = stationHi | (low << 16)
+      words[(at + 1) | 0] = (low >>> 16) | (stationHi << 16)
+      words[(at + 2) | 0] = macWord(source)
+      words[(at + 3) | 0] = typeAndPayload
+      source = (source + ports) | 0
       if (source >= macs) source = port
     }
     this.source = source
     this.destination = destination
+  }
+
+  /** Broadcasts, from each station in turn. */
+  private addressToAll(count: number): void {
+    const { batch, frames } = this
+    const { macs, port, ports } = this.options
+    for (let i = 0; i < count; i++) {
+      const frame = batch[i]
+      const words = frames.words(frame)
+      const at = frames.start[frame] >> 2
+      words[at] = -1
+      words[at + 1] = 0xffff | (stationHi << 16)
+      words[at + 2] = macWord(this.source)
+      words[at + 3] = typeAndPayload
+      this.source += ports
+      if (this.source >= macs) this.source = port
+    }
   }
 
   private mixLengths(count: number): void {
@@ -131,13 +168,14 @@ export class TrafficStation implements Element {
   }
 
   push(): void {
-    const { context, line } = this
+    const { context, line, arrived } = this
     let count = 0
     for (let port = context.nextReady(); port >= 0; port = context.nextReady()) {
       const { rx } = context.ports[port]!
       while (!rx.empty) {
-        line.end(rx.receive())
-        count++
+        const got = rx.receiveAll(arrived)
+        line.endAll(arrived, got)
+        count += got
       }
     }
     this.received += count

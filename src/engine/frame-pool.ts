@@ -3,8 +3,8 @@
  *
  *   handle (int32) = chunk << 13 | slot          handle >= largeBase: a large slot
  *
- *   small chunk   8,192 slots of  2,048 bytes = 16 MiB
- *   large chunk     512 slots of 69,632 bytes = 34 MiB   (68 KiB: a 64 KiB super-frame and its headroom)
+ *   small chunk   8,192 slots of  2,112 bytes = 16.5 MiB   (33 cache lines: at 2,048 all headers meet in two sets of the cache)
+ *   large chunk     512 slots of 69,632 bytes =   34 MiB   (68 KiB: a 64 KiB super-frame and its headroom)
  *
  *   slot   | headroom 128 | frame ............ | free |
  *                         ^ start[handle]      ^ start + length
@@ -18,7 +18,7 @@ const SLOT_BITS = 13
 const SLOT_MASK = (1 << SLOT_BITS) - 1
 
 /** Bytes of a small slot. */
-export const SMALL_SLOT = 2048
+export const SMALL_SLOT = 2112
 /** Bytes of a large slot. */
 export const LARGE_SLOT = 69632
 /** Bytes before a fresh frame: one VXLAN over IPv6 with a tag (74) and the vnet header (24) fit. */
@@ -63,7 +63,7 @@ const headroom = HEADROOM
 const smallCapacity = SMALL_CAPACITY
 
 export interface FramePoolOptions {
-  /** Chunks of small slots that may be made, 16 MiB each. Default 64 (524,288 frames). */
+  /** Chunks of small slots that may be made, 16.5 MiB each. Default 64 (524,288 frames). */
   maxSmallChunks?: number
   /** Chunks of large slots that may be made, 34 MiB each. Default 32 (16,384 super-frames). */
   maxLargeChunks?: number
@@ -107,7 +107,7 @@ export class FramePool {
   private readonly made = [0, 0]
   private readonly chunks: Uint8Array[] = []
   private readonly views: DataView[] = []
-  private readonly words: Int32Array[] = []
+  private readonly chunkWords: Int32Array[] = []
   private readonly maxSmallChunks: number
   private readonly maxLargeChunks: number
   private readonly live: Uint8Array | null
@@ -145,6 +145,16 @@ export class FramePool {
   /** The same chunk for 16- and 32-bit reads and writes. */
   view(frame: FrameHandle): DataView {
     return this.views[frame >>> SLOT_BITS]
+  }
+
+  /** Number of the chunk: frames with the same one share `bytes`, `view` and `words`. */
+  chunkOf(frame: FrameHandle): number {
+    return frame >>> SLOT_BITS
+  }
+
+  /** The same chunk as words of this machine's byte order, for frames whose start is a multiple of four as a fresh one's is. */
+  words(frame: FrameHandle): Int32Array {
+    return this.chunkWords[frame >>> SLOT_BITS]
   }
 
   /** Offset within the chunk of the frame's slot: `start - slotStart` is the headroom that is left. */
@@ -189,19 +199,43 @@ export class FramePool {
 
   /**
    * Puts up to `count` small frames of `length` bytes (at most SMALL_CAPACITY) into `handles`; returns how many there were.
-   * One call for a batch costs a third of as many `allocate`.
+   * They have no packet id until they are entered. One call for a batch costs a quarter of as many `allocate`.
    */
   allocateAll(handles: Int32Array, count: number, length: number): number {
     while (this.tops[0] < count && this.grow(0));
-    const { start, length: lengths, flags, packetId, smallFree, tops, live } = this
+    const { start, length: lengths, flags, smallFree, tops, live } = this
     let top = tops[0]
     const given = Math.min(count, top)
-    for (let i = 0; i < given; i++) {
+    // Four a round: see the README, "Loops".
+    let i = 0
+    for (; i < ((given - 3) | 0); i = (i + 4) | 0) {
+      const a = smallFree[(top - 1) | 0]
+      const b = smallFree[(top - 2) | 0]
+      const c = smallFree[(top - 3) | 0]
+      top = (top - 4) | 0
+      const d = smallFree[top]
+      start[a] = (a & SLOT_MASK) * smallSlot + headroom
+      start[b] = (b & SLOT_MASK) * smallSlot + headroom
+      start[c] = (c & SLOT_MASK) * smallSlot + headroom
+      start[d] = (d & SLOT_MASK) * smallSlot + headroom
+      lengths[a] = length
+      lengths[b] = length
+      lengths[c] = length
+      lengths[d] = length
+      flags[a] = 0
+      flags[b] = 0
+      flags[c] = 0
+      flags[d] = 0
+      handles[i] = a
+      handles[(i + 1) | 0] = b
+      handles[(i + 2) | 0] = c
+      handles[(i + 3) | 0] = d
+    }
+    for (; i < given; i++) {
       const frame = smallFree[--top]
       start[frame] = (frame & SLOT_MASK) * smallSlot + headroom
       lengths[frame] = length
       flags[frame] = 0
-      packetId[frame] = 0
       handles[i] = frame
     }
     tops[0] = top
@@ -214,6 +248,32 @@ export class FramePool {
     if (this.live !== null) this.checkLive(frame)
     if (frame < this.largeBase) this.smallFree[this.tops[0]++] = frame
     else this.largeFree[this.tops[1]++] = frame
+  }
+
+  /** Gives the slots of `handles[0..count-1]` back. */
+  freeAll(handles: Int32Array, count: number): void {
+    const { smallFree, largeBase, tops, live } = this
+    if (live !== null) for (let i = 0; i < count; i++) this.checkLive(handles[i])
+    let top = tops[0]
+    let i = 0
+    for (; i < ((count - 3) | 0); i = (i + 4) | 0) {
+      const a = handles[i]
+      const b = handles[(i + 1) | 0]
+      const c = handles[(i + 2) | 0]
+      const d = handles[(i + 3) | 0]
+      if (a >= largeBase || b >= largeBase || c >= largeBase || d >= largeBase) break
+      smallFree[top] = a
+      smallFree[(top + 1) | 0] = b
+      smallFree[(top + 2) | 0] = c
+      smallFree[(top + 3) | 0] = d
+      top = (top + 4) | 0
+    }
+    tops[0] = top
+    for (; i < count; i++) {
+      const frame = handles[i]
+      if (frame < largeBase) smallFree[tops[0]++] = frame
+      else this.largeFree[tops[1]++] = frame
+    }
   }
 
   /** A second frame with the same bytes, offload fields, ingress, time and packet id; or NO_FRAME. */
@@ -231,8 +291,8 @@ export class FramePool {
   private copyWords(frame: FrameHandle, copy: FrameHandle, length: number): void {
     const shift = this.start[frame] & 3
     this.start[copy] += shift
-    const source = this.words[frame >>> SLOT_BITS]
-    const target = this.words[copy >>> SLOT_BITS]
+    const source = this.chunkWords[frame >>> SLOT_BITS]
+    const target = this.chunkWords[copy >>> SLOT_BITS]
     const from = this.start[frame] >> 2
     const to = this.start[copy] >> 2
     const count = (shift + length + 3) >> 2
@@ -296,7 +356,7 @@ export class FramePool {
     const bytes = new Uint8Array(new SharedArrayBuffer(slots * slotSize))
     this.chunks[chunk] = bytes
     this.views[chunk] = new DataView(bytes.buffer)
-    this.words[chunk] = new Int32Array(bytes.buffer)
+    this.chunkWords[chunk] = new Int32Array(bytes.buffer)
     const stack = large ? this.largeFree : this.smallFree
     // The lowest handle ends up on top: the first frames share a few pages.
     for (let slot = slots - 1; slot >= 0; slot--) stack[this.tops[large]++] = (chunk << SLOT_BITS) | slot

@@ -203,11 +203,11 @@ export class DeviceElement implements Element {
         context.drop(~frame, refusal(device.lastError))
         continue
       }
-      written++
+      outgoing[written++] = frame
       bytes += frames.length[frame]
       if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `write to ${device.kind} ${device.name}`)
-      frames.free(frame)
     }
+    frames.freeAll(outgoing, written)
     counters[TX_FRAMES] += written
     counters[TX_BYTES] += bytes
     if (done < this.waiting) outgoing.copyWithin(0, done, this.waiting)

@@ -138,6 +138,16 @@ test('any order of learn, remove, flush and sweep agrees with a map', () => {
       assert.equal(fdb.entries(now).length, model.size, `seed ${seed}, step ${step}`)
       for (const entry of fdb.entries(now)) assert.equal(entry.port, model.get(entry.mac)?.port, `seed ${seed}, step ${step}`)
       assert.equal(fdb.learned + fdb.statics, model.size, `seed ${seed}, step ${step}`)
+
+      // A frame from that address to another one, as the bridge asks for it.
+      const toLo = random(100) - 50
+      const from = model.get(key)
+      const to = model.get(formatMac({ hi, lo: toLo }))
+      const known = from?.port === port && to !== undefined && to.port !== port
+      const near = fdb.relayNear(hi, lo, hi, toLo, port, now)
+      if (near !== NOT_FOUND) assert.equal(near, known ? to.port : NOT_FOUND, `seed ${seed}, step ${step}`)
+      assert.equal(fdb.relay(hi, lo, hi, toLo, port, now), known ? to.port : NOT_FOUND, `seed ${seed}, step ${step}`)
+      if (from?.port === port && !from.static) from.seen = now
     }
   }
 })

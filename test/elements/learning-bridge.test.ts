@@ -9,6 +9,7 @@ import type { ElementType } from '../../src/engine/element.ts'
 import { FrameFlag } from '../../src/engine/frame-pool.ts'
 import type { TopologyElement, TopologyLink } from '../../src/engine/topology.ts'
 import { TestBench } from '../engine/test-bench.ts'
+import { seededRandom } from '../wire/seeded-random.ts'
 import { station, testFrame } from './bridge-domain-suite.ts'
 
 const BROADCAST = 'ff:ff:ff:ff:ff:ff'
@@ -203,4 +204,33 @@ test('the highest port number works', () => {
   const bench = new BridgeBench([0, 4095])
   bench.send(4095, testFrame(BROADCAST, station(1)))
   assert.deepEqual(bench.send(0, testFrame(station(1), station(2))), [4095])
+})
+
+test('frames that come in a batch fare as they do one by one', () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = seededRandom(seed)
+    const together = new BridgeBench([0, 1, 2, 3])
+    const alone = new BridgeBench([0, 1, 2, 3])
+    for (let round = 0; round < 6; round++) {
+      const port = random(4)
+      // Mostly known stations; some that move, some that are new, broadcasts, runts, and frames of the large class.
+      const frames = Array.from({ length: 1 + random(90) }, () => {
+        const source = random(20) === 0 ? station(random(24)) : station(port + 4 * random(5))
+        const destination = random(25) === 0 ? BROADCAST : station(random(22))
+        const frame = testFrame(destination, source, random(12) === 0 ? 3000 : 50, random(256))
+        return random(30) === 0 ? frame.subarray(0, 13) : frame
+      })
+      for (const frame of frames) together.port(`p${port}`).send(frame)
+      together.run()
+      for (const frame of frames) {
+        alone.port(`p${port}`).send(frame)
+        alone.run()
+      }
+    }
+    for (const number of [0, 1, 2, 3]) {
+      assert.deepEqual(together.port(`p${number}`).take(), alone.port(`p${number}`).take(), `seed ${seed}, port ${number}`)
+    }
+    assert.deepEqual(together.counters('br'), alone.counters('br'), `seed ${seed}`)
+    assert.deepEqual(together.fdb(), alone.fdb(), `seed ${seed}`)
+  }
 })

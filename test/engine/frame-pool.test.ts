@@ -197,3 +197,35 @@ test('random allocation and freeing never gives one slot twice', () => {
     assert.equal(pool.inUse, live.size)
   }
 })
+
+test('allocateAll and freeAll do what allocate and free do one by one, at any count, in both classes', () => {
+  for (const count of [0, 1, 3, 4, 5, 8, 11]) {
+    const pool = new FramePool(SMALL_POOL)
+    const batch = new Int32Array(16)
+    assert.equal(pool.allocateAll(batch, count, 60), count)
+    assert.equal(new Set(batch.subarray(0, count)).size, count)
+    for (const frame of batch.subarray(0, count)) {
+      assert.equal(pool.length[frame], 60)
+      assert.equal(pool.flags[frame], 0)
+      assert.equal(pool.start[frame], pool.slotStart(frame) + HEADROOM)
+    }
+    for (const large of [0, 2, 6]) {
+      const mixed = Int32Array.from(batch)
+      if (large < count) mixed[large] = pool.allocate(LARGE_CAPACITY)
+      pool.freeAll(mixed, count)
+      assert.equal(pool.inUse, large < count ? 1 : 0)
+      if (count > 0) assert.throws(() => pool.freeAll(mixed, count), /freed twice/)
+      if (large < count) pool.free(batch[large])
+      assert.equal(pool.inUse, 0)
+      for (let i = 0; i < count; i++) batch[i] = pool.allocate(60)
+    }
+  }
+})
+
+test('allocateAll gives what there is when the pool may not grow', () => {
+  const pool = new FramePool({ maxSmallChunks: 1, maxLargeChunks: 1, checked: true })
+  const batch = new Int32Array(SMALL_CHUNK_SLOTS + 5)
+  assert.equal(pool.allocateAll(batch, SMALL_CHUNK_SLOTS - 3, 60), SMALL_CHUNK_SLOTS - 3)
+  assert.equal(pool.allocateAll(batch, 10, 60), 3)
+  assert.equal(pool.allocateAll(batch, 10, 60), 0)
+})

@@ -75,6 +75,29 @@ test('transmitAll does what transmit does one by one', () => {
   }
 })
 
+test('receiveAll gives the oldest frames in order, wherever the ring begins', () => {
+  for (const before of [0, 1, 5, 7]) {
+    for (const room of [1, 3, 4, 6, 16]) {
+      const { bench, link } = linked(8)
+      const { frames } = bench.engine
+      // One frame stays behind, so that the ring does not begin anew.
+      link.transmit(frames.allocate(60))
+      for (let i = 0; i < before; i++) {
+        link.transmit(frames.allocate(60))
+        frames.free(link.receive())
+      }
+      link.receive()
+      const sent = Array.from({ length: 7 }, () => frames.allocate(60))
+      for (const frame of sent) link.transmit(frame)
+      const into = new Int32Array(room)
+      const count = link.receiveAll(into)
+      assert.equal(count, Math.min(room, 7))
+      assert.deepEqual([...into.subarray(0, count)], sent.slice(0, count))
+      assert.equal(link.size, 7 - count)
+    }
+  }
+})
+
 test('the capacity is rounded up to a power of two', () => {
   assert.equal(linked(1).link.space, 2)
   assert.equal(linked(1000).link.space, 1024)

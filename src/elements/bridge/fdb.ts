@@ -54,6 +54,9 @@ const NAME_MASK = USED | HI_MASK
 export const FDB_PORTS_MAX = PORT_MASK + 1
 /** Entries per address at least: chains so short that the processor guesses their end (at 2, look-ups among 4,000 cost 40 % more). */
 const SPARSE = 3
+/** Entries per address at least in a table that fits the first cache: nearly every address is where its search begins. */
+const SPARSE_SMALL = 8
+const SMALL_TABLE = 1024
 const SMALLEST_TABLE = 64
 
 export class Fdb {
@@ -114,6 +117,29 @@ export class Fdb {
       }
       if (place === 0) return false
     }
+  }
+
+  /**
+   * One frame between known stations: refreshes its source on `port` and returns the port of its destination. NOT_FOUND when
+   * either is not known or both are on one port.
+   */
+  relay(sourceHi: number, sourceLo: number, hi: number, lo: number, port: number, seconds: number): number {
+    if (!this.refresh(sourceHi, sourceLo, port, seconds)) return notFound
+    const egress = this.lookup(hi, lo)
+    return egress === port ? notFound : egress
+  }
+
+  /** The same without a search: NOT_FOUND also when an address is not where its search begins. For loops, which V8 keeps flat so. */
+  relayNear(sourceHi: number, sourceLo: number, hi: number, lo: number, port: number, seconds: number): number {
+    const { table, shift } = this
+    const from = home(sourceHi, sourceLo, shift)
+    const to = home(hi, lo, shift)
+    if ((table[(from + PLACE) | 0] & ~STATIC) !== (sourceHi | (port << PORT_SHIFT) | USED) || table[from] !== sourceLo) return notFound
+    const place = table[(to + PLACE) | 0]
+    const egress = (place >>> PORT_SHIFT) & PORT_MASK
+    if ((place & NAME_MASK) !== (hi | USED) || table[to] !== lo || egress === port) return notFound
+    table[(from + SEEN) | 0] = seconds
+    return egress
   }
 
   /** Enters, refreshes or moves the address; one of `Learned`. Not for group addresses. `seconds` is the time. */
@@ -218,7 +244,8 @@ export class Fdb {
     this.table[at + LOW] = lo
     this.table[at + PLACE] = place
     this.table[at + SEEN] = seconds
-    if ((this.learnedCount + this.staticCount) * SPARSE * WORDS > this.table.length) this.double()
+    const sparse = this.table.length <= SMALL_TABLE * WORDS ? SPARSE_SMALL : SPARSE
+    if ((this.learnedCount + this.staticCount) * sparse * WORDS > this.table.length) this.double()
   }
 
   private removeLearned(chosen: (at: number) => boolean): number {

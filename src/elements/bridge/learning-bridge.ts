@@ -32,7 +32,6 @@ const SECOND = 1e9
 // Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
 const headerLength = ETHERNET_HEADER_LENGTH
 const { traced } = FrameFlag
-const notFound = NOT_FOUND
 const BATCH = 256
 
 const COUNTERS = ['rxFrames', 'forwarded', 'flooded', 'copies', 'copyFailures', 'learned', 'moved', 'aged', 'learnRefused'] as const
@@ -84,11 +83,12 @@ export class LearningBridge implements Element {
       while (!rx.empty) {
         const count = rx.receiveAll(batch)
         received += count
-        for (let at = 0; at < count; at++) {
+        for (let at = 0; at < count; ) {
           const known = isIsolated ? at : this.findEgress(at, count, ingress, seconds)
           this.forward(at, known)
-          at = known
-          if (at < count) this.relay(batch[at], ingress, seconds)
+          // What ended the run is looked at again where it may begin one: it may only lie in another chunk.
+          if (known === at) this.relay(batch[at++], ingress, seconds)
+          else at = known
         }
       }
     }
@@ -98,25 +98,56 @@ export class LearningBridge implements Element {
 
   /**
    * The frames that are most: a station that is where it was sends to one that is known on another port. Finds the egress of
-   * `batch[from..]` up to the first frame that is not of this kind, and returns its index. A loop without calls: V8 keeps the
-   * arrays in registers.
+   * `batch[from..]` up to the first frame that is not of this kind or lies in another chunk, and returns its index. Two frames
+   * a round: V8 checks every array in every round.
    */
   private findEgress(from: number, count: number, ingress: number, seconds: number): number {
-    const { batch, egress, frames, fdb, longest } = this
-    const { length: lengths, start: starts, flags } = frames
-    for (let i = from; i < count; i++) {
-      const frame = batch[i]
-      const length = lengths[frame]
-      if (length < headerLength || length > longest || (flags[frame] & traced) !== 0) return i
+    const { batch, egress, longest, fdb, frames } = this
+    const { start, length, flags } = frames
+    const view = frames.view(batch[from])
+    const chunk = frames.chunkOf(batch[from])
+    // Integers from here on, as V8 would find out at every use.
+    const port = ingress | 0
+    const now = seconds | 0
+    let i = from
+    for (; i < ((count - 1) | 0); i = (i + 2) | 0) {
+      const a = batch[i]
+      const b = batch[(i + 1) | 0]
+      const lengthA = length[a]
+      const lengthB = length[b]
+      if (lengthA < headerLength || lengthA > longest || lengthB < headerLength || lengthB > longest) break
+      if (((flags[a] | flags[b]) & traced) !== 0 || frames.chunkOf(a) !== chunk || frames.chunkOf(b) !== chunk) break
       // Both addresses in three reads: destination 32 + 16 bits, source 16 + 32.
-      const view = frames.view(frame)
-      const at = starts[frame]
-      const middle = view.getInt32(at + 4)
-      if (!fdb.refresh(middle & 0xffff, view.getInt32(at + 8), ingress, seconds)) return i
+      const atA = start[a]
+      const atB = start[b]
+      const firstA = view.getInt32(atA)
+      const firstB = view.getInt32(atB)
+      const middleA = view.getInt32((atA + 4) | 0)
+      const middleB = view.getInt32((atB + 4) | 0)
+      const lastA = view.getInt32((atA + 8) | 0)
+      const lastB = view.getInt32((atB + 8) | 0)
+      let portA = fdb.relayNear(middleA & 0xffff, lastA, firstA >>> 16, (firstA << 16) | (middleA >>> 16), port, now)
+      let portB = fdb.relayNear(middleB & 0xffff, lastB, firstB >>> 16, (firstB << 16) | (middleB >>> 16), port, now)
+      if ((portA | portB) < 0) {
+        portA = fdb.relay(middleA & 0xffff, lastA, firstA >>> 16, (firstA << 16) | (middleA >>> 16), port, now)
+        if (portA < 0) return i
+        portB = fdb.relay(middleB & 0xffff, lastB, firstB >>> 16, (firstB << 16) | (middleB >>> 16), port, now)
+        if (portB < 0) break
+      }
+      egress[i] = portA
+      egress[(i + 1) | 0] = portB
+    }
+    for (; i < count; i++) {
+      const frame = batch[i]
+      const size = length[frame]
+      if (size < headerLength || size > longest || (flags[frame] & traced) !== 0 || frames.chunkOf(frame) !== chunk) return i
+      const at = start[frame]
       const first = view.getInt32(at)
-      const port = fdb.lookup(first >>> 16, (first << 16) | (middle >>> 16))
-      if (port === notFound || port === ingress) return i
-      egress[i] = port
+      const middle = view.getInt32(at + 4)
+      const last = view.getInt32(at + 8)
+      const known = fdb.relay(middle & 0xffff, last, first >>> 16, (first << 16) | (middle >>> 16), port, now)
+      if (known < 0) return i
+      egress[i] = known
     }
     return count
   }
@@ -251,7 +282,7 @@ export class LearningBridge implements Element {
   }
 
   private second(): number {
-    return Math.floor(this.context.now / SECOND)
+    return (this.context.now / SECOND) | 0
   }
 }
 
