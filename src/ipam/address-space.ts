@@ -1,7 +1,7 @@
 /**
  * The pools of one scope, by name. No two share an address; a network that names no subnet gets one of the defaults.
  */
-import { formatPrefix, type Ipv4Prefix, type Prefix, parseCidr, prefixesOverlap, prefixOf } from '../wire/cidr.ts'
+import { formatPrefix, type Ipv4Prefix, type Prefix, parseCidr, prefixesOverlap, prefixLast, prefixOf } from '../wire/cidr.ts'
 import { AddressPool, type PoolOptions, type PoolState } from './address-pool.ts'
 import { IpamError } from './ipam-error.ts'
 
@@ -28,6 +28,8 @@ export interface SpaceState {
 
 export class AddressSpace {
   private readonly pools = new Map<string, AddressPool>()
+  /** The pools of each family from low to high; none shares an address with another. */
+  private readonly ordered: Readonly<Record<4 | 6, { name: string; pool: AddressPool }[]>> = { 4: [], 6: [] }
   private readonly defaults: readonly Ipv4Prefix[]
   private next = 0
 
@@ -47,30 +49,29 @@ export class AddressSpace {
   addPool(name: string, options: PoolOptions): AddressPool {
     this.checkName(name)
     const pool = new AddressPool(options)
-    for (const [other, { prefix, subnet }] of this.pools) {
-      if (prefixesOverlap(prefix, pool.prefix)) {
-        throw new IpamError('IPAM_OVERLAP', 'subnet', options.subnet, `shares addresses with ${subnet} of ${other}`)
-      }
+    const other = this.overlapping(pool.prefix)
+    if (other !== undefined) {
+      throw new IpamError('IPAM_OVERLAP', 'subnet', options.subnet, `shares addresses with ${other.pool.subnet} of ${other.name}`)
     }
-    this.pools.set(name, pool)
+    this.insert(name, pool)
     return pool
   }
 
   /**
-   * A pool on the next default subnet that overlaps neither a pool nor `avoid` (the host's own routes). The search goes on
-   * where the last one ended, so that a subnet just freed, which others may still hold routes to, is the last to come back.
-   * Throws IpamError.
+   * A pool on the next default subnet that overlaps neither a pool nor `avoid` (the host's own routes; a default route says
+   * nothing). The search goes on where the last one ended, so that a subnet just freed, which others may still hold routes to,
+   * is the last to come back. Throws IpamError.
    */
   addDefaultPool(name: string, avoid: readonly string[] = [], options: Omit<PoolOptions, 'subnet'> = {}): AddressPool {
     this.checkName(name)
-    const used: Prefix[] = [...Array.from(this.pools.values(), ({ prefix }) => prefix), ...avoid.map(parseCidr)]
+    const avoided = avoid.map(parseCidr).filter(({ length }) => length > 0)
     for (let step = 0; step < this.defaults.length; step++) {
       const index = (this.next + step) % this.defaults.length
       const candidate = this.defaults[index]
-      if (used.some((prefix) => prefixesOverlap(prefix, candidate))) continue
+      if (this.overlapping(candidate) !== undefined || avoided.some((prefix) => prefixesOverlap(prefix, candidate))) continue
       const pool = new AddressPool({ ...options, subnet: formatPrefix(candidate) })
       this.next = (index + 1) % this.defaults.length
-      this.pools.set(name, pool)
+      this.insert(name, pool)
       return pool
     }
     throw new IpamError(
@@ -83,7 +84,37 @@ export class AddressSpace {
 
   /** False when there is none of this name. */
   removePool(name: string): boolean {
-    return this.pools.delete(name)
+    const pool = this.pools.get(name)
+    if (pool === undefined) return false
+    this.pools.delete(name)
+    this.ordered[pool.family].splice(this.before(pool.prefix), 1)
+    return true
+  }
+
+  /** The pool that shares addresses with the prefix. */
+  private overlapping(prefix: Prefix): { name: string; pool: AddressPool } | undefined {
+    // Pools are apart, so of those that begin before the prefix ends only the last can reach into it.
+    const below = this.ordered[prefix.family][this.before(prefix)]
+    return below !== undefined && prefixesOverlap(below.pool.prefix, prefix) ? below : undefined
+  }
+
+  /** Index of the last pool that begins before the prefix ends; -1 when none does. */
+  private before(prefix: Prefix): number {
+    const ordered = this.ordered[prefix.family]
+    const last = prefixLast(prefix)
+    let low = 0
+    let high = ordered.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (ordered[middle].pool.prefix.network <= last) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  private insert(name: string, pool: AddressPool): void {
+    this.pools.set(name, pool)
+    this.ordered[pool.family].splice(this.before(pool.prefix) + 1, 0, { name, pool })
   }
 
   toState(): SpaceState {
@@ -93,7 +124,7 @@ export class AddressSpace {
   /** Throws IpamError. */
   static fromState(state: SpaceState, defaults: readonly DefaultPool[] = DEFAULT_POOLS): AddressSpace {
     const space = new AddressSpace(defaults)
-    for (const [name, pool] of Object.entries(state.pools)) space.pools.set(name, AddressPool.fromState(pool))
+    for (const [name, pool] of Object.entries(state.pools)) space.insert(name, AddressPool.fromState(pool))
     space.next = state.next % Math.max(1, space.defaults.length)
     return space
   }

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AddressSpace } from '../../src/ipam/address-space.ts'
+import { formatPrefix, parseCidr, prefixesOverlap, prefixOf } from '../../src/wire/cidr.ts'
+import { seededRandom } from '../wire/seeded-random.ts'
 
 test('the recorded sequence', () => {
   const space = new AddressSpace()
@@ -29,6 +31,42 @@ test('the recorded sequence', () => {
 test('what the host has is skipped', () => {
   const space = new AddressSpace()
   assert.equal(space.addDefaultPool('a', ['172.17.9.0/24', '172.18.0.0/15', '192.0.2.0/24']).subnet, '172.20.0.0/16')
+})
+
+test('a default route of the host says nothing of what is used', () => {
+  const space = new AddressSpace()
+  assert.equal(space.addDefaultPool('a', ['0.0.0.0/0', '::/0']).subnet, '172.17.0.0/16')
+})
+
+test('random pools come and go: an overlap is found exactly where there is one', () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const random = seededRandom(seed)
+    const space = new AddressSpace()
+    const there = new Map<string, string>()
+    let refused = 0
+    for (let step = 0; step < 400; step++) {
+      const name = `p${random(60)}`
+      if (there.has(name)) {
+        assert.equal(space.removePool(name), there.delete(name))
+        continue
+      }
+      // Around the sign bit of 32, and in a corner of IPv6.
+      const prefix =
+        random(4) === 0
+          ? prefixOf((0xfdn << 120n) + BigInt(random(64) << 3), 120 + random(6))
+          : prefixOf(0x7fffff00 + random(512), 23 + random(8))
+      const subnet = formatPrefix(prefix)
+      const taken = [...there.values()].some((other) => prefixesOverlap(parseCidr(other), prefix))
+      if (taken) {
+        refused++
+        assert.throws(() => space.addPool(name, { subnet, gateway: null }), { code: 'IPAM_OVERLAP' })
+      } else {
+        space.addPool(name, { subnet, gateway: null })
+        there.set(name, subnet)
+      }
+    }
+    assert.ok(refused > 20 && there.size > 0, `${refused} refused, ${there.size} there`)
+  }
 })
 
 test('pools of one space never overlap', () => {
