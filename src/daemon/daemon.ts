@@ -196,7 +196,15 @@ export class Daemon {
     await engine.framesInUse()
     const pools = config['default-address-pools']
     const addresses = new AddressSpace(pools.length > 0 ? pools : undefined)
-    return new NetworkController({ engine, addresses, random, forward: (request) => forwarding.forward(request), avoid: hostPrefixes })
+    return new NetworkController({
+      engine,
+      addresses,
+      random,
+      forward: (request) => forwarding.forward(request),
+      avoid: hostPrefixes,
+      // As Docker's server answers.
+      dns: { edns: false, exactZones: true }
+    })
   }
 
   private async openImages(directory: string, store: Store, clock: RealClock, events: EventLog): Promise<ImageStore> {
