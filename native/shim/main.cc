@@ -47,15 +47,18 @@ UniqueFd listenAt(const std::string& path) {
 }
 
 /// Leaves the process that started us; it exits with 0 here, when the socket can be connected to.
-void detach(const UniqueFd& stateDirectory) {
+/// Returns what was our stderr.
+UniqueFd detach(const UniqueFd& stateDirectory) {
   const pid_t pid = fork();
   if (pid < 0) throwErrno("fork", "the shim");
   if (pid > 0) _exit(0);
   const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   const UniqueFd diagnostics(openat(stateDirectory.get(), "shim.log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+  UniqueFd creator(fcntl(2, F_DUPFD_CLOEXEC, 3));
   dup2(null.get(), 0);
   dup2(null.get(), 1);
   dup2(diagnostics ? diagnostics.get() : null.get(), 2);
+  return creator;
 }
 
 /// The control socket is fd 3: it stays, all above is not ours.
@@ -77,7 +80,7 @@ Endpoint surviving(const std::string& socketPath, const std::string& stateDirect
   if (!endpoint.stateDirectory) throwErrno("open", stateDirectory);
   endpoint.listener = listenAt(socketPath);
   endpoint.socketPath = socketPath;
-  detach(endpoint.stateDirectory);
+  endpoint.creator = detach(endpoint.stateDirectory);
   return endpoint;
 }
 

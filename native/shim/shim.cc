@@ -35,7 +35,7 @@ Shim::~Shim() {
 
 void Shim::run() {
   while (!closing_) {
-    std::vector<pollfd> polled{{signals_.get(), POLLIN, 0}, {-1, 0, 0}, {endpoint_.listener.get(), POLLIN, 0}};
+    std::vector<pollfd> polled{{signals_.get(), POLLIN, 0}, {-1, 0, 0}, {endpoint_.listener.get(), POLLIN, 0}, {endpoint_.creator.get(), 0, 0}};
     if (client_) polled[1] = {client_->fd(), static_cast<short>(POLLIN | (client_->wantsToWrite() ? POLLOUT : 0)), 0};
     for (const auto& [id, process] : processes_) {
       if (process.terminalPeer) polled.push_back({process.terminal.get(), POLLIN, 0});
@@ -47,6 +47,7 @@ void Shim::run() {
     if (polled[0].revents) handleSignals();
     if (polled[1].revents) handleConnection(polled[1].revents);
     if (polled[2].revents) handleListener();
+    if (polled[3].revents && !client_) closing_ = true;  // killed before it could connect
   }
 }
 
@@ -62,8 +63,8 @@ void Shim::handleConnection(short events) {
   }
   if (!closed) return answer(request);
   client_.reset();
-  // A surviving shim that nobody has set up belongs to nobody either.
-  if (surviving() && ready_) return;
+  // Until something runs in it, even a surviving shim is only its client's: nobody else may know of it.
+  if (surviving() && kept_) return;
   endEverything();
   closing_ = true;
 }
@@ -77,6 +78,7 @@ void Shim::handleListener() {
   // In a user namespace our own uid reads as 0, and everybody else as the overflow id.
   if (peer.uid != 0 && peer.uid != geteuid()) return;
   client_.emplace(std::move(accepted));
+  endpoint_.creator.reset(-1);
 }
 
 void Shim::handleSignals() {

@@ -16,6 +16,7 @@ namespace netloom::shim {
 struct Endpoint {
   UniqueFd control;              ///< owner-bound: the one connection, whose end is the end of everything
   UniqueFd listener;             ///< surviving: where clients connect, one at a time, the newest wins
+  UniqueFd creator;              ///< surviving: our first stderr, whose reader goes with the process that started us
   UniqueFd stateDirectory;       ///< surviving: for logs and exit statuses
   std::string socketPath;        ///< surviving: removed at the end
 };
@@ -63,6 +64,7 @@ class Shim {
   Message unpause(Message& request);
   Message processes(Message& request);
   Message usage(Message& request);
+  Message leave(Message& request);
   Message close(Message& request);
 
   Endpoint endpoint_;
@@ -81,6 +83,7 @@ class Shim {
   bool hasFirst_ = false;                ///< PID 1 has been started
   bool ended_ = false;                   ///< and has ended: the PID namespace takes no process any more
   pid_t first_ = -1;
+  bool kept_ = false;                    ///< surviving: a process runs, or the client has left it for later
   bool closing_ = false;
 };
 

@@ -45,7 +45,7 @@ const std::map<std::string_view, Shim::Verb> Shim::kVerbs = {
     {"sysctl", &Shim::sysctl}, {"file", &Shim::writeFile},      {"spawn", &Shim::spawn},   {"list", &Shim::list},
     {"signal", &Shim::signalProcess}, {"resize", &Shim::resize}, {"input", &Shim::input},  {"close-input", &Shim::closeInput},
     {"forget", &Shim::forget}, {"close", &Shim::close},         {"pause", &Shim::pause},   {"unpause", &Shim::unpause},
-    {"processes", &Shim::processes}, {"usage", &Shim::usage},
+    {"processes", &Shim::processes}, {"usage", &Shim::usage},   {"leave", &Shim::leave},
 };
 
 Process& Shim::processOf(const Message& request) {
@@ -233,6 +233,7 @@ Message Shim::spawn(Message& request) {
   process.id = nextId_++;
   process.log = std::move(log);
   Message reply = ok(request);
+  kept_ = true;
   reply.fields.push_back(field("id", process.id));
   reply.fields.push_back(field("pid", process.pid));
   if (!started.warning.empty()) reply.fields.push_back(field("warning", started.warning));
@@ -318,6 +319,11 @@ Message Shim::usage(Message& request) {
   if (cgroup_.limits().memory >= 0) reply.fields.push_back(field("memory-limit", cgroup_.limits().memory));
   if (cgroup_.limits().pids >= 0) reply.fields.push_back(field("threads-limit", cgroup_.limits().pids));
   return reply;
+}
+
+Message Shim::leave(Message& request) {
+  kept_ = true;
+  return ok(request);
 }
 
 Message Shim::close(Message& request) {

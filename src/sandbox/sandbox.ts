@@ -319,9 +319,13 @@ export class Sandbox {
     this.known.delete(id)
   }
 
-  /** Leaves a surviving sandbox to itself, for a later reconnect. An owner-bound one ends. */
-  disconnect(): Promise<void> {
-    return this.connection.disconnect()
+  /**
+   * Leaves a surviving sandbox to itself, for a later reconnect. An owner-bound one ends, and so does a surviving one whose
+   * client is killed before a process was started in it.
+   */
+  async disconnect(): Promise<void> {
+    if (this.stateDir !== null) await this.connection.request(['leave']).catch(() => {}) // gone already, or not there any more
+    await this.connection.disconnect()
   }
 
   /**

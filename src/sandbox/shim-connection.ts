@@ -84,13 +84,19 @@ export class ShimConnection {
     })
     let status: number | null
     try {
-      // 'close' comes after the last of stderr; the process that goes on has given its copy up.
-      ;[status] = (await once(child, 'close')) as [number | null]
+      ;[status] = (await once(child, 'exit')) as [number | null]
     } catch (error) {
       throw cannotStart(shim, error)
     }
-    if (status !== 0) throw new SandboxError('ERR_SANDBOX_START', diagnostics.trim() || `netloom-shim ended with status ${status}`)
-    return ShimConnection.connect(socketPath)
+    if (status !== 0) {
+      if (!child.stderr!.readableEnded) await once(child, 'close')
+      throw new SandboxError('ERR_SANDBOX_START', diagnostics.trim() || `netloom-shim ended with status ${status}`)
+    }
+    try {
+      return ShimConnection.connect(socketPath)
+    } finally {
+      child.stderr!.destroy() // by which the shim would have heard of our end until now
+    }
   }
 
   /** Connects to a surviving shim; a client that it had before loses its connection. Throws ENOENT or ECONNREFUSED. */
