@@ -1,0 +1,281 @@
+// Containers from create to remove, by the real docker client.
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import path from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { DaemonProcess, daemonMissing, until } from '../docker/daemon-process.ts'
+
+describe('containers', { skip: daemonMissing() }, () => {
+  const daemon = new DaemonProcess()
+  before(() => daemon.start())
+  after(() => daemon.down())
+  const state = (name: string): Promise<string> => daemon.ok('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', name)
+
+  test('run: output on two streams, exit status, nothing left', async () => {
+    const { status, stdout, stderr } = await daemon.docker(
+      'run',
+      '--rm',
+      '--net',
+      'none',
+      'box',
+      'sh',
+      '-c',
+      'echo out; echo err >&2; exit 3'
+    )
+    assert.deepEqual({ status, stdout, stderr }, { status: 3, stdout: 'out\n', stderr: 'err\n' })
+    assert.deepEqual(readdirSync(path.join(daemon.state, 'containers')), [])
+    assert.deepEqual(daemon.shims(), [])
+  })
+
+  test('run -i: what is typed arrives whole, and its end', async () => {
+    const text = 'line of input\n'.repeat(50_000)
+    const { stdout } = await daemon.dockerWith(text, 'run', '-i', '--rm', '--net', 'none', 'box', 'cat')
+    assert.equal(stdout, text)
+  })
+
+  test('many lines of output are all there, by attach and by logs', async () => {
+    const expected = Array.from({ length: 20_000 }, (_, i) => `${i + 1}\n`).join('')
+    const { stdout } = await daemon.docker('run', '--name', 'lines', '--net', 'none', 'box', 'seq', '20000')
+    assert.equal(stdout, expected)
+    assert.equal(`${await daemon.ok('logs', 'lines')}\n`, expected)
+    assert.equal(await daemon.ok('logs', '--tail', '2', 'lines'), '19999\n20000')
+    assert.match(await daemon.ok('logs', '--tail', '1', '-t', 'lines'), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z 20000$/)
+    assert.equal(await daemon.ok('logs', '--since', '2100-01-01T00:00:00', 'lines'), '')
+    await daemon.ok('rm', 'lines')
+  })
+
+  test('a program that cannot run: Docker’s exit status, and the reason in the container', async () => {
+    const missing = await daemon.docker('run', '--name', 'missing', '--net', 'none', 'box', 'no-such-program')
+    assert.equal(missing.status, 127)
+    assert.match(missing.stderr, /unable to start container process: exec: "no-such-program": executable file not found in \$PATH: unknown/)
+    assert.equal(await state('missing'), 'created 127')
+    assert.equal((await daemon.docker('run', '--rm', '--net', 'none', 'box', '/etc')).status, 126)
+    await daemon.ok('rm', 'missing')
+    assert.deepEqual(daemon.shims(), [])
+  })
+
+  test('stop, start, restart, kill, pause and their refusals', async () => {
+    const id = await daemon.ok('run', '-d', '--name', 'one', '--net', 'none', 'box', 'sleep', '1000')
+    assert.equal((await daemon.api('POST', '/v1.41/containers/one/start')).status, 304)
+    await daemon.ok('stop', '-t', '0', 'one')
+    assert.equal(await state('one'), 'exited 137')
+    assert.equal((await daemon.api('POST', '/v1.41/containers/one/stop')).status, 304)
+    assert.equal(await daemon.refused('kill', 'one'), `Cannot kill container: one: Container ${id} is not running`)
+    assert.equal(await daemon.refused('pause', 'one'), `Container ${id} is not running`)
+    assert.equal(await daemon.refused('exec', 'one', 'true'), `Container ${id} is not running`)
+    await daemon.ok('restart', '-t', '0', 'one')
+    await daemon.ok('pause', 'one')
+    assert.match(await daemon.ok('ps', '--format', '{{.Status}}'), /^Up .* \(Paused\)$/)
+    assert.equal(await daemon.refused('pause', 'one'), `Container ${id} is already paused`)
+    assert.equal(await daemon.refused('exec', 'one', 'true'), 'Container one is paused, unpause the container before exec')
+    const unpause = 'Unpause and then stop the container before attempting removal or force remove'
+    assert.match(await daemon.refused('rm', 'one'), new RegExp(`You cannot remove a paused container ${id}. ${unpause}`))
+    await daemon.ok('unpause', 'one')
+    assert.equal(await daemon.refused('kill', '-s', 'NONSENSE', 'one'), 'Invalid signal: NONSENSE')
+    assert.equal(await daemon.refused('rename', 'one', 'one'), 'Renaming a container with the same name as its current name')
+    await daemon.ok('kill', 'one')
+    await daemon.ok('rm', 'one')
+    assert.equal(await daemon.refused('start', 'one'), 'No such container: one')
+  })
+
+  test('a stop waits for a process that takes its time, and kills one that does not listen', async () => {
+    const patient = 'trap "echo leaving; exit 9" TERM; echo ready; while :; do sleep 0.05; done'
+    await daemon.ok('run', '-d', '--name', 'polite', '--net', 'none', 'box', 'sh', '-c', patient)
+    await daemon.ok(
+      'run',
+      '-d',
+      '--name',
+      'deaf',
+      '--net',
+      'none',
+      '--stop-signal',
+      'USR1',
+      'box',
+      'sh',
+      '-c',
+      patient.replace('TERM', 'USR1')
+    )
+    for (const name of ['polite', 'deaf']) await until(`${name} runs`, async () => (await daemon.ok('logs', name)) === 'ready')
+    await daemon.ok('stop', 'polite', 'deaf')
+    assert.equal(await state('polite'), 'exited 9')
+    assert.equal(await state('deaf'), 'exited 9')
+    assert.equal(await daemon.ok('logs', 'polite'), 'ready\nleaving')
+    await daemon.ok('rm', 'polite', 'deaf')
+  })
+
+  test('names: taken, wrong, changed', async () => {
+    const id = await daemon.ok('create', '--name', 'taken', '--net', 'none', 'box', 'true')
+    const conflict = `Conflict. The container name "/taken" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`
+    assert.equal(await daemon.refused('create', '--name', 'taken', 'box', 'true'), conflict)
+    await daemon.ok('create', '--name', 'other', '--net', 'none', 'box', 'true')
+    assert.equal(await daemon.refused('rename', 'other', 'taken'), `Error when allocating new name: ${conflict}`)
+    await daemon.ok('rename', 'other', 'third')
+    assert.equal(await daemon.ok('inspect', '-f', '{{.Name}}', 'third'), '/third')
+    assert.equal(await daemon.refused('inspect', 'other'), 'No such object: other'.replace(/^/, 'Error: '))
+    assert.match(
+      await daemon.refused('create', '--name', '-x', 'box', 'true'),
+      /Invalid container name \(-x\), only \[a-zA-Z0-9\]\[a-zA-Z0-9_\.-\] are allowed/
+    )
+    await daemon.ok('rm', 'taken', 'third')
+  })
+
+  test('exec: streams, status, environment, directory, user; a program that is not there', async () => {
+    await daemon.ok('run', '-d', '--name', 'host', '--net', 'none', '-e', 'COLOR=blue', '-w', '/usr', 'box', 'sleep', '1000')
+    const { status, stdout, stderr } = await daemon.docker('exec', 'host', 'sh', '-c', 'echo $COLOR $PWD; echo err >&2; exit 7')
+    assert.deepEqual({ status, stdout, stderr }, { status: 7, stdout: 'blue /usr\n', stderr: 'err\n' })
+    assert.equal(
+      await daemon.ok('exec', '-e', 'COLOR=red', '-w', '/etc', '-u', '1234:5678', 'host', 'sh', '-c', 'echo $COLOR $PWD; id -u; id -g'),
+      'red /etc\n1234\n5678'
+    )
+    assert.equal((await daemon.dockerWith('typed\n', 'exec', '-i', 'host', 'cat')).stdout, 'typed\n')
+    const missing = await daemon.docker('exec', 'host', 'no-such-program')
+    assert.equal(missing.status, 126)
+    assert.match(missing.stdout, /OCI runtime exec failed: exec failed: .*"no-such-program": executable file not found in \$PATH: unknown/)
+    assert.match(await daemon.ok('exec', '-t', 'host', 'tty'), /^\/dev\/pts\/\d/)
+    await daemon.ok('exec', '-d', 'host', 'sh', '-c', 'echo done > /tmp/detached')
+    await until('the detached exec has run', async () => (await daemon.docker('exec', 'host', 'cat', '/tmp/detached')).stdout === 'done\n')
+    assert.match(await daemon.ok('top', 'host'), /sleep 1000/)
+    await daemon.ok('rm', '-f', 'host')
+  })
+
+  test('what a container writes stays in it, over a restart, and never reaches the host', async () => {
+    await daemon.ok(
+      'run',
+      '--name',
+      'writer',
+      '--net',
+      'none',
+      'box',
+      'sh',
+      '-c',
+      'echo mine >> /etc/netloom-test-mark; cat /etc/netloom-test-mark'
+    )
+    await daemon.ok('start', '-a', 'writer')
+    assert.equal(await daemon.ok('logs', 'writer'), 'mine\nmine\nmine')
+    assert.ok(!existsSync('/etc/netloom-test-mark'))
+    await daemon.ok('rm', 'writer')
+  })
+
+  test('volumes: binds that are made when missing, read-only ones, named and anonymous ones', async () => {
+    const shared = path.join(daemon.folder, 'made/by/bind')
+    await daemon.ok('run', '--rm', '--net', 'none', '-v', `${shared}:/data`, 'box', 'sh', '-c', 'echo kept > /data/file')
+    assert.equal(
+      await daemon.ok(
+        'run',
+        '--rm',
+        '--net',
+        'none',
+        '-v',
+        `${shared}:/data:ro`,
+        'box',
+        'sh',
+        '-c',
+        'cat /data/file; touch /data/x 2>&1 || echo refused'
+      ),
+      "kept\ntouch: cannot touch '/data/x': Read-only file system\nrefused"
+    )
+    await daemon.ok('run', '--rm', '--net', 'none', '-v', 'named:/data', 'box', 'sh', '-c', 'echo volume > /data/file')
+    assert.equal(
+      await daemon.ok('run', '--name', 'vol', '--net', 'none', '-v', 'named:/data', '-v', '/scratch', 'box', 'cat', '/data/file'),
+      'volume'
+    )
+    assert.equal(readdirSync(path.join(daemon.state, 'volumes')).length, 2)
+    await daemon.ok('rm', '-v', 'vol')
+    assert.deepEqual(readdirSync(path.join(daemon.state, 'volumes')), ['named'])
+    assert.match(
+      await daemon.refused('create', '--mount', 'type=bind,source=/no/such/path,target=/x', 'box', 'true'),
+      /invalid mount config for type "bind": bind source path does not exist: \/no\/such\/path/
+    )
+  })
+
+  test('restart policies: on-failure counts, always comes back until it is stopped by hand', async () => {
+    await daemon.ok('run', '-d', '--name', 'failing', '--net', 'none', '--restart', 'on-failure:2', 'box', 'sh', '-c', 'echo run; exit 5')
+    await until('it has given up', async () => (await state('failing')) === 'exited 5')
+    assert.equal(await daemon.ok('logs', 'failing'), 'run\nrun\nrun')
+    assert.equal(await daemon.ok('inspect', '-f', '{{.RestartCount}}', 'failing'), '2')
+    await daemon.ok('run', '-d', '--name', 'stubborn', '--net', 'none', '--restart', 'always', 'box', 'sh', '-c', 'echo run; sleep 0.05')
+    await until('it came back', async () => (await daemon.ok('logs', 'stubborn')).split('\n').length >= 2)
+    await daemon.ok('stop', '-t', '0', 'stubborn')
+    assert.match(await state('stubborn'), /^exited/)
+    assert.equal(
+      await daemon.refused('create', '--rm', '--restart', 'always', 'box', 'true').then((text) => text.slice(0, 20)),
+      'conflicting options:'
+    )
+    await daemon.ok('rm', 'failing', 'stubborn')
+  })
+
+  test('wait: for the end, the next end, and the removal', async () => {
+    const script = 'trap "exit 4" USR1; echo ready; while :; do sleep 0.05; done'
+    await daemon.ok('run', '-d', '--rm', '--name', 'waited', '--net', 'none', 'box', 'sh', '-c', script)
+    await until('it can be signalled', async () => (await daemon.ok('logs', 'waited')) === 'ready')
+    const waits = ['not-running', 'next-exit', 'removed'].map((condition) =>
+      daemon.api('POST', `/v1.41/containers/waited/wait?condition=${condition}`)
+    )
+    await daemon.api('GET', '/_ping') // answered behind the waits, which came first
+    await daemon.ok('kill', '-s', 'USR1', 'waited')
+    for (const wait of waits) assert.deepEqual(await wait.then(({ body }) => JSON.parse(body)), { Error: null, StatusCode: 4 })
+    assert.equal((await daemon.api('POST', '/v1.41/containers/waited/wait')).status, 404)
+    assert.equal((await daemon.api('POST', '/v1.41/containers/waited/wait?condition=sometime')).status, 400)
+  })
+
+  test('list: filters, order, limit, sizes', async () => {
+    await daemon.ok('create', '--name', 'list-a', '--label', 'color=red', '--net', 'none', 'box', 'true')
+    await daemon
+      .ok('run', '--name', 'list-b', '--net', 'none', 'other', 'sh', '-c', 'head -c 5000 /dev/zero > /tmp/bytes; exit 2')
+      .catch(() => {})
+    await daemon.ok('run', '-d', '--name', 'list-c', '--label', 'color=blue', '--net', 'none', 'box', 'sleep', '1000')
+    const names = async (...args: string[]): Promise<string> =>
+      (await daemon.ok('ps', '--format', '{{.Names}}', ...args)).replaceAll('\n', ' ')
+    assert.equal(await names(), 'list-c')
+    assert.equal(await names('-a'), 'list-c list-b list-a')
+    assert.equal(await names('-n', '2'), 'list-c list-b')
+    assert.equal(await names('-a', '-f', 'label=color'), 'list-c list-a')
+    assert.equal(await names('-a', '-f', 'label=color=red'), 'list-a')
+    assert.equal(await names('-f', 'exited=2'), 'list-b')
+    assert.equal(await names('-f', 'status=created'), 'list-a')
+    assert.equal(await names('-a', '-f', 'name=^/list-[ab]$'), 'list-b list-a')
+    assert.equal(await names('-f', 'before=list-c'), 'list-b list-a')
+    assert.equal(await names('-f', 'since=list-a'), 'list-c list-b')
+    assert.equal(await names('-a', '-f', 'ancestor=other'), 'list-b')
+    assert.equal(await names('-a', '-f', 'network=none'), 'list-c list-b list-a')
+    assert.equal(await daemon.refused('ps', '-f', 'nosuch=1'), "Invalid filter 'nosuch'")
+    assert.equal(await daemon.refused('ps', '-f', 'status=nosuch'), "Invalid filter 'status=nosuch'")
+    assert.equal(await daemon.ok('inspect', '-s', '-f', '{{.SizeRw}}', 'list-b'), '5000')
+    assert.equal((await daemon.ok('container', 'prune', '-f')).includes(await daemon.ok('inspect', '-f', '{{.Id}}', 'list-c')), false)
+    assert.equal(await names('-a'), 'list-c')
+    await daemon.ok('rm', '-f', 'list-c')
+  })
+
+  test('logs rotate, and what is left is read in order', async () => {
+    const opts = ['--log-opt', 'max-size=20k', '--log-opt', 'max-file=3']
+    await daemon.ok(
+      'run',
+      '-d',
+      '--name',
+      'chatty',
+      '--net',
+      'none',
+      ...opts,
+      'box',
+      'sh',
+      '-c',
+      'i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done'
+    )
+    await daemon.ok('wait', 'chatty')
+    const numbers = (await daemon.ok('logs', 'chatty')).split('\n').map((line) => Number(line.slice('line '.length)))
+    assert.equal(numbers.at(-1), 19999)
+    assert.ok(numbers.length < 20000, 'older files are gone')
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: numbers.length }, (_, i) => 20000 - numbers.length + i)
+    )
+    await daemon.ok('rm', 'chatty')
+  })
+
+  test('nothing is left of all of it', async () => {
+    assert.equal(await daemon.ok('ps', '-aq'), '')
+    assert.deepEqual(daemon.shims(), [])
+    assert.deepEqual(readdirSync(path.join(daemon.state, 'containers')), [])
+    assert.deepEqual(readdirSync(path.join(daemon.state, 'run')), [])
+  })
+})
