@@ -29,6 +29,22 @@ test('the engine refuses a wrong topology by name and goes on', async () => {
   await engine.close()
 })
 
+test('a patch is made whole or not at all', async () => {
+  const engine = new ThreadedEngine({ seed: 1 })
+  assert.deepEqual(await engine.patch(BRIDGE), [])
+  const two = { elements: { second: { type: 'bridge', options: {} }, bad: { type: 'bridge', options: { ageing: -1 } } } }
+  await assert.rejects(engine.patch(two), (error: Error & { code: string }) => {
+    assert.deepEqual([error.code, error.message.startsWith('ageing is -1')], ['ERR_BRIDGE_OPTION', true])
+    return true
+  })
+  assert.deepEqual([...engine.counters().keys()], ['lan'])
+  await assert.rejects(engine.patch({ removed: ['second'] }), { code: 'ERR_TOPOLOGY' })
+  assert.deepEqual(await engine.patch({ elements: { second: { type: 'bridge' } }, linked: [{ a: ['lan', 0], b: ['second', 0] }] }), [])
+  assert.deepEqual(await engine.patch({ removed: ['lan'] }), [])
+  assert.deepEqual([engine.elementCounters('lan'), engine.counters().size], [undefined, 1])
+  await engine.close()
+})
+
 test('requests after close are refused, close twice is one close', async () => {
   const engine = new ThreadedEngine({ seed: 1 })
   await Promise.all([engine.close(), engine.close()])
