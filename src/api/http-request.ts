@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { ApiError } from './api-error.ts'
 import type { ApiRequest, DecodeOptions } from './api-request.ts'
 import { DecodeError, type Shape } from './decode.ts'
@@ -30,8 +30,10 @@ export class HttpRequest implements ApiRequest {
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
   readonly apiVersion: string
-  readonly body: Readable
   readonly gone: AbortSignal
+
+  private readonly source: Readable
+  private raw: Readable | undefined
 
   constructor(options: HttpRequestOptions) {
     const { message, bodyRead } = options
@@ -41,8 +43,17 @@ export class HttpRequest implements ApiRequest {
     this.query = options.query
     this.headers = message.headers
     this.apiVersion = options.apiVersion
-    this.body = bodyRead === undefined ? message : Readable.from(bodyRead.length === 0 ? [] : [bodyRead])
+    this.source = bodyRead === undefined ? message : Readable.from(bodyRead.length === 0 ? [] : [bodyRead])
     this.gone = options.gone
+  }
+
+  /**
+   * A stream of its own: who gives up in the middle destroys it, as `for await` and `pipeline` do, and the connection has to stay for
+   * the answer.
+   */
+  get body(): Readable {
+    this.raw ??= passOn(this.source)
+    return this.raw
   }
 
   async json(options?: DecodeOptions): Promise<unknown> {
@@ -101,7 +112,7 @@ export class HttpRequest implements ApiRequest {
     let length = 0
     try {
       // Not destroyed when it is too long: the answer must still go out on the same connection.
-      for await (const chunk of this.body.iterator({ destroyOnReturn: false })) {
+      for await (const chunk of this.source.iterator({ destroyOnReturn: false })) {
         length += (chunk as Buffer).length
         if (length > BODY_LIMIT) throw tooLarge()
         chunks.push(chunk as Buffer)
@@ -112,6 +123,15 @@ export class HttpRequest implements ApiRequest {
     }
     return Buffer.concat(chunks).toString('utf8')
   }
+}
+
+function passOn(source: Readable): Readable {
+  const body = new PassThrough()
+  source.on('error', (error) => body.destroy(error))
+  source.on('close', () => {
+    if (!source.readableEnded) body.destroy(new Error('unexpected EOF'))
+  })
+  return source.pipe(body)
 }
 
 function asApiError(error: unknown, { status = 400, empty = 'got EOF while reading request body' }: DecodeOptions = {}): unknown {

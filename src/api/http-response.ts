@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Duplex, type Writable } from 'node:stream'
+import { Duplex, PassThrough, type Readable, type Writable } from 'node:stream'
 import type { ApiResponse } from './api-response.ts'
 
 const RAW_STREAM = 'application/vnd.docker.raw-stream'
@@ -10,11 +10,14 @@ export type UpgradedSocket = Duplex
 export class HttpResponse implements ApiResponse {
   private readonly message: IncomingMessage
   private readonly response: ServerResponse
+  private readonly gone: AbortSignal
   private readonly upgraded: UpgradedSocket | undefined
   private isHijacked = false
 
-  constructor(message: IncomingMessage, response: ServerResponse, upgraded?: UpgradedSocket) {
+  /** `gone`: the client has ended its direction, or the connection. */
+  constructor(message: IncomingMessage, response: ServerResponse, gone: AbortSignal, upgraded?: UpgradedSocket) {
     this.message = message
+    this.gone = gone
     this.response = response
     this.upgraded = upgraded
   }
@@ -55,12 +58,23 @@ export class HttpResponse implements ApiResponse {
       response.removeHeader('Transfer-Encoding')
       response.writeHead(200, { 'Content-Type': contentType, Connection: 'close' })
       response.flushHeaders()
-      return Duplex.from({ readable: this.message, writable: response })
+      return Duplex.from({ readable: this.rawInput(), writable: response })
     }
     this.isHijacked = true
     response.detachSocket(upgraded as Parameters<ServerResponse['detachSocket']>[0])
     upgraded.write(`HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`)
     return upgraded
+  }
+
+  /** A body that still comes; else nothing, until the client ends its direction. */
+  private rawInput(): Readable {
+    const { message, gone } = this
+    const isComing = message.headers['transfer-encoding'] !== undefined || Number(message.headers['content-length'] ?? 0) > 0
+    if (isComing && !message.complete) return message
+    const silent = new PassThrough()
+    if (gone.aborted) silent.end()
+    else gone.addEventListener('abort', () => silent.end(), { once: true })
+    return silent
   }
 
   /** Ends the connection where an answer cannot be ended well any more. */

@@ -84,18 +84,20 @@ export class ApiServer {
     try {
       await this.answer(message, response, socket, await readBody(message, socket))
     } catch (error) {
-      this.fail(new HttpResponse(message, response), error, undefined)
+      this.fail(new HttpResponse(message, response, AbortSignal.abort()), error, undefined)
     }
   }
 
   private async answer(message: IncomingMessage, raw: ServerResponse, upgraded?: Socket, bodyRead?: Buffer): Promise<void> {
     // Writing to a client that is gone is no event worth more than the end of the stream.
     raw.on('error', () => {})
-    const response = new HttpResponse(message, raw, upgraded)
+    // What nobody wanted of the body stands before the next request.
+    raw.on('finish', () => message.resume())
+    const gone = watchClient(message.socket, raw)
+    const response = new HttpResponse(message, raw, gone, upgraded)
     const began = performance.now()
     let version: string | undefined
     if (this.logger.has('debug')) raw.on('close', () => this.logAccess(message, raw, performance.now() - began))
-    const gone = watchClient(message.socket, raw)
     try {
       const target = parseTarget(message.url ?? '')
       if (target === undefined) return response.text(400, '400 Bad Request: malformed URL')
