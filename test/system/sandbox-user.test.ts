@@ -4,6 +4,7 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { noRoot, ScratchImage } from './sandbox-root-set-up.ts'
 import { noSandbox, run, withSandbox } from './sandbox-set-up.ts'
 
 /** An id that no account has: an ordinary user without one being made. */
@@ -83,6 +84,41 @@ describe('sandboxes in a user namespace', { skip: noSandbox }, () => {
         ''
       ].join('\n')
     )
+  })
+
+  test('an ordinary user has roots of images and of the host, and joins networks', { skip: noRoot }, () => {
+    const image = new ScratchImage()
+    try {
+      spawnSync('chmod', ['755', image.folder])
+      const directories = [image.container(), image.container(), image.container()]
+      spawnSync('chown', ['-R', `${UID}:${UID}`, image.folder])
+      const output = runModule(`
+        const [image, second, host] = ${JSON.stringify(directories)}
+        const sandbox = await Sandbox.create({ name: 'mine', root: { image: ['${image.layer}'], directory: image } })
+        print(sandbox.warnings)
+        const script = 'id -u; echo new > /new; rm /bin/env; ls / | xargs; ls -d /bin/env 2>&1; ls /dev | wc -l; ls /proc | grep -c "^[0-9]"; head -c 3 /dev/zero | wc -c; cat /proc/sys/net/ipv4/ip_unprivileged_port_start'
+        print(await run(sandbox, script))
+        const joined = await Sandbox.create({ name: 'second', root: { image: ['${image.layer}'], directory: second }, network: { pid: sandbox.shimPid } })
+        await sandbox.openTap()
+        print(await run(joined, 'ls /sys/class/net | xargs; cat /proc/net/dev | grep -c eth0'))
+        await joined.close()
+        await sandbox.close()
+        const onHost = await Sandbox.create({ name: 'host', root: { image: 'host', directory: host } })
+        print(await run(onHost, 'test -x /usr/bin/env && echo sees it; touch /usr/bin/netloom-new 2> /dev/null; echo mine > /tmp/mine; cat /tmp/mine; rm -rf /usr/bin/env 2> /dev/null; ls /run'))
+        await onHost.close()`)
+      assert.equal(
+        output,
+        [
+          '[]',
+          ...['0', 'bin dev etc new proc sys tmp', 'ls: /bin/env: No such file or directory', '15', '4', '3', '0 0'],
+          ...['eth0 lo', '1 0'],
+          ...['sees it', 'mine 0'],
+          ''
+        ].join('\n')
+      )
+    } finally {
+      image.remove()
+    }
   })
 
   test('nothing is left when an ordinary owner is killed', () => {
