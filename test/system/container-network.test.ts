@@ -121,7 +121,7 @@ describe('containers on networks, with processes', { skip: noSandbox }, () => {
   test('a MAC that no interface can have is refused, and nothing is left', async () => {
     await create('macs', ['10.45.0.0/24'])
     const request = { ...on('macs'), MacAddress: '01:00:5e:00:00:01' }
-    await assert.rejects(docker.run('group', request), /MAC to "01:00:5e:00:00:01": cannot assign requested address/)
+    await assert.rejects(docker.run('group', request), /MAC to \\"01:00:5e:00:00:01\\": cannot assign requested address/)
     assert.equal(docker.world.networks.find('macs').endpoints.size, 0)
     const own = await docker.run('own', { ...on('macs'), MacAddress: '12-34-56-78-9A-BC' })
     assert.equal(await said(own, 'cat /sys/class/net/eth0/address'), '12:34:56:78:9a:bc')

@@ -57,13 +57,15 @@ export class ContainerEndpoints {
     })
   }
 
-  /** The name of the container's next interface on a network. */
-  nextInterface({ networking }: NetworkedContainer, network: DockerNetwork): string {
-    if (!network.isBridge) return ''
-    const prefix = network.interfacePrefix
-    const number = networking.nextInterface[prefix] ?? 0
-    networking.nextInterface[prefix] = number + 1
-    return `${prefix}${number}`
+  /** The names of the container's next interfaces, one for each network in turn; empty for networks without any. */
+  nextInterfaces({ networking }: NetworkedContainer, networks: readonly DockerNetwork[]): string[] {
+    const next = { ...networking.nextInterface }
+    return networks.map(({ isBridge, interfacePrefix: prefix }) => {
+      if (!isBridge) return ''
+      const number = next[prefix] ?? 0
+      next[prefix] = number + 1
+      return `${prefix}${number}`
+    })
   }
 
   /** Plugs a running container in. Throws ApiError; nothing is left then. */
@@ -74,6 +76,7 @@ export class ContainerEndpoints {
       : { ...EMPTY, endpointId: this.options.newId() }
     attachment.networkId = network.id
     attachment.endpoint = endpoint
+    takeNumber(container, network, ifname)
     await this.record(container, network, endpoint)
     if (network.isBridge) await this.options.files.addOwnHosts(container, [endpoint.address, endpoint.address6])
     this.options.networks.publish(network, 'connect', { container: container.id })
@@ -215,7 +218,9 @@ export class ContainerEndpoints {
       const gateway6 = address6 === '' ? '' : (pool6?.gateway ?? '')
       return { endpointId: id, ifname, address, prefixLength, gateway: pool?.gateway ?? '', address6, prefixLength6, gateway6, mac }
     } catch (error) {
-      throw macError(error, container.config.MacAddress, spec.id!) ?? connectError(error, container.name, network)
+      throw (
+        macError(error, container.config.MacAddress, spec.id!, this.options.networks.now()) ?? connectError(error, container.name, network)
+      )
     }
   }
 
@@ -254,6 +259,13 @@ export class ContainerEndpoints {
   }
 }
 
+/** A number is used up when there was such an interface, whatever became of it. */
+function takeNumber({ networking }: NetworkedContainer, { interfacePrefix }: DockerNetwork, ifname: string): void {
+  if (ifname === '') return
+  const number = Number(ifname.slice(interfacePrefix.length))
+  networking.nextInterface[interfacePrefix] = Math.max(networking.nextInterface[interfacePrefix] ?? 0, number + 1)
+}
+
 /** A MAC of the container's is for the network that it was made with. */
 function takesMac({ config, hostConfig }: NetworkedContainer, network: DockerNetwork): boolean {
   const mode = hostConfig.NetworkMode
@@ -261,13 +273,14 @@ function takesMac({ config, hostConfig }: NetworkedContainer, network: DockerNet
 }
 
 /** What a real daemon answers for a MAC that no interface can have; the name of its veth is drawn. */
-function macError(error: unknown, mac: string | undefined, endpointId: string): ApiError | undefined {
+function macError(error: unknown, mac: string | undefined, endpointId: string, now: string): ApiError | undefined {
   if ((error as { code?: unknown }).code !== 'EADDRNOTAVAIL' || !mac) return undefined
   const veth = `veth${endpointId.slice(0, 7)}`
   return ApiError.internal(
     'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during ' +
       'container init: error running hook #0: error running hook: exit status 1, stdout: , stderr: ' +
-      `failed to add interface ${veth} to sandbox: error setting interface "${veth}" MAC to "${mac}": cannot assign requested address: unknown`,
+      `time="${now.slice(0, 19)}Z" level=fatal msg="failed to add interface ${veth} to sandbox: ` +
+      `error setting interface \\"${veth}\\" MAC to \\"${mac}\\": cannot assign requested address": unknown`,
     { cause: error }
   )
 }

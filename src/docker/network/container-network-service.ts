@@ -127,11 +127,12 @@ export class ContainerNetworkService {
     try {
       if (hostConfig.NetworkMode !== 'host') await this.interfaces.prepare(sandbox!)
       const joins = inJoinOrder(networking.attachments).map((attachment) => ({ attachment, network: this.networkOf(attachment) }))
-      const names = new Map(this.endpoints.sorted(joins).map(({ network }) => [network, this.endpoints.nextInterface(container, network)]))
+      const sorted = this.endpoints.sorted(joins).map(({ network }) => network)
+      const names = this.endpoints.nextInterfaces(container, sorted)
       for (const { attachment, network } of joins) {
         attachment.network = network.name
         completeConfig(container, network, attachment.config)
-        await this.endpoints.join(container, attachment, network, names.get(network)!)
+        await this.endpoints.join(container, attachment, network, names[sorted.indexOf(network)]!)
       }
       await this.endpoints.settle(container)
       const environment = this.environment(container)
@@ -271,8 +272,8 @@ export class ContainerNetworkService {
   }
 
   private async plugIn(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork): Promise<void> {
-    const ifname = this.endpoints.nextInterface(container, network)
-    await this.endpoints.join(container, attachment, network, ifname)
+    const [ifname] = this.endpoints.nextInterfaces(container, [network])
+    await this.endpoints.join(container, attachment, network, ifname!)
     container.networking.attachments.push(attachment)
     try {
       await this.endpoints.settle(container)

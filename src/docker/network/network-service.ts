@@ -5,7 +5,7 @@
  */
 import { ApiError } from '../../api/api-error.ts'
 import type { Filters } from '../../api/filters.ts'
-import type { NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
+import type { IpamPoolConfig, NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
 import type { Clock, Random } from '../../engine/index.ts'
 import type { NetworkController } from '../../network/controller.ts'
 import type { NetworkSpec } from '../../network/network.ts'
@@ -163,6 +163,11 @@ export class NetworkService {
     await this.options.store.write(stale.map((remove) => ({ remove })))
   }
 
+  /** The wall clock in RFC 3339. */
+  now(): string {
+    return goTime(wallTime(this.options.clock))
+  }
+
   publish(network: DockerNetwork, action: string, attributes: Readonly<Record<string, string>> = {}): void {
     const { id, name, record } = network
     this.options.events.publish('network', action, { id, attributes: { ...attributes, name, type: record.driver } })
@@ -202,7 +207,7 @@ export class NetworkService {
 
   /** Makes a network that was asked for. */
   private async add(asked: Unsaved, scope = ''): Promise<DockerNetwork> {
-    const made = { ...asked, created: goTime(wallTime(this.options.clock)), sequence: ++this.sequence, pool: null, pool6: null }
+    const made = { ...asked, created: this.now(), sequence: ++this.sequence, pool: null, pool6: null }
     let record: NetworkRecord = made
     if (asked.driver === 'bridge' || asked.driver === 'overlay') {
       checkIpamDriver(asked.ipamDriver)
@@ -225,15 +230,16 @@ export class NetworkService {
   /** Has the controller make a bridge network, and says what it got. */
   private async plug(asked: NetworkRecord, scope: string): Promise<NetworkRecord> {
     const request = { v4: asked.ipamConfig, v6: asked.enableIpv6 ? asked.ipamConfig6 : [] }
-    checkPools([...request.v4, ...request.v6], asked.name)
-    this.checkOverlap(request.v4, request.v6)
+    checkPools(request.v4, asked.name)
+    this.checkOverlap(request.v4)
     const refusal = refusalOf(() => this.checkBridge(asked, request, scope))
-    const { pool, pool6 } = await this.createInController(asked, poolSpec(request))
     if (refusal !== undefined) {
-      // Docker's driver looks at the options after IPAM has given a subnet: one that is refused has used up its turn.
+      // All this comes after the IPv4 subnet was given: an automatic one that is given back has used up its turn.
+      await this.createInController(asked, poolSpec({ ...request, v6: [] }))
       await this.options.controller.removeNetwork(asked.id)
       throw refusal
     }
+    const { pool, pool6 } = await this.createInController(asked, poolSpec(request))
     return {
       ...asked,
       pool: { subnet: pool.subnet, gateway: pool.gateway ?? '' },
@@ -242,6 +248,8 @@ export class NetworkService {
   }
 
   private checkBridge(asked: NetworkRecord, { v4, v6 }: IpamRequest, scope: string): void {
+    checkPools(v6, asked.name)
+    this.checkOverlap(v6)
     if (asked.enableIpv6 && v6.length === 0) throw noPool('IPv6')
     checkBridgeOptions(asked.options)
     if (v4.length > 1 || v6.length > 1) throw ApiError.forbidden("bridge driver doesn't support multiple subnets")
@@ -265,11 +273,11 @@ export class NetworkService {
     }
   }
 
-  private checkOverlap(v4: readonly { Subnet?: string }[], v6: readonly { Subnet?: string }[]): void {
+  private checkOverlap(pools: readonly IpamPoolConfig[]): void {
     for (const { record } of this.networks.values()) {
-      for (const { Subnet } of [...v4, ...v6]) {
-        const taken = [record.pool, record.pool6].some((pool) => pool !== null && overlaps(Subnet!, pool.subnet))
-        if (taken) throw ApiError.forbidden(OVERLAP)
+      for (const { Subnet } of pools) {
+        const isTaken = [record.pool, record.pool6].some((pool) => pool !== null && overlaps(Subnet!, pool.subnet))
+        if (isTaken) throw ApiError.forbidden(OVERLAP)
       }
     }
   }
