@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include "../common/system_error.h"
 #include "../common/unique_fd.h"
@@ -14,6 +15,8 @@
 
 namespace netloom::shim {
 namespace {
+
+constexpr char kFailed = '!';  // in front of what goes through the pipe
 
 [[noreturn]] void buryOrphans() {
   sigset_t childEnded;
@@ -42,7 +45,12 @@ pid_t startInit(const Ground& ground, std::string& warning) {
     prctl(PR_SET_NAME, "netloom-init");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     reader.reset(-1);
-    const std::string text = enterGround(ground, true) + "\n";
+    std::string text;
+    try {
+      text = enterGround(ground, true) + "\n";
+    } catch (const SystemError& error) {
+      text = kFailed + std::string(error.syscall) + " " + error.what() + ": " + std::strerror(error.number);
+    }
     // Fails when the caller died before PR_SET_PDEATHSIG: nobody else reads this pipe, and SIGPIPE is the end.
     if (write(writer.get(), text.data(), text.size()) < 0) _exit(1);
     closeFrom(0);  // above all the control socket: a copy here would keep the owner from seeing that the shim has gone
@@ -54,7 +62,8 @@ pid_t startInit(const Ground& ground, std::string& warning) {
   while ((got = read(reader.get(), &byte, 1)) > 0 || (got < 0 && errno == EINTR)) {
     if (got > 0 && byte != '\n') warning += byte;
   }
-  return pid;
+  if (warning.empty() || warning[0] != kFailed) return pid;
+  throw SystemError(EIO, "init", warning.substr(1));  // it is reaped with the others
 }
 
 }  // namespace netloom::shim

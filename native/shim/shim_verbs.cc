@@ -188,6 +188,8 @@ std::shared_ptr<LogFile> Shim::openLog(const Message& request) {
 
 Message Shim::spawn(Message& request) {
   requireNamespaces();
+  // It would be frozen before it could say that it runs.
+  if (cgroup_.frozen()) throw SystemError(EBUSY, "spawn", "the sandbox is paused");
   if (ended_) throw SystemError(ESRCH, "spawn", "PID 1 of the sandbox has ended, and with it the PID namespace");
   ProcessOptions options;
   options.argv = request.all("arg");

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import { Sandbox } from '../../src/sandbox/sandbox.ts'
 import { noRoot, ScratchImage } from './sandbox-root-set-up.ts'
 import { eventually, run, withSandbox } from './sandbox-set-up.ts'
 
@@ -56,6 +57,7 @@ describe('control of a sandbox', { skip: noRoot }, () => {
       await sandbox.pause()
       assert.equal(await sandbox.paused(), true)
       await assert.rejects(sandbox.pause(), { code: 'EALREADY' })
+      await assert.rejects(run(sandbox, ['true']), { code: 'EBUSY', message: 'the sandbox is paused' })
       const first = readFileSync(count, 'utf8')
       await new Promise((resolve) => setTimeout(resolve, 50))
       assert.equal(readFileSync(count, 'utf8'), first)
@@ -111,6 +113,20 @@ describe('control of a sandbox', { skip: noRoot }, () => {
       throw error
     }
     assert.deepEqual(cgroupsOf(shim), [])
+  })
+
+  test('the cgroups of a shim that was killed go when the next one makes some', async (context) => {
+    const options = { root: root(), limits: { pids: 100 } }
+    const killed = await Sandbox.create({ name: 'killed', ...options }).catch((error: NodeJS.ErrnoException) => error)
+    if (killed instanceof Error) return context.skip(killed.message)
+    const sleeper = await killed.spawn({ argv: ['sleep', '1000'], stdio: 'null' })
+    process.kill(killed.shimPid, 'SIGKILL')
+    await eventually('all of it has ended', () => stateOf(killed.shimPid) === '' && stateOf(sleeper.pid) === '')
+    assert.notDeepEqual(cgroupsOf(killed.shimPid), [])
+    await withSandbox({ ...options, root: root() }, async () => {
+      assert.deepEqual(cgroupsOf(killed.shimPid), [])
+    })
+    await killed.close()
   })
 
   test('PID 1 without a handler ignores SIGTERM, and its end ends all others', () =>

@@ -165,6 +165,27 @@ describe('a sandbox on the host’s own root', { skip: noRoot }, () => {
     assert.ok(!existsSync('/etc/netloom-new'))
   })
 
+  test('a bind hears of mounts on the host when it is a slave, and not when it is private', () => {
+    const shared = path.join(image.folder, 'shared')
+    mkdirSync(path.join(shared, 'below'), { recursive: true })
+    const prepare = `mount -t tmpfs shared ${shared}; mkdir ${shared}/below; mount --make-shared ${shared}`
+    const { stdout, stderr } = onHost(
+      '/',
+      `import { spawnSync } from 'node:child_process'
+      const seen = []
+      const mounts = ['rprivate', 'rslave', 'rshared'].map((propagation) => ({ type: 'bind', source: '${shared}', target: '/' + propagation, propagation }))
+      const root = { image: ['${image.layer}'], directory: '${image.container()}' }
+      const sandbox = await Sandbox.create({ name: 'one', userNamespace: 'never', root, mounts, privileged: true })
+      spawnSync('mount', ['-t', 'tmpfs', 'later', '${shared}/below'])
+      print((await run(sandbox, 'mount | grep later | cut -d " " -f 3 | sort; mkdir /rshared/inside; mount -t tmpfs inner /rshared/inside')).out)
+      print(spawnSync('sh', ['-c', 'mount | grep -c "^inner"'], { encoding: 'utf8' }).stdout)
+      await sandbox.close()`,
+      prepare
+    )
+    assert.equal(stderr, '')
+    assert.equal(stdout, '/rshared/below\n/rslave/below\n\n1\n\n')
+  })
+
   test('two sandboxes at once do not see each other’s changes', async () => {
     const options = () => ({ root: { image: 'host' as const, directory: image.container() } })
     await withSandbox(options(), (first) =>

@@ -7,7 +7,7 @@ import { noSandbox } from './sandbox-set-up.ts'
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'].find(existsSync)
 
 const APPLETS =
-  'sh ls cat xargs mount umount id ps ip rm mkdir echo sleep hostname domainname grep ping touch tty stty mknod pwd true env stat chmod dd sort head wc tail test kill'
+  'sh ls cat xargs cut mount umount id ps ip rm mkdir echo sleep hostname domainname grep ping touch tty stty mknod pwd true env stat chmod dd sort head wc tail test kill'
 
 /** Why roots cannot be tried here, or false. */
 export const noRoot: string | false = noSandbox || (BUSYBOX === undefined && 'no busybox')

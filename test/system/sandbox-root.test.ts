@@ -102,6 +102,16 @@ describe('a sandbox with a root of its own', { skip: noRoot }, () => {
     assert.deepEqual(await held({ capabilities: capabilitySet(['net_admin'], ['CAP_MKNOD']) }), [none, changed, changed, changed, none])
     const [, , all] = await held({ privileged: true })
     assert.match(all!, /^000001/)
+    await withSandbox({ root: root(), privileged: true }, async (sandbox) => {
+      const { stdout } = await run(
+        sandbox,
+        sh('echo 1 > /proc/sys/net/ipv4/ip_forward && echo writable; ls /dev | wc -l; mount | grep -c " on /proc/"')
+      )
+      const [writable, devices, masks] = stdout.split('\n')
+      assert.equal(writable, 'writable')
+      assert.ok(Number(devices) > 15)
+      assert.equal(masks, '0')
+    })
     assert.throws(() => capabilitySet(['fly']), { message: 'invalid CapAdd: unknown capability: "fly"' })
   })
 
