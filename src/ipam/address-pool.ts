@@ -156,7 +156,8 @@ export class AddressPool {
   }
 }
 
-function readPrefix(field: string, text: string): Prefix {
+/** Throws IpamError. */
+export function readPrefix(field: string, text: string): Prefix {
   try {
     return parseCidr(text)
   } catch {

@@ -2,7 +2,7 @@
  * The pools of one scope, by name. No two share an address; a network that names no subnet gets one of the defaults.
  */
 import { formatPrefix, type Ipv4Prefix, type Prefix, parseCidr, prefixesOverlap, prefixLast, prefixOf } from '../wire/cidr.ts'
-import { AddressPool, type PoolOptions, type PoolState } from './address-pool.ts'
+import { AddressPool, type PoolOptions, type PoolState, readPrefix } from './address-pool.ts'
 import { IpamError } from './ipam-error.ts'
 
 /** What is cut into subnets: every `length` prefix inside `base`, in order. */
@@ -48,11 +48,13 @@ export class AddressSpace {
   /** A pool for a subnet that the user chose. Throws IpamError. */
   addPool(name: string, options: PoolOptions): AddressPool {
     this.checkName(name)
-    const pool = new AddressPool(options)
-    const other = this.overlapping(pool.prefix)
+    // Before the pool is made: whoever wants a subnet that is taken is told that, not that its gateway is wrong.
+    const prefix = readPrefix('subnet', options.subnet)
+    const other = this.overlapping(prefix)
     if (other !== undefined) {
       throw new IpamError('IPAM_OVERLAP', 'subnet', options.subnet, `shares addresses with ${other.pool.subnet} of ${other.name}`)
     }
+    const pool = new AddressPool(options)
     this.insert(name, pool)
     return pool
   }

@@ -82,11 +82,11 @@ describe('containers on networks', () => {
     for (const name of ['ccc', 'aaa', 'zint']) await docker.service.connect(c1, name, null)
     assert.deepEqual(interfaces.told, [
       'eth0 10.161.0.2/24',
-      'default 10.161.0.1  eth0',
+      '0.0.0.0/0 via 10.161.0.1 eth0',
       'resolver eth0 10.161.0.2',
       'eth1 10.163.0.2/24',
       'eth2 10.162.0.2/24',
-      'default 10.162.0.1  eth2',
+      '0.0.0.0/0 via 10.162.0.1 eth2',
       'resolver eth2 10.162.0.2',
       'eth3 10.164.0.2/24'
     ])
@@ -103,8 +103,14 @@ describe('containers on networks', () => {
     for (const name of ['aaa', 'bbb', 'ccc']) await docker.service.disconnect(c1, name, false)
     await docker.service.connect(c1, 'aaa', null)
     assert.deepEqual(
-      interfaces.told.filter((line) => /^(eth|default)/.test(line)),
-      ['default 10.161.0.1  eth1', 'default 10.163.0.1  eth2', 'default 10.164.0.1  eth3', 'eth4 10.162.0.2/24', 'default 10.162.0.1  eth4']
+      interfaces.told.filter((line) => /^(eth|0)/.test(line)),
+      [
+        '0.0.0.0/0 via 10.161.0.1 eth1',
+        '0.0.0.0/0 via 10.163.0.1 eth2',
+        '0.0.0.0/0 via 10.164.0.1 eth3',
+        'eth4 10.162.0.2/24',
+        '0.0.0.0/0 via 10.162.0.1 eth4'
+      ]
     )
   })
 

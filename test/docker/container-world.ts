@@ -8,7 +8,7 @@ import { newDockerId } from '../../src/docker/docker-id.ts'
 import { ContainerNetworkService, type NetworkingRequest } from '../../src/docker/network/container-network-service.ts'
 import { type ContainerNetworking, emptyNetworking } from '../../src/docker/network/container-networking.ts'
 import type { ContainerLookup, NetworkedContainer } from '../../src/docker/network/networked-container.ts'
-import type { Gateways, InterfaceHolder } from '../../src/docker/network/sandbox-interfaces.ts'
+import type { InterfaceHolder } from '../../src/docker/network/sandbox-interfaces.ts'
 import { SandboxInterfaces } from '../../src/docker/network/sandbox-interfaces.ts'
 import type { NetworkController } from '../../src/network/controller.ts'
 import type { Endpoint, EndpointSpec } from '../../src/network/endpoint.ts'
@@ -77,8 +77,8 @@ export class VirtualInterfaces extends SandboxInterfaces {
     await this.engine.disconnect(network, endpoint)
   }
 
-  override async routeDefault(_holder: InterfaceHolder, gateways: Gateways | null): Promise<void> {
-    this.told.push(gateways === null ? 'no default' : `default ${gateways.gateway} ${gateways.gateway6} ${gateways.device}`)
+  override async routeDefault(_holder: InterfaceHolder, to: string, device: string, via: string): Promise<void> {
+    this.told.push(via === '' ? `no ${to}` : `${to} via ${via} ${device}`)
   }
 
   override async routeResolver(_holder: InterfaceHolder, device: { name: string; address: string } | null): Promise<void> {

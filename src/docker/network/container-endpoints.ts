@@ -32,11 +32,18 @@ interface Plugged {
   readonly endpoint: EndpointRecord
 }
 
-/** What the sandbox was told last; unknown after a restart of the daemon. */
+/** What a sandbox was told last. Nothing is known of one that was found again after a restart of the daemon. */
 interface Routes {
-  gateway?: string
-  resolver?: string
+  /** Interface that the default routes leave by; empty: none. */
+  gateway: string | undefined
+  hasIpv4: boolean
+  hasIpv6: boolean
+  /** Interface that 127.0.0.11 is asked through; empty: none. */
+  resolver: string | undefined
 }
+
+const FRESH: Routes = { gateway: '', hasIpv4: false, hasIpv6: false, resolver: '' }
+const UNKNOWN: Routes = { gateway: undefined, hasIpv4: true, hasIpv6: true, resolver: undefined }
 
 const EMPTY = { ifname: '', address: '', prefixLength: 0, gateway: '', address6: '', prefixLength6: 0, gateway6: '', mac: '' }
 
@@ -46,6 +53,11 @@ export class ContainerEndpoints {
 
   constructor(options: ContainerEndpointsOptions) {
     this.options = options
+  }
+
+  /** A sandbox that was just made. */
+  begin(sandbox: object): void {
+    this.routes.set(sandbox, { ...FRESH })
   }
 
   /** The order in which interfaces are numbered, and the way out is chosen. */
@@ -132,12 +144,13 @@ export class ContainerEndpoints {
     const wayOut = plugged.find(({ endpoint }) => endpoint.gateway !== '')
     await this.publish(container, wayOut)
     const { interfaces, files } = this.options
-    const told = this.routes.get(sandbox) ?? {}
+    const told = this.routes.get(sandbox) ?? { ...UNKNOWN }
     this.routes.set(sandbox, told)
-    const gateway = wayOut?.endpoint.ifname ?? ''
-    if (told.gateway !== gateway) {
-      await interfaces.routeDefault(sandbox, wayOut === undefined ? null : { ...wayOut.endpoint, device: gateway })
-      told.gateway = gateway
+    const { ifname = '', gateway = '', gateway6 = '' } = wayOut?.endpoint ?? {}
+    if (told.gateway !== ifname) {
+      if (gateway !== '' || told.hasIpv4) await interfaces.routeDefault(sandbox, '0.0.0.0/0', ifname, gateway)
+      if (gateway6 !== '' || told.hasIpv6) await interfaces.routeDefault(sandbox, '::/0', ifname, gateway6)
+      Object.assign(told, { gateway: ifname, hasIpv4: gateway !== '', hasIpv6: gateway6 !== '' })
     }
     const named = plugged.find(({ network }) => network.isUserDefined)
     if (named !== undefined && !networking.embeddedDns) {

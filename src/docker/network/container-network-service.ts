@@ -124,6 +124,7 @@ export class ContainerNetworkService {
     if (sharedContainer(hostConfig.NetworkMode) !== undefined) return { environment: [] }
     const sandboxKey = sandbox === null ? '' : `/proc/${sandbox.shimPid}/ns/net`
     Object.assign(networking, { sandboxId: newDockerId(this.options.random), sandboxKey, nextInterface: {}, embeddedDns: false })
+    if (sandbox !== null) this.endpoints.begin(sandbox)
     try {
       if (hostConfig.NetworkMode !== 'host') await this.interfaces.prepare(sandbox!)
       const joins = inJoinOrder(networking.attachments).map((attachment) => ({ attachment, network: this.networkOf(attachment) }))

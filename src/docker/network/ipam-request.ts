@@ -6,7 +6,7 @@ import { ApiError } from '../../api/api-error.ts'
 import type { IpamPoolConfig } from '../../api/network-json.ts'
 import { IpamError } from '../../ipam/ipam-error.ts'
 import type { NetworkSpec } from '../../network/network.ts'
-import { formatPrefix, type Prefix, parseCidr, prefixesOverlap, prefixOf } from '../../wire/cidr.ts'
+import { formatPrefix, type Prefix, parseCidr, prefixOf } from '../../wire/cidr.ts'
 
 export interface IpamRequest {
   readonly v4: readonly IpamPoolConfig[]
@@ -82,19 +82,12 @@ function rangeInside({ Subnet, IPRange }: IpamPoolConfig): string | undefined {
   return formatPrefix(prefixOf(BigInt(subnet.network) + hostPart, range.length))
 }
 
-/** Whether a wanted pool shares addresses with one that is there. */
-export function overlaps(subnet: string, other: string): boolean {
-  return prefixesOverlap(parseCidr(subnet), parseCidr(other))
-}
-
-export const OVERLAP = 'Pool overlaps with other one on this address space'
-
 /** Docker's words for what our IPAM refused while a network was made; other errors as they are. */
 export function createError(error: unknown): unknown {
   if (!(error instanceof IpamError)) return error
   const { code, field, value } = error
   const because = { cause: error }
-  if (code === 'IPAM_OVERLAP') return ApiError.forbidden(OVERLAP, because)
+  if (code === 'IPAM_OVERLAP') return ApiError.forbidden('Pool overlaps with other one on this address space', because)
   if (code === 'IPAM_NO_POOL') return noPool('IPv4', because)
   if (field === 'gateway') return ApiError.internal(`failed to allocate gateway (${value}): ${reasonOf(error)}`, because)
   if (field.startsWith('aux-address ')) {

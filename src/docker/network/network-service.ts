@@ -5,7 +5,7 @@
  */
 import { ApiError } from '../../api/api-error.ts'
 import type { Filters } from '../../api/filters.ts'
-import type { IpamPoolConfig, NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
+import type { NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
 import type { Clock, Random } from '../../engine/index.ts'
 import type { NetworkController } from '../../network/controller.ts'
 import type { NetworkSpec } from '../../network/network.ts'
@@ -16,7 +16,7 @@ import { goTime, parseGoTime, parseUntil, wallTime } from '../go-time.ts'
 import { BridgeOption, bridgeName, checkBridgeOptions } from './bridge-options.ts'
 import { DockerNetwork, isPredefined } from './docker-network.ts'
 import { findNetwork } from './find-network.ts'
-import { checkPools, createError, type IpamRequest, noPool, OVERLAP, overlaps, poolSpec, splitByFamily } from './ipam-request.ts'
+import { checkPools, createError, type IpamRequest, noPool, poolSpec, splitByFamily } from './ipam-request.ts'
 import { checkConfiguration, checkDriver, checkIpamDriver, checkName, duplicate, NO_SWARM } from './network-checks.ts'
 import { endpointKey, type NetworkEndpoint, type NetworkRecord, networkKey } from './network-record.ts'
 import { networkResource } from './network-resource.ts'
@@ -231,7 +231,6 @@ export class NetworkService {
   private async plug(asked: NetworkRecord, scope: string): Promise<NetworkRecord> {
     const request = { v4: asked.ipamConfig, v6: asked.enableIpv6 ? asked.ipamConfig6 : [] }
     checkPools(request.v4, asked.name)
-    this.checkOverlap(request.v4)
     const refusal = refusalOf(() => this.checkBridge(asked, request, scope))
     if (refusal !== undefined) {
       // All this comes after the IPv4 subnet was given: an automatic one that is given back has used up its turn.
@@ -249,7 +248,6 @@ export class NetworkService {
 
   private checkBridge(asked: NetworkRecord, { v4, v6 }: IpamRequest, scope: string): void {
     checkPools(v6, asked.name)
-    this.checkOverlap(v6)
     if (asked.enableIpv6 && v6.length === 0) throw noPool('IPv6')
     checkBridgeOptions(asked.options)
     if (v4.length > 1 || v6.length > 1) throw ApiError.forbidden("bridge driver doesn't support multiple subnets")
@@ -270,15 +268,6 @@ export class NetworkService {
       })
     } catch (error) {
       throw createError(error)
-    }
-  }
-
-  private checkOverlap(pools: readonly IpamPoolConfig[]): void {
-    for (const { record } of this.networks.values()) {
-      for (const { Subnet } of pools) {
-        const isTaken = [record.pool, record.pool6].some((pool) => pool !== null && overlaps(Subnet!, pool.subnet))
-        if (isTaken) throw ApiError.forbidden(OVERLAP)
-      }
     }
   }
 

@@ -21,13 +21,6 @@ export interface InterfaceHolder {
   writeSysctl(name: string, value: string): Promise<void>
 }
 
-export interface Gateways {
-  readonly device: string
-  /** Empty: no default route of the family. */
-  readonly gateway: string
-  readonly gateway6: string
-}
-
 export class SandboxInterfaces {
   private readonly controller: NetworkController
 
@@ -85,10 +78,15 @@ export class SandboxInterfaces {
     if (holder !== null) await removeLink(holder, ifname)
   }
 
-  /** Sends what goes elsewhere out of one device; null: nowhere. */
-  async routeDefault(holder: InterfaceHolder, gateways: Gateways | null): Promise<void> {
-    await replaceDefault(holder, '0.0.0.0/0', gateways?.gateway ?? '', gateways?.device)
-    await replaceDefault(holder, '::/0', gateways?.gateway6 ?? '', gateways?.device)
+  /** Sends what goes elsewhere, `0.0.0.0/0` or `::/0`, to a gateway; '' takes the route away, and one that is not there is no error. */
+  async routeDefault(holder: InterfaceHolder, to: string, dev: string, via: string): Promise<void> {
+    const { routes } = holder.netlink
+    if (via !== '') return routes.replace({ to, via, dev })
+    try {
+      await routes.delete({ to })
+    } catch (error) {
+      if (!['ESRCH', 'ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
   }
 
   /** Sends 127.0.0.11 out of a device, where the network's names are answered; null: nowhere. */
@@ -120,15 +118,6 @@ export class SandboxInterfaces {
 /** The engine's end of an open TAP; the element closes the descriptor. */
 function tapAttachment({ fd, vnetHeaderLength, offloads }: OpenedTap, name: string, mtu: number): Attachment {
   return { type: 'tap', options: { fd, name, mtu, vnetHeaderLength, offloads } }
-}
-
-async function replaceDefault({ netlink }: InterfaceHolder, to: string, via: string, dev: string | undefined): Promise<void> {
-  if (via !== '') return netlink.routes.replace({ to, via, dev })
-  try {
-    await netlink.routes.delete({ to })
-  } catch (error) {
-    if (!['ESRCH', 'ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-  }
 }
 
 /** The namespace may be on its way out, and the link with it. */
