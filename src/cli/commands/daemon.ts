@@ -128,7 +128,8 @@ async function runDaemon(flags: DaemonFlags, context: CliContext): Promise<void>
     crashPoint,
     onFailure: (error) => fail(error)
   })
-  for (const host of config.hosts) context.stdout.write(`netloom daemon listening on ${host}\n`)
+  // In one piece: who reads the first line may go by it.
+  context.stdout.write(config.hosts.map((host) => `netloom daemon listening on ${host}\n`).join(''))
   const failure = await ending
   await daemon.stop({ keepContainers: failure !== null })
   if (failure === null) return
