@@ -130,6 +130,38 @@ test('nothing is learned on silent ports', () => {
   )
 })
 
+test('isolated ports exchange frames with the others, not with each other', () => {
+  const bench = new BridgeBench([0, 1, 2, 3], { isolatedFrom: 2 })
+  const all = [0, 1, 2, 3]
+  assert.deepEqual(
+    all.map((port) => bench.send(port, testFrame(BROADCAST, station(port)))),
+    [
+      [1, 2, 3],
+      [0, 2, 3],
+      [0, 1],
+      [0, 1]
+    ]
+  )
+  for (const from of all) {
+    // Twice: the first frame of a station takes another way through the bridge than those that follow.
+    for (const _ of [1, 2]) {
+      const reached = all.filter((to) => to !== from && bench.send(from, testFrame(station(to), station(from))).length > 0)
+      assert.deepEqual(
+        reached,
+        all.filter((to) => to !== from && (from < 2 || to < 2))
+      )
+    }
+  }
+  assert.deepEqual(bench.counters('br').drops, { 'bridge.isolated': 4 })
+  assert.deepEqual(bench.send(2, testFrame(station(77), station(2))), [0, 1], 'unknown destination')
+  bench.setOptions({})
+  assert.deepEqual(bench.send(2, testFrame(station(3), station(2))), [3])
+  bench.setOptions({ isolatedFrom: 0 })
+  assert.deepEqual(bench.send(2, testFrame(BROADCAST, station(2))), [])
+  assert.deepEqual(bench.counters('br').drops, { 'bridge.isolated': 4, 'bridge.noPort': 1 })
+  assert.equal(bench.engine.frames.inUse, 0)
+})
+
 test('an MTU bounds plain frames with a tag, not super-frames', () => {
   const bench = new BridgeBench([0, 1], { mtu: 1500 })
   assert.deepEqual(bench.send(0, testFrame(BROADCAST, station(1), 1518)), [1])
