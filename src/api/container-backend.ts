@@ -2,7 +2,7 @@
  * What the routes of /containers and /exec need behind them. References are names, ids or prefixes of ids; every method throws
  * ApiError with Docker's status and text.
  */
-import type { Duplex, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import type { ContainerInspect, ContainerSummary, CreateResponse, ExecInspect } from './container-json.ts'
 import type { CreateBody, execBody, updateBody } from './container-shapes.ts'
 import type { Decoded } from './decode.ts'
@@ -95,10 +95,11 @@ export interface ContainerBackend {
   stats(reference: string, options: { stream: boolean; oneShot: boolean; gone: AbortSignal }): AsyncIterable<unknown>
   changes(reference: string): Promise<{ Path: string; Kind: number }[]>
   /** A tar of the whole file system. */
-  exportRoot(reference: string, gone: AbortSignal): Promise<(to: Writable) => Promise<void>>
+  exportRoot(reference: string): Promise<(to: Writable) => Promise<void>>
   archiveStat(reference: string, path: string): Promise<PathStat>
   archiveGet(reference: string, path: string): Promise<{ stat: PathStat; send: (to: Writable) => Promise<void> }>
-  archivePut(reference: string, path: string, tar: NodeJS.ReadableStream, options: { noOverwriteDirNonDir: boolean }): Promise<void>
+  /** `path` must be a directory. */
+  archivePut(reference: string, path: string, tar: Readable): Promise<void>
 }
 
 export interface ExecBackend {

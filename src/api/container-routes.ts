@@ -134,8 +134,8 @@ function fileRoutes(router: Router, backend: ContainerBackend): void {
   router.add('GET', '/containers/{id}/changes', async ({ params }, response) => {
     response.json(200, await backend.changes(params['id']!))
   })
-  router.add('GET', '/containers/{id}/export', async ({ params, gone }, response) => {
-    const send = await backend.exportRoot(params['id']!, gone)
+  router.add('GET', '/containers/{id}/export', async ({ params }, response) => {
+    const send = await backend.exportRoot(params['id']!)
     await send(response.stream(200, 'application/octet-stream'))
   })
   router.add('HEAD', '/containers/{id}/archive', async (request, response) => {
@@ -148,8 +148,7 @@ function fileRoutes(router: Router, backend: ContainerBackend): void {
     await send(response.stream(200, 'application/x-tar'))
   })
   router.add('PUT', '/containers/{id}/archive', async (request, response) => {
-    const options = { noOverwriteDirNonDir: request.flag('noOverwriteDirNonDir') }
-    await backend.archivePut(request.params['id']!, pathOf(request), request.body, options)
+    await backend.archivePut(request.params['id']!, pathOf(request), request.body)
     response.empty(200)
   })
   router.add('POST', '/containers/{id}/copy', () => {

@@ -1,6 +1,6 @@
 // Containers from create to remove, by the real docker client.
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { DaemonProcess, daemonMissing, until } from '../docker/daemon-process.ts'
@@ -270,6 +270,27 @@ describe('containers', { skip: daemonMissing() }, () => {
       Array.from({ length: numbers.length }, (_, i) => 20000 - numbers.length + i)
     )
     await daemon.ok('rm', 'chatty')
+  })
+
+  test('copying in and out, running and stopped; what changed; export', async () => {
+    const file = path.join(daemon.folder, 'copied')
+    writeFileSync(file, 'content\n', { mode: 0o640 })
+    await daemon.ok('run', '-d', '--name', 'copy', '--net', 'none', 'box', 'sleep', '1000')
+    await daemon.ok('cp', file, 'copy:/var/in')
+    assert.equal(await daemon.ok('exec', 'copy', 'stat', '-c', '%a %s', '/var/in'), '640 8')
+    await daemon.ok('exec', 'copy', 'sh', '-c', 'ln -s /var/made/x /var/link; rm /etc/passwd; mkdir /var/made; echo x > /var/made/x')
+    const changes = (await daemon.ok('diff', 'copy')).split('\n')
+    for (const change of ['D /etc/passwd', 'A /var/in', 'A /var/made/x', 'C /var']) assert.ok(changes.includes(change), change)
+    await daemon.ok('stop', '-t', '0', 'copy')
+    await daemon.ok('cp', 'copy:/var/made', daemon.folder)
+    assert.equal(readFileSync(path.join(daemon.folder, 'made/x'), 'utf8'), 'x\n')
+    // A link means what it means in the container.
+    await daemon.ok('cp', '-L', 'copy:/var/link', `${file}2`)
+    assert.equal(readFileSync(`${file}2`, 'utf8'), 'x\n')
+    assert.equal(await daemon.refused('cp', 'copy:/no/such', daemon.folder), 'Could not find the file /no/such in container copy')
+    const refused = await daemon.api('PUT', '/v1.41/containers/copy/archive?path=/var/in', {})
+    assert.deepEqual(refused, { status: 400, body: '{"message":"extraction point is not a directory"}\n' })
+    await daemon.ok('rm', 'copy')
   })
 
   test('nothing is left of all of it', async () => {

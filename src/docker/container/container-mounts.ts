@@ -57,11 +57,10 @@ export function planMounts(config: ContainerConfig, host: HostConfig, planner: M
   return { points: [...points.values()], anonymous }
 }
 
-/** What the sandbox mounts, outer ones first; directories on the host that `-v` names are made, as Docker does. */
-export async function sandboxMounts(container: Container): Promise<MountOptions[]> {
-  const { directory, hostConfig, mounts } = container
+/** Binds and volumes; directories on the host that `-v` names are made, as Docker does. */
+export async function dataMounts(container: Container): Promise<MountOptions[]> {
   const options: MountOptions[] = []
-  for (const point of mounts) {
+  for (const point of container.mounts) {
     if (point.Type === 'tmpfs') {
       options.push({ type: 'tmpfs', target: point.Destination, options: tmpfsOptions(container, point), readonly: !point.RW })
       continue
@@ -70,6 +69,13 @@ export async function sandboxMounts(container: Container): Promise<MountOptions[
     const bind = { type: 'bind', source: point.Source, target: point.Destination, readonly: !point.RW } as const
     options.push({ ...bind, ...(point.Propagation !== '' && { propagation: point.Propagation }) })
   }
+  return options
+}
+
+/** What the sandbox of a run mounts, outer ones first. */
+export async function sandboxMounts(container: Container): Promise<MountOptions[]> {
+  const { directory, hostConfig, mounts } = container
+  const options = await dataMounts(container)
   for (const [target, text] of Object.entries(hostConfig.Tmpfs ?? {})) {
     options.push({ type: 'tmpfs', target, ...(text !== '' && { options: text }) })
   }

@@ -1,4 +1,4 @@
-import type { Duplex, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import { ApiError } from '../../api/api-error.ts'
 import type {
   AttachOptions,
@@ -18,6 +18,7 @@ import type { Filters } from '../../api/filters.ts'
 import type { EndpointConfig } from '../../api/network-json.ts'
 import type { ImageUser } from '../../image/image-removal.ts'
 import type { Container } from './container.ts'
+import { archiveGet, archivePut, archiveStat, exportRoot, fileChanges } from './container-archive.ts'
 import { ContainerContext, type ContainerServiceOptions } from './container-context.ts'
 import { ContainerOutput } from './container-output.ts'
 import { ContainerRecords, type RemoveOptions } from './container-records.ts'
@@ -185,29 +186,31 @@ export class ContainerService implements ContainerBackend, ExecBackend {
     return containerStats(this.find(reference), this.context, options)
   }
 
-  async changes(reference: string): Promise<{ Path: string; Kind: number }[]> {
-    this.find(reference)
-    throw outside('listing what a container changed')
+  changes(reference: string): Promise<{ Path: string; Kind: number }[]> {
+    return fileChanges(this.find(reference))
   }
 
-  async exportRoot(reference: string, _gone: AbortSignal): Promise<(to: Writable) => Promise<void>> {
-    this.find(reference)
-    throw outside('exporting a container')
+  async exportRoot(reference: string): Promise<(to: Writable) => Promise<void>> {
+    const container = this.find(reference)
+    this.context.publish(container, 'export')
+    return (to) => exportRoot(container, to)
   }
 
-  async archiveStat(reference: string, _path: string): Promise<PathStat> {
-    this.find(reference)
-    throw outside('copying from a container')
+  async archiveStat(reference: string, path: string): Promise<PathStat> {
+    return archiveStat(this.find(reference), reference, path)
   }
 
-  async archiveGet(reference: string, _path: string): Promise<{ stat: PathStat; send: (to: Writable) => Promise<void> }> {
-    this.find(reference)
-    throw outside('copying from a container')
+  async archiveGet(reference: string, path: string): Promise<{ stat: PathStat; send: (to: Writable) => Promise<void> }> {
+    const container = this.find(reference)
+    const archive = await archiveGet(container, reference, path)
+    this.context.publish(container, 'archive-path')
+    return archive
   }
 
-  async archivePut(reference: string, _path: string, _tar: NodeJS.ReadableStream): Promise<void> {
-    this.find(reference)
-    throw outside('copying into a container')
+  async archivePut(reference: string, path: string, tar: Readable): Promise<void> {
+    const container = this.find(reference)
+    await archivePut(container, reference, path, tar)
+    this.context.publish(container, 'extract-to-dir')
   }
 
   async execCreate(reference: string, config: Decoded<typeof execBody>): Promise<{ Id: string }> {
@@ -256,10 +259,6 @@ export class ContainerService implements ContainerBackend, ExecBackend {
     if (container.state.Running) await this.runner.stop(container, seconds)
     await this.runner.start(container)
   }
-}
-
-function outside(what: string): ApiError {
-  return ApiError.notImplemented(`${what} is outside of what netloom does: it emulates networks`)
 }
 
 /** Errors say what was tried. Those that Docker gives as they are, of wrong signals, are 400. */
