@@ -22,6 +22,8 @@ export interface AttachmentsOptions {
   readonly controller: NetworkController
   /** Draws ids. */
   readonly random: Random
+  /** Descriptor of the network namespace in which TAPs for virtual machines are made; default: the daemon's own. */
+  readonly tapNamespace?: number
 }
 
 interface Attached {
@@ -178,7 +180,12 @@ export class Attachments {
     const native = loadNative()
     const owner = tap.user === undefined ? null : /^\d+$/.test(tap.user) ? Number(tap.user) : native.userId(tap.user)
     if (owner !== null && owner < 0) throw ApiError.badRequest(`user '${tap.user}': there is no such user on this machine`)
-    const machineTap = await openMachineTap(native, { name: tap.name, owner, mtu: request.mtu ?? network.mtu })
+    const machineTap = await openMachineTap(native, {
+      name: tap.name,
+      owner,
+      mtu: request.mtu ?? network.mtu,
+      ...(this.options.tapNamespace !== undefined && { netns: this.options.tapNamespace })
+    })
     const { fd, mtu, vnetHeaderLength } = machineTap.socket
     let handedOver = false
     try {
