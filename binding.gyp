@@ -46,10 +46,12 @@
         "native/shim/private_files.cc",
         "native/shim/process.cc",
         "native/shim/process_tree.cc",
+        "native/shim/program.cc",
         "native/shim/root_layers.cc",
         "native/shim/rooted_path.cc",
         "native/shim/setup_request.cc",
         "native/shim/shim.cc",
+        "native/shim/shim_process_verbs.cc",
         "native/shim/shim_verbs.cc"
       ]
     }

@@ -81,9 +81,12 @@ Cgroup::Group& Cgroup::make(const std::string& hierarchy) {
   const std::string parent = hierarchy + kParent, path = parent + "/" + std::to_string(getpid());
   const auto known = std::find_if(groups_.begin(), groups_.end(), [&](const Group& group) { return group.path == path; });
   if (known != groups_.end()) return *known;
-  if (mkdir(parent.c_str(), 0755) < 0 && errno != EEXIST) throwErrno("mkdir", parent);
-  sweep(parent);
-  if (mkdir(path.c_str(), 0755) < 0 && errno != EEXIST) throwErrno("mkdir", path);
+  for (int attempt = 0;; attempt++) {
+    if (mkdir(parent.c_str(), 0755) < 0 && errno != EEXIST) throwErrno("mkdir", parent);
+    sweep(parent);
+    if (mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) break;
+    if (errno != ENOENT || attempt == 10) throwErrno("mkdir", path);  // ENOENT: the last user of the parent has just removed it
+  }
   UniqueFd join(open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   if (!join) throwErrno("open", path + "/cgroup.procs");
   return groups_.emplace_back(Group{path, std::move(join)});
@@ -195,7 +198,9 @@ void Cgroup::release(const std::string& parent) {
       at = end == std::string::npos ? members.size() : end + 1;
     }
   }
-  if (rmdir(path.c_str()) == 0) groups_.erase(groups_.begin() + static_cast<std::ptrdiff_t>(freezerIndex_));
+  if (rmdir(path.c_str()) < 0) return;
+  rmdir(path.substr(0, path.rfind('/')).c_str());
+  groups_.erase(groups_.begin() + static_cast<std::ptrdiff_t>(freezerIndex_));
 }
 
 int64_t Cgroup::memory() const {
@@ -209,6 +214,7 @@ void Cgroup::remove() {
   for (const Group& group : groups_) {
     // The last of its processes was waited for, but the kernel lets go of it a moment later.
     for (int i = 0; i < 100 && rmdir(group.path.c_str()) < 0 && errno == EBUSY; i++) pauseBriefly();
+    rmdir(group.path.substr(0, group.path.rfind('/')).c_str());  // fails while another sandbox has one there
   }
   groups_.clear();
 }

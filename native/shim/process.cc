@@ -7,26 +7,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cctype>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "../common/system_error.h"
 #include "container_devices.h"
+#include "program.h"
 #include "rooted_path.h"
 
 namespace netloom::shim {
 namespace {
-
-constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What a child tells through its pipe before it becomes the program: a warning, then nothing or a failure.
-struct Report {
-  int error;  ///< 0: a warning
-  char text[508];
-};
 
 struct Pipe {
   UniqueFd reader, writer;
@@ -70,80 +61,11 @@ UniqueFd openTerminal(const Ground& ground, int& number) {
 
 void setNonBlocking(const UniqueFd& fd) { fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK); }
 
-[[noreturn]] void fail(int report, int error, const std::string& text) {
-  Report message{};
-  message.error = error;
-  std::strncpy(message.text, text.c_str(), sizeof message.text - 1);
-  if (write(report, &message, sizeof message) < 0) _exit(126);
-  _exit(127);
-}
-
 bool has(const std::vector<std::string>& env, const std::string& name) {
   for (const std::string& entry : env) {
     if (entry.compare(0, name.size() + 1, name + "=") == 0) return true;
   }
   return false;
-}
-
-std::string variable(const std::vector<std::string>& env, const std::string& name) {
-  for (const std::string& entry : env) {
-    if (entry.compare(0, name.size() + 1, name + "=") == 0) return entry.substr(name.size() + 1);
-  }
-  return "";
-}
-
-std::string lowerCase(std::string text) {  // Go begins its errno texts so
-  text[0] = static_cast<char>(std::tolower(text[0]));
-  return text;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> list;
-  for (std::string& text : texts) list.push_back(text.data());
-  list.push_back(nullptr);
-  return list;
-}
-
-/// What Go's exec.LookPath says about a program's file, or 0: Docker looks before it leaps.
-int checkExecutable(const std::string& path) {
-  struct stat found;
-  if (stat(path.c_str(), &found) < 0) return errno;
-  return S_ISDIR(found.st_mode) || !(found.st_mode & 0111) ? EACCES : 0;
-}
-
-/// The program's file, by the new process's PATH, or a failure with the sentences of Docker.
-std::string findProgram(const ProcessOptions& options, int report) {
-  const std::string& name = options.argv[0];
-  const std::string quoted = "exec: \"" + name + "\": ";
-  if (name.find('/') != std::string::npos) {
-    const int error = checkExecutable(name);
-    if (error == 0) return name;
-    if (error == EACCES) fail(report, error, quoted + "permission denied");
-    fail(report, error, quoted + "stat " + name + ": " + lowerCase(std::strerror(error)));
-  }
-  std::string path = variable(options.env, "PATH");
-  if (path.empty()) path = kDefaultPath;
-  for (size_t at = 0; at <= path.size();) {
-    const size_t end = std::min(path.find(':', at), path.size());
-    const std::string directory = path.substr(at, end - at);
-    const std::string candidate = (directory.empty() ? "." : directory) + "/" + name;
-    if (checkExecutable(candidate) == 0) return candidate;
-    at = end + 1;
-  }
-  fail(report, ENOENT, quoted + "executable file not found in $PATH");
-}
-
-[[noreturn]] void execute(ProcessOptions& options, bool asDocker, int report) {
-  const std::string program = findProgram(options, report);
-  auto argv = pointers(options.argv);
-  auto env = pointers(options.env);
-  execve(program.c_str(), argv.data(), env.data());
-  const int error = errno;
-  const std::string reason = lowerCase(std::strerror(error));
-  if (!asDocker || error == E2BIG) fail(report, error, "exec: \"" + options.argv[0] + "\": " + reason);
-  // A file without a format, or without its interpreter: for Docker the container has started by now, and says so itself.
-  dprintf(2, "exec %s: %s\n", program.c_str(), reason.c_str());
-  _exit(1);
 }
 
 void enter(const Ground& ground, bool isFirst, int report) {
@@ -199,7 +121,7 @@ void enter(const Ground& ground, bool isFirst, int report) {
     pollfd reader{report, 0, 0};
     if (poll(&reader, 1, 0) > 0) _exit(126);  // the shim had died before: nobody reads the report any more
   }
-  execute(options, ground.ownRoot, report);
+  execute(options.argv, options.env, ground.ownRoot, report);
 }
 
 /// Reads the child's report until its end of the pipe closes, by exec or by exit.

@@ -1,7 +1,5 @@
-import { constants } from 'node:os'
 import path from 'node:path'
 import type { Writable } from 'node:stream'
-import { getSystemErrorMap } from 'node:util'
 import { ALL_OFFLOADS } from '../io/frame-device.ts'
 import { loadNative } from '../io/load-native.ts'
 import type { OpenedTap } from '../io/native-binding.ts'
@@ -12,6 +10,7 @@ import { InterfaceConfig, type InterfaceOptions, type ResolverRoute } from './in
 import { SandboxError } from './sandbox-error.ts'
 import type { SandboxOptions, SurvivingMode } from './sandbox-options.ts'
 import { type ExitStatus, inputStream, SandboxProcess, type SpawnOptions, signalName, streamsOf } from './sandbox-process.ts'
+import { SandboxSysctls } from './sandbox-sysctls.ts'
 import { setupRequest } from './setup-request.ts'
 import { ShimConnection } from './shim-connection.ts'
 import { bytesField, MAX_MESSAGE, type ShimMessage } from './shim-message.ts'
@@ -80,7 +79,7 @@ export class Sandbox {
   private readonly interfaces: InterfaceConfig
   private readonly connection: ShimConnection
   private readonly known = new Map<number, SandboxProcess>()
-  private readonly lateSysctls = new Map<string, string>()
+  private readonly sysctls: SandboxSysctls
   private readonly endListeners: (() => void)[] = []
   /** Of a surviving one. */
   private readonly stateDir: string | null
@@ -95,6 +94,7 @@ export class Sandbox {
     this.userNamespace = hello.integer('userns') === 1
     this.netlink = new Netlink((request) => this.netlinkExchange(NETLINK_ROUTE, request))
     this.interfaces = new InterfaceConfig(this.netlink, (sysctl, value) => this.writeSysctl(sysctl, value))
+    this.sysctls = new SandboxSysctls((sysctl, value) => this.writeSysctl(sysctl, value), this.userNamespace)
     this.hostname = hello.text('hostname') ?? name
     this.first = hello.integer('first')
     this.ended = hello.integer('ended') === 1
@@ -121,7 +121,7 @@ export class Sandbox {
         await sandbox.writeFile('hosts', hosts)
         await sandbox.setResolvConf(options.resolvConf ?? EMBEDDED_RESOLV_CONF)
       }
-      await sandbox.setSysctls(options)
+      await sandbox.sysctls.apply(options)
       return sandbox
     } catch (error) {
       // A shim that was not set up ends by itself; one that was is told to.
@@ -241,8 +241,7 @@ export class Sandbox {
    */
   async spawn(options: SpawnOptions): Promise<SandboxProcess> {
     const { fields, fds, piped, hasTerminal } = spawnRequest(options, this.hostname, this.stateDir)
-    for (const [name, value] of this.lateSysctls) await this.setSysctl(name, value)
-    this.lateSysctls.clear()
+    await this.sysctls.applyLate()
     const { message } = await this.connection.request(fields, fds)
     const process = this.adopt(message.integer('id')!, message.integer('pid')!, streamsOf(message.fds, piped, hasTerminal))
     this.first ??= process.pid
@@ -340,37 +339,6 @@ export class Sandbox {
       if ((error as SandboxError).code !== 'ERR_SANDBOX_CLOSED') throw error
     }
     await this.connection.disconnect()
-  }
-
-  /** What Docker sets in each network namespace, and then what was asked for. */
-  private async setSysctls({ root, network = 'own', sysctls = {} }: SandboxOptions): Promise<void> {
-    if (root && network === 'own') {
-      // Everybody may ping and serve low ports. In a user namespace only our own group is known.
-      await this.writeSysctl('net/ipv4/ping_group_range', this.userNamespace ? '0 0' : '0 2147483647')
-      await this.writeSysctl('net/ipv4/ip_unprivileged_port_start', '0')
-    }
-    for (const [name, value] of Object.entries(sysctls)) {
-      if (!name.startsWith('net.')) throw new SandboxError('EINVAL', `sysctl "${name}" is not in a separate kernel namespace`)
-      if (network === 'host') throw new SandboxError('EINVAL', `sysctl "${name}" not allowed in host network namespace`)
-      try {
-        await this.setSysctl(name, value)
-      } catch (error) {
-        if ((error as SandboxError).code !== 'ENOENT') throw error
-        this.lateSysctls.set(name, value) // perhaps of an interface that is still to come
-      }
-    }
-  }
-
-  /** By its name with dots, or slashes where a part has dots itself (sysctl(8)). Throws SandboxError as runc words it. */
-  private async setSysctl(name: string, value: string): Promise<void> {
-    const file = name.includes('/') ? name : name.replaceAll('.', '/')
-    try {
-      await this.writeSysctl(file, value)
-    } catch (error) {
-      if (!(error instanceof SandboxError)) throw error
-      const meaning = getSystemErrorMap().get(-(constants.errno as Record<string, number>)[error.code]!)?.[1] ?? error.code
-      throw new SandboxError(error.code, `error during container init: ${error.syscall} /proc/sys/${file}: ${meaning}`, error.syscall)
-    }
   }
 
   private adopt(id: number, pid: number, streams: ConstructorParameters<typeof SandboxProcess>[2]): SandboxProcess {
