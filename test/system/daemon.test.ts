@@ -1,5 +1,6 @@
 // The life of `netloom daemon`: ready, refused, stopped, killed, started again.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +9,23 @@ import { after, before, describe, test } from 'node:test'
 import { groupId } from '../../src/daemon/listeners.ts'
 import { ask, DaemonProcess, docker } from './daemon-process.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
+
+/** An authority, a daemon and a client of it, and a client that signed for itself. */
+function makeCertificates(folder: string): void {
+  const openssl = (...args: string[]): void => {
+    const result = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' })
+    assert.equal(result.status, 0, result.stderr)
+  }
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  openssl('req', '-x509', ...newKey, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=authority', '-days', '2')
+  openssl('req', '-x509', ...newKey, '-keyout', 'stranger.key', '-out', 'stranger.pem', '-subj', '/CN=client', '-days', '2')
+  writeFileSync(path.join(folder, 'names'), 'subjectAltName=IP:127.0.0.1\n')
+  for (const name of ['daemon', 'client']) {
+    openssl('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
+    const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names']
+    openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...signed)
+  }
+}
 
 describe('netloom daemon', { skip: namespacesMissing('docker') }, () => {
   let namespace: TestNamespace
@@ -144,6 +162,30 @@ describe('netloom daemon', { skip: namespacesMissing('docker') }, () => {
     assert.match(await refused([...args, '--host', 'tcp://127.0.0.1:0', '--tlscert', 'x', '--tlskey', 'x']), /TLS with client certificates/)
     const missing = ['--tlscacert', '/nosuch/ca.pem', '--tlscert', '/nosuch/cert.pem', '--tlskey', '/nosuch/key.pem']
     assert.match(await refused([...args, '--host', 'tcp://127.0.0.1:0', ...missing]), /tlscacert: ENOENT.*\/nosuch\/ca\.pem/)
+  })
+
+  test('TLS: a client with a certificate of the authority is served, others are not', {
+    skip: namespacesMissing('openssl', 'curl')
+  }, async () => {
+    const { args } = newPlace()
+    const file = (name: string): string => path.join(folder, name)
+    makeCertificates(folder)
+    const tls = ['--tlscacert', file('ca.pem'), '--tlscert', file('daemon.pem'), '--tlskey', file('daemon.key')]
+    const daemon = start([...args, '--host', 'tcp://127.0.0.1:2376', ...tls])
+    await daemon.ready()
+    assert.match(daemon.stdout, /listening on tcp:\/\/127\.0\.0\.1:2376\n/)
+    const curl = (...more: string[]): ReturnType<TestNamespace['exec']> =>
+      namespace.exec('curl', '-sS', '--max-time', '30', '--cacert', file('ca.pem'), ...more)
+    const good = await curl('--cert', file('client.pem'), '--key', file('client.key'), 'https://127.0.0.1:2376/_ping')
+    assert.deepEqual([good.status, good.stdout], [0, 'OK'], good.stderr)
+    for (const certificate of [[], ['--cert', file('stranger.pem'), '--key', file('stranger.key')]]) {
+      const bad = await curl(...certificate, 'https://127.0.0.1:2376/_ping')
+      assert.notEqual(bad.status, 0)
+      assert.equal(bad.stdout, '')
+    }
+    const plain = await curl('http://127.0.0.1:2376/_ping')
+    assert.equal(plain.stdout, '')
+    await daemon.stop()
   })
 
   test('a host that somebody else has, or that cannot be, is told', async () => {
