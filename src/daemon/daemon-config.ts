@@ -41,12 +41,12 @@ export const DEFAULT_GROUP = 'netloom'
 
 /** Where this user's sockets go. */
 export function runtimeDirectory(env: NodeJS.ProcessEnv, isRoot: boolean): string {
-  return isRoot ? '/run/netloom' : (env['XDG_RUNTIME_DIR'] ?? path.join(homedir(), '.netloom'))
+  return isRoot ? '/run/netloom' : env['XDG_RUNTIME_DIR'] || path.join(homedir(), '.netloom')
 }
 
 /** Of this user and environment. */
 export function defaultConfig(env: NodeJS.ProcessEnv, isRoot: boolean): DaemonConfig {
-  const data = env['XDG_DATA_HOME'] ?? path.join(homedir(), '.local/share')
+  const data = env['XDG_DATA_HOME'] || path.join(homedir(), '.local/share')
   return {
     hosts: [`unix://${path.join(runtimeDirectory(env, isRoot), 'netloom.sock')}`],
     'state-dir': isRoot ? '/var/lib/netloom' : path.join(data, 'netloom'),

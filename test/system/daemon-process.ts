@@ -19,9 +19,15 @@ export class DaemonProcess {
   private readonly wake = new Set<() => void>()
   private isEnded = false
 
-  constructor(namespace: TestNamespace, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** `launcher`: a command that becomes the daemon, after it has changed what it runs as. */
+  constructor(
+    namespace: TestNamespace,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    launcher: readonly string[] = []
+  ) {
     const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
-    const command = [`--net=${namespace.path}`, process.execPath, NETLOOM, 'daemon', ...args]
+    const command = [`--net=${namespace.path}`, ...launcher, process.execPath, NETLOOM, 'daemon', ...args]
     this.child = spawn('nsenter', command, { stdio, env: { ...process.env, ...env } })
     const hear = (name: 'stdout' | 'stderr') => (text: string) => {
       this[name] += text
