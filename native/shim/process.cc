@@ -124,6 +124,14 @@ void enter(const Ground& ground, bool isFirst, int report) {
   execute(options.argv, options.env, ground.ownRoot, report);
 }
 
+void makeWorkingDirectory(const Ground& ground, const std::string& path) {
+  try {
+    openInRoot(ground.root.get(), path, Missing::makeDirectory);
+  } catch (const SystemError& error) {
+    throw SystemError(error.number, "spawn", "error during container init: mkdir " + path + ": " + lowerCase(std::strerror(error.number)));
+  }
+}
+
 /// Reads the child's report until its end of the pipe closes, by exec or by exit.
 void readReport(const UniqueFd& reader, std::string& warning) {
   Report message;
@@ -182,7 +190,7 @@ Started startProcess(ProcessOptions options, const Ground& ground, pid_t& pid) {
   }
 
   // As Docker does for a container, though not for an exec in it.
-  if (ground.ownRoot && options.isMain) openInRoot(ground.root.get(), options.cwd, Missing::makeDirectory);
+  if (ground.ownRoot && options.isMain) makeWorkingDirectory(ground, options.cwd);
   Pipe report = makePipe();
   pid = process.pid = fork();
   if (pid < 0) throwErrno("fork", options.argv[0]);

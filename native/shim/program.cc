@@ -28,11 +28,13 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return list;
 }
 
+constexpr int kNotExecutable = -1;  // where EACCES would mean that it cannot even be looked at
+
 /// What Go's exec.LookPath says about a program's file, or 0: Docker looks before it leaps.
 int checkExecutable(const std::string& path) {
   struct stat found;
   if (stat(path.c_str(), &found) < 0) return errno;
-  return S_ISDIR(found.st_mode) || !(found.st_mode & 0111) ? EACCES : 0;
+  return S_ISDIR(found.st_mode) || !(found.st_mode & 0111) ? kNotExecutable : 0;
 }
 
 /// The program's file, by the new process's PATH, or a failure with the sentences of Docker.
@@ -41,7 +43,7 @@ std::string findProgram(const std::string& name, const std::vector<std::string>&
   if (name.find('/') != std::string::npos) {
     const int error = checkExecutable(name);
     if (error == 0) return name;
-    if (error == EACCES) fail(report, error, quoted + "permission denied");
+    if (error == kNotExecutable) fail(report, EACCES, quoted + "permission denied");
     fail(report, error, quoted + "stat " + name + ": " + lowerCase(std::strerror(error)));
   }
   std::string path = variable(env, "PATH");

@@ -77,6 +77,10 @@ UniqueFd openInRoot(int root, const std::string& path, Missing missing) {
     if (!target.empty() && target[0] == '/') parents.resize(1);
     pushFront(pending, target);
   }
+  struct stat last;
+  if (missing == Missing::makeDirectory && (fstat(parents.back().get(), &last) < 0 || !S_ISDIR(last.st_mode))) {
+    throw SystemError(ENOTDIR, "open", path);
+  }
   return std::move(parents.back());
 }
 

@@ -117,6 +117,7 @@ describe('a sandbox with a root of its own', { skip: noRoot }, () => {
 
   test('users and groups are those of its own files, with Docker’s words for what is missing', () =>
     withSandbox({ root: root() }, async (sandbox) => {
+      await run(sandbox, sh('mkdir -m 700 /root'))
       const who = async (user: string) =>
         (await run(sandbox, sh('id -u; id -g; id -G; echo $HOME; grep CapEff /proc/self/status'), { user })).stdout
       assert.equal(await who('web'), '1000\n1000\n1000 5000\n/home/web\nCapEff:\t0000000000000000\n')
@@ -133,7 +134,14 @@ describe('a sandbox with a root of its own', { skip: noRoot }, () => {
       await failing({ argv: ['/no/such'] }, 'ENOENT', 'exec: "/no/such": stat /no/such: no such file or directory')
       await failing({ argv: ['/etc/passwd'] }, 'EACCES', 'exec: "/etc/passwd": permission denied')
       await failing({ argv: ['/etc'] }, 'EACCES', 'exec: "/etc": permission denied')
+      await failing({ argv: ['/root/x'], user: 'web' }, 'EACCES', 'exec: "/root/x": stat /root/x: permission denied')
       await failing({ cwd: '/nonesuch' }, 'ENOENT', 'chdir to cwd ("/nonesuch") set in config.json failed: no such file or directory')
+    }))
+
+  test('a directory that cannot be made is an error as runc words it', () =>
+    withSandbox({ root: root() }, async (sandbox) => {
+      const message = 'error during container init: mkdir /etc/passwd: not a directory'
+      await assert.rejects(sandbox.spawn({ argv: ['true'], cwd: '/etc/passwd', stdio: 'null' }), { code: 'ENOTDIR', message })
     }))
 
   test('the main process’s directory is made, and a program without a format says so itself', async () => {
