@@ -202,16 +202,23 @@ export class ContainerRunner {
     Object.assign(container.state, { Status: 'exited', Running: false, Restarting: false, Paused: false, Pid: 0 })
     const isLeaving = container.hostConfig.AutoRemove && !container.keepAtExit && !this.isShuttingDown
     // One that is removed in a moment needs no record of its end: the next daemon finds it ended, and removes it as well.
-    if (!isLeaving) await container.save()
+    if (!isLeaving) await this.saveEnd(container)
     container.moments.reached('ended')
     container.moments.reached('stopped')
     if (isLeaving) await this.remove(container)
   }
 
+  /** It has ended, whether that can be recorded or not: who waits must hear of it. */
+  private async saveEnd(container: Container): Promise<void> {
+    await container
+      .save()
+      .catch((error: Error) => this.context.options.log(`the end of ${container.name} is not recorded: ${error.message}`))
+  }
+
   private async scheduleRestart(container: Container, ranForNs: number): Promise<void> {
     Object.assign(container.state, { Status: 'restarting', Running: true, Restarting: true })
     container.restartCount++
-    await container.save()
+    await this.saveEnd(container)
     container.moments.reached('ended')
     const restart = (): void => {
       container.cancelRestart = null

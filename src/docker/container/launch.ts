@@ -44,10 +44,13 @@ export async function launch(container: Container, context: ContainerContext): P
   }
 }
 
-/** Ends what is left of a run: endpoints and the sandbox. */
+/** Ends what is left of a run: endpoints and the sandbox. Never fails: what could not be ended is logged, and swept by the next daemon. */
 export async function land(container: Container, context: ContainerContext): Promise<void> {
   const { sandbox } = container
-  await Promise.all([context.options.networking.stop(container), sandbox?.close()])
+  const { networking, log } = context.options
+  for (const result of await Promise.allSettled([networking.stop(container), sandbox?.close()])) {
+    if (result.status === 'rejected') log(`container ${container.name}, at its end: ${result.reason}`)
+  }
   container.sandbox = null
   container.process = null
 }
