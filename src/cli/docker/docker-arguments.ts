@@ -1,0 +1,89 @@
+/**
+ * Docker's way with a command line, for a parser that has another: options end at the first operand of `run`, `create` and `exec`
+ * (what follows is the container's command), and a flag takes a value only after an equals sign (`--rm=false`).
+ */
+import type { Command, Option } from 'commander'
+
+const endsAtOperand = new WeakSet<Command>()
+const dockerLike = new WeakSet<Command>()
+
+/** Options of this command end at its first operand. */
+export function endOptionsAtOperand(command: Command): Command {
+  endsAtOperand.add(command)
+  return command
+}
+
+/** The command takes flags with values, and ends as Docker's does when its command line is wrong. */
+export function markDockerLike(command: Command): Command {
+  dockerLike.add(command)
+  return command
+}
+
+/** The innermost command that the words name. */
+export function commandOf(program: Command, args: readonly string[]): { command: Command; depth: number } {
+  let command = program
+  let depth = 0
+  for (const word of args) {
+    const next = command.commands.find((child) => child.name() === word || child.aliases().includes(word))
+    if (next === undefined) break
+    command = next
+    depth++
+  }
+  return { command, depth }
+}
+
+export function isDockerLike(command: Command): boolean {
+  return dockerLike.has(command)
+}
+
+/** The same command line in the form that commander reads. */
+export function normalizeArguments(program: Command, args: readonly string[]): string[] {
+  const { command, depth } = commandOf(program, args)
+  if (!dockerLike.has(command)) return [...args]
+  const result = args.slice(0, depth)
+  for (let at = depth; at < args.length; at++) {
+    const word = args[at]!
+    if (word === '--') return [...result, ...args.slice(at)]
+    if (!word.startsWith('-') || word === '-') {
+      if (endsAtOperand.has(command)) return [...result, '--', ...args.slice(at)]
+      result.push(word)
+      continue
+    }
+    const flag = flagWithValue(command, word)
+    if (flag !== undefined) {
+      result.push(...flag)
+      continue
+    }
+    result.push(word)
+    if (takesNextWord(command, word) && at + 1 < args.length) result.push(args[++at]!)
+  }
+  return result
+}
+
+/** `--rm=true` is `--rm`, and `--rm=false` is nothing, or `--no-rm` where there is that. undefined: no flag with a value. */
+function flagWithValue(command: Command, word: string): string[] | undefined {
+  const match = /^(--[^=]+|-[^=])=(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.exec(word)
+  if (match === null) return undefined
+  const option = find(command, match[1]!)
+  if (option === undefined || takesValue(option)) return undefined
+  if (/^[1tT]/.test(match[2]!)) return [match[1]!]
+  const opposite = `--no-${option.long?.slice(2)}`
+  return find(command, opposite) === undefined ? [] : [opposite]
+}
+
+/** `-e`, `-ite` and `--env` are followed by a value, `-eX` and `--env=X` have it. */
+function takesNextWord(command: Command, word: string): boolean {
+  if (word.startsWith('--')) return !word.includes('=') && takesValue(find(command, word))
+  for (let at = 1; at < word.length; at++) {
+    if (takesValue(find(command, `-${word[at]}`))) return at === word.length - 1
+  }
+  return false
+}
+
+function find(command: Command, flag: string): Option | undefined {
+  return command.options.find((option) => option.short === flag || option.long === flag)
+}
+
+function takesValue(option: Option | undefined): boolean {
+  return option?.required === true
+}
