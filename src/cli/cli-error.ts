@@ -19,8 +19,10 @@ export interface CliErrorOptions {
   readonly code: string
   /** What the user can do, as one line or several; a command when there is one. */
   readonly fix?: string | undefined
-  /** Default `ExitCode.failed`. */
-  readonly exitCode?: ExitCode
+  /** Default `ExitCode.failed`. Docker's own commands have more: 125 to 127, and those of a container's process. */
+  readonly exitCode?: number
+  /** The message says all, and stands alone: what Docker's client would print. */
+  readonly isPlain?: boolean
   /** The error behind it; shown with `--debug`. */
   readonly cause?: unknown
 }
@@ -29,7 +31,8 @@ export interface CliErrorOptions {
 export class CliError extends Error {
   readonly code: string
   readonly fix: string | undefined
-  readonly exitCode: ExitCode
+  readonly exitCode: number
+  readonly isPlain: boolean
 
   constructor(message: string, options: CliErrorOptions) {
     super(message, { cause: options.cause })
@@ -37,6 +40,7 @@ export class CliError extends Error {
     this.code = options.code
     this.fix = options.fix
     this.exitCode = options.exitCode ?? ExitCode.failed
+    this.isPlain = options.isPlain ?? false
   }
 }
 

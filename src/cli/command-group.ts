@@ -1,5 +1,6 @@
 /** Headings of `netloom --help`. */
 export const CommandGroup = {
   run: 'Run a network:',
+  docker: "Docker's commands, against `netloom daemon`:",
   machine: 'This machine:'
 } as const

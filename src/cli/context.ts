@@ -7,7 +7,7 @@ export interface CliContext {
   readonly stderr: TextStream
   readonly env: NodeJS.ProcessEnv
   /** Set by a command that told its failure itself (a report with a FAIL in it). */
-  exitCode: ExitCode
+  exitCode: number
   /**
    * Aborted at the first Ctrl-C, SIGTERM or SIGHUP, so that the command can clean up; the second one ends the process. Until a
    * command asks for it, such a signal ends the process at once.

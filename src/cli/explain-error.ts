@@ -50,7 +50,8 @@ const EXPLANATIONS: readonly Explanation[] = [
   { code: 'EACCES', fix: 'check the permissions of the file' },
   { code: 'EPERM', fix: 'run as root; `netloom doctor` tells what this machine allows an ordinary user' },
   { code: 'ERR_NATIVE_UNAVAILABLE', fix: BUILD },
-  { code: 'ERR_SHIM_MISSING', fix: BUILD }
+  { code: 'ERR_SHIM_MISSING', fix: BUILD },
+  { code: 'ERR_NO_DAEMON', fix: 'start one with `netloom daemon`, or say where it is: --host unix:///path or NETLOOM_HOST' }
 ]
 
 /** `command` is the one that was called, if any: its help is the one to read. */

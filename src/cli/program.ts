@@ -2,26 +2,50 @@
 import { Command } from 'commander'
 import { registerAttach } from './commands/attach.ts'
 import { registerCompletion } from './commands/completion.ts'
+import { registerContainers } from './commands/containers.ts'
 import { registerDaemon } from './commands/daemon.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
+import { registerExec } from './commands/exec.ts'
 import { registerHelp } from './commands/help.ts'
+import { registerImages } from './commands/images.ts'
+import { registerInspect } from './commands/inspect.ts'
+import { registerLogs } from './commands/logs.ts'
+import { registerNetwork } from './commands/network.ts'
+import { registerRun } from './commands/run.ts'
+import { registerStart } from './commands/start.ts'
 import type { CliContext } from './context.ts'
 import { packageVersion } from './package-root.ts'
 import { hasColours, paint } from './terminal.ts'
 
 /** In the order of `netloom --help`. */
-const REGISTRATIONS = [registerDemo, registerDaemon, registerAttach, registerDoctor, registerCompletion, registerHelp]
+const REGISTRATIONS = [
+  registerDemo,
+  registerDaemon,
+  registerAttach,
+  registerNetwork,
+  registerRun,
+  registerExec,
+  registerStart,
+  registerContainers,
+  registerLogs,
+  registerInspect,
+  registerImages,
+  registerDoctor,
+  registerCompletion,
+  registerHelp
+]
 
 const EXAMPLES = `
 Examples:
   netloom demo                      two processes and a virtual host talk; a capture shows every frame
+  netloom network create front      a network of the daemon, as with docker's client
   netloom attach lan --pid 4711     the process 4711 gets an eth0 on the network lan
   netloom doctor                    can this machine run it, and what is missing?
   netloom help doctor               what a command does, its options
   source <(netloom completion bash) complete commands and options with the Tab key
 
-Exit codes: 0 done, 1 failed, 2 the command line was wrong.
+Exit codes: 0 done, 1 failed, 2 the command line was wrong; of docker's commands those that docker has (125, 126, 127, the container's).
 NO_COLOR=1 turns colours off, NETLOOM_DEBUG=1 is --debug.`
 
 export function createProgram(context: CliContext): Command {

@@ -6,8 +6,10 @@
  *     fix: `netloom network ls` lists them
  */
 import { type Command, CommanderError } from 'commander'
-import { type CliError, ExitCode } from './cli-error.ts'
+import { CliError, ExitCode } from './cli-error.ts'
 import type { CliContext } from './context.ts'
+import { commandOf, isDockerLike, normalizeArguments } from './docker/docker-arguments.ts'
+import { isRefusal, REFUSED, refusalText } from './docker/docker-command.ts'
 import { explainError } from './explain-error.ts'
 import { createProgram } from './program.ts'
 import { hasColours, paint } from './terminal.ts'
@@ -21,22 +23,43 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
       program.outputHelp({ error: true })
       return ExitCode.usage
     }
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync(normalizeArguments(program, args), { from: 'user' })
     return context.exitCode
   } catch (error) {
     // Help and --version end the parse by an error that is none.
     if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.ok
     // A group of commands without one of them: commander has printed the group's help.
     if (error instanceof CommanderError && error.code === 'commander.help') return ExitCode.usage
-    const explained = explainError(error, program?.commands.find((command) => command.name() === args[0])?.name())
+    const called = program === undefined ? undefined : calledCommand(program, args)
+    const explained = asDocker(error, explainError(error, called?.path), called?.isDockerLike === true)
     tellError(explained, isDebug(args, context.env), context)
     return context.exitCode === ExitCode.interrupted ? ExitCode.interrupted : explained.exitCode
   }
 }
 
+/** The command that the words name: its path, for a hint at its help. */
+function calledCommand(program: Command, args: readonly string[]): { path: string | undefined; isDockerLike: boolean } {
+  const { command } = commandOf(program, args)
+  const path: string[] = []
+  for (let at: Command | null = command; at !== null && at !== program; at = at.parent) path.unshift(at.name())
+  return { path: path.length === 0 ? undefined : path.join(' '), isDockerLike: isDockerLike(command) }
+}
+
+/** What the daemon said is told in its own words, as Docker's client does; a wrong command line ends as there. */
+function asDocker(error: unknown, explained: CliError, isDocker: boolean): CliError {
+  const { code, message, cause } = explained
+  if (isRefusal(error)) return new CliError(refusalText(error), { code, isPlain: true, cause: error })
+  if (!isDocker || explained.exitCode !== ExitCode.usage) return explained
+  return new CliError(message, { code, fix: explained.fix, exitCode: REFUSED, cause })
+}
+
 function tellError(error: CliError, debug: boolean, context: CliContext): void {
+  if (error.isPlain) {
+    context.stderr.write(`${error.message}\n`)
+    if (!debug) return
+  }
   const colours = hasColours(context.stderr, context.env)
-  context.stderr.write(`${paint(colours, 'red', 'netloom:')} ${error.message}\n`)
+  if (!error.isPlain) context.stderr.write(`${paint(colours, 'red', 'netloom:')} ${error.message}\n`)
   for (const line of error.fix?.split('\n') ?? []) context.stderr.write(`  ${paint(colours, 'cyan', 'fix:')} ${line}\n`)
   if (!debug) return
   for (let shown: unknown = error; shown instanceof Error; shown = shown.cause) context.stderr.write(`${shown.stack}\n`)

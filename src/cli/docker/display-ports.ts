@@ -42,8 +42,12 @@ function rangeText(key: string, { first, last }: Range): string {
 function comparePorts(a: PortSummary, b: PortSummary): number {
   return (
     a.PrivatePort - b.PrivatePort ||
-    (a.IP ?? '').localeCompare(b.IP ?? '') ||
+    compareTexts(a.IP ?? '', b.IP ?? '') ||
     (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
-    a.Type.localeCompare(b.Type)
+    compareTexts(a.Type, b.Type)
   )
+}
+
+function compareTexts(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1
 }

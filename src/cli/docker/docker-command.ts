@@ -73,7 +73,10 @@ export function readFilters(filters: readonly string[] | undefined): Record<stri
   for (const filter of filters ?? []) {
     const equals = filter.indexOf('=')
     if (equals === -1) {
-      throw new CliError(`invalid argument "${filter}" for "-f, --filter" flag: invalid filter '${filter}'`, { code: 'ERR_USAGE', exitCode: REFUSED })
+      throw new CliError(`invalid argument "${filter}" for "-f, --filter" flag: invalid filter '${filter}'`, {
+        code: 'ERR_USAGE',
+        exitCode: REFUSED
+      })
     }
     const name = filter.slice(0, equals).trim().toLowerCase()
     result[name] = [...(result[name] ?? []), filter.slice(equals + 1).trim()]

@@ -10,30 +10,25 @@ export function humanSize(bytes: number, digits = 3): string {
   return `${Number(value.toPrecision(digits))}${DECIMAL[unit]}`
 }
 
-const STEPS: readonly [limitSeconds: number, unitSeconds: number, name: string][] = [
-  [60, 1, 'second'],
-  [3600, 60, 'minute'],
-  [48 * 3600, 3600, 'hour'],
-  [14 * 86400, 86400, 'day'],
-  [60 * 86400, 7 * 86400, 'week'],
-  [730 * 86400, 30 * 86400, 'month']
-]
-
-/** 'About a minute', '3 days': a length of time in whole seconds. */
+/** 'About a minute', '3 days': a length of time in seconds. */
 export function humanDuration(seconds: number): string {
   if (seconds < 1) return 'Less than a second'
+  if (seconds < 60) return counted(seconds, 'second')
   const minutes = Math.floor(seconds / 60)
   if (minutes === 1) return 'About a minute'
-  // An hour is one from its second half on, as people count.
-  const hours = Math.round(seconds / 3600)
-  if (minutes >= 60 && hours === 1) return 'About an hour'
-  if (minutes >= 60 && hours < 48) return `${hours} hours`
-  for (const [limit, unit, name] of STEPS) {
-    if (seconds >= limit) continue
-    const count = Math.floor(seconds / unit)
-    return `${count} ${name}${count === 1 ? '' : 's'}`
-  }
-  return `${Math.floor(seconds / (365 * 86400))} years`
+  if (minutes < 60) return `${minutes} minutes`
+  const hours = Math.floor(seconds / 3600 + 0.5)
+  if (hours === 1) return 'About an hour'
+  if (hours < 48) return `${hours} hours`
+  if (hours < 24 * 14) return `${Math.floor(hours / 24)} days`
+  if (hours < 24 * 60) return `${Math.floor(hours / 24 / 7)} weeks`
+  if (hours < 24 * 730) return `${Math.floor(hours / 24 / 30)} months`
+  return `${Math.floor(seconds / 3600 / 24 / 365)} years`
+}
+
+function counted(seconds: number, name: string): string {
+  const count = Math.floor(seconds)
+  return `${count} ${name}${count === 1 ? '' : 's'}`
 }
 
 /** At most `length` characters, the last one … when something was cut. */
@@ -49,7 +44,8 @@ export function shortId(id: string): string {
 
 /** Numbers within names count as numbers: net2 before net10. */
 export function compareNaturally(a: string, b: string): number {
-  const [left, right] = [a, b].map((text) => text.match(/\d+|\D+/g) ?? []) as [string[], string[]]
+  const left = a.match(/\d+|\D+/g) ?? []
+  const right = b.match(/\d+|\D+/g) ?? []
   for (let at = 0; at < left.length && at < right.length; at++) {
     const [one, other] = [left[at]!, right[at]!]
     if (one === other) continue
@@ -66,6 +62,8 @@ export function goTime(ms: number): string {
   const local = new Date(ms + offset * 60_000).toISOString()
   const sign = offset < 0 ? '-' : '+'
   const zone = `${sign}${String(Math.floor(Math.abs(offset) / 60)).padStart(2, '0')}${String(Math.abs(offset) % 60).padStart(2, '0')}`
-  const name = new Intl.DateTimeFormat('en', { timeZoneName: 'short' }).formatToParts(date).find(({ type }) => type === 'timeZoneName')?.value
+  const name = new Intl.DateTimeFormat('en', { timeZoneName: 'short' })
+    .formatToParts(date)
+    .find(({ type }) => type === 'timeZoneName')?.value
   return `${local.slice(0, 10)} ${local.slice(11, 19)} ${zone} ${name ?? ''}`
 }

@@ -50,14 +50,18 @@ export function layOut(lines: readonly (readonly string[])[]): string {
   for (const cells of lines) {
     for (const [at, cell] of cells.slice(0, -1).entries()) widths[at] = Math.max(widths[at] ?? MIN_WIDTH, [...cell].length + GAP)
   }
-  return lines.map((cells) => `${cells.map((cell, at) => (at === cells.length - 1 ? cell : cell + ' '.repeat(widths[at]! - [...cell].length))).join('')}\n`).join('')
+  return lines
+    .map(
+      (cells) =>
+        `${cells.map((cell, at) => (at === cells.length - 1 ? cell : cell + ' '.repeat(widths[at]! - [...cell].length))).join('')}\n`
+    )
+    .join('')
 }
 
 /** A shell's '\t' in quotes is two characters; both are meant as a tab. */
 function unescape(format: string): string {
   return format.replace(/\\t/g, '\t').replace(/\\n/g, '\n')
 }
-
 
 /** `json` shows the members in the order of their names. */
 function sorted(row: object): object {

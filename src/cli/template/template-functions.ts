@@ -38,18 +38,23 @@ export function goJson(value: Value): string {
 
 /** print: a blank between two values when neither is a text. */
 function printAll(values: readonly Value[]): string {
-  return values.map((value, at) => (at > 0 && typeof value !== 'string' && typeof values[at - 1] !== 'string' ? ' ' : '') + printValue(value)).join('')
+  return values
+    .map((value, at) => (at > 0 && typeof value !== 'string' && typeof values[at - 1] !== 'string' ? ' ' : '') + printValue(value))
+    .join('')
 }
 
 function printFormatted(format: string, values: readonly Value[]): string {
   let next = 0
-  const text = format.replace(/%([-+0 #]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])/g, (_all, flags: string, width: string, precision: string, verb: string) => {
-    if (verb === '%') return '%'
-    if (next >= values.length) return `%!${verb}(MISSING)`
-    const shown = formatOne(values[next++]!, verb, precision)
-    if (flags.includes('-')) return shown.padEnd(Number(width ?? 0))
-    return shown.padStart(Number(width ?? 0), flags.includes('0') && typeof values[next - 1] === 'number' ? '0' : ' ')
-  })
+  const text = format.replace(
+    /%([-+0 #]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])/g,
+    (_all, flags: string, width: string, precision: string, verb: string) => {
+      if (verb === '%') return '%'
+      if (next >= values.length) return `%!${verb}(MISSING)`
+      const shown = formatOne(values[next++]!, verb, precision)
+      if (flags.includes('-')) return shown.padEnd(Number(width ?? 0))
+      return shown.padStart(Number(width ?? 0), flags.includes('0') && typeof values[next - 1] === 'number' ? '0' : ' ')
+    }
+  )
   const extra = values.slice(next).map((value) => `${typeof value}=${printValue(value)}`)
   return extra.length === 0 ? text : `${text}%!(EXTRA ${extra.join(', ')})`
 }

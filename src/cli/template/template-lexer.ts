@@ -95,12 +95,15 @@ const ESCAPES: Readonly<Record<string, string>> = { a: '\x07', b: '\b', f: '\f',
 
 /** Go's escapes in a quoted text. */
 export function unquote(text: string): string {
-  return text.replace(/\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([\s\S]))/g, (_all, x, u, long, octal, other) => {
-    const hex = x ?? u ?? long
-    if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16))
-    if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8))
-    return ESCAPES[other] ?? other
-  })
+  return text.replace(
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([\s\S]))/g,
+    (_all, x, u, long, octal, other) => {
+      const hex = x ?? u ?? long
+      if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16))
+      if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8))
+      return ESCAPES[other] ?? other
+    }
+  )
 }
 
 /** Where in a template, as Go counts: lines from 1. */

@@ -1,7 +1,7 @@
 /** A template as a tree. Of Go's text/template: everything but define, template, block, break and continue. */
 import { TemplateError } from './template-error.ts'
-import { cutTemplate, lineOf, type Piece, type Token } from './template-lexer.ts'
 import { FUNCTIONS } from './template-functions.ts'
+import { cutTemplate, lineOf, type Piece, type Token } from './template-lexer.ts'
 
 export type Operand =
   | { readonly kind: 'dot' }
@@ -24,7 +24,12 @@ export interface Pipeline {
 export type Node =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'action'; readonly pipeline: Pipeline }
-  | { readonly kind: 'if' | 'with' | 'range'; readonly pipeline: Pipeline; readonly body: readonly Node[]; readonly otherwise: readonly Node[] }
+  | {
+      readonly kind: 'if' | 'with' | 'range'
+      readonly pipeline: Pipeline
+      readonly body: readonly Node[]
+      readonly otherwise: readonly Node[]
+    }
 
 /** TemplateError with Go's words. */
 export function parseTemplate(template: string): Node[] {

@@ -2,7 +2,7 @@
 import { TemplateError } from './template-error.ts'
 import { FUNCTIONS } from './template-functions.ts'
 import { lineOf } from './template-lexer.ts'
-import { type Node, type Operand, parseTemplate, type Pipeline } from './template-parser.ts'
+import { type Node, type Operand, type Pipeline, parseTemplate } from './template-parser.ts'
 import { isTrue, printValue, type Value } from './template-value.ts'
 
 export class Template {

@@ -1,0 +1,224 @@
+/** From the command line of `run` and `create` to the request: what Docker's client does before the daemon sees anything. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { MountRequest, RestartPolicy } from '../../api/container-json.ts'
+import type { EndpointConfig } from '../../api/network-json.ts'
+import type { CreateRequest } from '../../client/container-calls.ts'
+import type { CreateOptions } from './create-options.ts'
+import { readPairs } from './docker-command.ts'
+import { readPortMappings } from './port-mappings.ts'
+
+/** RangeError with Docker's text for what its client refuses. `detach`: nobody looks at the streams. */
+export function createRequest(
+  image: string,
+  words: readonly string[],
+  options: CreateOptions,
+  detach: boolean,
+  env: NodeJS.ProcessEnv
+): CreateRequest {
+  const attach = attached(options, detach)
+  const ports = readPortMappings(options.publish ?? [], options.expose ?? [])
+  const { networkMode, endpoints } = networks(options)
+  const openStdin = options.interactive ?? false
+  return {
+    Hostname: options.hostname ?? '',
+    Domainname: options.domainname ?? '',
+    User: options.user ?? '',
+    AttachStdin: attach.stdin,
+    AttachStdout: attach.stdout,
+    AttachStderr: attach.stderr,
+    ExposedPorts: ports.exposed,
+    Tty: options.tty ?? false,
+    OpenStdin: openStdin,
+    StdinOnce: openStdin && attach.stdin,
+    Env: variables(options, env),
+    Cmd: words.length === 0 ? null : [...words],
+    Image: image,
+    Volumes: anonymousVolumes(options.volume ?? []),
+    WorkingDir: options.workdir ?? '',
+    Entrypoint: options.entrypoint === undefined ? null : [options.entrypoint],
+    OnBuild: null,
+    Labels: { ...Object.assign({}, ...(options.labelFile ?? []).map((file) => readPairs(linesOf(file)))), ...readPairs(options.label) },
+    ...(options.stopSignal === undefined ? {} : { StopSignal: options.stopSignal }),
+    ...(options.stopTimeout === undefined ? {} : { StopTimeout: wholeNumber(options.stopTimeout, '--stop-timeout') }),
+    HostConfig: hostConfig(options, networkMode, ports.bindings),
+    NetworkingConfig: { EndpointsConfig: endpoints }
+  }
+}
+
+function hostConfig(
+  options: CreateOptions,
+  networkMode: string,
+  bindings: ReturnType<typeof readPortMappings>['bindings']
+): NonNullable<CreateRequest['HostConfig']> {
+  const volumes = (options.volume ?? []).filter((volume) => volume.includes(':'))
+  const { memory, cpus, pidsLimit, shmSize } = options
+  return {
+    Binds: volumes.length === 0 ? null : volumes.map(absoluteSource),
+    NetworkMode: networkMode,
+    PortBindings: bindings,
+    RestartPolicy: restartPolicy(options.restart ?? 'no'),
+    AutoRemove: options.rm ?? false,
+    LogConfig: { Type: options.logDriver ?? '', Config: readPairs(options.logOpt) },
+    VolumesFrom: options.volumesFrom ?? null,
+    CapAdd: options.capAdd ?? null,
+    CapDrop: options.capDrop ?? null,
+    Dns: options.dns ?? [],
+    DnsOptions: [...(options.dnsOption ?? []), ...(options.dnsOpt ?? [])],
+    DnsSearch: options.dnsSearch ?? [],
+    ExtraHosts: options.addHost ?? null,
+    GroupAdd: options.groupAdd ?? null,
+    IpcMode: options.ipc ?? '',
+    Links: options.link ?? null,
+    PidMode: options.pid ?? '',
+    Privileged: options.privileged ?? false,
+    PublishAllPorts: options.publishAll ?? false,
+    ReadonlyRootfs: options.readOnly ?? false,
+    SecurityOpt: options.securityOpt ?? null,
+    UTSMode: options.uts ?? '',
+    UsernsMode: options.userns ?? '',
+    ...(options.tmpfs === undefined ? {} : { Tmpfs: Object.fromEntries(options.tmpfs.map(pathAndOptions)) }),
+    ...(options.sysctl === undefined ? {} : { Sysctls: readPairs(options.sysctl) }),
+    ...(options.init === undefined ? {} : { Init: options.init }),
+    ...(memory === undefined ? {} : { Memory: bytes(memory) }),
+    ...(shmSize === undefined ? {} : { ShmSize: bytes(shmSize) }),
+    ...(cpus === undefined ? {} : { NanoCpus: Math.round(Number(cpus) * 1e9) }),
+    ...(pidsLimit === undefined ? {} : { PidsLimit: wholeNumber(pidsLimit, '--pids-limit') }),
+    ...(options.mount === undefined ? {} : { Mounts: options.mount.map(mount) })
+  }
+}
+
+/** Which streams the user sees: those of -a, else stdout and stderr, and stdin with -i. */
+export function attached(options: CreateOptions, detach: boolean): { stdin: boolean; stdout: boolean; stderr: boolean } {
+  const streams = (options.attach ?? []).map((stream) => stream.toLowerCase())
+  const unknown = streams.find((stream) => !['stdin', 'stdout', 'stderr'].includes(stream))
+  if (unknown !== undefined)
+    throw new RangeError(`invalid argument "${unknown}" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`)
+  if (detach && streams.length > 0) throw new RangeError('conflicting options: cannot specify both --attach and --detach')
+  if (detach) return { stdin: false, stdout: false, stderr: false }
+  if (streams.length === 0) return { stdin: options.interactive ?? false, stdout: true, stderr: true }
+  return { stdin: streams.includes('stdin'), stdout: streams.includes('stdout'), stderr: streams.includes('stderr') }
+}
+
+/** The first network is the container's mode; options of their own (--ip, --network-alias...) are about that one. */
+function networks(options: CreateOptions): { networkMode: string; endpoints: Record<string, EndpointConfig> } {
+  const given = [...(options.network ?? []), ...(options.net ?? [])].map(networkOption)
+  const aliases = [...(options.networkAlias ?? []), ...(options.netAlias ?? [])]
+  const first = given[0] ?? { name: 'default', config: {} }
+  const isUserDefined = !['default', 'bridge', 'host', 'none'].includes(first.name) && !first.name.startsWith('container:')
+  if (aliases.length > 0 && !isUserDefined) throw new RangeError('network-scoped aliases are only supported for user-defined networks')
+  const { ip, ip6, linkLocalIp, macAddress } = options
+  const config: EndpointConfig = { ...first.config }
+  if (ip !== undefined || ip6 !== undefined || linkLocalIp !== undefined) {
+    config.IPAMConfig = {
+      ...config.IPAMConfig,
+      ...(ip === undefined ? {} : { IPv4Address: ip }),
+      ...(ip6 === undefined ? {} : { IPv6Address: ip6 }),
+      ...(linkLocalIp === undefined ? {} : { LinkLocalIPs: linkLocalIp })
+    }
+  }
+  if (aliases.length > 0) config.Aliases = [...(config.Aliases ?? []), ...aliases]
+  if (options.link !== undefined && isUserDefined) config.Links = options.link
+  if (macAddress !== undefined) config.MacAddress = macAddress
+  const endpoints: Record<string, EndpointConfig> = {}
+  for (const { name, config: other } of given) endpoints[name] = other
+  if (Object.keys(config).length > 0 || given.length > 0) endpoints[first.name] = config
+  return { networkMode: first.name, endpoints }
+}
+
+/** NAME, or name=NAME,alias=A,ip=ADDRESS,... */
+function networkOption(text: string): { name: string; config: EndpointConfig } {
+  if (!/^\w+=/.test(text)) return { name: text, config: {} }
+  const config: EndpointConfig = {}
+  let name = ''
+  for (const field of text.split(',')) {
+    const [key, value] = keyAndValue(field)
+    if (key === 'name') name = value
+    else if (key === 'alias') config.Aliases = [...(config.Aliases ?? []), value]
+    else if (key === 'ip') config.IPAMConfig = { ...config.IPAMConfig, IPv4Address: value }
+    else if (key === 'ip6') config.IPAMConfig = { ...config.IPAMConfig, IPv6Address: value }
+    else if (key === 'mac-address') config.MacAddress = value
+    else if (key === 'link-local-ip')
+      config.IPAMConfig = { ...config.IPAMConfig, LinkLocalIPs: [...(config.IPAMConfig?.LinkLocalIPs ?? []), value] }
+    else if (key === 'driver-opt') config.DriverOpts = { ...config.DriverOpts, ...readPairs([value]) }
+    else throw new RangeError(`invalid field key ${key}`)
+  }
+  if (name === '') throw new RangeError('network name/id is not specified')
+  return { name, config }
+}
+
+/** Files first, then options; a name alone takes the value from here, or nothing where there is none. */
+function variables(options: CreateOptions, env: NodeJS.ProcessEnv): string[] {
+  return [...(options.envFile ?? []).flatMap(linesOf), ...(options.env ?? [])].flatMap((text) => {
+    if (text.includes('=')) return [text]
+    const value = env[text]
+    return value === undefined ? [] : [`${text}=${value}`]
+  })
+}
+
+export { variables as environmentVariables }
+
+function linesOf(file: string): string[] {
+  return readFileSync(file, 'utf8')
+    .split(/\r?\n/)
+    .map((line) => line.trimStart())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+}
+
+/** Volumes without a source are the image's kind. */
+function anonymousVolumes(volumes: readonly string[]): Record<string, object> {
+  return Object.fromEntries(volumes.filter((volume) => !volume.includes(':')).map((volume) => [volume, {}]))
+}
+
+/** A source that begins with a dot is beside us. */
+function absoluteSource(volume: string): string {
+  const colon = volume.indexOf(':')
+  const source = volume.slice(0, colon)
+  return source.startsWith('.') ? `${path.resolve(source)}${volume.slice(colon)}` : volume
+}
+
+function mount(text: string): MountRequest {
+  const result: MountRequest = { Type: 'volume', Target: '' }
+  for (const field of text.split(',')) {
+    const [key, value] = keyAndValue(field)
+    if (key === 'type') result.Type = value
+    else if (key === 'source' || key === 'src') result.Source = value.startsWith('.') ? path.resolve(value) : value
+    else if (key === 'target' || key === 'dst' || key === 'destination') result.Target = value
+    else if (key === 'readonly' || key === 'ro') result.ReadOnly = value !== 'false' && value !== '0'
+    else if (key === 'bind-propagation') result.BindOptions = { Propagation: value }
+    else if (key === 'tmpfs-size') result.TmpfsOptions = { ...result.TmpfsOptions, SizeBytes: bytes(value) }
+    else if (key === 'tmpfs-mode') result.TmpfsOptions = { ...result.TmpfsOptions, Mode: Number.parseInt(value, 8) }
+    else throw new RangeError(`invalid argument "${text}" for "--mount" flag: unexpected key '${key}' in '${field}'`)
+  }
+  if (result.Target === '') throw new RangeError(`invalid argument "${text}" for "--mount" flag: target is required`)
+  return result
+}
+
+function keyAndValue(field: string): [string, string] {
+  const equals = field.indexOf('=')
+  return equals === -1 ? [field.trim().toLowerCase(), ''] : [field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1).trim()]
+}
+
+function pathAndOptions(text: string): [string, string] {
+  const colon = text.indexOf(':')
+  return colon === -1 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)]
+}
+
+function restartPolicy(text: string): RestartPolicy {
+  const [Name = '', count] = text.split(':')
+  if (count !== undefined && !/^\d+$/.test(count)) throw new RangeError('maximum retry count must be an integer')
+  return { Name, MaximumRetryCount: Number(count ?? 0) }
+}
+
+/** '512m', '1g', '64k', '100' */
+function bytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?$/i.exec(text)
+  if (match === null) throw new RangeError(`invalid size: '${text}'`)
+  return Math.floor(Number(match[1]) * 1024 ** ' kmgtp'.indexOf(match[2]!.toLowerCase() || ' '))
+}
+
+function wholeNumber(text: string, flag: string): number {
+  if (!/^-?\d+$/.test(text))
+    throw new RangeError(`invalid argument "${text}" for "${flag}" flag: strconv.ParseInt: parsing "${text}": invalid syntax`)
+  return Number(text)
+}
