@@ -11,6 +11,7 @@ const CASES: readonly [change: string | string[], expected: Partial<ImageConfig>
   ['ENTRYPOINT ["/init"]', { Entrypoint: ['/init'] }],
   ['ENV A=1 B="two words" C=three\\ words', { Env: ['A=1', 'B=two words', 'C=three words'] }],
   ['ENV A the rest of it', { Env: ['A=the rest of it'] }],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's own braces
   [['ENV A=1', 'ENV B=$A-${A}-${C:-none}', 'ENV A=2'], { Env: ['B=1-1-none', 'A=2'] }],
   ["ENV A='$B'", { Env: ['A=$B'] }],
   ['EXPOSE 80 53/udp 8000-8002/tcp', { ExposedPorts: { '80/tcp': {}, '53/udp': {}, '8000/tcp': {}, '8001/tcp': {}, '8002/tcp': {} } }],

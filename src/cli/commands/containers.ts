@@ -1,10 +1,11 @@
 /** `netloom ps`, `stop`, `start`, `restart`, `kill`, `pause`, `unpause`, `rm`, `rename`, `wait`: containers that are there. */
 import type { Command } from 'commander'
 import type { Client } from '../../client/client.ts'
+import { CliError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
 import { CONTAINER_HEADERS, CONTAINER_TABLE, containerRow } from '../docker/container-row.ts'
-import { collect, dockerCommand, forEach, type HostOption, openClient, readFilters } from '../docker/docker-command.ts'
+import { collect, dockerCommand, forEach, type HostOption, openClient, readFilters, tellRefusal } from '../docker/docker-command.ts'
 import { printList } from '../docker/list-output.ts'
 
 interface PsOptions extends HostOption {
@@ -56,7 +57,11 @@ export function registerContainers(program: Command, context: CliContext): void 
     .argument('<container>')
     .argument('<name>')
     .action(async (container: string, name: string, options: HostOption) => {
-      await (await openClient(options, context)).containers.rename(container, name)
+      const client = await openClient(options, context)
+      await client.containers.rename(container, name).catch((error: unknown) => {
+        tellRefusal(error, context)
+        throw new CliError(`Error: failed to rename container named ${container}`, { code: 'ERR_DAEMON', isPlain: true })
+      })
     })
   dockerCommand(program, 'wait', 'wait for the end of containers, and print their exit codes')
     .helpGroup(CommandGroup.docker)

@@ -4,7 +4,7 @@ import type { Client } from '../../client/client.ts'
 import { CliError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
-import { dockerCommand, type HostOption, isRefusal, openClient } from '../docker/docker-command.ts'
+import { dockerCommand, type HostOption, isRefusal, openClient, refusalText } from '../docker/docker-command.ts'
 import { printInspected } from '../docker/inspect-output.ts'
 
 interface InspectOptions extends HostOption {
@@ -30,15 +30,12 @@ export function registerInspect(program: Command, context: CliContext): void {
     .action(async (names: string[], options: InspectOptions) => {
       const { type, size = false } = options
       if (type !== undefined && !Object.hasOwn(KINDS, type)) {
-        throw new CliError(`unknown type: "${type}" is not a valid type: must be one of "container", "image", "network"`, {
-          code: 'ERR_USAGE',
-          isPlain: true
-        })
+        const message = `unknown type: "${type}": must be one of "container", "image", "network"`
+        throw new CliError(message, { code: 'ERR_USAGE', isPlain: true })
       }
       const client = await openClient(options, context)
       const kinds = type === undefined ? Object.keys(KINDS) : [type]
-      const explain = (_error: Error, name: string): string =>
-        type === undefined ? `Error: No such object: ${name}` : `Error: No such ${type}: ${name}`
+      const explain = type === undefined ? (_error: Error, name: string) => `Error: No such object: ${name}` : refusalText
       await printInspected(names, (name) => findAny(client, kinds, name, size), options, context, explain)
     })
 }

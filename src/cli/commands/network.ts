@@ -6,8 +6,8 @@ import { CliError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
 import { confirm } from '../docker/confirm.ts'
-import { collect, dockerCommand, forEach, type HostOption, openClient, REFUSED, readFilters, readPairs } from '../docker/docker-command.ts'
-import { compareNaturally, goTime, shortId } from '../docker/human-units.ts'
+import { collect, dockerCommand, forEach, type HostOption, openClient, readFilters, readPairs } from '../docker/docker-command.ts'
+import { compareNaturally, goTimeOf, shortId } from '../docker/human-units.ts'
 import { printInspected } from '../docker/inspect-output.ts'
 import { printList } from '../docker/list-output.ts'
 
@@ -211,13 +211,14 @@ function networkRow(network: NetworkResource, isShort: boolean): object {
     Name,
     Driver,
     Scope,
-    IPv4: 'true',
+    // Known from newer daemons only.
+    IPv4: String((network as { EnableIPv4?: boolean }).EnableIPv4 ?? false),
     IPv6: String(EnableIPv6),
     Internal: String(Internal),
     Labels: Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
-    CreatedAt: goTime(Date.parse(Created)),
+    CreatedAt: goTimeOf(Created),
     Label: (key: unknown) => labels[String(key)] ?? ''
   }
 }
@@ -283,5 +284,5 @@ function ignoreMissing(error: { status?: number }, force: boolean | undefined): 
 }
 
 function refused(message: string): CliError {
-  return new CliError(message, { code: 'ERR_USAGE', exitCode: REFUSED })
+  return new CliError(message, { code: 'ERR_USAGE', isPlain: true })
 }

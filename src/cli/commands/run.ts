@@ -128,7 +128,7 @@ async function start(client: Client, id: string, options: RunOptions): Promise<v
     await client.containers.start(id, options.detachKeys)
   } catch (error) {
     if (!isRefusal(error)) throw error
-    throw new CliError(`netloom: ${refusalText(error)}`, {
+    throw new CliError(`netloom: ${refusalText(error)}${hintAt('run')}`, {
       code: 'ERR_DAEMON',
       exitCode: startFailure(error.message),
       isPlain: true,
@@ -150,7 +150,10 @@ async function inDockersWords(command: string, work: () => Promise<void>): Promi
   } catch (error) {
     const text = isRefusal(error) ? refusalText(error) : error instanceof RangeError ? error.message : undefined
     if (text === undefined) throw error
-    const hint = `\n\nRun 'netloom ${command} --help' for more information`
-    throw new CliError(`netloom: ${text}${hint}`, { code: 'ERR_DAEMON', exitCode: REFUSED, isPlain: true, cause: error })
+    throw new CliError(`netloom: ${text}${hintAt(command)}`, { code: 'ERR_DAEMON', exitCode: REFUSED, isPlain: true, cause: error })
   }
+}
+
+function hintAt(command: string): string {
+  return `\n\nRun 'netloom ${command} --help' for more information`
 }

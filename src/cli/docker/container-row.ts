@@ -45,7 +45,7 @@ export function containerRow(container: ContainerSummary, isShort: boolean, now:
     Mounts: (container.Mounts ?? []).map(({ Name, Source }) => (isShort ? ellipsis(Name || Source, 15) : Name || Source)).join(','),
     LocalVolumes: String((container.Mounts ?? []).filter(({ Driver }) => Driver === 'local').length),
     Networks: Object.keys(container.NetworkSettings?.Networks ?? {}).join(','),
-    Platform: '<nil>',
+    Platform: null,
     Label: (key: unknown) => labels[String(key)] ?? ''
   }
 }

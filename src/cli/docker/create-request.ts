@@ -4,6 +4,8 @@ import path from 'node:path'
 import type { MountRequest, RestartPolicy } from '../../api/container-json.ts'
 import type { EndpointConfig } from '../../api/network-json.ts'
 import type { CreateRequest } from '../../client/container-calls.ts'
+import { parseReference } from '../../image/image-reference.ts'
+import { CliError } from '../cli-error.ts'
 import type { CreateOptions } from './create-options.ts'
 import { readPairs } from './docker-command.ts'
 import { readPortMappings } from './port-mappings.ts'
@@ -17,6 +19,8 @@ export function createRequest(
   env: NodeJS.ProcessEnv
 ): CreateRequest {
   const attach = attached(options, detach)
+  checkTogether(options)
+  checkImage(image)
   const ports = readPortMappings(options.publish ?? [], options.expose ?? [])
   const { networkMode, endpoints } = networks(options)
   const openStdin = options.interactive ?? false
@@ -44,6 +48,24 @@ export function createRequest(
     HostConfig: hostConfig(options, networkMode, ports.bindings),
     NetworkingConfig: { EndpointsConfig: endpoints }
   }
+}
+
+/** A name that cannot be one is refused before the daemon is asked. */
+function checkImage(image: string): void {
+  if (/^(sha256:)?[a-f0-9]{64}$/.test(image)) return
+  try {
+    parseReference(image)
+  } catch (error) {
+    throw new RangeError((error as Error).message, { cause: error })
+  }
+}
+
+/** What Docker's client refuses by itself. */
+function checkTogether({ rm, restart, macAddress }: CreateOptions): void {
+  if (rm === true && restart !== undefined && restart !== 'no')
+    throw new RangeError('conflicting options: cannot specify both --restart and --rm')
+  if (macAddress !== undefined && !/^([0-9a-f]{2}([:-]|$)){6}$/i.test(macAddress))
+    throw new RangeError(`${macAddress} is not a valid mac address`)
 }
 
 function hostConfig(
@@ -94,7 +116,9 @@ export function attached(options: CreateOptions, detach: boolean): { stdin: bool
   const unknown = streams.find((stream) => !['stdin', 'stdout', 'stderr'].includes(stream))
   if (unknown !== undefined)
     throw new RangeError(`invalid argument "${unknown}" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`)
-  if (detach && streams.length > 0) throw new RangeError('conflicting options: cannot specify both --attach and --detach')
+  if (detach && streams.length > 0) {
+    throw new CliError('conflicting options: cannot specify both --attach and --detach', { code: 'ERR_USAGE', isPlain: true })
+  }
   if (detach) return { stdin: false, stdout: false, stderr: false }
   if (streams.length === 0) return { stdin: options.interactive ?? false, stdout: true, stderr: true }
   return { stdin: streams.includes('stdin'), stdout: streams.includes('stdout'), stderr: streams.includes('stderr') }

@@ -55,7 +55,8 @@ export function tellRefusal(error: unknown, context: CliContext): void {
 }
 
 export function isRefusal(error: unknown): error is Error & { status: number } {
-  return (error as { code?: unknown } | null)?.code === 'ERR_DAEMON'
+  // By its name: the class itself would load the client for `--help`.
+  return error instanceof Error && error.name === 'ClientError' && (error as { code?: unknown }).code === 'ERR_DAEMON'
 }
 
 export function refusalText(error: Error): string {
@@ -73,10 +74,8 @@ export function readFilters(filters: readonly string[] | undefined): Record<stri
   for (const filter of filters ?? []) {
     const equals = filter.indexOf('=')
     if (equals === -1) {
-      throw new CliError(`invalid argument "${filter}" for "-f, --filter" flag: invalid filter '${filter}'`, {
-        code: 'ERR_USAGE',
-        exitCode: REFUSED
-      })
+      const message = `invalid argument "${filter}" for "-f, --filter" flag: bad format of filter (expected name=value)`
+      throw new CliError(message, { code: 'ERR_USAGE', exitCode: REFUSED, isPlain: true })
     }
     const name = filter.slice(0, equals).trim().toLowerCase()
     result[name] = [...(result[name] ?? []), filter.slice(equals + 1).trim()]

@@ -55,6 +55,11 @@ export function compareNaturally(a: string, b: string): number {
   return left.length - right.length
 }
 
+/** '2026-11-21 11:39:22.5 +0000 UTC' of '2026-11-21T11:39:22.5Z': a time of the API as Go prints it. */
+export function goTimeOf(rfc3339: string): string {
+  return rfc3339.replace(/^(\S+)T(\S+)Z$/, '$1 $2 +0000 UTC')
+}
+
 /** '2026-11-21 11:39:22 +0000 UTC', in the local zone, as Go prints a time. */
 export function goTime(ms: number): string {
   const date = new Date(ms)

@@ -14,7 +14,7 @@ export async function printInspected(
 ): Promise<void> {
   const { format } = options
   const isJson = format === undefined || format === 'json'
-  const template = isJson ? undefined : parse(format)
+  const template = isJson ? undefined : parse(format, context)
   const found: unknown[] = []
   const errors: string[] = []
   for (const name of names) {
@@ -33,19 +33,21 @@ export async function printInspected(
   if (errors.length > 0) context.exitCode = 1
 }
 
-function parse(format: string): (value: unknown) => string {
+function parse(format: string, context: CliContext): (value: unknown) => string {
   try {
     const template = new Template(format)
-    return (value) => carryOut(template, value)
+    return (value) => carryOut(template, value, context)
   } catch (error) {
     throw new CliError(`template parsing error: ${(error as Error).message}`, { code: 'ERR_TEMPLATE', exitCode: 64, isPlain: true })
   }
 }
 
-function carryOut(template: Template, value: unknown): string {
+function carryOut(template: Template, value: unknown, context: CliContext): string {
   try {
     return template.execute(value)
   } catch (error) {
+    // The line that it would have been.
+    context.stdout.write('\n')
     throw new CliError(`template parsing error: ${(error as Error).message}`, { code: 'ERR_TEMPLATE', isPlain: true })
   }
 }

@@ -27,7 +27,7 @@ export interface Session {
 /** Refuses a terminal for the container where there is none here to drive it. */
 export function checkTerminal(tty: boolean, stdin: boolean): void {
   if (tty && stdin && process.stdin.isTTY !== true) {
-    throw new CliError('the input device is not a TTY', { code: 'ERR_NO_TTY', exitCode: 1 })
+    throw new CliError('the input device is not a TTY', { code: 'ERR_NO_TTY', isPlain: true })
   }
 }
 

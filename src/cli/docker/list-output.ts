@@ -26,13 +26,13 @@ const GAP = 3
 export function printList(rows: readonly object[], options: ListFormat, stdout: TextStream): void {
   const { format = 'table', headers } = options
   if (format === 'json') {
-    for (const row of rows) stdout.write(`${goJson(sorted(row))}\n`)
+    for (const row of rows) stdout.write(`${escapeHtml(goJson(sorted(row)))}\n`)
     return
   }
   const isTable = /^table(\s|$)/.test(format)
   if (isTable && options.quiet !== undefined) return printRows(rows, options.quiet, stdout)
-  if (!isTable) return printRows(rows, unescape(format), stdout)
-  const custom = unescape(format.slice('table'.length).trim())
+  if (!isTable) return printRows(rows, withTabs(format), stdout)
+  const custom = withTabs(format.slice('table'.length).trim())
   const template = new Template(custom === '' ? options.table : custom)
   const heading = { ...headers, Label: (key: unknown) => String(key).split(/[-_.]/).join(' ') }
   const lines = [template.execute(heading), ...rows.map((row) => template.execute(row))]
@@ -59,8 +59,13 @@ export function layOut(lines: readonly (readonly string[])[]): string {
 }
 
 /** A shell's '\t' in quotes is two characters; both are meant as a tab. */
-function unescape(format: string): string {
+function withTabs(format: string): string {
   return format.replace(/\\t/g, '\t').replace(/\\n/g, '\n')
+}
+
+/** As Go's encoding/json writes a whole row; a member alone (`{{json .Ports}}`) it leaves as it is. */
+function escapeHtml(json: string): string {
+  return json.replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`)
 }
 
 /** `json` shows the members in the order of their names. */
