@@ -5,22 +5,22 @@
 import { ApiError } from './api-error.ts'
 import type { Router } from './router.ts'
 
-/** First segment of the path -> what it is about. */
+/** First segment of the path -> what is outside. */
 const OUTSIDE: Readonly<Record<string, string>> = {
-  auth: 'registries',
-  build: 'image builds',
-  commit: 'image commits',
-  configs: 'swarm',
-  distribution: 'registries',
-  grpc: 'image builds',
-  nodes: 'swarm',
-  plugins: 'plugins',
-  secrets: 'swarm',
-  services: 'swarm',
-  session: 'image builds',
-  swarm: 'swarm',
-  tasks: 'swarm',
-  volumes: 'named volumes'
+  auth: 'registries are',
+  build: 'image builds are',
+  commit: 'image commits are',
+  configs: 'swarm is',
+  distribution: 'registries are',
+  grpc: 'image builds are',
+  nodes: 'swarm is',
+  plugins: 'plugins are',
+  secrets: 'swarm is',
+  services: 'swarm is',
+  session: 'image builds are',
+  swarm: 'swarm is',
+  tasks: 'swarm is',
+  volumes: 'named volumes are'
 }
 
 const NO_SWARM_MANAGER =
@@ -51,7 +51,7 @@ export function outsideRoutes(router: Router): void {
   }
   for (const [segment, subject] of Object.entries(OUTSIDE)) {
     const refuse = (): never => {
-      throw ApiError.notImplemented(`${subject} are outside of what netloom does: it emulates networks`.replace('swarm are', 'swarm is'))
+      throw ApiError.notImplemented(`${subject} outside of what netloom does: it emulates networks`)
     }
     router.add('*', `/${segment}`, refuse)
     router.add('*', `/${segment}/{rest}`, refuse)

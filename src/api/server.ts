@@ -20,6 +20,8 @@ import { API_VERSION, checkVersion, ENGINE_VERSION, hasJsonErrors, splitVersion 
 /** Bytes of all headers of a request: filters in the query may be long. */
 const MAX_HEADER = 256 * 1024
 
+const PATIENCE_MS = 10_000
+
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request'
 
 /** Certificates for a TCP listener; clients must show one that `ca` signed. PEM texts. */
@@ -30,6 +32,8 @@ export class ApiServer {
   private readonly logger: Logger
   private readonly servers: Server[] = []
   private readonly sockets = new Set<Socket>()
+  /** Handlers that have not ended. */
+  private readonly atWork = new Set<Promise<void>>()
 
   constructor(router: Router, logger: Logger) {
     this.router = router
@@ -48,6 +52,8 @@ export class ApiServer {
     Object.assign(server, { httpAllowHalfOpen: true })
     server.on('connection', (socket: Socket) => {
       this.sockets.add(socket)
+      // One for each request that waits behind another.
+      socket.setMaxListeners(0)
       socket.on('close', () => this.sockets.delete(socket))
     })
     server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => void this.upgrade(message, socket as Socket, head))
@@ -66,11 +72,20 @@ export class ApiServer {
     this.servers.push(server)
   }
 
-  /** Takes no more connections, and ends those that are open, hijacked ones too. */
+  /**
+   * Takes no more connections, ends those that are open, hijacked ones too, and waits for handlers that are in the middle of
+   * something, so that what comes after finds nothing half-made; not longer than PATIENCE_MS.
+   */
   async close(): Promise<void> {
     const closed = this.servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))
     for (const socket of this.sockets) socket.destroy()
     await Promise.all(closed)
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise((resolve) => {
+      timer = setTimeout(resolve, PATIENCE_MS)
+    })
+    await Promise.race([Promise.allSettled(this.atWork), patience])
+    clearTimeout(timer)
   }
 
   /** A connection that wants to leave HTTP. The body comes before that, and node leaves it to us to read. */
@@ -114,10 +129,21 @@ export class ApiServer {
       const apiVersion = version ?? API_VERSION
       const { params } = match
       const { query } = target
-      await match.handler(new HttpRequest({ message, path: versioned.path, params, query, apiVersion, gone, bodyRead }), response)
+      const request = new HttpRequest({ message, path: versioned.path, params, query, apiVersion, gone, bodyRead })
+      await this.whileAtWork(async () => match.handler(request, response))
       if (!response.isSent) throw new Error(`${message.method} ${versioned.path} was not answered`)
     } catch (error) {
       this.fail(response, error, version)
+    }
+  }
+
+  private async whileAtWork(handle: () => Promise<void>): Promise<void> {
+    const working = handle()
+    this.atWork.add(working)
+    try {
+      await working
+    } finally {
+      this.atWork.delete(working)
     }
   }
 

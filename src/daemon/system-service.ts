@@ -139,7 +139,7 @@ export class SystemService implements SystemBackend {
       RuncCommit: { ID: '', Expected: '' },
       InitCommit: { ID: '', Expected: '' },
       // No seccomp, no AppArmor: containers here are for networks, not for keeping anybody in.
-      SecurityOptions: [],
+      SecurityOptions: process.getuid?.() === 0 ? [] : ['name=rootless'],
       Warnings: null
     }
   }

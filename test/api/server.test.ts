@@ -312,6 +312,40 @@ test('the end of the server ends its connections, taken over or not', async () =
   await Promise.all(streams)
 })
 
+test('the end of the server waits for what is being done', async () => {
+  const routes = new Router()
+  const steps: string[] = []
+  let finish: () => void = () => {}
+  routes.add('POST', '/slow', async (_request, response) => {
+    steps.push('begun')
+    await new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    steps.push('done')
+    response.empty(204)
+  })
+  await withServer(routes, async (client) => {
+    const one = client().write(request('POST', '/slow'))
+    while (steps.length === 0) await new Promise(setImmediate)
+    // Only when the connection is gone.
+    void one.end().then(() => finish())
+  })
+  assert.deepEqual(steps, ['begun', 'done'])
+})
+
+test('a hundred requests on one connection, none of which waits for an answer', () =>
+  withServer(router(), async (client) => {
+    const warnings: Error[] = []
+    const hear = (warning: Error): unknown => warnings.push(warning)
+    process.on('warning', hear)
+    const one = client()
+    for (let index = 0; index < 100; index++) one.write(request('GET', `/things/${index}/json`))
+    await one.until(/"id":"99"/)
+    await new Promise(setImmediate)
+    process.removeListener('warning', hear)
+    assert.deepEqual(warnings, [])
+  }))
+
 test('every answer is one line of the log at debug level', () =>
   withServer(router(), async (client, logged) => {
     const one = client().write(request('GET', '/things/x/json?q=a b'.replace(' ', '%20')))
