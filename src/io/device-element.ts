@@ -108,7 +108,9 @@ export class DeviceElement implements Element {
     counters[RX_NO_BUFFER] = device.counters.rxNoBuffer
     if (!device.alive && !this.ended) this.gone()
     this.armPlay()
-    return count === BATCH
+    // Where frames come faster than one at a time, others have come while these were on their way: to read once in vain is
+    // cheaper than to poll for them.
+    return count === BATCH || (count > 1 && device.pollFd >= 0)
   }
 
   push(): void {

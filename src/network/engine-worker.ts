@@ -87,6 +87,9 @@ function untilDeadline(): number {
   return sinceTurn > 2 * POLL_MAX_NS ? POLL_MAX_NS : Math.max(0, engine.nextDeadline - clock.now())
 }
 
+/** Turns that a poll may be late while there is work: a poll costs as much as a frame. */
+const TURNS_PER_POLL = 4
+
 /** What comes now must not hide the error that ended the thread. */
 function closeQuietly(close: () => void): void {
   try {
@@ -98,8 +101,12 @@ function run(): void {
   const ready = new Int32Array(256)
   const word = new Int32Array(start.wake.word)
   let busy = false
+  let unpolled = 0
   for (;;) {
-    const count = poller.wait(ready, busy ? 0 : untilDeadline())
+    // While there is work the devices that had frames are asked again, and the others are looked for now and then only.
+    const isPolled = !busy || ++unpolled === TURNS_PER_POLL
+    if (isPolled) unpolled = 0
+    const count = isPolled ? poller.wait(ready, busy ? 0 : untilDeadline()) : 0
     for (let calls = takeCalls(word); calls !== 0; calls = takeCalls(word)) {
       if (calls & Call.leave) return
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
