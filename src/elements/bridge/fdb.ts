@@ -3,9 +3,9 @@
  *
  *   entry, 16 bytes  | last 32 bits of the MAC | place: static, used, port (14), first 16 bits | second last heard | - |
  *
- * Open addressing with linear probing in one Int32Array, at most a third full: a look-up reads two words of one cache line, and
- * one comparison says that a station is where it was. A removed entry is filled by its followers, so that chains do not grow
- * with time. Nothing is allocated except when the table doubles.
+ * Open addressing with linear probing in one Int32Array, at most a third full (a small one an eighth): a look-up reads two words
+ * of one cache line, and one comparison says that a station is where it was. A removed entry is filled by its followers, so
+ * that chains do not grow with time. Nothing is allocated except when the table doubles.
  *
  * Who owns the table sweeps it in time: `lookup` does not look at ages.
  */
