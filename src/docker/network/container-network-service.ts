@@ -16,12 +16,12 @@ import type { SandboxNetwork } from '../../sandbox/sandbox-options.ts'
 import { newDockerId, shortId } from '../docker-id.ts'
 import { ContainerEndpoints } from './container-endpoints.ts'
 import { ContainerFiles, HOST_FILES, type HostFiles } from './container-files.ts'
+import { ContainerLinks } from './container-links.ts'
 import { type Attachment, emptyNetworking } from './container-networking.ts'
-import type { DockerNetwork } from './docker-network.ts'
+import { BRIDGE, type DockerNetwork } from './docker-network.ts'
 import { attachmentConfig, checkCompanions, checkShareable, completeConfig, HOST_ONLY } from './endpoint-checks.ts'
 import { type PortProbe, probeHostPort } from './host-ports.ts'
 import type { HostsLine } from './hosts-file.ts'
-import { linkEnvironment, parseLink } from './legacy-links.ts'
 import type { NetworkService } from './network-service.ts'
 import { listedNetworks, networkSettings } from './network-settings.ts'
 import type { ContainerLookup, NetworkedContainer } from './networked-container.ts'
@@ -47,13 +47,12 @@ export interface ContainerNetworkServiceOptions {
   readonly log: (message: string) => void
 }
 
-const BRIDGE = 'bridge'
-
 export class ContainerNetworkService {
   private readonly options: ContainerNetworkServiceOptions
   private readonly endpoints: ContainerEndpoints
   private readonly interfaces: SandboxInterfaces
   private readonly files: ContainerFiles
+  private readonly links: ContainerLinks
   private readonly publisher: PortPublisher
 
   constructor(options: ContainerNetworkServiceOptions) {
@@ -61,6 +60,7 @@ export class ContainerNetworkService {
     this.options = options
     this.interfaces = options.interfaces ?? new SandboxInterfaces(controller)
     this.files = new ContainerFiles(options.hostFiles)
+    this.links = new ContainerLinks(options.containers, this.files)
     this.publisher = new PortPublisher(new PortAllocator(), probe)
     const { interfaces, files, publisher } = this
     this.endpoints = new ContainerEndpoints({ networks, controller, interfaces, files, publisher, newId: () => newDockerId(random) })
@@ -90,7 +90,7 @@ export class ContainerNetworkService {
       config: attachmentConfig(wish),
       endpoint: null
     }))
-    if (!isUserDefined(mode)) this.prepareLinks(container)
+    if (!isUserDefined(mode)) this.links.prepare(container)
     return warnings
   }
 
@@ -109,13 +109,9 @@ export class ContainerNetworkService {
   async writeFiles(container: NetworkedContainer): Promise<void> {
     const target = this.target(container)
     if (target !== undefined) return this.files.share(container, target)
-    const links = this.linkedContainers(container).map(({ alias, child }) => ({
-      address: bridgeAddress(child),
-      names: [alias, child.config.Hostname, ...(alias === child.name ? [] : [child.name])].join(' ')
-    }))
     const networks = container.networking.attachments.flatMap(({ network }) => this.known(network) ?? [])
     const hasIpv6 = networks.some(({ record }) => record.pool6 !== null)
-    await this.files.write(container, [...this.extraHosts(container), ...links], hasIpv6)
+    await this.files.write(container, [...this.extraHosts(container), ...this.links.hosts(container)], hasIpv6)
   }
 
   /** After the sandbox is made, before its process: everything plugged in. On failure everything is undone. */
@@ -136,8 +132,8 @@ export class ContainerNetworkService {
         await this.endpoints.join(container, attachment, network, names[sorted.indexOf(network)]!)
       }
       await this.endpoints.settle(container)
-      const environment = this.environment(container)
-      await this.updateParents(container)
+      const environment = this.links.environment(container)
+      await this.links.tellParents(container)
       return { environment }
     } catch (error) {
       await this.stop(container)
@@ -180,8 +176,7 @@ export class ContainerNetworkService {
   /** After the container got its new name. */
   async renamed(container: NetworkedContainer, oldName: string): Promise<void> {
     await this.endpoints.rename(container, oldName)
-    container.hostConfig.Links = this.linkTexts(container) ?? container.hostConfig.Links
-    for (const parent of this.parents(container)) parent.hostConfig.Links = this.linkTexts(parent) ?? null
+    this.links.renamed(container)
     await container.save()
   }
 
@@ -342,86 +337,6 @@ export class ContainerNetworkService {
   private hostGateway(): string {
     return this.options.networks.find(BRIDGE).record.pool?.gateway ?? ''
   }
-
-  private prepareLinks(container: NetworkedContainer): void {
-    for (const text of container.hostConfig.Links ?? []) {
-      const link = parseLink(text)
-      if (link === undefined) throw ApiError.badRequest(`bad format for links: ${text}`)
-      container.networking.links.push({ alias: link.alias, containerId: this.linkTarget(link.name).id })
-    }
-    container.hostConfig.Links = this.linkTexts(container) ?? container.hostConfig.Links
-  }
-
-  private linkTarget(name: string): NetworkedContainer {
-    let child: NetworkedContainer
-    try {
-      child = this.options.containers.find(name)
-      for (let mode = sharedContainer(child.hostConfig.NetworkMode); mode !== undefined; ) {
-        child = this.options.containers.find(mode)
-        mode = sharedContainer(child.hostConfig.NetworkMode)
-      }
-    } catch (error) {
-      throw ApiError.badRequest(`could not get container for ${name}: ${(error as Error).message}`, { cause: error })
-    }
-    if (child.hostConfig.NetworkMode !== 'host') return child
-    throw ApiError.badRequest("conflicting options: host type networking can't be used with links. This would result in undefined behavior")
-  }
-
-  /** As inspect shows them. */
-  private linkTexts(container: NetworkedContainer): string[] | undefined {
-    const { links } = container.networking
-    if (links.length === 0) return undefined
-    return links.flatMap(({ alias, containerId }) => {
-      const child = this.container(containerId)
-      return child === undefined ? [] : [`/${child.name}:/${container.name}/${alias}`]
-    })
-  }
-
-  /** The targets of links on the default bridge. Throws ApiError for one that is not there, or does not run. */
-  private linkedContainers(container: NetworkedContainer): { alias: string; child: NetworkedContainer }[] {
-    const { attachments, links } = container.networking
-    if (!attachments.some(({ network }) => network === BRIDGE)) return []
-    const linked = links.flatMap(({ alias, containerId }) => {
-      const child = this.container(containerId)
-      return child === undefined ? [] : [{ alias, child }]
-    })
-    for (const { alias, child } of linked) {
-      if (!child.networking.attachments.some(({ network }) => network === BRIDGE)) {
-        throw ApiError.internal(`Cannot link to /${child.name}, as it does not belong to the default network`)
-      }
-      if (!child.state.Running) {
-        throw ApiError.internal(`Cannot link to a non running container: /${child.name} AS /${container.name}/${alias}`)
-      }
-    }
-    return linked
-  }
-
-  private environment(container: NetworkedContainer): string[] {
-    return this.linkedContainers(container).flatMap(({ alias, child }) =>
-      linkEnvironment({
-        alias,
-        linkName: `/${container.name}/${alias}`,
-        address: bridgeAddress(child),
-        env: child.config.Env ?? [],
-        exposedPorts: Object.keys(child.config.ExposedPorts ?? {})
-      })
-    )
-  }
-
-  private parents({ id }: NetworkedContainer): NetworkedContainer[] {
-    return [...this.options.containers.all()].filter(({ networking }) => networking.links.some(({ containerId }) => containerId === id))
-  }
-
-  /** Whoever is linked to this container has its new address in /etc/hosts. */
-  private async updateParents(container: NetworkedContainer): Promise<void> {
-    const address = bridgeAddress(container)
-    if (address === '') return
-    for (const parent of this.parents(container)) {
-      for (const { alias, containerId } of parent.networking.links) {
-        if (parent.state.Running && containerId === container.id) await this.files.moveLink(parent, alias, address)
-      }
-    }
-  }
 }
 
 /** The default bridge first, as Docker has it for the sake of links; then as the user asked for them. */
@@ -431,10 +346,6 @@ function inJoinOrder(attachments: readonly Attachment[]): Attachment[] {
 
 function isUserDefined(mode: string): boolean {
   return !['default', BRIDGE, 'host', 'none'].includes(mode) && sharedContainer(mode) === undefined
-}
-
-function bridgeAddress({ networking }: NetworkedContainer): string {
-  return networking.attachments.find(({ network }) => network === BRIDGE)?.endpoint?.address ?? ''
 }
 
 function readText(file: string): string {

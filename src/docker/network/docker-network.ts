@@ -1,8 +1,11 @@
 import { BridgeOption, boolOption } from './bridge-options.ts'
 import type { NetworkEndpoint, NetworkRecord } from './network-record.ts'
 
+/** The network of containers that name none. */
+export const BRIDGE = 'bridge'
+
 /** Names that every daemon has from the start, and `default`, which stands for the first of them. */
-export const PREDEFINED = ['bridge', 'host', 'none', 'default'] as const
+export const PREDEFINED = [BRIDGE, 'host', 'none', 'default'] as const
 
 export function isPredefined(name: string): boolean {
   return (PREDEFINED as readonly string[]).includes(name)

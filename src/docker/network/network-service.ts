@@ -8,18 +8,18 @@ import type { Filters } from '../../api/filters.ts'
 import type { NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
 import type { Clock, Random } from '../../engine/index.ts'
 import type { NetworkController } from '../../network/controller.ts'
-import type { NetworkSpec } from '../../network/network.ts'
 import type { Store } from '../../store/store.ts'
 import { newDockerId } from '../docker-id.ts'
 import type { EventLog } from '../event-log.ts'
 import { goTime, parseGoTime, parseUntil, wallTime } from '../go-time.ts'
-import { BridgeOption, bridgeName, checkBridgeOptions } from './bridge-options.ts'
+import { BridgeNetworks } from './bridge-networks.ts'
 import { DockerNetwork, isPredefined } from './docker-network.ts'
 import { findNetwork } from './find-network.ts'
-import { checkPools, createError, type IpamRequest, noPool, poolSpec, splitByFamily } from './ipam-request.ts'
-import { checkConfiguration, checkDriver, checkIpamDriver, checkName, duplicate, NO_SWARM } from './network-checks.ts'
+import { checkIpamDriver, checkName, duplicate, NO_SWARM } from './network-checks.ts'
 import { endpointKey, type NetworkEndpoint, type NetworkRecord, networkKey } from './network-record.ts'
+import { networkRequest, type RequestedNetwork } from './network-request.ts'
 import { networkResource } from './network-resource.ts'
+import { predefinedNetworks } from './predefined-networks.ts'
 
 export interface NetworkServiceOptions {
   readonly store: Store
@@ -35,18 +35,18 @@ export interface NetworkServiceOptions {
 const LIST_FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']
 const PRUNE_FILTERS = ['label', 'label!', 'until']
 
-type Unsaved = Omit<NetworkRecord, 'created' | 'sequence' | 'pool' | 'pool6'>
-
 export class NetworkService {
   private readonly options: NetworkServiceOptions
   /** By id, in the order of their creation. */
   private readonly networks = new Map<string, DockerNetwork>()
+  private readonly bridges: BridgeNetworks
   private sequence = 0
   private last: Promise<unknown> = Promise.resolve()
   private pruning = false
 
   private constructor(options: NetworkServiceOptions) {
     this.options = options
+    this.bridges = new BridgeNetworks(options.controller, () => this.all())
   }
 
   /** With every network of the store, and the daemon's own where they are missing. */
@@ -105,7 +105,7 @@ export class NetworkService {
       const namesake = [...this.networks.values()].find((network) => network.name === name)
       if (namesake !== undefined && checkDuplicate) throw duplicate(name)
       const warning = namesake === undefined ? '' : `Network with name ${name} (id : ${namesake.id}) already exists`
-      const network = await this.add(this.request(request, name), request.Scope ?? '')
+      const network = await this.add(networkRequest(request, newDockerId(this.options.random), this.all()), request.Scope ?? '')
       this.publish(network, 'create')
       return { Id: network.id, Warning: warning }
     })
@@ -173,46 +173,14 @@ export class NetworkService {
     this.options.events.publish('network', action, { id, attributes: { ...attributes, name, type: record.driver } })
   }
 
-  /** The request with everything filled in, as far as Docker checks it before it asks the driver. */
-  private request(request: NetworkCreateRequest, name: string): Unsaved {
-    const { v4, v6 } = splitByFamily(request.IPAM?.Config ?? [])
-    checkConfiguration(request)
-    const asked: Unsaved = {
-      id: newDockerId(this.options.random),
-      name,
-      driver: request.ConfigOnly === true ? 'null' : request.Driver || 'bridge',
-      internal: request.Internal === true,
-      attachable: request.Attachable === true,
-      enableIpv6: request.EnableIPv6 === true,
-      configOnly: request.ConfigOnly === true,
-      configFrom: request.ConfigFrom?.Network ?? '',
-      ipamDriver: request.IPAM?.Driver || 'default',
-      ipamOptions: request.IPAM?.Options ?? null,
-      ipamConfig: v4,
-      ipamConfig6: v6,
-      options: request.Options ?? {},
-      labels: request.Labels ?? {}
-    }
-    if (asked.configOnly) return asked
-    checkDriver(asked.driver, request)
-    return asked.configFrom === '' ? asked : this.configured(asked)
-  }
-
-  private configured(asked: Unsaved): Unsaved {
-    const source = [...this.networks.values()].find(({ record }) => record.configOnly && record.name === asked.configFrom)
-    if (source === undefined) throw ApiError.notFound(`configuration network ${JSON.stringify(asked.configFrom)} does not exist`)
-    const { enableIpv6, ipamDriver, ipamOptions, ipamConfig, ipamConfig6, options, labels } = source.record
-    return { ...asked, enableIpv6, ipamDriver, ipamOptions: ipamOptions ?? asked.ipamOptions, ipamConfig, ipamConfig6, options, labels }
-  }
-
   /** Makes a network that was asked for. */
-  private async add(asked: Unsaved, scope = ''): Promise<DockerNetwork> {
+  private async add(asked: RequestedNetwork, scope = ''): Promise<DockerNetwork> {
     const made = { ...asked, created: this.now(), sequence: ++this.sequence, pool: null, pool6: null }
     let record: NetworkRecord = made
     if (asked.driver === 'bridge' || asked.driver === 'overlay') {
       checkIpamDriver(asked.ipamDriver)
       if (asked.driver === 'overlay') throw ApiError.internal(NO_SWARM)
-      record = await this.plug(made, scope)
+      record = await this.bridges.plug(made, scope)
     } else if (isPredefined(asked.name) === false && !asked.configOnly) {
       throw ApiError.forbidden(`only one instance of ${JSON.stringify(asked.driver)} network is allowed`)
     }
@@ -225,61 +193,6 @@ export class NetworkService {
     }
     this.networks.set(record.id, network)
     return network
-  }
-
-  /** Has the controller make a bridge network, and says what it got. */
-  private async plug(asked: NetworkRecord, scope: string): Promise<NetworkRecord> {
-    const request = { v4: asked.ipamConfig, v6: asked.enableIpv6 ? asked.ipamConfig6 : [] }
-    checkPools(request.v4, asked.name)
-    const refusal = refusalOf(() => this.checkBridge(asked, request, scope))
-    if (refusal !== undefined) {
-      // All this comes after the IPv4 subnet was given: an automatic one that is given back has used up its turn.
-      await this.createInController(asked, poolSpec({ ...request, v6: [] }))
-      await this.options.controller.removeNetwork(asked.id)
-      throw refusal
-    }
-    const { pool, pool6 } = await this.createInController(asked, poolSpec(request))
-    return {
-      ...asked,
-      pool: { subnet: pool.subnet, gateway: pool.gateway ?? '' },
-      pool6: pool6 === null ? null : { subnet: pool6.subnet, gateway: pool6.gateway ?? '' }
-    }
-  }
-
-  private checkBridge(asked: NetworkRecord, { v4, v6 }: IpamRequest, scope: string): void {
-    checkPools(v6, asked.name)
-    if (asked.enableIpv6 && v6.length === 0) throw noPool('IPv6')
-    checkBridgeOptions(asked.options)
-    if (v4.length > 1 || v6.length > 1) throw ApiError.forbidden("bridge driver doesn't support multiple subnets")
-    this.checkBridgeName(asked)
-    if (scope !== '' && scope !== 'local') throw ApiError.internal(NO_SWARM)
-  }
-
-  private async createInController(record: NetworkRecord, pools: Partial<NetworkSpec>): ReturnType<NetworkController['createNetwork']> {
-    const network = new DockerNetwork(record)
-    try {
-      return await this.options.controller.createNetwork({
-        id: record.id,
-        name: record.name,
-        internal: record.internal,
-        icc: network.icc,
-        mtu: network.mtu,
-        ...pools
-      })
-    } catch (error) {
-      throw createError(error)
-    }
-  }
-
-  /** No bridge exists on the host, but its name is kept and shown, and two of one name could not be told apart. */
-  private checkBridgeName({ id, options }: NetworkRecord): void {
-    const name = bridgeName(options, id)
-    for (const { record, isBridge } of this.networks.values()) {
-      if (!isBridge || bridgeName(record.options, record.id) !== name) continue
-      throw ApiError.forbidden(
-        `cannot create network ${id} (${name}): conflicts with network ${record.id} (${name}): networks have same bridge name`
-      )
-    }
   }
 
   private async delete(network: DockerNetwork): Promise<void> {
@@ -305,27 +218,13 @@ export class NetworkService {
 
   private async restore(record: NetworkRecord): Promise<void> {
     this.sequence = Math.max(this.sequence, record.sequence)
-    if (record.driver === 'bridge') {
-      const { v4, v6 } = { v4: record.ipamConfig, v6: record.enableIpv6 ? record.ipamConfig6 : [] }
-      const kept = {
-        subnet: record.pool!.subnet,
-        gateway: record.pool!.gateway || null,
-        ...(record.pool6 !== null && { subnet6: record.pool6.subnet, gateway6: record.pool6.gateway || null })
-      }
-      await this.createInController(record, { ...poolSpec({ v4, v6 }), ...kept })
-    }
+    if (record.driver === 'bridge') await this.bridges.restore(record)
     this.networks.set(record.id, new DockerNetwork(record))
   }
 
   private async addPredefined(): Promise<void> {
     const names = new Set(Array.from(this.networks.values(), ({ name }) => name))
-    for (const [name, driver] of [
-      ['none', 'null'],
-      ['host', 'host'],
-      ['bridge', 'bridge']
-    ] as const) {
-      if (!names.has(name)) await this.add(predefined(newDockerId(this.options.random), name, driver))
-    }
+    for (const made of predefinedNetworks(() => newDockerId(this.options.random))) if (!names.has(made.name)) await this.add(made)
   }
 
   private until(filters: Filters): bigint | undefined {
@@ -343,44 +242,5 @@ export class NetworkService {
     const result = this.last.then(work, work)
     this.last = result.catch(() => {})
     return result
-  }
-}
-
-function refusalOf(check: () => void): unknown {
-  try {
-    check()
-    return undefined
-  } catch (error) {
-    return error
-  }
-}
-
-function predefined(id: string, name: string, driver: string): Unsaved {
-  const options: Record<string, string> =
-    driver !== 'bridge'
-      ? {}
-      : {
-          [BridgeOption.defaultBridge]: 'true',
-          [BridgeOption.icc]: 'true',
-          [BridgeOption.masquerade]: 'true',
-          [BridgeOption.hostBinding]: '0.0.0.0',
-          [BridgeOption.name]: 'docker0',
-          [BridgeOption.mtu]: '1500'
-        }
-  return {
-    id,
-    name,
-    driver,
-    internal: false,
-    attachable: false,
-    enableIpv6: false,
-    configOnly: false,
-    configFrom: '',
-    ipamDriver: 'default',
-    ipamOptions: null,
-    ipamConfig: [],
-    ipamConfig6: [],
-    options,
-    labels: {}
   }
 }

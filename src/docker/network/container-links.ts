@@ -1,0 +1,132 @@
+/**
+ * Links of containers on the default bridge: who is linked to whom, and what both ends are told of it.
+ */
+import { ApiError } from '../../api/api-error.ts'
+import type { ContainerFiles } from './container-files.ts'
+import { BRIDGE } from './docker-network.ts'
+import type { HostsLine } from './hosts-file.ts'
+import { linkEnvironment, parseLink } from './legacy-links.ts'
+import type { ContainerLookup, NetworkedContainer } from './networked-container.ts'
+import { sharedContainer } from './networking-checks.ts'
+
+interface Linked {
+  readonly alias: string
+  readonly child: NetworkedContainer
+}
+
+export class ContainerLinks {
+  private readonly containers: ContainerLookup
+  private readonly files: ContainerFiles
+
+  constructor(containers: ContainerLookup, files: ContainerFiles) {
+    this.containers = containers
+    this.files = files
+  }
+
+  /** At create: finds the targets, and words the links as inspect shows them. Throws ApiError. */
+  prepare(container: NetworkedContainer): void {
+    for (const text of container.hostConfig.Links ?? []) {
+      const link = parseLink(text)
+      if (link === undefined) throw ApiError.badRequest(`bad format for links: ${text}`)
+      container.networking.links.push({ alias: link.alias, containerId: this.target(link.name).id })
+    }
+    this.word(container)
+  }
+
+  /** Lines of /etc/hosts. Throws ApiError for a target that is not on the default bridge, or does not run. */
+  hosts(container: NetworkedContainer): HostsLine[] {
+    return this.linked(container).map(({ alias, child }) => ({
+      address: bridgeAddress(child),
+      names: [alias, child.config.Hostname, ...(alias === child.name ? [] : [child.name])].join(' ')
+    }))
+  }
+
+  /** Throws ApiError as `hosts`. */
+  environment(container: NetworkedContainer): string[] {
+    return this.linked(container).flatMap(({ alias, child }) =>
+      linkEnvironment({
+        alias,
+        linkName: `/${container.name}/${alias}`,
+        address: bridgeAddress(child),
+        env: child.config.Env ?? [],
+        exposedPorts: Object.keys(child.config.ExposedPorts ?? {})
+      })
+    )
+  }
+
+  /** Whoever runs and is linked to this container gets its new address into /etc/hosts. */
+  async tellParents(container: NetworkedContainer): Promise<void> {
+    const address = bridgeAddress(container)
+    if (address === '') return
+    for (const parent of this.parents(container)) {
+      for (const { alias, containerId } of parent.networking.links) {
+        if (parent.state.Running && containerId === container.id) await this.files.moveLink(parent, alias, address)
+      }
+    }
+  }
+
+  /** A new name is seen in the links of both ends. */
+  renamed(container: NetworkedContainer): void {
+    this.word(container)
+    for (const parent of this.parents(container)) this.word(parent)
+  }
+
+  private word(container: NetworkedContainer): void {
+    const { links } = container.networking
+    if (links.length === 0) return
+    container.hostConfig.Links = links.flatMap(({ alias, containerId }) => {
+      const child = this.find(containerId)
+      return child === undefined ? [] : [`/${child.name}:/${container.name}/${alias}`]
+    })
+  }
+
+  /** A container that shares another's network stands for that one. */
+  private target(name: string): NetworkedContainer {
+    let child: NetworkedContainer
+    try {
+      child = this.containers.find(name)
+      for (let mode = sharedContainer(child.hostConfig.NetworkMode); mode !== undefined; ) {
+        child = this.containers.find(mode)
+        mode = sharedContainer(child.hostConfig.NetworkMode)
+      }
+    } catch (error) {
+      throw ApiError.badRequest(`could not get container for ${name}: ${(error as Error).message}`, { cause: error })
+    }
+    if (child.hostConfig.NetworkMode !== 'host') return child
+    throw ApiError.badRequest("conflicting options: host type networking can't be used with links. This would result in undefined behavior")
+  }
+
+  private linked(container: NetworkedContainer): Linked[] {
+    const { attachments, links } = container.networking
+    if (!attachments.some(({ network }) => network === BRIDGE)) return []
+    const linked = links.flatMap(({ alias, containerId }) => {
+      const child = this.find(containerId)
+      return child === undefined ? [] : [{ alias, child }]
+    })
+    for (const { alias, child } of linked) {
+      if (!child.networking.attachments.some(({ network }) => network === BRIDGE)) {
+        throw ApiError.internal(`Cannot link to /${child.name}, as it does not belong to the default network`)
+      }
+      if (!child.state.Running) {
+        throw ApiError.internal(`Cannot link to a non running container: /${child.name} AS /${container.name}/${alias}`)
+      }
+    }
+    return linked
+  }
+
+  private parents({ id }: NetworkedContainer): NetworkedContainer[] {
+    return [...this.containers.all()].filter(({ networking }) => networking.links.some(({ containerId }) => containerId === id))
+  }
+
+  private find(id: string): NetworkedContainer | undefined {
+    try {
+      return this.containers.find(id)
+    } catch {
+      return undefined // it was removed: the link leads nowhere
+    }
+  }
+}
+
+function bridgeAddress({ networking }: NetworkedContainer): string {
+  return networking.attachments.find(({ network }) => network === BRIDGE)?.endpoint?.address ?? ''
+}

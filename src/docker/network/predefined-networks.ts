@@ -1,0 +1,33 @@
+import { BridgeOption } from './bridge-options.ts'
+import type { RequestedNetwork } from './network-request.ts'
+
+const BLANK: Omit<RequestedNetwork, 'id' | 'name' | 'driver'> = {
+  internal: false,
+  attachable: false,
+  enableIpv6: false,
+  configOnly: false,
+  configFrom: '',
+  ipamDriver: 'default',
+  ipamOptions: null,
+  ipamConfig: [],
+  ipamConfig6: [],
+  options: {},
+  labels: {}
+}
+
+/** The networks that every daemon has, in the order in which Docker makes them. */
+export function predefinedNetworks(newId: () => string): RequestedNetwork[] {
+  const options = {
+    [BridgeOption.defaultBridge]: 'true',
+    [BridgeOption.icc]: 'true',
+    [BridgeOption.masquerade]: 'true',
+    [BridgeOption.hostBinding]: '0.0.0.0',
+    [BridgeOption.name]: 'docker0',
+    [BridgeOption.mtu]: '1500'
+  }
+  return [
+    { ...BLANK, id: newId(), name: 'none', driver: 'null' },
+    { ...BLANK, id: newId(), name: 'host', driver: 'host' },
+    { ...BLANK, id: newId(), name: 'bridge', driver: 'bridge', options }
+  ]
+}
