@@ -1,7 +1,11 @@
-/** `netloom attach` and `netloom detach`: an endpoint for a process that somebody else started, in the foreground. */
+/**
+ * `netloom attach` and `netloom detach`: an endpoint for a process that somebody else started. On a network of the daemon, where one
+ * runs; else on a network of its own that lives in the foreground. Without such a process, `attach` joins a container, as docker's does.
+ */
 import { rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
+import type { Client } from '../../client/client.ts'
 import type { Lab } from '../../lab/lab.ts'
 import { AttachClient } from '../attach/attach-client.ts'
 import type { AttachedEndpoint, AttachTarget } from '../attach/attach-protocol.ts'
@@ -10,9 +14,14 @@ import { networkSocket } from '../attach/network-socket.ts'
 import { CliError, ExitCode, usageError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
+import { type HostOption, openClient } from '../docker/docker-command.ts'
 import { Output } from '../output.ts'
+import { attachContainer } from './start.ts'
 
-interface AttachOptions {
+interface AttachOptions extends HostOption {
+  readonly detachKeys?: string
+  readonly stdin?: boolean
+  readonly sigProxy?: boolean
   readonly pid?: string
   readonly netns?: string
   readonly tap?: string
@@ -28,11 +37,15 @@ interface AttachOptions {
 }
 
 const EXAMPLES = `
-The first attach to a NETWORK makes it and holds it; later ones join it. Ctrl-C, or \`netloom detach\`, takes the endpoint away.
+With a daemon running, NETWORK is one of its own (\`netloom network create\`), which shows the endpoint in \`network inspect\` and keeps
+it until \`netloom detach\`. Without one, the first attach to a NETWORK makes it and holds it in the foreground; later ones join it;
+Ctrl-C, or \`netloom detach\`, takes the endpoint away.
 
   netloom attach lan --pid 4711 --name db        the network namespace of process 4711 gets an eth0
   netloom attach lan --netns /run/netns/blue     the same for a namespace with a path
   netloom attach lan --tap tap7,user=qemu        a TAP that a virtual machine of user qemu opens
+
+  netloom attach web                             joins the container web, as \`docker attach\` does
 
 Names of the network are answered at 127.0.0.11 in the namespace; let its /etc/resolv.conf say so. A virtual machine asks the
 gateway's address.`
@@ -40,9 +53,10 @@ gateway's address.`
 export function registerAttach(program: Command, context: CliContext): void {
   program
     .command('attach')
-    .description('give a process that you started elsewhere an interface on a network')
+    .description('give a process that you started elsewhere an interface on a network; or join a container')
     .helpGroup(CommandGroup.run)
-    .argument('<network>', 'the network, made by the first attach')
+    .argument('<network>', 'the network; or, without --pid, --netns and --tap, a container')
+    .option('-H, --host <host>', 'the daemon: unix:///path (default: NETLOOM_HOST, or the one of this user if it runs)')
     .option('--pid <pid>', 'the network namespace of this process')
     .option('--netns <path>', 'a network namespace, such as /run/netns/NAME')
     .option('--tap <name[,user=U]>', 'a TAP in this namespace, for a virtual machine run by U')
@@ -55,15 +69,30 @@ export function registerAttach(program: Command, context: CliContext): void {
     .option('--subnet <cidr>', 'for the first attach: the subnet; the next free default one otherwise')
     .option('--capture <file>', 'for the first attach: write every frame of the network to a pcapng file')
     .option('--json', 'print the endpoint as JSON')
+    .option('--detach-keys <keys>', 'of a container: keys that leave it to itself')
+    .option('--no-stdin', 'of a container: without stdin')
+    .option('--no-sig-proxy', 'of a container: do not pass signals on')
     .addHelpText('after', EXAMPLES)
-    .action((network: string, options: AttachOptions) => attach(network, options, context))
+    .action(async (network: string, options: AttachOptions, command: Command) => {
+      const client = await runningDaemon(options, context)
+      if (client === null) return attach(network, options, context)
+      const isContainer = [options.pid, options.netns, options.tap].every((given) => given === undefined)
+      if (isContainer) return attachContainer(network, options, context)
+      const hasMtu = command.getOptionValueSource('mtu') === 'cli'
+      await attachToDaemon(client, network, options, hasMtu, context)
+    })
   program
     .command('detach')
     .description('take an attached endpoint away')
     .helpGroup(CommandGroup.run)
     .argument('<network>', 'the network')
     .argument('<name>', "the endpoint's name")
-    .action((network: string, name: string) => detach(network, name, context))
+    .option('-H, --host <host>', 'the daemon: unix:///path (default: NETLOOM_HOST, or the one of this user if it runs)')
+    .action(async (network: string, name: string, options: HostOption) => {
+      const client = await runningDaemon(options, context)
+      if (client === null) await detach(network, name, context)
+      else await client.networks.detach(network, name)
+    })
 }
 
 async function attach(network: string, options: AttachOptions, context: CliContext): Promise<void> {
@@ -95,6 +124,56 @@ async function attach(network: string, options: AttachOptions, context: CliConte
     held.client.close()
     await held.lab?.close()
   }
+}
+
+/**
+ * The daemon that was named, or the one of this user if it answers; null: there is none. With NETLOOM_RUNTIME_DIR only a named one:
+ * that folder is for foreground networks apart from everything else.
+ */
+async function runningDaemon(options: HostOption, context: CliContext): Promise<Client | null> {
+  const { env } = context
+  if (options.host !== undefined || env['NETLOOM_HOST'] !== undefined) return openClient(options, context)
+  if (env['NETLOOM_RUNTIME_DIR'] !== undefined) return null
+  const client = await openClient(options, context)
+  return (await client.ping()) ? client : null
+}
+
+/** The daemon holds the endpoint: nothing stays here. */
+async function attachToDaemon(
+  client: Client,
+  network: string,
+  options: AttachOptions,
+  hasMtu: boolean,
+  context: CliContext
+): Promise<void> {
+  if (options.subnet !== undefined || options.capture !== undefined) {
+    throw usageError(
+      '--subnet and --capture are for networks without a daemon',
+      `make the network: netloom network create --subnet ... ${network}`
+    )
+  }
+  const output = new Output(context.stdout, { json: options.json, env: context.env })
+  const target = readTarget(options)
+  const { ip, mac, alias, ifname, mtu } = options
+  const endpoint = await client.networks.attach({
+    network,
+    name: options.name ?? defaultName(target),
+    ...daemonTarget(target),
+    ...(ip === undefined ? {} : { ip }),
+    ...(mac === undefined ? {} : { mac }),
+    ...('tap' in target ? {} : { ifname }),
+    ...(hasMtu ? { mtu: Number(mtu) } : {}),
+    aliases: [...alias]
+  })
+  output.result({ ...endpoint, interface: endpoint.ifname })
+  output.line(`${endpoint.name} is on network ${endpoint.network}: ${endpoint.ifname} ${endpoint.ip} ${endpoint.mac}`)
+  output.line(`\`netloom detach ${endpoint.network} ${endpoint.name}\` takes it away`)
+}
+
+function daemonTarget(target: AttachTarget): { pid: number } | { netns: string } | { tap: { name: string; user?: string } } {
+  if ('pid' in target) return { pid: target.pid }
+  if ('path' in target) return { netns: target.path }
+  return { tap: { name: target.tap, ...(target.user === undefined ? {} : { user: target.user }) } }
 }
 
 interface Held {

@@ -44,7 +44,7 @@ export async function attachContainer(name: string, options: JoinOptions, contex
   const problem = !State.Running ? 'a stopped' : State.Paused ? 'a paused' : State.Restarting ? 'a restarting' : undefined
   if (problem !== undefined) {
     const advice = { 'a stopped': 'start it first', 'a paused': 'unpause it first', 'a restarting': 'wait until it is running' }[problem]
-    throw new CliError(`cannot attach to ${problem} container, ${advice}`, { code: 'ERR_NOT_RUNNING', isPlain: true })
+    throw new CliError(`You cannot attach to ${problem} container, ${advice}`, { code: 'ERR_NOT_RUNNING', isPlain: true })
   }
   await join(client, name, options, context)
 }
