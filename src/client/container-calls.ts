@@ -91,13 +91,17 @@ export class ContainerCalls {
     return this.post(reference, 'resize', { h: rows, w: columns })
   }
 
-  /** Resolves once the daemon watches, to a promise of the end: whatever happens from then on is told. */
+  /** Resolves once the daemon watches, to a promise of the end: whatever happens from then on is told. The signal gives it up. */
   async wait(
     reference: string,
-    condition: 'not-running' | 'next-exit' | 'removed' = 'not-running'
+    condition: 'not-running' | 'next-exit' | 'removed' = 'not-running',
+    signal?: AbortSignal
   ): Promise<{ ended: Promise<WaitAnswer> }> {
-    const answer = await this.http.stream('POST', at(reference, 'wait'), { query: { condition } })
-    return { ended: readAnswer(answer) }
+    const answer = await this.http.stream('POST', at(reference, 'wait'), { query: { condition }, signal })
+    const ended = readAnswer(answer)
+    // Whoever gives it up does not look at it any more.
+    ended.catch(() => {})
+    return { ended }
   }
 
   async remove(reference: string, options: { force?: boolean; volumes?: boolean; link?: boolean } = {}): Promise<void> {

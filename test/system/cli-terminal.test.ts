@@ -25,7 +25,8 @@ class Terminal {
       stdio: ['pipe', 'pipe', 'inherit']
     })
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      this.shown += text.replaceAll('\r', '')
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals are driven by them
+      this.shown += text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replaceAll('\r', '')
     })
     this.ended = once(this.child, 'exit').then(([status]) => status as number)
   }

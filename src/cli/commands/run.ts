@@ -74,14 +74,16 @@ async function runContainer(image: string, words: string[], options: RunOptions,
     detachKeys,
     resize: (rows, columns) => client.containers.resize(id, rows, columns)
   })
+  const waiting = new AbortController()
   // Before it starts: its end may be quicker than the next request.
-  const { ended } = await client.containers.wait(id, options.rm === true ? 'removed' : 'next-exit')
+  const { ended } = await client.containers.wait(id, options.rm === true ? 'removed' : 'next-exit', waiting.signal)
   const stopSignals = tty || !options.sigProxy ? () => {} : forwardSignals((signal) => client.containers.kill(id, signal))
   try {
     await start(client, id, options)
     await finish(session, ended, context)
   } finally {
     stopSignals()
+    waiting.abort()
     hijacked.connection.destroy()
   }
 }
@@ -89,10 +91,7 @@ async function runContainer(image: string, words: string[], options: RunOptions,
 async function finish(session: Session, ended: Promise<WaitAnswer>, context: CliContext): Promise<void> {
   await session.started()
   const how = await session.ended
-  if (how === 'detached') {
-    ended.catch(() => {})
-    return
-  }
+  if (how === 'detached') return
   const { StatusCode, Error: failure } = await ended
   if (failure !== null && failure !== undefined && failure.Message !== '')
     throw new CliError(failure.Message, { code: 'ERR_DAEMON', exitCode: REFUSED })

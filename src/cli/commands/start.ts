@@ -65,18 +65,19 @@ async function join(client: Client, name: string, options: JoinOptions, context:
     detachKeys,
     resize: (rows, columns) => client.containers.resize(name, rows, columns)
   })
-  const { ended } = await client.containers.wait(name, begin === undefined ? 'not-running' : 'next-exit')
+  const waiting = new AbortController()
+  const { ended } = await client.containers.wait(name, begin === undefined ? 'not-running' : 'next-exit', waiting.signal)
   const stopSignals = tty || options.sigProxy === false ? () => {} : forwardSignals((signal) => client.containers.kill(name, signal))
   try {
     await begin?.()
     await session.started()
     if ((await session.ended) === 'detached') {
-      ended.catch(() => {})
       throw new CliError('read escape sequence', { code: 'ERR_DETACHED', isPlain: true })
     }
     context.exitCode = (await ended).StatusCode
   } finally {
     stopSignals()
+    waiting.abort()
     hijacked.connection.destroy()
   }
 }
