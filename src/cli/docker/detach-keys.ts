@@ -29,13 +29,13 @@ export class DetachKeys {
   take(typed: Uint8Array): { send: Buffer; isDetached: boolean } {
     const send: number[] = []
     for (const byte of typed) {
-      if (byte === this.keys[this.matched]) {
-        if (++this.matched === this.keys.length) return { send: Buffer.from(send), isDetached: true }
-        continue
-      }
-      send.push(...this.keys.slice(0, this.matched))
-      this.matched = byte === this.keys[0] ? 1 : 0
-      if (this.matched === 0) send.push(byte)
+      const held = [...this.keys.slice(0, this.matched), byte]
+      // As much of the end as may still be the beginning of the keys is held back.
+      this.matched = Math.min(held.length, this.keys.length)
+      while (!held.slice(held.length - this.matched).every((key, at) => key === this.keys[at])) this.matched--
+      if (this.matched === this.keys.length)
+        return { send: Buffer.from([...send, ...held.slice(0, held.length - this.matched)]), isDetached: true }
+      send.push(...held.slice(0, held.length - this.matched))
     }
     return { send: Buffer.from(send), isDetached: false }
   }
