@@ -12,7 +12,7 @@ export interface ApiResponse {
   /** No body: 204, 304, 201... */
   empty(status: number): void
   /**
-   * Sends the headers at once; what is written goes out in chunks. Heed `write`'s result (or use pipeline): it is the client's
+   * Sends the headers at once, without a type when that is empty; what is written goes out in chunks. Heed `write`'s result (or use pipeline): it is the client's
    * pace. The stream is destroyed when the client goes.
    */
   stream(status: number, contentType: string): Writable

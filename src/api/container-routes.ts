@@ -3,8 +3,12 @@ import { ApiError } from './api-error.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { ContainerBackend, PathStat, TerminalDimensions, WaitCondition } from './container-backend.ts'
 import { createBody, updateBody } from './container-shapes.ts'
+import { messageOf, statusOf } from './error-status.ts'
 import { parseGoTimestamp } from './go-timestamp.ts'
 import type { Router } from './router.ts'
+
+/** How Docker answers where it does not say that the request is at fault. */
+const UNREADABLE = { status: 500, empty: 'EOF' }
 
 const STAT_HEADER = 'X-Docker-Container-Path-Stat'
 
@@ -24,7 +28,7 @@ function recordRoutes(router: Router, backend: ContainerBackend): void {
     response.json(200, list)
   })
   router.add('POST', '/containers/create', async (request, response) => {
-    const body = await request.decode(createBody, { empty: 'invalid JSON: got EOF while reading request body' })
+    const body = await request.decode(createBody, UNREADABLE)
     response.json(201, await backend.create(request.query.get('name') ?? '', body))
   })
   router.add('POST', '/containers/prune', async (request, response) => response.json(200, await backend.prune(request.filters())))
@@ -36,7 +40,7 @@ function recordRoutes(router: Router, backend: ContainerBackend): void {
     response.empty(204)
   })
   router.add('POST', '/containers/{id}/update', async (request, response) => {
-    response.json(200, await backend.update(request.params['id']!, await request.decode(updateBody)))
+    response.json(200, await backend.update(request.params['id']!, await request.decode(updateBody, UNREADABLE)))
   })
   router.add('DELETE', '/containers/{id}', async (request, response) => {
     const options = { force: request.flag('force'), volumes: request.flag('v'), link: request.flag('link') }
@@ -99,12 +103,13 @@ function streamRoutes(router: Router, backend: ContainerBackend): void {
       details: request.flag('details'),
       tail: tailOf(request.query.get('tail'))
     })
-    const stream = response.stream(200, 'application/octet-stream')
+    // Docker sends the headers before it knows what will follow, and so says nothing of it.
+    const stream = response.stream(200, '')
     await send(stream, request.gone)
     stream.end()
   })
   router.add('POST', '/containers/{id}/attach', async (request, response) => {
-    const serve = await backend.attach(request.params['id']!, {
+    const attaching = backend.attach(request.params['id']!, {
       stdin: request.flag('stdin'),
       stdout: request.flag('stdout'),
       stderr: request.flag('stderr'),
@@ -112,7 +117,11 @@ function streamRoutes(router: Router, backend: ContainerBackend): void {
       logs: request.flag('logs'),
       detachKeys: request.query.get('detachKeys')
     })
-    await serve(await response.hijack())
+    const serve = await attaching.catch((error: unknown) => {
+      // Docker answers in the words of the stream that was asked for.
+      response.stream(statusOf(error), 'application/vnd.docker.raw-stream').end(`${messageOf(error)}\r\n`)
+    })
+    if (serve !== undefined) await serve(await response.hijack())
   })
   router.add('GET', '/containers/{id}/attach/ws', () => {
     throw ApiError.notImplemented('attaching by WebSocket is outside of what netloom does: use POST /containers/{id}/attach')
@@ -180,10 +189,9 @@ function secondsOf({ query }: ApiRequest): number | undefined {
   return Number(text)
 }
 
+/** Anything else is the first one, as Docker has it. */
 function conditionOf(text: string | null): WaitCondition {
-  if (text === null || text === '' || text === 'not-running') return 'not-running'
-  if (text === 'next-exit' || text === 'removed') return text
-  throw ApiError.badRequest(`invalid condition: ${JSON.stringify(text)}`)
+  return text === 'next-exit' || text === 'removed' ? text : 'not-running'
 }
 
 /** null for no bound. */
@@ -192,7 +200,7 @@ function timeOf(text: string | null): bigint | null {
   try {
     return parseGoTimestamp(text)
   } catch (error) {
-    throw ApiError.badRequest((error as Error).message, { cause: error })
+    throw ApiError.internal((error as Error).message, { cause: error })
   }
 }
 

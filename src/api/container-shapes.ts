@@ -1,5 +1,5 @@
 /** The bodies of requests about containers, as Go's structs of Docker's API 1.41 read them. Lists and maps that were not given are null. */
-import { any, boolean, type Decoded, integer, list, map, nullable, type Shape, string, struct, words } from './decode.ts'
+import { any, boolean, type Decoded, integer, list, map, nullable, type Shape, string, struct, text, words } from './decode.ts'
 
 const int = integer('int')
 const int64 = integer('int64')
@@ -48,12 +48,12 @@ const CONFIG = {
 const portBinding = struct('nat.PortBinding', { HostIp: string, HostPort: string })
 
 const mount = struct('mount.Mount', {
-  Type: string,
+  Type: text('mount.Type'),
   Source: string,
   Target: string,
   ReadOnly: boolean,
-  Consistency: string,
-  BindOptions: nullable(struct('mount.BindOptions', { Propagation: string, NonRecursive: boolean })),
+  Consistency: text('mount.Consistency'),
+  BindOptions: nullable(struct('mount.BindOptions', { Propagation: text('mount.Propagation'), NonRecursive: boolean })),
   VolumeOptions: nullable(
     struct('mount.VolumeOptions', {
       NoCopy: boolean,
@@ -70,7 +70,7 @@ const HOST_CONFIG = {
   Binds: strings,
   ContainerIDFile: string,
   LogConfig: struct('container.LogConfig', { Type: string, Config: texts }),
-  NetworkMode: string,
+  NetworkMode: text('container.NetworkMode'),
   PortBindings: nullable(map(nullable(list(portBinding)), 'nat.PortMap')),
   RestartPolicy: restartPolicy,
   AutoRemove: boolean,
@@ -78,30 +78,30 @@ const HOST_CONFIG = {
   VolumesFrom: strings,
   CapAdd: nullable(words),
   CapDrop: nullable(words),
-  CgroupnsMode: string,
+  CgroupnsMode: text('container.CgroupnsMode'),
   Dns: strings,
   DnsOptions: strings,
   DnsSearch: strings,
   ExtraHosts: strings,
   GroupAdd: strings,
-  IpcMode: string,
-  Cgroup: string,
+  IpcMode: text('container.IpcMode'),
+  Cgroup: text('container.CgroupSpec'),
   Links: strings,
   OomScoreAdj: int,
-  PidMode: string,
+  PidMode: text('container.PidMode'),
   Privileged: boolean,
   PublishAllPorts: boolean,
   ReadonlyRootfs: boolean,
   SecurityOpt: strings,
   StorageOpt: texts,
   Tmpfs: texts,
-  UTSMode: string,
-  UsernsMode: string,
+  UTSMode: text('container.UTSMode'),
+  UsernsMode: text('container.UsernsMode'),
   ShmSize: int64,
   Sysctls: texts,
   Runtime: string,
   ConsoleSize: nullable(list(integer('uint'), '[2]uint')),
-  Isolation: string,
+  Isolation: text('container.Isolation'),
   CpuShares: int64,
   Memory: int64,
   NanoCpus: int64,
@@ -161,7 +161,9 @@ const endpoint = {
 const wrapper = struct('runconfig.ContainerConfigWrapper', {
   ...CONFIG,
   HostConfig: nullable(struct('container.HostConfig', HOST_CONFIG)),
-  NetworkingConfig: nullable(struct('network.NetworkingConfig', { EndpointsConfig: nullable(map(nullable(endpoint))) }))
+  NetworkingConfig: nullable(
+    struct('network.NetworkingConfig', { EndpointsConfig: nullable(map(nullable(endpoint), 'map[string]*network.EndpointSettings')) })
+  )
 })
 
 export type ConfigBody = { [K in keyof typeof CONFIG]: Decoded<(typeof CONFIG)[K]> }

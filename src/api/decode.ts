@@ -34,6 +34,11 @@ export class DecodeError extends Error {
 }
 
 export const string: Shape<string> = scalar('string', 'string', '')
+/** A text whose Go type has a name: 'container.NetworkMode'. */
+export function text(type: string): Shape<string> {
+  return scalar('string', type, '')
+}
+
 export const boolean: Shape<boolean> = scalar('boolean', 'bool', false)
 export const float: Shape<number> = scalar('number', 'float64', 0)
 

@@ -46,7 +46,7 @@ export class HttpResponse implements ApiResponse {
   }
 
   stream(status: number, contentType: string): Writable {
-    this.response.writeHead(status, { 'Content-Type': contentType })
+    this.response.writeHead(status, contentType === '' ? {} : { 'Content-Type': contentType })
     this.response.flushHeaders()
     return this.response
   }

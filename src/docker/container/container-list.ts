@@ -57,12 +57,21 @@ function inOrder(filters: Filters, registry: ContainerRegistry): Container[] {
   for (const container of registry.all()) times.set(container, parseTime(container.created))
   const timeOf = (container: Container): bigint => times.get(container) ?? 0n
   const list = [...times.keys()].sort((a, b) => (timeOf(a) < timeOf(b) ? 1 : timeOf(a) > timeOf(b) ? -1 : 0))
-  const before = filters.get('before').map((reference) => timeOf(registry.find(reference)))
-  const since = filters.get('since').map((reference) => timeOf(registry.find(reference)))
+  const before = filters.get('before').map((reference) => timeOf(bound(registry, reference)))
+  const since = filters.get('since').map((reference) => timeOf(bound(registry, reference)))
   return list.filter((container) => {
     const time = timeOf(container)
-    return before.every((bound) => time < bound) && since.every((bound) => time > bound)
+    return before.every((other) => time < other) && since.every((other) => time > other)
   })
+}
+
+/** The container that `before` or `since` names. */
+function bound(registry: ContainerRegistry, reference: string): Container {
+  try {
+    return registry.find(reference)
+  } catch (error) {
+    throw ApiError.internal(`no such container ${reference}`, { cause: error })
+  }
 }
 
 function statusTest(filters: Filters, isAll: boolean): Test {
@@ -78,8 +87,8 @@ function plainTests(filters: Filters): Test[] {
     return Number(text)
   })
   const health = filters.get('health')
-  for (const word of health) if (!HEALTH.includes(word)) throw ApiError.badRequest(`Invalid filter 'health=${word}'`)
-  const isTask = filters.boolean('is-task')
+  for (const word of health) if (!HEALTH.includes(word)) throw ApiError.badRequest(`Unrecognised filter value for health: ${word}`)
+  const isTask = isTaskFilter(filters)
   const volumes = filters.get('volume')
   return [
     (container) => filters.match('name', `/${container.name}`) || filters.match('name', container.name),
@@ -93,6 +102,14 @@ function plainTests(filters: Filters): Test[] {
       ? [({ mounts }: Container) => mounts.some(({ Name, Source, Destination }) => matches(volumes, [Name ?? Source, Destination]))]
       : [])
   ]
+}
+
+function isTaskFilter(filters: Filters): boolean | undefined {
+  try {
+    return filters.boolean('is-task')
+  } catch (error) {
+    throw ApiError.badRequest(`Invalid filter 'is-task=[${filters.get('is-task').join(' ')}]'`, { cause: error })
+  }
 }
 
 /** Containers of an image, by id or name; an image that is not there has none. */
@@ -112,8 +129,8 @@ function ancestorTest(filters: Filters, { images }: ListSources): Test[] {
 
 function networkTests(filters: Filters, { networking }: ListSources): Test[] {
   const networks = filters.get('network')
-  const published = filters.get('publish').map(parsePort)
-  const exposed = filters.get('expose').map(parsePort)
+  const published = filters.get('publish').map((text) => parsePort('publish', text))
+  const exposed = filters.get('expose').map((text) => parsePort('expose', text))
   const tests: Test[] = []
   if (networks.length > 0) {
     tests.push((container) =>
@@ -141,9 +158,13 @@ function matches(wanted: readonly string[], texts: readonly string[]): boolean {
 }
 
 /** 'PORT[-PORT][/PROTOCOL]' */
-function parsePort(text: string): { has: (port: number | undefined, protocol: string) => boolean } {
+function parsePort(filter: string, text: string): { has: (port: number | undefined, protocol: string) => boolean } {
   const match = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/.exec(text)
-  if (match === null) throw ApiError.badRequest(`Invalid proto in filter: ${text}`)
+  if (match === null) {
+    throw ApiError.internal(
+      `error while looking up for ${filter} ${text}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`
+    )
+  }
   const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])]
   const protocol = match[3] ?? 'tcp'
   return { has: (port, of) => port !== undefined && port >= first && port <= last && of === protocol }

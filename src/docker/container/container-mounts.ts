@@ -27,7 +27,7 @@ const DEFAULT_SHM_BYTES = 64 << 20
 const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave']
 const MODES = ['rw', 'ro', 'z', 'Z', 'nocopy', 'consistent', 'cached', 'delegated', 'bind', 'rbind', ...PROPAGATIONS]
 
-/** Throws ApiError 400 with Docker's texts. Nothing is made yet. */
+/** Throws ApiError with Docker's texts: 400 for `--mount` and its like, 500 for `-v`. Nothing is made yet. */
 export function planMounts(config: ContainerConfig, host: HostConfig, planner: MountPlanner): MountPlan {
   const points = new Map<string, MountPoint>()
   const anonymous: string[] = []
@@ -107,15 +107,16 @@ function parseBind(bind: string, planner: MountPlanner, nameless: () => string):
   const parts = bind.split(':')
   const [source, target, modes = ''] = parts.length === 1 ? ['', parts[0]!] : (parts as [string, string, string?])
   if (parts.length > 3 || target === '' || (parts.length > 1 && source === '')) {
-    throw ApiError.badRequest(`invalid volume specification: '${bind}'`)
+    throw ApiError.internal(`invalid volume specification: '${bind}'`)
   }
-  const invalid = (why: string): ApiError => ApiError.badRequest(`invalid volume specification: '${bind}': ${why}`)
-  if (!target.startsWith('/'))
-    throw invalid(`invalid mount config for type "volume": invalid mount path: '${target}' mount path must be absolute`)
+  const type = source.startsWith('/') ? 'bind' : 'volume'
+  const invalid = (why: string): ApiError =>
+    ApiError.internal(`invalid volume specification: '${bind}': invalid mount config for type "${type}": ${why}`)
+  if (!target.startsWith('/')) throw invalid(`invalid mount path: '${target}' mount path must be absolute`)
   const Destination = path.posix.normalize(target).replace(/(.)\/$/, '$1')
-  if (Destination === '/') throw invalid(`invalid mount config for type "volume": invalid specification: destination can't be '/'`)
+  if (Destination === '/') throw invalid("invalid specification: destination can't be '/'")
   const words = modes === '' ? [] : modes.split(',')
-  if (words.some((word) => !MODES.includes(word))) throw ApiError.badRequest(`invalid mode: ${modes}`)
+  if (words.some((word) => !MODES.includes(word))) throw ApiError.internal(`invalid mode: ${modes}`)
   const writable = !words.includes('ro')
   if (!source.startsWith('/')) {
     const name = source === '' ? nameless() : checkedVolume(source)
@@ -152,7 +153,7 @@ function parseMount(mount: MountRequest, planner: MountPlanner, nameless: () => 
 /** 'CONTAINER[:ro]' */
 function volumesFrom(reference: string, planner: MountPlanner): MountPoint[] {
   const [name, mode = 'rw'] = reference.split(':')
-  if (!['ro', 'rw', 'z', 'Z'].includes(mode)) throw ApiError.badRequest(`invalid mode: ${mode}`)
+  if (!['ro', 'rw', 'z', 'Z'].includes(mode)) throw ApiError.internal(`invalid mode: ${mode}`)
   return planner.find(name!).mounts.map((point) => ({ ...point, RW: point.RW && mode !== 'ro' }))
 }
 
@@ -170,7 +171,7 @@ function volumePoint(
 function checkedVolume(name: string): string {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) return name
   throw ApiError.badRequest(
-    `"${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. ` +
+    `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. ` +
       'If you intended to pass a host directory, use absolute path'
   )
 }

@@ -8,6 +8,7 @@ import type { Filters } from '../../api/filters.ts'
 import type { Image } from '../../image/image.ts'
 import { newDockerId } from '../docker-id.ts'
 import { emptyNetworking } from '../network/container-networking.ts'
+import { checkNetworking } from '../network/networking-checks.ts'
 import { Container } from './container.ts'
 import type { ContainerContext } from './container-context.ts'
 import { inspectJson, summaryJson, writtenBytes } from './container-inspect.ts'
@@ -46,6 +47,10 @@ export class ContainerRecords {
     const warnings = host === null ? [] : verifyHostConfig(host)
     logOptions(hostConfig.LogConfig)
     const { images, registry, networking } = this.context.options
+    const { Hostname, MacAddress, ExposedPorts } = asked
+    const request = { Hostname, MacAddress, ExposedPorts, HostConfig: host, NetworkingConfig: body.NetworkingConfig }
+    checkNetworking(request) // before names, whose errors come last
+    if (asked.Image === '' && !asked.Cmd?.length && !asked.Entrypoint?.length) throw ApiError.badRequest('No command specified')
     const image = await images.resolve(asked.Image)
     const config = mergeConfig(asked, image.config)
     const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])]
@@ -77,8 +82,6 @@ export class ContainerRecords {
         linkedEnvironment: []
       }
       const container = new Container(record, this.context.directoryOf(id), this.context.options.store)
-      const { Hostname, MacAddress, ExposedPorts } = asked
-      const request = { Hostname, MacAddress, ExposedPorts, HostConfig: host, NetworkingConfig: body.NetworkingConfig }
       warnings.push(...networking.prepare(container, request))
       await mkdir(container.directory, { mode: 0o710 })
       await container.save()
@@ -101,7 +104,7 @@ export class ContainerRecords {
         throw ApiError.badRequest('Renaming a container with the same name as its current name')
       }
       try {
-        registry.reserve(checkedName(name), container.id)
+        registry.reserve(checkedName(`/${name.replace(/^\//, '')}`), container.id)
       } catch (error) {
         const { status, message } = error as ApiError
         throw new ApiError(status, `Error when allocating new name: ${message}`)
@@ -263,7 +266,7 @@ export class ContainerRecords {
     }
     if (/^\d+$/.test(text)) return BigInt(text) * 1_000_000_000n
     const time = Date.parse(text)
-    if (Number.isNaN(time)) throw ApiError.badRequest(`invalid value for filter 'until': ${text}`)
+    if (Number.isNaN(time)) throw ApiError.internal(`failed to parse value as time or duration: ${JSON.stringify(text)}`)
     return BigInt(time) * 1_000_000n
   }
 }

@@ -12,6 +12,7 @@ import type { ContainerContext } from './container-context.ts'
 import { restarting } from './container-runner.ts'
 import { DetachFilter, parseDetachKeys } from './detach-keys.ts'
 import { exitCodeOf } from './exit-code.ts'
+import { isAboutUser } from './launch.ts'
 import { processEnvironment } from './process-environment.ts'
 import { writeAll } from './stream-write.ts'
 
@@ -52,7 +53,7 @@ export class ExecService {
     const container = this.context.options.registry.find(reference)
     if ((config.Cmd ?? []).length === 0) throw ApiError.badRequest('No exec command specified')
     this.checkRunning(container, reference)
-    const detachKeys = parseDetachKeys(config.DetachKeys)
+    const detachKeys = escapeKeys(config.DetachKeys)
     this.forgetOld()
     const id = newDockerId(this.context.options.random)
     const exec: Exec = { id, container, config, detachKeys, process: null, exitCode: null, isStarted: false, endedAt: null, size: null }
@@ -153,9 +154,7 @@ export class ExecService {
     try {
       if (sandbox === null) throw ApiError.conflict(`Container ${container.id} is not running`)
       const process = await sandbox.spawn(spawnOptions(exec, detached)).catch((error: Error) => {
-        throw ApiError.badRequest(`OCI runtime exec failed: exec failed: unable to start container process: ${error.message}: unknown`, {
-          cause: error
-        })
+        throw new ApiError(400, isAboutUser(error) ? error.message : execMessage(error.message), { cause: error })
       })
       exec.process = process
       container.execIds.add(exec.id)
@@ -236,7 +235,9 @@ export class ExecService {
   }
 
   private publish({ id, container, config }: Exec, action: 'exec_create' | 'exec_start'): void {
-    this.context.publish(container, `${action}: ${(config.Cmd ?? []).join(' ')}`, { execID: id })
+    // Docker's blank stands behind the command, also when no argument follows.
+    const [command, ...args] = config.Cmd ?? []
+    this.context.publish(container, `${action}: ${command} ${args.join(' ')}`, { execID: id })
   }
 
   private forgetOld(): void {
@@ -245,6 +246,19 @@ export class ExecService {
       const isGone = this.context.options.registry.get(exec.container.id) === undefined
       if (isGone || (exec.endedAt !== null && exec.endedAt < bound)) this.execs.delete(exec.id)
     }
+  }
+}
+
+function execMessage(reason: string): string {
+  return `OCI runtime exec failed: exec failed: unable to start container process: ${reason}: unknown`
+}
+
+/** The keys in Docker's words for exec, which are others than those for attach. */
+function escapeKeys(text: string): Buffer {
+  try {
+    return parseDetachKeys(text)
+  } catch (error) {
+    throw ApiError.internal(`Invalid escape keys (${text}) provided`, { cause: error })
   }
 }
 

@@ -107,8 +107,14 @@ function spawnMain(container: Container, sandbox: Sandbox): ReturnType<Sandbox['
 
 /** Docker's sentence about a program that cannot run: 400, and what its client makes exit status 127 or 126 of. */
 function startError(error: SandboxError): Error {
+  if (isAboutUser(error)) return new ApiError(400, error.message, { cause: error })
   const isRequest = ['ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR', 'EISDIR', 'E2BIG', 'EINVAL', 'EPERM'].includes(error.code)
   return new ApiError(isRequest ? 400 : 500, startMessage(error.message), { cause: error })
+}
+
+/** Docker looks users up itself, so that the sentence stands alone. */
+export function isAboutUser(error: Error): boolean {
+  return error.message.startsWith('unable to find user') || error.message.startsWith('unable to find group')
 }
 
 function startMessage(reason: string): string {
