@@ -27,7 +27,7 @@ export class ContainerLinks {
   prepare(container: NetworkedContainer): void {
     for (const text of container.hostConfig.Links ?? []) {
       const link = parseLink(text)
-      if (link === undefined) throw ApiError.badRequest(`bad format for links: ${text}`)
+      if (link === undefined) throw ApiError.internal(`bad format for links: ${text}`)
       container.networking.links.push({ alias: link.alias, containerId: this.target(link.name).id })
     }
     this.word(container)
