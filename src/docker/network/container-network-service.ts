@@ -198,8 +198,9 @@ export class ContainerNetworkService {
   async connect(container: NetworkedContainer, reference: string, wish: EndpointConfig | null): Promise<void> {
     const { networking } = container
     const config = attachmentConfig(wish)
-    if (container.state.Running) checkShareable(container)
-    const network = container.state.Running ? this.options.networks.find(reference) : this.known(reference)
+    const isUp = runs(container)
+    if (isUp) checkShareable(container)
+    const network = isUp ? this.options.networks.find(reference) : this.known(reference)
     const attachment: Attachment = { network: network?.name ?? reference, networkId: '', config, endpoint: null }
     const earlier = networking.attachments.find((other) => other.network === attachment.network)
     if (network !== undefined) {
@@ -207,7 +208,7 @@ export class ContainerNetworkService {
       const others = networking.attachments.flatMap((other) => this.known(other.networkId || other.network) ?? [])
       checkCompanions(container, network, others)
     }
-    if (network === undefined || !container.state.Running) {
+    if (network === undefined || !isUp) {
       if (earlier === undefined) networking.attachments.push(attachment)
       return container.save()
     }
@@ -217,11 +218,12 @@ export class ContainerNetworkService {
   }
 
   async disconnect(container: NetworkedContainer, reference: string, force: boolean): Promise<void> {
-    const { networking, hostConfig, state } = container
-    const network = state.Running && !force ? this.options.networks.find(reference) : this.known(reference)
+    const { networking, hostConfig } = container
+    const isUp = runs(container)
+    const network = isUp && !force ? this.options.networks.find(reference) : this.known(reference)
     const name = network?.name ?? reference
     const attachment = networking.attachments.find((other) => other.network === name)
-    if (!state.Running || network === undefined) {
+    if (!isUp || network === undefined) {
       if (attachment === undefined) throw ApiError.internal(`container ${container.id} is not connected to the network ${name}`)
     } else {
       if (hostConfig.NetworkMode === 'host' && network.record.driver === 'host') throw ApiError.badRequest(HOST_ONLY)
@@ -342,6 +344,11 @@ export class ContainerNetworkService {
 /** The default bridge first, as Docker has it for the sake of links; then as the user asked for them. */
 function inJoinOrder(attachments: readonly Attachment[]): Attachment[] {
   return [...attachments.filter(({ network }) => network === BRIDGE), ...attachments.filter(({ network }) => network !== BRIDGE)]
+}
+
+/** Not so between the end of a process and its restart, which counts as running: there is nothing to plug into. */
+function runs({ state, sandbox }: NetworkedContainer): boolean {
+  return state.Running && sandbox !== null
 }
 
 function isUserDefined(mode: string): boolean {
