@@ -50,6 +50,10 @@ export class ImageCatalog {
     for (const entry of this.entries.values()) if (!entry.isHidden) yield entry
   }
 
+  *hidden(): Iterable<CatalogEntry> {
+    for (const entry of this.entries.values()) if (entry.isHidden) yield entry
+  }
+
   all(): Iterable<CatalogEntry> {
     return this.entries.values()
   }

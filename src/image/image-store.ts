@@ -185,6 +185,11 @@ export class ImageStore {
     })
   }
 
+  /** At daemon start, when containers are known: images removed by force whose last container went while nobody was there. */
+  async sweep(): Promise<void> {
+    for (const { file } of [...this.catalog.hidden()]) await this.release(file.id)
+  }
+
   private async removeNow(reference: string, force: boolean): Promise<ImageRemoval[]> {
     const image = this.find(reference)
     if (image.isHost) throw cannotDelete(image, 'cannot be forced', "it is the host's own root")

@@ -122,8 +122,11 @@ describe('image store', () => {
     images = await open()
     images.usedBy = () => (isThere ? [{ id: 'c'.repeat(64), running: false }] : [])
     assert.ok(existsSync(path.join(images.ofContainer(image.id)!.layers[0]!, 'bin/sh')))
-    isThere = false
+    await images.sweep()
     await images.release(image.id)
+    assert.ok(images.ofContainer(image.id))
+    isThere = false
+    await images.sweep()
     assert.equal(images.ofContainer(image.id), undefined)
     assert.deepEqual(layers(), [])
   })

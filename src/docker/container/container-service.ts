@@ -59,7 +59,8 @@ export class ContainerService implements ContainerBackend, ExecBackend {
 
   /** At daemon start, after networks: reconnects, ends, undoes and applies restart policies. */
   restore(): Promise<void> {
-    return this.restoring.restore()
+    // Only now is it known which images are needed.
+    return this.restoring.restore().then(() => this.context.options.images.sweep())
   }
 
   /** At daemon end: stops containers as Docker does on SIGTERM, or leaves them to the next daemon. */
