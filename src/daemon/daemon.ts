@@ -66,6 +66,9 @@ interface Ground {
 
 type SystemParts = Omit<Ground, 'directories'> & { readonly containers: ContainerService }
 
+/** More than the ten seconds that a container has by default, less than a service manager waits. */
+const SHUTDOWN_MS = 60_000
+
 type Undo = () => Promise<void> | void
 
 export class Daemon {
@@ -153,7 +156,7 @@ export class Daemon {
       log
     })
     containers.load()
-    this.undo.push(() => containers.shutdown({ stopContainers: !this.keepContainers }))
+    this.undo.push(() => this.stopContainers(containers))
     await containers.restore()
     await networks.reconcile()
     const attachments = new Attachments({ networks, controller, random })
@@ -185,6 +188,20 @@ export class Daemon {
         layersSize: images.usedBytes()
       })
     })
+  }
+
+  /** A container that cannot be ended must not hold the daemon: the next one finds it. */
+  private async stopContainers(containers: ContainerService): Promise<void> {
+    let cancel = (): void => {}
+    const patience = new Promise<boolean>((resolve) => {
+      cancel = realTimers.after(SHUTDOWN_MS, () => resolve(false))
+    })
+    const stopped = containers.shutdown({ stopContainers: !this.keepContainers }).then(() => true)
+    try {
+      if (!(await Promise.race([stopped, patience]))) this.options.logger.error('containers did not end in time', { ms: SHUTDOWN_MS })
+    } finally {
+      cancel()
+    }
   }
 
   /** The engine's thread, and the control plane over it. */
