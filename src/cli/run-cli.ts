@@ -50,7 +50,9 @@ function asDocker(error: unknown, explained: CliError, isDocker: boolean): CliEr
   const { code, message, cause } = explained
   if (isRefusal(error)) return new CliError(refusalText(error), { code, isPlain: true, cause: error })
   if (!isDocker || explained.exitCode !== ExitCode.usage) return explained
-  return new CliError(message, { code, fix: explained.fix, exitCode: REFUSED, cause })
+  // As there: 125 for a flag, 1 for too few or too many arguments.
+  const exitCode = /argument/.test(message) && !message.startsWith('invalid argument') ? ExitCode.failed : REFUSED
+  return new CliError(message, { code, fix: explained.fix, exitCode, cause })
 }
 
 function tellError(error: CliError, debug: boolean, context: CliContext): void {

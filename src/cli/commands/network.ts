@@ -253,7 +253,7 @@ function registerConnect(group: Command, context: CliContext): void {
         },
         Links: link ?? null,
         Aliases: alias ?? null,
-        ...(driverOpt === undefined ? {} : { DriverOpts: readPairs(driverOpt) })
+        DriverOpts: readPairs(driverOpt)
       })
     })
 }

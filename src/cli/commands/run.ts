@@ -61,9 +61,9 @@ async function runContainer(image: string, words: string[], options: RunOptions,
   const client = await openClient(options, context)
   const id = await create(client, request, options, context)
   if (!streams.stdin && !streams.stdout && !streams.stderr) {
-    await start(client, id, options)
+    // Also of a container that does not start: it is there.
     context.stdout.write(`${id}\n`)
-    return
+    return start(client, id, options)
   }
   const { detachKeys = DEFAULT_DETACH_KEYS } = options
   const hijacked = await client.containers.attach(id, { ...streams, stream: true, detachKeys: options.detachKeys })

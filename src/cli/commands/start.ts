@@ -30,7 +30,11 @@ export function registerStart(program: Command, context: CliContext): void {
     .action(async (names: string[], options: StartOptions) => {
       const client = await openClient(options, context)
       const isJoining = options.attach === true || options.interactive === true
-      if (!isJoining) return forEach(names, (name) => client.containers.start(name, options.detachKeys), context)
+      if (!isJoining) {
+        const failed = await forEach(names, (name) => client.containers.start(name, options.detachKeys), context)
+        if (failed.length > 0) context.stderr.write(`Error: failed to start containers: ${failed.join(', ')}\n`)
+        return
+      }
       if (names.length > 1) throw new CliError('you cannot start and attach multiple containers at once', { code: 'ERR_USAGE' })
       const joined = { ...options, stdin: options.interactive ?? false }
       await join(client, names[0]!, joined, context, () => client.containers.start(names[0]!, options.detachKeys))

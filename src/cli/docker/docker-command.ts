@@ -35,8 +35,9 @@ export async function defaultHost({ env }: CliContext): Promise<string> {
   return defaultConfig(env, process.getuid?.() === 0).hosts[0]!
 }
 
-/** Does the same for several objects: a line for each that went well, an error for each that did not, and failure in the end if any. */
-export async function forEach(names: readonly string[], work: (name: string) => Promise<void>, context: CliContext): Promise<void> {
+/** Does the same for several objects: a line for each that went well, an error for each that did not, and failure in the end if any. Returns the names that failed. */
+export async function forEach(names: readonly string[], work: (name: string) => Promise<void>, context: CliContext): Promise<string[]> {
+  const failed: string[] = []
   for (const name of names) {
     try {
       await work(name)
@@ -44,8 +45,10 @@ export async function forEach(names: readonly string[], work: (name: string) => 
     } catch (error) {
       tellRefusal(error, context)
       context.exitCode = 1
+      failed.push(name)
     }
   }
+  return failed
 }
 
 /** Writes what the daemon said. Rethrows what it did not say. */
