@@ -10,11 +10,13 @@
       "sources": [
         "native/addon/addon.cc",
         "native/addon/arena.cc",
+        "native/addon/background_close.cc",
         "native/addon/file_nodes.cc",
         "native/addon/frame_io.cc",
         "native/addon/messages.cc",
         "native/addon/packet_socket.cc",
         "native/addon/poller.cc",
+        "native/addon/program.cc",
         "native/addon/readable_watch.cc",
         "native/addon/system.cc"
       ],

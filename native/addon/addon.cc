@@ -1,5 +1,5 @@
-// The addon netloom_native. It holds no static state: arenas and pollers are externals of the environment that made
-// them, so every worker thread may load it.
+// The addon netloom_native. Arenas and pollers are externals of the environment that made them, so every worker thread may
+// load it; of the process are only the threads that close descriptors.
 #include "arena.h"
 
 namespace {
@@ -13,6 +13,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   netloom::registerMessages(env, exports);
   netloom::registerReadableWatch(env, exports);
   netloom::registerFileNodes(env, exports);
+  netloom::registerBackgroundClose(env, exports);
+  netloom::registerProgram(env, exports);
   return exports;
 }
 

@@ -54,5 +54,7 @@ void registerSystem(Napi::Env env, Napi::Object exports);
 void registerMessages(Napi::Env env, Napi::Object exports);
 void registerReadableWatch(Napi::Env env, Napi::Object exports);
 void registerFileNodes(Napi::Env env, Napi::Object exports);
+void registerBackgroundClose(Napi::Env env, Napi::Object exports);
+void registerProgram(Napi::Env env, Napi::Object exports);
 
 }  // namespace netloom

@@ -125,6 +125,14 @@ export const PacketSocketState = {
   lost: 2
 } as const
 
+/** Both descriptors are the caller's to close. */
+export interface StartedProgram {
+  readonly pid: number
+  readonly pidfd: number
+  /** The end that we read. */
+  readonly stderr: number
+}
+
 export interface ReceivedMessage {
   /** Empty when the peer has closed. */
   readonly data: Uint8Array
@@ -223,6 +231,8 @@ export interface NativeBinding {
    */
   lockFile(path: string): { fd: number; holder: number }
   closeFd(fd: number): void
+  /** Returns at once; a thread of its own closes it. The number stays taken until then. */
+  closeFdInBackground(fd: number): void
   setNonblocking(fd: number, nonblocking: boolean): void
 
   // Files that Node's fs cannot make. No symbolic link at the end of a path is followed.
@@ -247,4 +257,12 @@ export interface NativeBinding {
   watchReadable(fd: number, ready: () => void): NativeWatch
   /** Once for each watch, before the fd is closed. */
   unwatchReadable(watch: NativeWatch): void
+
+  /**
+   * Starts a program in a session of its own, without an environment, standard input and output /dev/null, by posix_spawn, which
+   * does not copy the caller's page tables. When `pidfd` is readable it has ended, and `takeExitStatus` must be called, once.
+   */
+  startProgram(path: string, args: readonly string[]): StartedProgram
+  /** -N: signal N ended it. */
+  takeExitStatus(pid: number): number
 }

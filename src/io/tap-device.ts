@@ -70,6 +70,11 @@ export interface TapDeviceOptions {
   readonly vnetHeaderLength: number
   /** Offload bits granted when it was opened. */
   readonly offloads: number
+  /**
+   * Somebody else opened it as well and decides when the device goes. Nobody waits for that at this end then: the descriptor is
+   * closed in the background. Default false.
+   */
+  readonly shared?: boolean
 }
 
 /** An open TAP as a FrameDevice; owns the fd. */
@@ -86,6 +91,7 @@ export class TapDevice implements FrameDevice {
   private readonly native: NativeBinding
   private readonly arena: NativeArena
   private readonly vnetHeaderLength: number
+  private readonly isShared: boolean
   private readonly result = new Int32Array(4)
 
   constructor(pool: FramePool, native: NativeBinding, options: TapDeviceOptions) {
@@ -96,6 +102,7 @@ export class TapDevice implements FrameDevice {
     this.mtu = options.mtu
     this.pollFd = options.fd
     this.vnetHeaderLength = options.vnetHeaderLength
+    this.isShared = options.shared === true
     this.offloads = writeOffloads(options)
   }
 
@@ -130,7 +137,8 @@ export class TapDevice implements FrameDevice {
 
   close(): void {
     this.alive = false
-    this.native.closeFd(this.pollFd)
+    if (this.isShared) this.native.closeFdInBackground(this.pollFd)
+    else this.native.closeFd(this.pollFd)
   }
 }
 

@@ -60,18 +60,20 @@ export class InterfaceConfig {
   async configure(options: InterfaceOptions): Promise<void> {
     const { links, addresses } = this.netlink
     const { name, address, gateway, address6, gateway6, mac, mtu } = options
-    if (mac !== undefined || mtu !== undefined) await links.set(name, { mac, mtu })
+    const index = await links.index(name) // asked once: each of the following would
+    if (mac !== undefined || mtu !== undefined) await links.set(index, { mac, mtu })
     // Before it is up: else its first frames are router solicitations that nobody asked for.
     await ignoring(['ENOENT'], this.writeSysctl(`net/ipv6/conf/${name}/disable_ipv6`, address6 === undefined ? '1' : '0'))
     if (address !== undefined) {
       const broadcast = options.broadcast ?? broadcastOf(address)
-      await ignoring(['EEXIST'], addresses.add(name, address, { broadcast }))
+      await ignoring(['EEXIST'], addresses.add(index, address, { broadcast }))
     }
     // The address is known to be free: it was allocated, not guessed.
-    if (address6 !== undefined) await ignoring(['EEXIST'], addresses.add(name, address6, { noDad: true }))
-    await links.set(name, { up: true })
-    if (gateway !== undefined) await this.defaultRoute({ to: 'default', dev: name, ...(gateway !== 'device' && { via: gateway }) }, options)
-    if (gateway6 !== undefined) await this.defaultRoute({ to: 'default', dev: name, via: gateway6 }, options)
+    if (address6 !== undefined) await ignoring(['EEXIST'], addresses.add(index, address6, { noDad: true }))
+    await links.set(index, { up: true })
+    if (gateway !== undefined)
+      await this.defaultRoute({ to: 'default', dev: index, ...(gateway !== 'device' && { via: gateway }) }, options)
+    if (gateway6 !== undefined) await this.defaultRoute({ to: 'default', dev: index, via: gateway6 }, options)
   }
 
   private defaultRoute(route: RouteOptions, { keepDefaultRoute }: InterfaceOptions): Promise<void> {

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { loadNative } from '../io/load-native.ts'
-import type { NativeBinding, NativeWatch } from '../io/native-binding.ts'
+import type { NativeBinding, NativeWatch, StartedProgram } from '../io/native-binding.ts'
 import { SandboxError } from './sandbox-error.ts'
 import { findShim } from './shim-binary.ts'
 import { encodeShimMessage, MAX_MESSAGE, type ShimField, ShimMessage } from './shim-message.ts'
@@ -70,32 +71,22 @@ export class ShimConnection {
 
   /** Starts a shim that outlives this process, listening on `socketPath`, and connects to it. */
   static async startSurviving(socketPath: string, stateDirectory: string): Promise<ShimConnection> {
-    loadNative()
+    const native = loadNative()
     const shim = findShim()
-    const child = spawn(shim, ['--listen', socketPath, '--state', stateDirectory], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      cwd: '/',
-      env: {},
-      detached: true
-    })
-    let diagnostics = ''
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      diagnostics += text
-    })
-    let status: number | null
+    let program: StartedProgram
     try {
-      ;[status] = (await once(child, 'exit')) as [number | null]
+      program = native.startProgram(shim, ['--listen', socketPath, '--state', stateDirectory])
     } catch (error) {
       throw cannotStart(shim, error)
     }
-    if (status !== 0) {
-      if (!child.stderr!.readableEnded) await once(child, 'close')
-      throw new SandboxError('ERR_SANDBOX_START', diagnostics.trim() || `netloom-shim ended with status ${status}`)
-    }
     try {
+      await readable(native, program.pidfd)
+      const status = native.takeExitStatus(program.pid)
+      if (status !== 0) throw new SandboxError('ERR_SANDBOX_START', lastWords(program.stderr) || `netloom-shim ended with status ${status}`)
       return ShimConnection.connect(socketPath)
     } finally {
-      child.stderr!.destroy() // by which the shim would have heard of our end until now
+      native.closeFd(program.pidfd)
+      native.closeFd(program.stderr) // by which the shim would have heard of our end until now
     }
   }
 
@@ -191,4 +182,18 @@ export class ShimConnection {
 function cannotStart(shim: string, error: unknown): SandboxError {
   const { code = 'ERR_SANDBOX_START', message } = error as NodeJS.ErrnoException
   return new SandboxError(code, `${shim} could not be started: ${message}`)
+}
+
+function readable(native: NativeBinding, fd: number): Promise<void> {
+  return new Promise((resolve) => {
+    const watch = native.watchReadable(fd, () => {
+      native.unwatchReadable(watch)
+      resolve()
+    })
+  })
+}
+
+/** What a program that has ended wrote to a pipe. */
+function lastWords(fd: number): string {
+  return readFileSync(fd, 'utf8').trim()
 }

@@ -44,12 +44,20 @@ export async function launch(container: Container, context: ContainerContext): P
   }
 }
 
-/** Ends what is left of a run: endpoints and the sandbox. Never fails: what could not be ended is logged, and swept by the next daemon. */
+/**
+ * Ends what is left of a run: the sandbox, then its endpoints. Never fails: what could not be ended is logged, and swept by the next
+ * daemon. In this order the last descriptor of a TAP is the engine's, which closes it in the background: the shim, of which we wait
+ * for the end, would wait for the kernel to let go of the device.
+ */
 export async function land(container: Container, context: ContainerContext): Promise<void> {
   const { sandbox } = container
   const { networking, log } = context.options
-  for (const result of await Promise.allSettled([networking.stop(container), sandbox?.close()])) {
-    if (result.status === 'rejected') log(`container ${container.name}, at its end: ${result.reason}`)
+  for (const end of [() => sandbox?.close(), () => networking.stop(container)]) {
+    try {
+      await end()
+    } catch (error) {
+      log(`container ${container.name}, at its end: ${error}`)
+    }
   }
   container.sandbox = null
   container.process = null

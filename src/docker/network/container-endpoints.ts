@@ -196,11 +196,10 @@ export class ContainerEndpoints {
   }
 
   private async publishOn(container: NetworkedContainer, network: DockerNetwork, endpointId: string): Promise<PortMap> {
-    const gateways = new Set(Array.from(this.options.networks.all(), ({ record }) => [record.pool?.gateway, record.pool6?.gateway]).flat())
     try {
       return await this.options.publisher.publish(container, {
         hostBinding: network.hostBinding,
-        isGateway: (address) => gateways.has(address)
+        isGateway: (address) => this.isGateway(address)
       })
     } catch (error) {
       throw ApiError.internal(
@@ -208,6 +207,12 @@ export class ContainerEndpoints {
         { cause: error }
       )
     }
+  }
+
+  private isGateway(address: string): boolean {
+    for (const { record } of this.options.networks.all())
+      if (record.pool?.gateway === address || record.pool6?.gateway === address) return true
+    return false
   }
 
   private async plug(

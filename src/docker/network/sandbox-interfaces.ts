@@ -115,9 +115,9 @@ export class SandboxInterfaces {
   }
 }
 
-/** The engine's end of an open TAP; the element closes the descriptor. */
+/** The engine's end of an open TAP, which the shim keeps open too; the element closes the descriptor. */
 function tapAttachment({ fd, vnetHeaderLength, offloads }: OpenedTap, name: string, mtu: number): Attachment {
-  return { type: 'tap', options: { fd, name, mtu, vnetHeaderLength, offloads } }
+  return { type: 'tap', options: { fd, name, mtu, vnetHeaderLength, offloads, shared: true } }
 }
 
 /** The namespace may be on its way out, and the link with it. */
