@@ -8,7 +8,7 @@ import type { ContainerContext } from './container-context.ts'
 import { restarting } from './container-runner.ts'
 import { DetachFilter, parseDetachKeys } from './detach-keys.ts'
 import { MAIN_PROCESS } from './launch.ts'
-import { writeAll } from './stream-write.ts'
+import { endConnection, writeAll } from './stream-write.ts'
 
 /**
  * Output of containers. The shim writes all of it to the log, and every reader, `logs` or `attach`, follows the log at its own pace:
@@ -101,7 +101,7 @@ export class ContainerOutput {
     } else if (options.stream) {
       await Promise.race([start.ended, untilAborted(over.signal)])
     }
-    connection.end()
+    endConnection(connection)
   }
 
   /** From the client to the process, once it runs. Also where nothing is passed on, the client's end is to be heard. */

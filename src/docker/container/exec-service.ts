@@ -14,7 +14,7 @@ import { DetachFilter, parseDetachKeys } from './detach-keys.ts'
 import { exitCodeOf } from './exit-code.ts'
 import { isAboutUser } from './launch.ts'
 import { processEnvironment } from './process-environment.ts'
-import { writeAll } from './stream-write.ts'
+import { endConnection, writeAll } from './stream-write.ts'
 
 /** A process that is to run, runs or ran in a container beside its own. It does not outlive the daemon as such: its streams end. */
 interface Exec {
@@ -145,7 +145,7 @@ export class ExecService {
       const text = Buffer.from(`${(error as Error).message}\r\n`)
       connection.write(exec.config.Tty ? text : outputFrame(1, text))
     }
-    connection.end()
+    endConnection(connection)
   }
 
   private async spawn(exec: Exec, detached: boolean): Promise<SandboxProcess> {
@@ -205,8 +205,7 @@ export class ExecService {
         if (data.length > 0) await writeAll(stdin, data)
         if (!isDetached) continue
         this.context.publish(exec.container, 'exec_detach', { execID: exec.id })
-        connection.end()
-        connection.resume()
+        endConnection(connection)
         return
       }
     } catch {
