@@ -24,7 +24,7 @@ export class ApiConnection {
     const sent: Record<string, string | number> = { ...headers }
     if (payload !== undefined) {
       sent['Content-Type'] ??= 'application/json'
-      sent['Content-Length'] ??= Buffer.byteLength(payload)
+      if (!('Transfer-Encoding' in sent)) sent['Content-Length'] ??= Buffer.byteLength(payload)
     }
     return new Promise((resolve, reject) => {
       const request = http.request({ socketPath: this.socketPath, agent: this.agent, method, path, headers: sent }, (response) => {
