@@ -122,38 +122,9 @@ export class ElementNode implements ElementContext {
   }
 
   enterAll(handles: Int32Array, count: number): void {
-    const { engine, number } = this
-    const { ingress, timestamp, packetId } = this.frames
-    const { now } = engine
+    const { engine } = this
     if (this.ingressDrops === NO_DROPS) this.countIngress()
-    let id = engine.takePacketIds(count) | 0
-    // Four a round: see the README, "Loops".
-    let i = 0
-    for (; i < ((count - 3) | 0); i = (i + 4) | 0) {
-      const a = handles[i]
-      const b = handles[(i + 1) | 0]
-      const c = handles[(i + 2) | 0]
-      const d = handles[(i + 3) | 0]
-      ingress[a] = number
-      ingress[b] = number
-      ingress[c] = number
-      ingress[d] = number
-      timestamp[a] = now
-      timestamp[b] = now
-      timestamp[c] = now
-      timestamp[d] = now
-      packetId[a] = id
-      packetId[b] = (id + 1) | 0
-      packetId[c] = (id + 2) | 0
-      packetId[d] = (id + 3) | 0
-      id = (id + 4) | 0
-    }
-    for (; i < count; i++) {
-      const frame = handles[i]
-      ingress[frame] = number
-      timestamp[frame] = now
-      packetId[frame] = id++
-    }
+    this.frames.enterAll(handles, count, this.number, engine, engine.takePacketIds(count))
     if (engine.tracer.active) for (let i = 0; i < count; i++) this.traceEntry(handles[i])
   }
 

@@ -14,6 +14,8 @@
  * pops from them too. One owner per frame: whoever holds the handle transmits it, frees it, or drops it.
  */
 
+import { endLife, type FrameBatches, frameBatches } from './frame-batches.ts'
+
 const SLOT_BITS = 13
 const SLOT_MASK = (1 << SLOT_BITS) - 1
 
@@ -103,6 +105,10 @@ export class FramePool {
   /** Stack of free large handles; tops[1] is its height. */
   readonly largeFree: Int32Array
   readonly tops: Int32Array
+  /** Whole batches: see FrameBatches. */
+  readonly allocateAll: FrameBatches['allocateAll']
+  readonly enterAll: FrameBatches['enterAll']
+  readonly freeAll: FrameBatches['freeAll']
   /** Slots that exist: [0] small, [1] large. */
   private readonly made = [0, 0]
   private readonly chunks: Uint8Array[] = []
@@ -135,6 +141,10 @@ export class FramePool {
     this.largeFree = new Int32Array(new SharedArrayBuffer(this.maxLargeChunks * LARGE_CHUNK_SLOTS * 4))
     this.tops = new Int32Array(new SharedArrayBuffer(8))
     this.live = options.checked ? new Uint8Array(handles) : null
+    const { allocateAll, enterAll, freeAll } = frameBatches(this, { mask: SLOT_MASK, size: SMALL_SLOT, headroom: HEADROOM }, this.live)
+    this.allocateAll = allocateAll
+    this.enterAll = enterAll
+    this.freeAll = freeAll
   }
 
   /** The chunk that holds the frame; its first byte is at `start[frame]`. */
@@ -197,83 +207,11 @@ export class FramePool {
     return frame
   }
 
-  /**
-   * Puts up to `count` small frames of `length` bytes (at most SMALL_CAPACITY) into `handles`; returns how many there were.
-   * They have no packet id until they are entered. One call for a batch costs a quarter of as many `allocate`.
-   */
-  allocateAll(handles: Int32Array, count: number, length: number): number {
-    while (this.tops[0] < count && this.grow(0));
-    const { start, length: lengths, flags, smallFree, tops, live } = this
-    let top = tops[0]
-    const given = Math.min(count, top)
-    // Four a round: see the README, "Loops".
-    let i = 0
-    for (; i < ((given - 3) | 0); i = (i + 4) | 0) {
-      const a = smallFree[(top - 1) | 0]
-      const b = smallFree[(top - 2) | 0]
-      const c = smallFree[(top - 3) | 0]
-      top = (top - 4) | 0
-      const d = smallFree[top]
-      start[a] = (a & SLOT_MASK) * smallSlot + headroom
-      start[b] = (b & SLOT_MASK) * smallSlot + headroom
-      start[c] = (c & SLOT_MASK) * smallSlot + headroom
-      start[d] = (d & SLOT_MASK) * smallSlot + headroom
-      lengths[a] = length
-      lengths[b] = length
-      lengths[c] = length
-      lengths[d] = length
-      flags[a] = 0
-      flags[b] = 0
-      flags[c] = 0
-      flags[d] = 0
-      handles[i] = a
-      handles[(i + 1) | 0] = b
-      handles[(i + 2) | 0] = c
-      handles[(i + 3) | 0] = d
-    }
-    for (; i < given; i++) {
-      const frame = smallFree[--top]
-      start[frame] = (frame & SLOT_MASK) * smallSlot + headroom
-      lengths[frame] = length
-      flags[frame] = 0
-      handles[i] = frame
-    }
-    tops[0] = top
-    if (live !== null) for (let i = 0; i < given; i++) live[handles[i]] = 1
-    return given
-  }
-
   /** Gives the slot back. */
   free(frame: FrameHandle): void {
-    if (this.live !== null) this.checkLive(frame)
+    if (this.live !== null) endLife(this.live, frame)
     if (frame < this.largeBase) this.smallFree[this.tops[0]++] = frame
     else this.largeFree[this.tops[1]++] = frame
-  }
-
-  /** Gives the slots of `handles[0..count-1]` back. */
-  freeAll(handles: Int32Array, count: number): void {
-    const { smallFree, largeBase, tops, live } = this
-    if (live !== null) for (let i = 0; i < count; i++) this.checkLive(handles[i])
-    let top = tops[0]
-    let i = 0
-    for (; i < ((count - 3) | 0); i = (i + 4) | 0) {
-      const a = handles[i]
-      const b = handles[(i + 1) | 0]
-      const c = handles[(i + 2) | 0]
-      const d = handles[(i + 3) | 0]
-      if (a >= largeBase || b >= largeBase || c >= largeBase || d >= largeBase) break
-      smallFree[top] = a
-      smallFree[(top + 1) | 0] = b
-      smallFree[(top + 2) | 0] = c
-      smallFree[(top + 3) | 0] = d
-      top = (top + 4) | 0
-    }
-    tops[0] = top
-    for (; i < count; i++) {
-      const frame = handles[i]
-      if (frame < largeBase) smallFree[tops[0]++] = frame
-      else this.largeFree[tops[1]++] = frame
-    }
   }
 
   /** A second frame with the same bytes, offload fields, ingress, time and packet id; or NO_FRAME. */
@@ -363,10 +301,5 @@ export class FramePool {
     this.made[large] += slots
     this.chunkListener?.(chunk, bytes)
     return true
-  }
-
-  private checkLive(frame: FrameHandle): void {
-    if (this.live![frame] === 0) throw new Error(`frame ${frame} is freed twice or was never allocated`)
-    this.live![frame] = 0
   }
 }
