@@ -34,7 +34,10 @@ describe('install-test-tools', () => {
     for (const name of names) writeFileSync(path.join(programs, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 })
   }
 
-  const ALL = ['ip', 'bridge', 'ping', 'tcpdump', 'tshark', 'iperf3', 'dig', 'ethtool', 'busybox', 'ps', 'unshare', 'newuidmap']
+  const ALL = [
+    ...['ip', 'bridge', 'ping', 'tcpdump', 'tshark', 'iperf3', 'dig', 'ethtool', 'busybox', 'ps', 'unshare', 'newuidmap'],
+    ...['docker', 'dockerd', 'iptables', 'dnsperf', 'curl', 'socat', 'python3']
+  ]
 
   it('lists the packages, and which are missing', () => {
     pretend('tshark')
