@@ -118,6 +118,7 @@ Message Shim::tap(Message& request) {
   if (ioctl(tap.fd.get(), TUNGETVNETHDRSZ, &vnet) < 0) vnet = 0;
   if (ioctl(tap.fd.get(), TUNGETIFF, &flags) == 0 && !(flags.ifr_flags & IFF_VNET_HDR)) vnet = 0;
   reply.fields.push_back(field("vnet", vnet));
+  if (kept != taps_.end()) reply.fields.push_back(field("kept", 1));
   reply.fds.emplace_back(fcntl(tap.fd.get(), F_DUPFD_CLOEXEC, 0));
   if (kept == taps_.end() && surviving()) taps_.emplace(name, std::move(opened));
   return reply;

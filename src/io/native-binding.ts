@@ -94,6 +94,8 @@ export interface OpenedTap {
   /** TUN_F_ bits granted: a subset of those wanted. */
   readonly offloads: number
   readonly vnetHeaderLength: number
+  /** A shim had it open, with the addresses and routes that it was given. Else absent. */
+  readonly kept?: boolean
 }
 
 export interface OpenPacketSocketOptions {

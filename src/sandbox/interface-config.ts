@@ -10,6 +10,8 @@ export type SysctlWriter = (name: string, value: string) => void | Promise<void>
 export interface InterfaceOptions {
   /** 'eth0'. */
   readonly name: string
+  /** When it is known: one question less. */
+  readonly index?: number
   /** ADDRESS/LENGTH. */
   readonly address?: string
   /** Default: the subnet's last address, none for /31 and /32. */
@@ -33,6 +35,10 @@ export interface ResolverRoute {
   readonly source: string
   /** Where they go, see the dns-tap element. */
   readonly serviceMac: string
+  /** Of the device, when it is known: one question less. */
+  readonly index?: number
+  /** Nothing sent it anywhere yet: one question less. Default false. */
+  readonly first?: boolean
   /** Leave a route alone that is there already, by whatever device. Default false: it moves here. */
   readonly keep?: boolean
 }
@@ -60,17 +66,16 @@ export class InterfaceConfig {
   async configure(options: InterfaceOptions): Promise<void> {
     const { links, addresses } = this.netlink
     const { name, address, gateway, address6, gateway6, mac, mtu } = options
-    const index = await links.index(name) // asked once: each of the following would
-    if (mac !== undefined || mtu !== undefined) await links.set(index, { mac, mtu })
+    const index = options.index ?? (await links.index(name)) // asked once: each of the following would
     // Before it is up: else its first frames are router solicitations that nobody asked for.
     await ignoring(['ENOENT'], this.writeSysctl(`net/ipv6/conf/${name}/disable_ipv6`, address6 === undefined ? '1' : '0'))
+    await links.set(index, { mac, mtu, up: true })
     if (address !== undefined) {
       const broadcast = options.broadcast ?? broadcastOf(address)
       await ignoring(['EEXIST'], addresses.add(index, address, { broadcast }))
     }
     // The address is known to be free: it was allocated, not guessed.
     if (address6 !== undefined) await ignoring(['EEXIST'], addresses.add(index, address6, { noDad: true }))
-    await links.set(index, { up: true })
     if (gateway !== undefined)
       await this.defaultRoute({ to: 'default', dev: index, ...(gateway !== 'device' && { via: gateway }) }, options)
     if (gateway6 !== undefined) await this.defaultRoute({ to: 'default', dev: index, via: gateway6 }, options)
@@ -86,13 +91,13 @@ export class InterfaceConfig {
    * repeated, also with another device, to which the route then moves. Throws NetlinkError EINVAL when `source` is not an
    * address of the namespace, ENETDOWN when the device is down.
    */
-  async routeResolver({ device, source, serviceMac, keep }: ResolverRoute): Promise<void> {
+  async routeResolver({ device, source, serviceMac, keep, index: known, first }: ResolverRoute): Promise<void> {
     const { links, routes, neighbors } = this.netlink
     if (keep === true && (await this.resolverDevices()).length > 0) return
     // Without it the kernel takes no 127.x.x.x from or to a link.
     await this.writeSysctl(`net/ipv4/conf/${device}/route_localnet`, '1')
-    const index = await links.index(device)
-    const earlier = await this.resolverDevices()
+    const index = known ?? (await links.index(device))
+    const earlier = first === true ? [] : await this.resolverDevices()
     await routes.replace({ to: `${RESOLVER_ADDRESS}/32`, dev: index, source, table: LOCAL_TABLE })
     await neighbors.setPermanent(index, RESOLVER_ADDRESS, serviceMac)
     for (const left of earlier) if (left !== index) await ignoring(['ENOENT', 'ENODEV'], neighbors.delete(left, RESOLVER_ADDRESS))

@@ -74,6 +74,8 @@ export class Sandbox {
   readonly shimPid: number
   readonly userNamespace: boolean
   readonly hostname: string
+  /** Whether it was paused when this client came. */
+  readonly foundPaused: boolean
   /** Links, addresses, routes, rules and neighbors of its network namespace. */
   readonly netlink: Netlink
   private readonly interfaces: InterfaceConfig
@@ -96,6 +98,7 @@ export class Sandbox {
     this.interfaces = new InterfaceConfig(this.netlink, (sysctl, value) => this.writeSysctl(sysctl, value))
     this.sysctls = new SandboxSysctls((sysctl, value) => this.writeSysctl(sysctl, value), this.userNamespace)
     this.hostname = hello.text('hostname') ?? name
+    this.foundPaused = hello.integer('paused') === 1
     this.first = hello.integer('first')
     this.ended = hello.integer('ended') === 1
     this.warnings.push(...hello.all('warning'))
@@ -182,7 +185,8 @@ export class Sandbox {
       name: message.text('name')!,
       ifindex: message.integer('ifindex')!,
       offloads: message.integer('offloads')!,
-      vnetHeaderLength: message.integer('vnet')!
+      vnetHeaderLength: message.integer('vnet')!,
+      kept: message.integer('kept') === 1
     }
   }
 

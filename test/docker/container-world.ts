@@ -11,7 +11,7 @@ import type { ContainerLookup, NetworkedContainer } from '../../src/docker/netwo
 import type { InterfaceHolder } from '../../src/docker/network/sandbox-interfaces.ts'
 import { SandboxInterfaces } from '../../src/docker/network/sandbox-interfaces.ts'
 import type { NetworkController } from '../../src/network/controller.ts'
-import type { Endpoint, EndpointSpec } from '../../src/network/endpoint.ts'
+import type { EndpointSpec } from '../../src/network/endpoint.ts'
 import { endpointAddresses } from '../../src/network/endpoint.ts'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
 import type { NetworkWorld } from './network-world.ts'
@@ -65,11 +65,17 @@ export class VirtualInterfaces extends SandboxInterfaces {
 
   override async prepare(): Promise<void> {}
 
-  override plug(_holder: InterfaceHolder, network: string, ifname: string, spec: EndpointSpec): Promise<Endpoint> {
-    return this.engine.connect(network, spec, (begun) => {
+  override async plug(
+    _holder: InterfaceHolder,
+    network: string,
+    ifname: string,
+    spec: EndpointSpec
+  ): ReturnType<SandboxInterfaces['plug']> {
+    const endpoint = await this.engine.connect(network, spec, (begun) => {
       this.told.push(`${ifname} ${endpointAddresses(begun).join(' ')}`)
       return { type: 'host', options: { mac: begun.mac, addresses: endpointAddresses(begun) } }
     })
+    return { endpoint, kept: false }
   }
 
   override async unplug(_holder: InterfaceHolder | null, network: string, endpoint: string, ifname: string): Promise<void> {
@@ -87,7 +93,9 @@ export class VirtualInterfaces extends SandboxInterfaces {
 
   override async closeIpv6(): Promise<void> {}
 
-  override async removeStrangers(): Promise<void> {}
+  override async removeStrangers(): Promise<boolean> {
+    return false
+  }
 }
 
 /** Makes and starts a container's sandbox; null gives one that is only an object. */

@@ -98,7 +98,7 @@ export class ContainerRestore {
       this.context.options.log(`networks of ${container.name} are not restored, it is ended: ${(error as Error).message}`)
       return false
     }
-    await this.showRunning(container, process, await sandbox.paused())
+    await this.showRunning(container, process, sandbox.foundPaused)
     this.runner.adopt(container, process)
     return true
   }

@@ -105,18 +105,22 @@ export class ContainerEndpoints {
     await this.options.networks.removeEndpoint({ networkId, owner: container.id })
   }
 
-  /** After a restart of the daemon: the same endpoint again. False when its network is gone. */
-  async rejoin(container: NetworkedContainer, attachment: Attachment): Promise<boolean> {
+  /**
+   * After a restart of the daemon: the same endpoint again. 'kept': with the interface as it was recorded; 'made': with a new one;
+   * null when its network is gone.
+   */
+  async rejoin(container: NetworkedContainer, attachment: Attachment): Promise<'kept' | 'made' | null> {
     const { endpoint, networkId } = attachment
     const network = this.options.networks.get(networkId)
-    if (endpoint === null || network === undefined) return false
+    if (endpoint === null || network === undefined) return null
+    let kept = true
     if (network.isBridge) {
       const { endpointId, address, address6, mac, ifname } = endpoint
       const spec = { ...this.spec(container, attachment, network), id: endpointId, address, mac, ...(address6 !== '' && { address6 }) }
-      await this.options.interfaces.plug(container.sandbox!, networkId, ifname, spec)
+      kept = (await this.options.interfaces.plug(container.sandbox!, networkId, ifname, spec)).kept
     }
     await this.record(container, network, endpoint)
-    return true
+    return kept ? 'kept' : 'made'
   }
 
   /** Other names, while it runs. */
@@ -161,7 +165,8 @@ export class ContainerEndpoints {
     // Without a user-defined network names of the world are still asked there: resolv.conf stays as it is.
     const asked = named ?? plugged[0]
     if (told.resolver === (asked?.endpoint.ifname ?? '')) return
-    await interfaces.routeResolver(sandbox, asked === undefined ? null : { name: asked.endpoint.ifname, address: asked.endpoint.address })
+    const device = asked === undefined ? null : { name: asked.endpoint.ifname, address: asked.endpoint.address }
+    await interfaces.routeResolver(sandbox, device, told.resolver === '')
     told.resolver = asked?.endpoint.ifname ?? ''
   }
 
@@ -226,7 +231,7 @@ export class ContainerEndpoints {
     const { IPv4Address, IPv6Address } = attachment.config.IPAMConfig ?? {}
     const { pool, pool6 } = network.record
     try {
-      const made = await this.options.interfaces.plug(container.sandbox!, network.id, ifname, {
+      const { endpoint: made } = await this.options.interfaces.plug(container.sandbox!, network.id, ifname, {
         ...spec,
         ...(IPv4Address !== undefined && { address: IPv4Address }),
         ...(IPv6Address !== undefined && pool6 !== null && { address6: IPv6Address }),

@@ -152,20 +152,27 @@ export class ContainerNetworkService {
     this.endpoints.releasePorts(container)
   }
 
-  /** After a restart of the daemon, with the sandbox reconnected: the same endpoints again. */
+  /**
+   * After a restart of the daemon, with the sandbox reconnected: the same endpoints again. What a killed daemon was changing shows in
+   * the sandbox: connecting begins with a new interface, disconnecting with the end of one. When there is neither, the routes are
+   * what follows from the record, and nothing in the sandbox is touched.
+   */
   async restore(container: NetworkedContainer): Promise<void> {
     const { networking, sandbox } = container
+    let isAsRecorded = true
     for (const attachment of networking.attachments) {
       if (attachment.endpoint === null) continue
-      if (await this.endpoints.rejoin(container, attachment)) continue
+      const found = await this.endpoints.rejoin(container, attachment)
+      isAsRecorded &&= found === 'kept'
+      if (found !== null) continue
       this.options.log(`container ${container.name}: network ${attachment.network} is gone`)
       attachment.endpoint = null
     }
     this.publisher.restore(networking.ports)
     const known = networking.attachments.flatMap(({ endpoint }) => endpoint?.ifname ?? [])
     if (sandbox !== null && Object.keys(networking.nextInterface).length > 0) {
-      await this.interfaces.removeStrangers(sandbox, Object.keys(networking.nextInterface), known)
-      await this.endpoints.settle(container)
+      const hadStrangers = await this.interfaces.removeStrangers(sandbox, Object.keys(networking.nextInterface), known)
+      if (hadStrangers || !isAsRecorded) await this.endpoints.settle(container)
     }
   }
 

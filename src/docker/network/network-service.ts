@@ -3,6 +3,7 @@
  *
  * Creating and removing go one after the other: two requests for one name must not both find it free.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { ApiError } from '../../api/api-error.ts'
 import type { Filters } from '../../api/filters.ts'
 import type { NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
@@ -144,7 +145,9 @@ export class NetworkService {
   /** Keeps a record of an endpoint that is plugged in. Resolves when a crash cannot undo it. */
   async addEndpoint(endpoint: NetworkEndpoint): Promise<void> {
     this.networks.get(endpoint.networkId)?.endpoints.set(endpoint.owner, endpoint)
-    await this.options.store.write([{ put: endpointKey(endpoint), value: endpoint }])
+    const key = endpointKey(endpoint)
+    if (isDeepStrictEqual(this.options.store.get(key), endpoint)) return // found again after a restart
+    await this.options.store.write([{ put: key, value: endpoint }])
   }
 
   async removeEndpoint(endpoint: Pick<NetworkEndpoint, 'networkId' | 'owner'>): Promise<void> {

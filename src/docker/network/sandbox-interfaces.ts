@@ -23,6 +23,8 @@ export interface InterfaceHolder {
 
 export class SandboxInterfaces {
   private readonly controller: NetworkController
+  /** Interface indices by holder and name: the shim need not be asked. */
+  private readonly indices = new WeakMap<InterfaceHolder, Map<string, number>>()
 
   constructor(controller: NetworkController) {
     this.controller = controller
@@ -34,12 +36,13 @@ export class SandboxInterfaces {
   }
 
   /**
-   * Creates the TAP, or finds it again after a restart of the daemon, connects it and gives it its addresses. When anything fails
-   * nothing is left. Throws what the controller, IPAM, the sandbox and the kernel throw.
+   * Creates the TAP, or finds it again after a restart of the daemon, connects it and gives it its addresses; one that was `kept` has
+   * them. When anything fails nothing is left. Throws what the controller, IPAM, the sandbox and the kernel throw.
    */
-  async plug(holder: InterfaceHolder, network: string, ifname: string, spec: EndpointSpec): Promise<Endpoint> {
+  async plug(holder: InterfaceHolder, network: string, ifname: string, spec: EndpointSpec): Promise<{ endpoint: Endpoint; kept: boolean }> {
     const { mtu } = this.controller.network(network)
     const tap = await holder.openTap({ name: ifname })
+    this.noteIndex(holder, ifname, tap.ifindex)
     let handedOver = false
     const make = (): Attachment => {
       handedOver = true
@@ -54,17 +57,19 @@ export class SandboxInterfaces {
       await removeLink(holder, ifname)
       throw error
     }
+    if (tap.kept === true) return { endpoint, kept: true }
     try {
       const { mac, address, prefixLength, address6, prefixLength6 } = endpoint
       if (address6 !== '') await setIpv6(holder, 'lo', true)
       await holder.configureInterface({
         name: ifname,
+        index: tap.ifindex,
         mac,
         mtu,
         address: `${address}/${prefixLength}`,
         ...(address6 !== '' && { address6: `${address6}/${prefixLength6}` })
       })
-      return endpoint
+      return { endpoint, kept: false }
     } catch (error) {
       await this.controller.disconnect(network, endpoint.name)
       await removeLink(holder, ifname)
@@ -75,13 +80,15 @@ export class SandboxInterfaces {
   /** Takes an endpoint off its network and its interface out of the sandbox; what has gone already is no error. */
   async unplug(holder: InterfaceHolder | null, network: string, endpoint: string, ifname: string): Promise<void> {
     if (this.controller.networks.get(network)?.endpoints.has(endpoint) === true) await this.controller.disconnect(network, endpoint)
-    if (holder !== null) await removeLink(holder, ifname)
+    if (holder === null) return
+    this.indices.get(holder)?.delete(ifname)
+    await removeLink(holder, ifname)
   }
 
   /** Sends what goes elsewhere, `0.0.0.0/0` or `::/0`, to a gateway; '' takes the route away, and one that is not there is no error. */
   async routeDefault(holder: InterfaceHolder, to: string, dev: string, via: string): Promise<void> {
     const { routes } = holder.netlink
-    if (via !== '') return routes.replace({ to, via, dev })
+    if (via !== '') return routes.replace({ to, via, dev: this.indices.get(holder)?.get(dev) ?? dev })
     try {
       await routes.delete({ to })
     } catch (error) {
@@ -89,10 +96,12 @@ export class SandboxInterfaces {
     }
   }
 
-  /** Sends 127.0.0.11 out of a device, where the network's names are answered; null: nowhere. */
-  async routeResolver(holder: InterfaceHolder, device: { name: string; address: string } | null): Promise<void> {
-    if (device === null) await holder.unrouteResolver()
-    else await holder.routeResolver({ device: device.name, source: device.address, serviceMac: DNS_SERVICE_MAC })
+  /** Sends 127.0.0.11 out of a device, where the network's names are answered; null: nowhere. `first`: it went nowhere before. */
+  async routeResolver(holder: InterfaceHolder, device: { name: string; address: string } | null, first: boolean): Promise<void> {
+    if (device === null) return holder.unrouteResolver()
+    const { name, address } = device
+    const index = this.indices.get(holder)?.get(name)
+    await holder.routeResolver({ device: name, source: address, serviceMac: DNS_SERVICE_MAC, first, ...(index !== undefined && { index }) })
   }
 
   /** Takes away IPv6 of lo when no interface has any. */
@@ -100,12 +109,22 @@ export class SandboxInterfaces {
     await setIpv6(holder, 'lo', false)
   }
 
-  /** Interfaces with a number behind one of these prefixes that nobody knows of: what a daemon that was killed had begun. */
-  async removeStrangers(holder: InterfaceHolder, prefixes: readonly string[], known: readonly string[]): Promise<void> {
+  /** Interfaces with a number behind one of these prefixes that nobody knows of: what a daemon that was killed had begun. False: none. */
+  async removeStrangers(holder: InterfaceHolder, prefixes: readonly string[], known: readonly string[]): Promise<boolean> {
+    let hadStrangers = false
     for (const { name, linkKind } of await holder.netlink.links.list()) {
       const isOurs = linkKind === 'tun' && prefixes.some((prefix) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
-      if (isOurs && !known.includes(name)) await removeLink(holder, name)
+      if (!isOurs || known.includes(name)) continue
+      hadStrangers = true
+      await removeLink(holder, name)
     }
+    return hadStrangers
+  }
+
+  private noteIndex(holder: InterfaceHolder, ifname: string, index: number): void {
+    const known = this.indices.get(holder) ?? new Map<string, number>()
+    known.set(ifname, index)
+    this.indices.set(holder, known)
   }
 
   counters(network: string, endpoint: string): ElementCounters | undefined {
