@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import type { ContainerInspect, ContainerSummary } from '../../api/container-json.ts'
 import type { ContainerNetworkService } from '../network/container-network-service.ts'
 import type { Container } from './container.ts'
-import { NEVER, parseTime, statusText } from './container-status.ts'
+import { NEVER, statusText } from './container-status.ts'
 
 export function inspectJson(container: Container, networking: ContainerNetworkService): ContainerInspect {
   const { id, created, path, args, state, image, directory, name, restartCount, hostConfig, mounts, config, execIds } = container
@@ -38,14 +38,14 @@ export function inspectJson(container: Container, networking: ContainerNetworkSe
 
 /** `now`: ns since 1970. */
 export function summaryJson(container: Container, networking: ContainerNetworkService, now: bigint): ContainerSummary {
-  const { id, name, image, path, args, created, config, hostConfig, state, mounts } = container
+  const { id, name, image, path, args, createdAt, config, hostConfig, state, mounts } = container
   return {
     Id: id,
     Names: [`/${name}`],
     Image: image.name,
     ImageID: image.id,
     Command: [path, ...args.map((word) => (word.includes(' ') ? `'${word}'` : word))].join(' '),
-    Created: Number(parseTime(created) / 1_000_000_000n),
+    Created: Number(createdAt / 1_000_000_000n),
     Ports: networking.ports(container),
     Labels: config.Labels ?? {},
     State: state.Status,

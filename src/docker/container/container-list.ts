@@ -6,7 +6,6 @@ import type { ImageStore } from '../../image/image-store.ts'
 import type { ContainerNetworkService } from '../network/container-network-service.ts'
 import type { Container } from './container.ts'
 import type { ContainerRegistry } from './container-registry.ts'
-import { parseTime } from './container-status.ts'
 
 const FILTERS = [
   'ancestor',
@@ -53,16 +52,10 @@ function showsStopped(filters: Filters): boolean {
 
 /** Newest first, cut by `before` and `since`. */
 function inOrder(filters: Filters, registry: ContainerRegistry): Container[] {
-  const times = new Map<Container, bigint>()
-  for (const container of registry.all()) times.set(container, parseTime(container.created))
-  const timeOf = (container: Container): bigint => times.get(container) ?? 0n
-  const list = [...times.keys()].sort((a, b) => (timeOf(a) < timeOf(b) ? 1 : timeOf(a) > timeOf(b) ? -1 : 0))
-  const before = filters.get('before').map((reference) => timeOf(bound(registry, reference)))
-  const since = filters.get('since').map((reference) => timeOf(bound(registry, reference)))
-  return list.filter((container) => {
-    const time = timeOf(container)
-    return before.every((other) => time < other) && since.every((other) => time > other)
-  })
+  const list = [...registry.all()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : a.createdAt > b.createdAt ? -1 : 0))
+  const before = filters.get('before').map((reference) => bound(registry, reference).createdAt)
+  const since = filters.get('since').map((reference) => bound(registry, reference).createdAt)
+  return list.filter(({ createdAt }) => before.every((other) => createdAt < other) && since.every((other) => createdAt > other))
 }
 
 /** The container that `before` or `since` names. */

@@ -4,6 +4,7 @@ import type { SandboxProcess } from '../../sandbox/sandbox-process.ts'
 import type { Change, Store } from '../../store/store.ts'
 import type { ContainerNetworking } from '../network/container-networking.ts'
 import type { NetworkedContainer } from '../network/networked-container.ts'
+import { parseTime } from './container-status.ts'
 import { Moments } from './moments.ts'
 import { RestartDelay } from './restart-policy.ts'
 
@@ -45,6 +46,8 @@ export class Container implements NetworkedContainer {
   /** Without the slash. */
   name: string
   readonly created: string
+  /** The same in ns since 1970: lists are sorted by it. */
+  readonly createdAt: bigint
   /** Everything of it on disk: hosts, hostname, resolv.conf, log, status, root. */
   readonly directory: string
   config: ContainerConfig
@@ -77,6 +80,7 @@ export class Container implements NetworkedContainer {
     this.id = record.id
     this.name = record.name
     this.created = record.created
+    this.createdAt = parseTime(record.created)
     this.config = record.config
     this.hostConfig = record.hostConfig
     this.state = record.state
