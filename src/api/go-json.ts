@@ -180,5 +180,8 @@ function isDigit(char: string | undefined): boolean {
 function quote(char: string): string {
   if (char === "'") return "'\\''"
   if (char === '"') return `'"'`
+  if (char === '\x07') return "'\\a'"
+  if (char === '\v') return "'\\v'"
+  if (char < ' ' && !'\b\f\n\r\t'.includes(char)) return `'\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}'`
   return `'${JSON.stringify(char).slice(1, -1)}'`
 }

@@ -45,7 +45,7 @@ function danglingOf(filters: Filters): boolean | undefined {
   const [value, ...more] = filters.get('dangling')
   if (more.length === 0 && (value === 'true' || value === '1')) return true
   if (more.length === 0 && (value === 'false' || value === '0')) return false
-  throw ApiError.badRequest(`Invalid filter 'dangling=${filters.get('dangling').join(',')}'`)
+  throw ApiError.badRequest(`Invalid filter 'dangling=[${filters.get('dangling').join(' ')}]'`)
 }
 
 /** Nanoseconds since 1970. The client has made '24h' a time already. */

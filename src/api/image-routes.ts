@@ -4,13 +4,15 @@ import { familiarText, parseReference } from '../image/image-reference.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { ApiResponse } from './api-response.ts'
-import { messageOf } from './error-status.ts'
+import { messageOf, statusOf } from './error-status.ts'
 import type { ImageBackend } from './image-backend.ts'
 import { filterImages, pruneChoice } from './image-filters.ts'
 import { imageHistory, imageInspect, imageSummary } from './image-json.ts'
 import type { Router } from './router.ts'
 
 const HOW_TO_IMPORT = 'To have an image of that name, bring an archive: docker load < saved.tar, or docker import rootfs.tar'
+/** Of an image's name, distribution's grammar. */
+const TAG = /^\w[\w.-]{0,127}$/
 
 export function imageRoutes(router: Router, backend: ImageBackend): void {
   router.add('GET', '/images/json', (request, response) => {
@@ -36,7 +38,9 @@ export function imageRoutes(router: Router, backend: ImageBackend): void {
   router.add('GET', '/images/get', () => {
     throw outside('saving images')
   })
-  router.add('GET', '/images/{name}/json', ({ params }, response) => response.json(200, imageInspect(backend.find(params['name']!))))
+  router.add('GET', '/images/{name}/json', ({ params }, response) =>
+    response.json(200, imageInspect(findToInspect(backend, params['name']!)))
+  )
   router.add('GET', '/images/{name}/history', ({ params }, response) => response.json(200, imageHistory(backend.find(params['name']!))))
   router.add('GET', '/images/{name}/get', () => {
     throw outside('saving images')
@@ -45,12 +49,33 @@ export function imageRoutes(router: Router, backend: ImageBackend): void {
     throw outside('pushing images')
   })
   router.add('POST', '/images/{name}/tag', async ({ params, query }, response) => {
-    await backend.tag(params['name']!, withTag(query.get('repo') ?? '', query.get('tag') ?? ''))
+    await backend.tag(params['name']!, newName(query.get('repo') ?? '', query.get('tag') ?? ''))
     response.empty(201)
   })
   router.add('DELETE', '/images/{name}', async (request, response) => {
     response.json(200, await backend.remove(request.params['name']!, { force: request.flag('force') }))
   })
+}
+
+/** What cannot be found is told twice, as Docker tells it. */
+function findToInspect(backend: ImageBackend, name: string): ReturnType<ImageBackend['find']> {
+  try {
+    return backend.find(name)
+  } catch (error) {
+    throw new ApiError(statusOf(error), `no such image: ${name}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** The name that `docker tag` gives. Docker answers one that cannot be with 500. */
+function newName(repository: string, tag: string): string {
+  if (tag !== '' && !tag.includes(':') && !TAG.test(tag)) throw ApiError.internal('invalid tag format')
+  const name = withTag(repository, tag)
+  try {
+    parseReference(name)
+  } catch (error) {
+    throw ApiError.internal(messageOf(error), { cause: error })
+  }
+  return name
 }
 
 /** `docker import`: the archive is the body. */

@@ -28,7 +28,7 @@ export function parseReference(text: string): ImageReference {
   const { domain, rest } = splitDomain(text)
   const remoteName = rest.replace(/[:@].*$/s, '')
   if (remoteName.toLowerCase() !== remoteName) {
-    throw new ImageError('invalid', `invalid reference format: repository name (${remoteName}) must be lowercase`)
+    throw new ImageError('invalid', 'invalid reference format: repository name must be lowercase')
   }
   const match = GRAMMAR.exec(`${domain}/${rest}`)
   if (match === null) throw new ImageError('invalid', 'invalid reference format')

@@ -23,6 +23,7 @@ const REFUSED: readonly [text: string, message: string][] = [
   ['{"a":1.}', "invalid character '}' after decimal point in numeric literal"],
   ['{"a":1e}', "invalid character '}' in exponent of numeric literal"],
   ['{"Name":"a\nb"}', "invalid character '\\n' in string literal"],
+  ['{"Name":"a\0b"}', "invalid character '\\x00' in string literal"],
   ['[1 2]', "invalid character '2' after array element"],
   ['[1,]', "invalid character ']' looking for beginning of value"],
   ['x', "invalid character 'x' looking for beginning of value"],

@@ -25,8 +25,8 @@ const FAMILIAR: Readonly<Record<string, string>> = {
 
 const REFUSED: Readonly<Record<string, string>> = {
   '': 'invalid reference format',
-  Busybox: 'invalid reference format: repository name (library/Busybox) must be lowercase',
-  'team/App': 'invalid reference format: repository name (team/App) must be lowercase',
+  Busybox: 'invalid reference format: repository name must be lowercase',
+  'team/App': 'invalid reference format: repository name must be lowercase',
   'a b': 'invalid reference format',
   'a:': 'invalid reference format',
   ':tag': 'invalid reference format',

@@ -63,7 +63,7 @@ describe('image store', () => {
     }
     await assert.rejects(images.resolve('Web'), {
       code: 'invalid',
-      message: 'invalid reference format: repository name (library/Web) must be lowercase'
+      message: 'invalid reference format: repository name must be lowercase'
     })
     const other = await images.import(inPieces(OTHER), { reference: digits.slice(0, 12) })
     assert.equal(images.find(digits.slice(0, 12)).id, other.id)

@@ -76,7 +76,7 @@ export class NetworkService {
     filters.check(LIST_FILTERS)
     const dangling = filters.has('dangling') ? filters.boolean('dangling') : undefined
     for (const type of filters.get('type')) {
-      if (type !== 'builtin' && type !== 'custom') throw ApiError.badRequest(`invalid filter: 'type'='${type}'`)
+      if (type !== 'builtin' && type !== 'custom') throw ApiError.internal(`invalid filter: 'type'='${type}'`)
     }
     const shown = [...this.networks.values()].filter(
       ({ record, isUserDefined }) =>
@@ -237,7 +237,7 @@ export class NetworkService {
     try {
       return parseUntil(texts[0]!, wallTime(this.options.clock))
     } catch (error) {
-      throw ApiError.badRequest((error as Error).message, { cause: error })
+      throw ApiError.internal((error as Error).message, { cause: error })
     }
   }
 
