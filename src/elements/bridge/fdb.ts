@@ -129,11 +129,16 @@ export class Fdb {
     return egress === port ? notFound : egress
   }
 
-  /** The same without a search: NOT_FOUND also when an address is not where its search begins. For loops, which V8 keeps flat so. */
+  /**
+   * The same without a search, for loops, which V8 keeps flat so: NOT_FOUND also when an address is neither where its search begins
+   * nor in the entry behind it.
+   */
   relayNear(sourceHi: number, sourceLo: number, hi: number, lo: number, port: number, seconds: number): number {
-    const { table, shift } = this
-    const from = home(sourceHi, sourceLo, shift)
-    const to = home(hi, lo, shift)
+    const { table, mask, shift } = this
+    let from = home(sourceHi, sourceLo, shift)
+    let to = home(hi, lo, shift)
+    if (table[from] !== sourceLo) from = (from + WORDS) & mask
+    if (table[to] !== lo) to = (to + WORDS) & mask
     if ((table[(from + PLACE) | 0] & ~STATIC) !== (sourceHi | (port << PORT_SHIFT) | USED) || table[from] !== sourceLo) return notFound
     const place = table[(to + PLACE) | 0]
     const egress = (place >>> PORT_SHIFT) & PORT_MASK

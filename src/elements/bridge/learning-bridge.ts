@@ -17,6 +17,7 @@ import { ETHERNET_HEADER_LENGTH } from '../../wire/ethernet.ts'
 import { BridgeDrop } from './bridge-drop.ts'
 import { BRIDGE_PORTS_MAX, type BridgeSettings, type LearningBridgeOptions, readBridgeOptions } from './bridge-options.ts'
 import { Fdb, NOT_FOUND } from './fdb.ts'
+import { type FindEgress, findEgressFor } from './find-egress.ts'
 import { Flood } from './flood.ts'
 import { LearningProcess } from './learn.ts'
 
@@ -30,9 +31,10 @@ const RESERVED_MASK = 0xfffffff0 | 0
 const SECOND = 1e9
 
 // Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
-const headerLength = ETHERNET_HEADER_LENGTH
-const { traced } = FrameFlag
 const BATCH = 256
+/** Frames of one port, and the ports they leave by. All bridges of a thread share them: nothing is left in them by `push`. */
+const batch = new Int32Array(BATCH)
+const egress = new Int32Array(BATCH)
 
 const COUNTERS = ['rxFrames', 'forwarded', 'flooded', 'copies', 'copyFailures', 'learned', 'moved', 'aged', 'learnRefused'] as const
 
@@ -53,15 +55,14 @@ export class LearningBridge implements Element {
   private longest = 0
   /** The engine's time in whole seconds. */
   private seconds = 0
-  /** Frames of one port, and the ports they leave by. */
-  private readonly batch = new Int32Array(BATCH)
-  private readonly egress = new Int32Array(BATCH)
+  private readonly findEgress: FindEgress
   private forwarded = 0
   private flooded = 0
 
   constructor(context: ElementContext, options?: LearningBridgeOptions) {
     this.context = context
     this.frames = context.frames
+    this.findEgress = findEgressFor(context.frames, batch, egress)
     this.ports = context.ports
     this.settings = readBridgeOptions(options)
     this.fdb = new Fdb(this.settings.ageing, this.settings.fdbCapacity)
@@ -74,7 +75,7 @@ export class LearningBridge implements Element {
   }
 
   push(): void {
-    const { context, ports, batch } = this
+    const { context, ports, fdb, longest } = this
     const seconds = (this.seconds = this.second())
     let received = 0
     for (let ingress = context.nextReady(); ingress >= 0; ingress = context.nextReady()) {
@@ -84,7 +85,7 @@ export class LearningBridge implements Element {
         const count = rx.receiveAll(batch)
         received += count
         for (let at = 0; at < count; ) {
-          const known = isIsolated ? at : this.findEgress(at, count, ingress, seconds)
+          const known = isIsolated ? at : this.findEgress(at, count, fdb, longest, ingress, seconds)
           this.forward(at, known)
           // What ended the run is looked at again where it may begin one: it may only lie in another chunk.
           if (known === at) this.relay(batch[at++], ingress, seconds)
@@ -96,65 +97,9 @@ export class LearningBridge implements Element {
     if (this.fdb.learned > 0 && !this.ageingTimer.armed) this.armAgeing(seconds)
   }
 
-  /**
-   * The frames that are most: a station that is where it was sends to one that is known on another port. Finds the egress of
-   * `batch[from..]` up to the first frame that is not of this kind or lies in another chunk, and returns its index. Two frames
-   * a round: V8 checks every array in every round.
-   */
-  private findEgress(from: number, count: number, ingress: number, seconds: number): number {
-    const { batch, egress, longest, fdb, frames } = this
-    const { start, length, flags } = frames
-    const view = frames.view(batch[from])
-    const chunk = frames.chunkOf(batch[from])
-    // Integers from here on, as V8 would find out at every use.
-    const port = ingress | 0
-    const now = seconds | 0
-    let i = from
-    for (; i < ((count - 1) | 0); i = (i + 2) | 0) {
-      const a = batch[i]
-      const b = batch[(i + 1) | 0]
-      const lengthA = length[a]
-      const lengthB = length[b]
-      if (lengthA < headerLength || lengthA > longest || lengthB < headerLength || lengthB > longest) break
-      if (((flags[a] | flags[b]) & traced) !== 0 || frames.chunkOf(a) !== chunk || frames.chunkOf(b) !== chunk) break
-      // Both addresses in three reads: destination 32 + 16 bits, source 16 + 32.
-      const atA = start[a]
-      const atB = start[b]
-      const firstA = view.getInt32(atA)
-      const firstB = view.getInt32(atB)
-      const middleA = view.getInt32((atA + 4) | 0)
-      const middleB = view.getInt32((atB + 4) | 0)
-      const lastA = view.getInt32((atA + 8) | 0)
-      const lastB = view.getInt32((atB + 8) | 0)
-      let portA = fdb.relayNear(middleA & 0xffff, lastA, firstA >>> 16, (firstA << 16) | (middleA >>> 16), port, now)
-      let portB = fdb.relayNear(middleB & 0xffff, lastB, firstB >>> 16, (firstB << 16) | (middleB >>> 16), port, now)
-      if ((portA | portB) < 0) {
-        portA = fdb.relay(middleA & 0xffff, lastA, firstA >>> 16, (firstA << 16) | (middleA >>> 16), port, now)
-        if (portA < 0) return i
-        portB = fdb.relay(middleB & 0xffff, lastB, firstB >>> 16, (firstB << 16) | (middleB >>> 16), port, now)
-        if (portB < 0) break
-      }
-      egress[i] = portA
-      egress[(i + 1) | 0] = portB
-    }
-    for (; i < count; i++) {
-      const frame = batch[i]
-      const size = length[frame]
-      if (size < headerLength || size > longest || (flags[frame] & traced) !== 0 || frames.chunkOf(frame) !== chunk) return i
-      const at = start[frame]
-      const first = view.getInt32(at)
-      const middle = view.getInt32(at + 4)
-      const last = view.getInt32(at + 8)
-      const known = fdb.relay(middle & 0xffff, last, first >>> 16, (first << 16) | (middle >>> 16), port, now)
-      if (known < 0) return i
-      egress[i] = known
-    }
-    return count
-  }
-
   /** Sends `batch[from..to-1]` where `findEgress` said. */
   private forward(from: number, to: number): void {
-    const { batch, egress, links } = this
+    const { links } = this
     for (let i = from; i < to; i++) {
       const link = links[egress[i]]
       if (link !== null) link.transmit(batch[i])
