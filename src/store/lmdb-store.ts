@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { open, type RootDatabase } from 'lmdb'
 import { toJson } from './memory-store.ts'
 import type { Change, Store } from './store.ts'
@@ -47,12 +48,16 @@ export class LmdbStore implements Store {
     const texts = changes.map((change) => ('put' in change ? toJson(change.put, change.value) : undefined))
     for (const change of changes) checkKey('put' in change ? change.put : change.remove)
     if (changes.length === 0) return
-    await this.database.batch(() => {
-      changes.forEach((change, index) => {
-        if ('put' in change) this.database.put(change.put, texts[index]!)
-        else this.database.remove(change.remove)
+    try {
+      await this.database.batch(() => {
+        changes.forEach((change, index) => {
+          if ('put' in change) this.database.put(change.put, texts[index]!)
+          else this.database.remove(change.remove)
+        })
       })
-    })
+    } catch (error) {
+      throw await writeError(error)
+    }
   }
 
   async close(): Promise<void> {
@@ -74,6 +79,15 @@ function checkFile(file: string): void {
   } finally {
     closeSync(fd)
   }
+}
+
+/** lmdb rejects with an error that says nothing, and tells the system's one by a promise in `commitError`, in the same turn. */
+async function writeError(error: unknown): Promise<StoreError> {
+  const told = (error as { commitError?: Promise<never> }).commitError?.catch((reason: unknown) => reason)
+  const cause = (await Promise.race([told, nextTurn()])) ?? error
+  // Behind a colon LMDB says at which page.
+  const [reason] = (cause as Error).message.split(':')
+  return new StoreError('ERR_STORE_WRITE', `the state could not be written: ${reason}`, { cause })
 }
 
 function checkKey(key: string): void {
