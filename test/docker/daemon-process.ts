@@ -26,6 +26,8 @@ export class DaemonProcess {
   readonly folder = mkdtempSync(path.join(tmpdir(), 'netloom-test-daemon-'))
   readonly socket = path.join(this.folder, 'd.sock')
   readonly state = path.join(this.folder, 'state')
+  /** For the next start, over this process's own. */
+  environment: Record<string, string> = {}
   private child: ChildProcess | null = null
   private output = ''
 
@@ -40,7 +42,10 @@ export class DaemonProcess {
       '--state-dir',
       this.state
     ]
-    const child = spawn('unshare', ['--net', ...daemon, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('unshare', ['--net', ...daemon, ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.environment }
+    })
     this.child = child
     this.output = ''
     const listening = new Promise<void>((resolve, reject) => {
@@ -58,6 +63,16 @@ export class DaemonProcess {
   /** What it wrote since it was started. */
   get log(): string {
     return this.output
+  }
+
+  /** The running daemon's; unshare has become the daemon. */
+  get pid(): number {
+    return this.child!.pid!
+  }
+
+  /** What ended the daemon of the last start, when that was not `end`. */
+  get endSignal(): string | null {
+    return this.child?.signalCode ?? null
   }
 
   /** Ends it and waits until it is gone: SIGKILL as a crash, SIGTERM as an administrator. */
@@ -124,15 +139,24 @@ export class DaemonProcess {
 
   /** One request of the API. */
   api(method: string, target: string, body?: unknown): Promise<{ status: number; body: string }> {
+    return this.ask(method, target, 'application/json', body === undefined ? '' : JSON.stringify(body))
+  }
+
+  /** A POST of an archive. */
+  send(target: string, archive: Uint8Array): Promise<{ status: number; body: string }> {
+    return this.ask('POST', target, 'application/x-tar', archive)
+  }
+
+  private ask(method: string, target: string, type: string, data: string | Uint8Array): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
-      const data = body === undefined ? '' : JSON.stringify(body)
-      const headers = { 'Content-Length': Buffer.byteLength(data), ...(data !== '' && { 'Content-Type': 'application/json' }) }
+      const headers = { 'Content-Length': Buffer.byteLength(data), ...(data.length > 0 && { 'Content-Type': type }) }
       const sent = request({ socketPath: this.socket, method, path: target, headers }, (response) => {
         let text = ''
         response.setEncoding('utf8').on('data', (part: string) => {
           text += part
         })
         response.on('end', () => resolve({ status: response.statusCode!, body: text }))
+        response.on('error', reject)
       })
       sent.on('error', reject)
       sent.end(data)

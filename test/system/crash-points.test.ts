@@ -1,0 +1,43 @@
+// The daemon kills itself before, and after, each write to its store. All points: npm run test:crash
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { freshSeed, Random } from '../../src/engine/random.ts'
+import { CrashLab } from '../crash/crash-lab.ts'
+import { EVERY_OPERATION } from '../crash/every-operation.ts'
+import { daemonMissing } from '../docker/daemon-process.ts'
+
+/** Every which write is tried; which of them is the seed's choice. */
+const stride = process.env['NETLOOM_CRASH_ALL'] === '1' ? 1 : 8
+const seed = process.env['NETLOOM_CRASH_SEED'] ?? String(freshSeed())
+/** More than there are: the daemon's living says where they end. */
+const MOST_WRITES = 500
+
+describe(`killed around writes, seed ${seed}`, { skip: daemonMissing('dig', 'ip', 'tar'), concurrency: 2 }, () => {
+  for (const when of ['before', 'after']) {
+    test(`${when} every write`, async (context) => {
+      const first = 1 + new Random(`${seed}/${when}`).below(stride)
+      let tried = 0
+      for (let write = first; write <= MOST_WRITES; write += stride) {
+        const hasDied = await dieAndRecover(`${when}:${write}`, tried % 2 === 0, (text) => context.diagnostic(text))
+        if (!hasDied) break
+        tried++
+      }
+      context.diagnostic(`${tried} crash points`)
+      assert.ok(tried * stride >= EVERY_OPERATION.length - stride, `only ${tried} crash points: the operations did not happen`)
+    })
+  }
+})
+
+async function dieAndRecover(point: string, liveRestore: boolean, report: (text: string) => void): Promise<boolean> {
+  const lab = new CrashLab({ liveRestore })
+  try {
+    const hasDied = await lab.dieAt(point, EVERY_OPERATION)
+    if (hasDied) await lab.recover({ twice: false })
+    return hasDied
+  } catch (error) {
+    report(`NETLOOM_CRASH=${point}, live-restore ${liveRestore}\n${lab.told.join('\n')}\ndaemon: ${lab.daemon.log}`)
+    throw error
+  } finally {
+    await lab.daemon.down()
+  }
+}
