@@ -7,7 +7,7 @@ export interface HostsEntry {
 }
 
 /** What Docker writes first (recorded from a real daemon). */
-const STANDARD = `127.0.0.1\tlocalhost
+export const STANDARD_HOSTS = `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet
 ff00::0\tip6-mcastprefix
@@ -27,5 +27,5 @@ export function renderHosts(entries: readonly HostsEntry[]): string {
     if (names.length === 0) throw new SandboxError('EINVAL', `hosts entry ${address} has no name`)
     return `${address}\t${names.join(' ')}\n`
   })
-  return STANDARD + lines.join('')
+  return STANDARD_HOSTS + lines.join('')
 }

@@ -2,6 +2,7 @@
  * /etc/hosts of a container: rewritten in place on the host's side, so that the container, which has the file as a mount, sees it.
  */
 import { readFile, writeFile } from 'node:fs/promises'
+import { STANDARD_HOSTS } from '../../sandbox/hosts-file.ts'
 
 /** A line: an address and the names behind one tab. */
 export interface HostsLine {
@@ -9,17 +10,8 @@ export interface HostsLine {
   readonly names: string
 }
 
-/** What Docker writes first. */
-const STANDARD = `127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::0\tip6-localnet
-ff00::0\tip6-mcastprefix
-ff02::1\tip6-allnodes
-ff02::2\tip6-allrouters
-`
-
 export function hostsText(lines: readonly HostsLine[]): string {
-  return STANDARD + lines.map(lineText).join('')
+  return STANDARD_HOSTS + lines.map(lineText).join('')
 }
 
 /** The names by which a container finds itself: the full one, and its first part. */
