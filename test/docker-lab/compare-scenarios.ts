@@ -18,7 +18,7 @@ const LABS = 3
 
 export function compareScenarios({ title, base, names, leftOut = {} }: ScenarioList): void {
   describe(title, { skip: labMissing() }, () => {
-    const sum = { passed: 0, failed: 0, skipped: 0 }
+    const sum = { passed: 0, failed: 0, skipped: 0, unmasked: 0 }
 
     describe('scenarios', { concurrency: LABS }, () => {
       const labs: DockerLab[] = []
@@ -61,9 +61,13 @@ export function compareScenarios({ title, base, names, leftOut = {} }: ScenarioL
             sum.passed += result.passed
             sum.failed += result.failed
             sum.skipped += result.skipped
-            context.diagnostic(`${name}: ${counts(result)}`)
-            assert.equal(status, 0, stdout)
-            assert.equal(result.failed, 0, stdout)
+            const unmasked = queueLengthsOnly(stdout)
+            context.diagnostic(
+              `${name}: ${counts(result)}${unmasked > 0 ? `, ${unmasked} of them by the length of a TAP's queue alone` : ''}`
+            )
+            sum.unmasked += unmasked
+            assert.equal(result.failed - unmasked, 0, stdout)
+            assert.equal(status, result.failed > 0 ? 1 : 0, stdout)
             assert.ok(result.passed > 0, `no step was compared:\n${stdout}`)
           } finally {
             give(lab)
@@ -73,11 +77,26 @@ export function compareScenarios({ title, base, names, leftOut = {} }: ScenarioL
     })
 
     test('0 failed', (context) => {
-      context.diagnostic(`${title}: ${counts(sum)}`)
+      context.diagnostic(`${title}: ${counts(sum)}; ${sum.unmasked} of the failed by the length of a TAP's queue alone`)
       assert.ok(sum.passed > 0)
-      assert.equal(sum.failed, 0)
+      assert.equal(sum.failed - sum.unmasked, 0)
     })
   })
+}
+
+/**
+ * Steps that differ in nothing but an interface's txqueuelen. The oracle means to mask it (a TAP has a queue, a veth has none, and a
+ * TAP without one drops every frame), but its mask looks for the interface's name before it, and a step that sorts lines has it after.
+ */
+function queueLengthsOnly(stdout: string): number {
+  const changed = (block: string, sign: string): string =>
+    block
+      .split('\n')
+      .filter((line) => line.startsWith(sign) && !line.startsWith(sign.repeat(3)))
+      .map((line) => line.slice(1).replace(/txqueuelen:\d+/, 'txqueuelen:<q>'))
+      .join('\n')
+  const blocks = stdout.split(/^(?=FAIL \S+ +step )/m).filter((block) => block.startsWith('FAIL ') && block.includes(' step '))
+  return blocks.filter((block) => block.includes('txqueuelen') && changed(block, '-') === changed(block, '+')).length
 }
 
 function counts({ passed, failed, skipped }: { passed: number; failed: number; skipped: number }): string {
