@@ -1,5 +1,4 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { open, type RootDatabase } from 'lmdb'
 import { toJson } from './memory-store.ts'
 import type { Change, Store } from './store.ts'
@@ -83,8 +82,7 @@ function checkFile(file: string): void {
 
 /** lmdb rejects with an error that says nothing, and tells the system's one by a promise in `commitError`, in the same turn. */
 async function writeError(error: unknown): Promise<StoreError> {
-  const told = (error as { commitError?: Promise<never> }).commitError?.catch((reason: unknown) => reason)
-  const cause = (await Promise.race([told, nextTurn()])) ?? error
+  const cause = (await (error as { commitError?: Promise<never> }).commitError?.catch((reason: unknown) => reason)) ?? error
   // Behind a colon LMDB says at which page.
   const [reason] = (cause as Error).message.split(':')
   return new StoreError('ERR_STORE_WRITE', `the state could not be written: ${reason}`, { cause })
