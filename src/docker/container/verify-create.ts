@@ -60,6 +60,8 @@ export function verifyHostConfig(host: HostConfigBody): string[] {
   }
   if (host.Devices !== null && host.Devices.length > 0)
     warnings.push('Devices are outside of what netloom does: --device is without effect.')
+  if ((host.Ulimits?.length ?? 0) > 0)
+    warnings.push('Limits of single processes are outside of what netloom does: --ulimit is without effect.')
   if ((host.SecurityOpt ?? []).some((option) => /seccomp|apparmor|label/.test(option))) {
     warnings.push('netloom is not a security boundary: --security-opt is without effect.')
   }
