@@ -4,6 +4,7 @@
  *
  *   lock - store - engine - images - networks - containers - routes - listeners
  */
+import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { containerRoutes } from '../api/container-routes.ts'
 import { execRoutes } from '../api/exec-routes.ts'
@@ -107,7 +108,7 @@ export class Daemon {
     const directories = makeDirectories(config['state-dir'], this.options.runtimeDirectory)
     const lock = StateLock.acquire(directories.state)
     this.undo.push(() => lock.release())
-    const store = await this.openStore(directories.state)
+    const store = await this.openStore(directories)
     const clock = new RealClock()
     const events = new EventLog(clock)
     const images = await this.openImages(directories.images, store, clock, events)
@@ -232,12 +233,13 @@ export class Daemon {
     return images
   }
 
-  private async openStore(stateDirectory: string): Promise<Store> {
+  private async openStore({ state, containers }: Directories): Promise<Store> {
     const { crashPoint } = this.options
-    const onDisk = LmdbStore.open(path.join(stateDirectory, 'state.mdb'))
+    const onDisk = LmdbStore.open(path.join(state, 'state.mdb'))
     this.undo.push(() => onDisk.close())
     const store = crashPoint === undefined ? onDisk : new CrashingStore(onDisk, crashPoint)
-    await checkSchema(store)
+    const kept = existsSync(containers) ? readdirSync(containers).length : 0
+    await checkSchema(store, kept === 0 ? undefined : `${containers} holds ${kept} of its containers`)
     return store
   }
 

@@ -295,6 +295,14 @@ describe('netloom daemon', { skip: namespacesMissing('docker') }, () => {
     assert.equal(readFileSync(file, 'utf8'), 'something else')
   })
 
+  test('an empty state beside containers is refused, and they are left alone', async () => {
+    const { state, args } = newPlace()
+    const container = path.join(state, 'containers', 'f'.repeat(64))
+    mkdirSync(container, { recursive: true })
+    assert.match(await refused(args), /the state is empty, but .*containers holds 1 of its containers/)
+    assert.ok(existsSync(container))
+  })
+
   test('a crash point ends it by SIGKILL around a write, and the next one starts', async () => {
     const { socket, args } = newPlace()
     const crashing = start(args, { NETLOOM_CRASH: 'before:1' })
