@@ -56,7 +56,10 @@ function checkImage(image: string): void {
   try {
     parseReference(image)
   } catch (error) {
-    throw new RangeError((error as Error).message, { cause: error })
+    // Docker's client names what its daemon does not.
+    const named = image.includes('/') ? image : `library/${image}`
+    const message = (error as Error).message.replace('repository name must be lowercase', `repository name (${named}) must be lowercase`)
+    throw new RangeError(message, { cause: error })
   }
 }
 
