@@ -14,7 +14,7 @@ import { randomOperation, subnetOf } from './random-operation.ts'
 const SMALL = 5
 
 /** What Docker refuses with 500 although nothing is wrong with the daemon. */
-const REFUSALS = /is not connected to|is not running|marked for removal/
+const REFUSALS = /is not connected to|is not running|marked for removal|no available IPv4 addresses/
 
 export class CrashLab {
   readonly daemon = new DaemonProcess()

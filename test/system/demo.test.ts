@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -11,14 +11,9 @@ import { eventually, namespacesOf, noSandbox, processesIn } from './sandbox-set-
 const PROGRAM = path.resolve('bin/netloom.js')
 const NO_TSHARK = spawnSync('tshark', ['--version']).error === undefined ? false : 'tshark is not installed'
 
-/** What a run could leave that names no process: interfaces here, temporary files of ours. */
-function surroundings(): { interfaces: string[]; temporary: string[] } {
-  return {
-    interfaces: readdirSync('/sys/class/net').sort(),
-    temporary: readdirSync(tmpdir())
-      .filter((name) => name.startsWith('netloom') && !name.startsWith('netloom-test-'))
-      .sort()
-  }
+/** What a run could leave that names no process: interfaces here, files where it keeps temporary ones. */
+function surroundings(temporary: string): { interfaces: string[]; temporary: string[] } {
+  return { interfaces: readdirSync('/sys/class/net').sort(), temporary: readdirSync(temporary).sort() }
 }
 
 /** All processes that `pid` started, and theirs. */
@@ -40,13 +35,20 @@ function descendants(pid: number): number[] {
 
 describe('netloom demo', { skip: noSandbox }, () => {
   let folder = ''
+  let temporary = ''
   before(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'netloom-test-demo-'))
+    temporary = path.join(folder, 'temporary')
+    mkdirSync(temporary)
   })
   after(() => rmSync(folder, { recursive: true }))
 
   const start = (...args: string[]): ChildProcess =>
-    spawn(process.execPath, [PROGRAM, 'demo', ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    spawn(process.execPath, [PROGRAM, 'demo', ...args], {
+      cwd: folder,
+      env: { ...process.env, TMPDIR: temporary },
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
   const demo = (...args: string[]) =>
     spawnSync(process.execPath, [PROGRAM, 'demo', ...args], { cwd: folder, encoding: 'utf8', timeout: 120_000 })
 
@@ -103,7 +105,7 @@ describe('netloom demo', { skip: noSandbox }, () => {
 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
     test(`${signal} in the middle leaves no process, namespace, interface or temporary file`, async () => {
-      const before = surroundings()
+      const before = surroundings(temporary)
       const child = start('--capture', path.join(folder, `${signal}.pcapng`))
       const ended = once(child, 'close')
       let out = ''
@@ -129,7 +131,7 @@ describe('netloom demo', { skip: noSandbox }, () => {
       }
       await eventually('all processes of the run have ended', () => started.every((pid) => !existsSync(`/proc/${pid}`)))
       assert.deepEqual(processesIn(namespaces), [])
-      assert.deepEqual(surroundings(), before)
+      assert.deepEqual(surroundings(temporary), before)
     })
   }
 
