@@ -102,6 +102,8 @@ IdentityFailure findIdentity(const std::string& user, Identity& identity) {
   }
   identity.uid = static_cast<uid_t>(uid);
   identity.gid = static_cast<gid_t>(gid);
+  // As Docker has it: who is in no other group is in its own one, which `id` then shows.
+  if (identity.groups.empty()) identity.groups.push_back(identity.gid);
   return {};
 }
 
