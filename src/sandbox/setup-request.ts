@@ -8,8 +8,8 @@ import type { ShimField } from './shim-message.ts'
 export function setupRequest(options: SandboxOptions): ShimField[] {
   const { name, root, mounts = [], limits = {}, network = 'own', privileged = false } = options
   const hostname = options.hostname ?? name
-  if (hostname === '' || Buffer.byteLength(hostname) > 64 || /[\s/\0]/.test(hostname)) {
-    throw new SandboxError('EINVAL', `sandbox ${name}: hostname '${hostname}' must be one word of 1 to 64 bytes`)
+  if (hostname === '' || Buffer.byteLength(hostname) > 64 || /[\n\0]/.test(hostname)) {
+    throw new SandboxError('EINVAL', `sandbox ${name}: hostname '${hostname}' must be one line of 1 to 64 bytes`)
   }
   if (mounts.length > 0 && !root) throw new SandboxError('EINVAL', `sandbox ${name}: mounts need a root`)
   const fields: ShimField[] = [
