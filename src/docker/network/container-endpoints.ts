@@ -82,6 +82,7 @@ export class ContainerEndpoints {
 
   /** Plugs a running container in. Throws ApiError; nothing is left then. */
   async join(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork, ifname: string): Promise<void> {
+    if (network.record.configOnly) throw ApiError.forbidden('cannot create endpoint on configuration-only network')
     if (network.endpointNamed(container.name) !== undefined) throw nameTaken(container.name, network)
     const endpoint = network.isBridge
       ? await this.plug(container, attachment, network, ifname)
