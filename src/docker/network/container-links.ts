@@ -28,7 +28,8 @@ export class ContainerLinks {
     for (const text of container.hostConfig.Links ?? []) {
       const link = parseLink(text)
       if (link === undefined) throw ApiError.internal(`bad format for links: ${text}`)
-      container.networking.links.push({ alias: link.alias, containerId: this.target(link.name).id })
+      const { id, name } = this.target(link.name)
+      container.networking.links.push({ alias: link.alias, containerId: id, name })
     }
     this.word(container)
   }
@@ -74,16 +75,15 @@ export class ContainerLinks {
   private word(container: NetworkedContainer): void {
     const { links } = container.networking
     if (links.length === 0) return
-    container.hostConfig.Links = links.flatMap(({ alias, containerId }) => {
-      const child = this.find(containerId)
-      return child === undefined ? [] : [`/${child.name}:/${container.name}/${alias}`]
-    })
+    for (const link of links) link.name = this.find(link.containerId)?.name ?? link.name
+    container.hostConfig.Links = links.map(({ alias, name }) => `/${name}:/${container.name}/${alias}`)
   }
 
   /** A container that shares another's network stands for that one. */
   private target(name: string): NetworkedContainer {
     let child: NetworkedContainer
     try {
+      if (name === '') throw ApiError.badRequest('invalid name or ID supplied: ""')
       child = this.containers.find(name)
       for (let mode = sharedContainer(child.hostConfig.NetworkMode); mode !== undefined; ) {
         child = this.containers.find(mode)
@@ -99,17 +99,16 @@ export class ContainerLinks {
   private linked(container: NetworkedContainer): Linked[] {
     const { attachments, links } = container.networking
     if (!attachments.some(({ network }) => network === BRIDGE)) return []
-    const linked = links.flatMap(({ alias, containerId }) => {
+    const linked = links.map(({ alias, containerId, name }) => {
       const child = this.find(containerId)
-      return child === undefined ? [] : [{ alias, child }]
+      if (child === undefined) throw notRunning(name, container, alias)
+      return { alias, child }
     })
     for (const { alias, child } of linked) {
       if (!child.networking.attachments.some(({ network }) => network === BRIDGE)) {
         throw ApiError.internal(`Cannot link to /${child.name}, as it does not belong to the default network`)
       }
-      if (!child.state.Running) {
-        throw ApiError.internal(`Cannot link to a non running container: /${child.name} AS /${container.name}/${alias}`)
-      }
+      if (!child.state.Running) throw notRunning(child.name, container, alias)
     }
     return linked
   }
@@ -122,9 +121,14 @@ export class ContainerLinks {
     try {
       return this.containers.find(id)
     } catch {
-      return undefined // it was removed: the link leads nowhere
+      return undefined // it was removed; the link stays, and with it the refusal to start
     }
   }
+}
+
+/** Also of a target that was removed: a link outlives it. */
+function notRunning(target: string, { name }: NetworkedContainer, alias: string): ApiError {
+  return ApiError.internal(`Cannot link to a non running container: /${target} AS /${name}/${alias}`)
 }
 
 function bridgeAddress({ networking }: NetworkedContainer): string {

@@ -91,6 +91,7 @@ export class ContainerNetworkService {
       endpoint: null
     }))
     if (!isUserDefined(mode)) this.links.prepare(container)
+    else hostConfig.Links = null // they are the endpoint's, which resolves them as names
     return warnings
   }
 

@@ -41,6 +41,8 @@ export interface Attachment {
 export interface LegacyLink {
   readonly alias: string
   readonly containerId: string
+  /** The target's, as far as it was known last: the link outlives its target. */
+  name: string
 }
 
 export interface ContainerNetworking {
