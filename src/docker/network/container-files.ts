@@ -64,8 +64,8 @@ export class ContainerFiles {
     )
   }
 
-  removeOwnHosts(container: NetworkedContainer): Promise<void> {
-    return removeHosts(path.join(container.directory, 'hosts'), ownNames(container.config.Hostname, container.config.Domainname))
+  removeHosts(container: NetworkedContainer, names: ReadonlySet<string>): Promise<void> {
+    return removeHosts(path.join(container.directory, 'hosts'), names)
   }
 
   moveLink(container: NetworkedContainer, alias: string, address: string): Promise<void> {

@@ -293,10 +293,24 @@ export class ContainerNetworkService {
   private async plugOut(container: NetworkedContainer, attachment: Attachment): Promise<void> {
     const hadIpv6 = attachment.endpoint?.address6 !== ''
     const wasPlugged = attachment.endpoint?.ifname !== ''
+    const names = this.namesOn(attachment.networkId)
+    for (const alias of attachment.config.Aliases ?? []) names.add(alias)
+    names.delete(container.name)
     await this.endpoints.leave(container, attachment, true)
-    if (wasPlugged) await this.files.removeOwnHosts(container)
+    if (wasPlugged && names.size > 0) await this.files.removeHosts(container, names)
     await this.endpoints.settle(container)
     if (hadIpv6) await this.endpoints.closeIpv6(container)
+  }
+
+  /** What is found there by name; on the default bridge nothing is. */
+  private namesOn(networkId: string): Set<string> {
+    const names = new Set<string>()
+    if (this.options.networks.get(networkId)?.isUserDefined !== true) return names
+    for (const { name, networking } of this.options.containers.all()) {
+      const there = networking.attachments.find((other) => other.networkId === networkId && other.endpoint !== null)
+      if (there !== undefined) for (const each of [name, ...(there.config.Aliases ?? [])]) names.add(each)
+    }
+    return names
   }
 
   private container(reference: string): NetworkedContainer | undefined {

@@ -26,14 +26,14 @@ export function addHosts(file: string, lines: readonly HostsLine[]): Promise<voi
 }
 
 /**
- * Takes lines away as Docker does: every line with these names, whatever its address, and empty ones. Other lines, also those
- * that the container wrote, stay.
+ * Takes lines away as Docker does: every line that tells exactly one of these names, whatever its address, and empty ones. Other
+ * lines stay, also own ones that tell two names, as those of a host name with a dot do.
  */
-export function removeHosts(file: string, names: string): Promise<void> {
+export function removeHosts(file: string, names: ReadonlySet<string>): Promise<void> {
   return edit(file, (text) =>
     text
       .split('\n')
-      .filter((line) => line !== '' && (line.startsWith('#') || !line.endsWith(`\t${names}`)))
+      .filter((line) => line !== '' && (line.startsWith('#') || !names.has(line.slice(line.indexOf('\t') + 1))))
       .map((line) => `${line}\n`)
       .join('')
   )
