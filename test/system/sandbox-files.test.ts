@@ -85,8 +85,8 @@ describe('private files of a sandbox', { skip: noSandbox }, () => {
       /192\.0\.2\.2 has no name/
     )
     await assert.rejects(
-      withSandbox({ hostname: 'a b' }, async () => {}),
-      /hostname 'a b'/
+      withSandbox({ hostname: 'a\nb' }, async () => {}),
+      /hostname 'a\nb' must be one line/
     )
     await assert.rejects(
       withSandbox({ hostname: 'x'.repeat(65) }, async () => {}),
