@@ -98,6 +98,8 @@ export class FramePool {
   readonly ingress: Int32Array
   /** Names the frame and all its rewrites in traces and captures; 0: none yet. */
   readonly packetId: Int32Array
+  /** What one element of a chain notes for a later one (conntrack for NAT); stale where nobody in the chain has set it. */
+  readonly mark: Int32Array
   /** When it came in, nanoseconds since the engine's start. */
   readonly timestamp: Float64Array
   /** Stack of free small handles; tops[0] is its height. */
@@ -131,6 +133,7 @@ export class FramePool {
     this.flags = new Int32Array(new SharedArrayBuffer(handles * 4))
     this.ingress = new Int32Array(new SharedArrayBuffer(handles * 4))
     this.packetId = new Int32Array(new SharedArrayBuffer(handles * 4))
+    this.mark = new Int32Array(new SharedArrayBuffer(handles * 4))
     this.gsoType = new Uint8Array(new SharedArrayBuffer(handles))
     this.gsoSize = new Uint16Array(new SharedArrayBuffer(handles * 2))
     this.hdrLen = new Uint16Array(new SharedArrayBuffer(handles * 2))
@@ -252,6 +255,7 @@ export class FramePool {
     this.flags[to] = flags
     this.ingress[to] = this.ingress[from]
     this.packetId[to] = this.packetId[from]
+    this.mark[to] = this.mark[from]
     this.timestamp[to] = this.timestamp[from]
     if ((flags & (FrameFlag.csum | FrameFlag.gso)) === 0) return
     this.gsoType[to] = this.gsoType[from]
