@@ -52,7 +52,9 @@ export const FrameFlag = {
   /** A super-frame: gsoType, gsoSize and hdrLen are valid. */
   gso: 8,
   /** These bytes stand in the capture already; who rewrites the frame clears it. */
-  captured: 16
+  captured: 16,
+  /** An IP packet put together from fragments, to be cut again when it leaves: gsoSize is the length of the longest one's packet. */
+  reassembled: 32
 } as const
 
 export type FrameHandle = number
@@ -86,7 +88,7 @@ export class FramePool {
   readonly flags: Int32Array
   /** virtio_net_hdr gso_type: 1 TCPv4, 3 UDP fragments, 4 TCPv6, 5 UDP segments; 0x80 ECN. */
   readonly gsoType: Uint8Array
-  /** Payload bytes of each segment. */
+  /** Payload bytes of each segment; of a reassembled packet see FrameFlag. */
   readonly gsoSize: Uint16Array
   /** Bytes of all headers of a super-frame, from its first byte. */
   readonly hdrLen: Uint16Array
@@ -257,7 +259,7 @@ export class FramePool {
     this.packetId[to] = this.packetId[from]
     this.mark[to] = this.mark[from]
     this.timestamp[to] = this.timestamp[from]
-    if ((flags & (FrameFlag.csum | FrameFlag.gso)) === 0) return
+    if ((flags & (FrameFlag.csum | FrameFlag.gso | FrameFlag.reassembled)) === 0) return
     this.gsoType[to] = this.gsoType[from]
     this.gsoSize[to] = this.gsoSize[from]
     this.hdrLen[to] = this.hdrLen[from]
