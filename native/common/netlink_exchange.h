@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -33,15 +34,19 @@ inline UniqueFd openNetlink(int protocol) {
   return fd;
 }
 
-/// Sends `request` (one or more aligned netlink messages, each with NLM_F_ACK or NLM_F_DUMP, at most one dump) and
-/// returns all answer messages, concatenated: complete when each request has had its NLMSG_ERROR (an ack is error 0)
-/// or NLMSG_DONE. Throws SystemError for a failed socket call; a refused request is an answer, not an exception.
+/// Sends `request` (one or more aligned netlink messages, at least one with NLM_F_ACK or NLM_F_DUMP, at most one dump) and
+/// returns all answer messages, concatenated: complete when each message with such a flag has had its NLMSG_ERROR (an ack is
+/// error 0) or NLMSG_DONE, or the first message, asking for neither, was refused: then it began a batch (nfnetlink), of which
+/// nothing more is answered. Throws SystemError for a failed socket call; a refused request is an answer, not an exception.
 inline std::vector<uint8_t> netlinkExchange(int fd, const uint8_t* request, size_t length) {
-  size_t outstanding = 0;
-  for (size_t at = 0; at + sizeof(nlmsghdr) <= length; outstanding++) {
+  std::vector<uint32_t> awaited;  // sequence numbers
+  nlmsghdr first{};
+  for (size_t at = 0; at + sizeof(nlmsghdr) <= length;) {
     nlmsghdr header;
     std::memcpy(&header, request + at, sizeof header);
     if (header.nlmsg_len < sizeof header || header.nlmsg_len > length - at) throw SystemError(EINVAL, "send", "netlink request");
+    if (at == 0) first = header;
+    if ((header.nlmsg_flags & NLM_F_ACK) || (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP) awaited.push_back(header.nlmsg_seq);
     at += NLMSG_ALIGN(header.nlmsg_len);
   }
   sockaddr_nl kernel{};
@@ -50,7 +55,7 @@ inline std::vector<uint8_t> netlinkExchange(int fd, const uint8_t* request, size
 
   std::vector<uint8_t> answer;
   std::vector<uint8_t> buffer(64 * 1024);  // the kernel fills at most 32 KiB of a dump, a single link with many VFs may be longer
-  while (outstanding > 0) {
+  while (!awaited.empty()) {
     const ssize_t got = recv(fd, buffer.data(), buffer.size(), MSG_TRUNC);
     if (got < 0) {
       if (errno == EINTR) continue;
@@ -61,7 +66,11 @@ inline std::vector<uint8_t> netlinkExchange(int fd, const uint8_t* request, size
       nlmsghdr header;
       std::memcpy(&header, buffer.data() + at, sizeof header);
       if (header.nlmsg_len < sizeof header || header.nlmsg_len > static_cast<size_t>(got) - at) break;
-      if ((header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE) && outstanding > 0) outstanding--;
+      if (header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE) {
+        const auto found = std::find(awaited.begin(), awaited.end(), header.nlmsg_seq);
+        if (found != awaited.end()) awaited.erase(found);
+        else if (header.nlmsg_seq == first.nlmsg_seq) awaited.clear();
+      }
       at += NLMSG_ALIGN(header.nlmsg_len);
     }
     answer.insert(answer.end(), buffer.data(), buffer.data() + got);

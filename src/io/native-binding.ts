@@ -222,7 +222,11 @@ export interface NativeBinding {
   /** For /proc/sys/net, which shows the reader's own namespace. */
   writeFileInNetns(netns: number, path: string, text: string): void
   readFileInNetns(netns: number, path: string): string
-  /** Sends netlink messages and returns all answers, raw; each message has NLM_F_ACK or NLM_F_DUMP, one dump at most. Protocol 0 is NETLINK_ROUTE. */
+  /**
+   * Sends netlink messages and returns all answers, raw: those to messages with NLM_F_ACK or NLM_F_DUMP (one dump at most) are waited
+   * for, and refusals of others that come before. A refusal of the first message, a batch's beginning, ends it. Protocol 0 is
+   * NETLINK_ROUTE, 12 NETLINK_NETFILTER.
+   */
   netlinkExchange(netns: number, protocol: number, request: Uint8Array): Uint8Array
   /** Number of a user by name, as the system's databases know it; -1: there is none. */
   userId(name: string): number

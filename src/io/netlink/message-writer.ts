@@ -22,7 +22,8 @@ export const RequestFlag = {
   /** For new. */
   replace: 0x100,
   exclusive: 0x200,
-  create: 0x400
+  create: 0x400,
+  append: 0x800
 } as const
 
 export class MessageWriter {
@@ -67,6 +68,11 @@ export class MessageWriter {
 
   attributeU32(type: number, value: number): this {
     return this.u16(8).u16(type).u32(value)
+  }
+
+  /** Netfilter's numbers are in network byte order, and may be negative. */
+  attributeU32Be(type: number, value: number): this {
+    return this.attribute(type, Uint8Array.of(value >> 24, value >> 16, value >> 8, value))
   }
 
   /** Text with the closing zero byte that the kernel wants. */
