@@ -15,12 +15,16 @@ import type { Driver } from './driver.ts'
 import { bridgeDriver } from './drivers/bridge-driver.ts'
 import type { Attachment, Endpoint, EndpointSpec, EndpointUpdate } from './endpoint.ts'
 import type { EngineHost } from './engine-host.ts'
+import { Gateway } from './gateway.ts'
+import { RESERVED_ELEMENTS } from './gateway-part.ts'
+import { endpointRecords } from './gateway-records.ts'
 import type { Network, NetworkSpec } from './network.ts'
 import { releaseAddresses, releasePools, requestAddresses, requestPools } from './network-addresses.ts'
 import { NetworkError } from './network-error.ts'
 import { NetworkIndex } from './network-index.ts'
 import { NumberPool } from './number-pool.ts'
 import { type CapturePlan, DNS_ELEMENT, dnsPart, endpointPart } from './topology-builder.ts'
+import type { Uplink, UplinkPort } from './uplink.ts'
 
 /** What the controller is given about a new endpoint, to make what stands behind it. */
 export type AttachmentMaker = (endpoint: Omit<Endpoint, 'attachment'>, network: Network) => Attachment | Promise<Attachment>
@@ -50,6 +54,13 @@ export interface NetworkControllerOptions {
   readonly avoid?: () => readonly string[] | Promise<readonly string[]>
   /** How names are answered; `unanswered` is by default `silent` in real time and `servfail` in virtual time. */
   readonly dns?: DnsSettings
+  /**
+   * The way out. With one, the gateways of all networks are one router with NAT; without, each is a virtual host that answers
+   * echo and routes nothing.
+   */
+  readonly uplink?: Uplink
+  /** For what nobody asked for but an operator should read. */
+  readonly log?: (message: string) => void
 }
 
 export class NetworkController {
@@ -57,7 +68,8 @@ export class NetworkController {
   private readonly options: NetworkControllerOptions
   private readonly dns: DnsSettings
   private readonly drivers = new Map<string, Driver>([[bridgeDriver.name, bridgeDriver]])
-  private readonly index = new NetworkIndex()
+  private readonly index: NetworkIndex
+  private readonly gateway: Gateway | null
   /** Who asks at each port of the DNS service. */
   private readonly askers = new Map<number, Endpoint>()
   private readonly dnsPorts = new NumberPool(DNS_PORTS_MAX)
@@ -73,6 +85,15 @@ export class NetworkController {
     this.engine = options.engine
     this.dns = { ...options.dns, unanswered: options.dns?.unanswered ?? (options.engine.virtual ? 'servfail' : 'silent') }
     this.engine.listen(DNS_ELEMENT, (event) => this.dnsEvent(event as DnsForwardEvent))
+    const { engine, uplink, log = () => {} } = options
+    const change = (work: () => Promise<void>): Promise<void> => this.change(work)
+    this.gateway = uplink === undefined ? null : new Gateway({ uplink, engine, log, change })
+    this.index = new NetworkIndex(this.gateway === null ? [] : RESERVED_ELEMENTS)
+  }
+
+  /** Starts the uplink, so that its errors come now and not with the first network. */
+  start(): Promise<void> {
+    return this.change(async () => this.gateway?.start())
   }
 
   /** By id. */
@@ -99,8 +120,9 @@ export class NetworkController {
       if (driver === undefined) {
         throw new NetworkError('invalid', `driver: '${spec.driver}' is unknown; there is ${[...this.drivers.keys()].join(', ')}`)
       }
+      await this.gateway?.start()
       const avoid = spec.subnet === undefined ? ((await this.options.avoid?.()) ?? []) : []
-      const network: Network = {
+      const begun: Omit<Network, 'gateway'> = {
         id,
         name: spec.name,
         driver,
@@ -109,20 +131,25 @@ export class NetworkController {
         dns: spec.dns ?? true,
         icc: spec.icc ?? true,
         mtu: spec.mtu ?? 1500,
+        masquerade: spec.masquerade ?? true,
+        bridgeName: spec.bridgeName ?? `br-${id.slice(0, 12)}`,
         ...requestPools(addresses, id, spec, avoid),
         endpoints: new Map()
       }
       try {
+        const network: Network = { ...begun, gateway: (await this.gateway?.admit(begun)) ?? null }
         const { elements, links: linked } = driver.network(network)
         const first = this.hasDns ? {} : dnsPart(this.dns).elements
-        await this.apply({ elements: { ...first, ...elements }, linked }, network.dns ? { zones: { [id]: { name: network.name } } } : {})
+        const records = network.dns ? { zones: { [id]: { name: network.name } } } : {}
+        await this.apply({ elements: { ...first, ...elements }, linked, updates: this.gateway?.networkUpdates(network, false) }, records)
+        this.hasDns = true
+        this.index.add(network, Object.keys(elements))
+        return network
       } catch (error) {
         releasePools(addresses, id)
+        await this.gateway?.dismiss(id).catch(() => {}) // the first error says why
         throw error
       }
-      this.hasDns = true
-      this.index.add(network)
-      return network
     })
   }
 
@@ -135,10 +162,15 @@ export class NetworkController {
           fix: 'disconnect them first'
         })
       }
-      const { elements } = network.driver.network(network)
-      const errors = await this.apply({ removed: Object.keys(elements) }, network.dns ? { zones: { [network.id]: null } } : {})
+      await this.gateway?.unpublish(this.gateway.publishedOn(network.id))
+      const { elements, links } = network.driver.network(network)
+      const unlinked = links.filter(({ a, b }) => !Object.hasOwn(elements, a[0]) && !Object.hasOwn(elements, b[0]))
+      const records = network.dns ? { zones: { [network.id]: null } } : {}
+      const updates = this.gateway?.networkUpdates(network, true)
+      const errors = [...(await this.apply({ removed: Object.keys(elements), unlinked, updates }, records))]
       this.index.remove(network)
       releasePools(this.options.addresses, network.id)
+      await this.gateway?.dismiss(network.id).catch((error: Error) => errors.push(error))
       reportUnclean(`network ${network.name} is removed`, errors)
     })
   }
@@ -173,7 +205,8 @@ export class NetworkController {
         const captured = this.capturePlan(network, endpoint)
         const { elements, links: linked } = endpointPart(network, endpoint, captured)
         const memberships = [...this.index.memberships(endpoint.sandbox), { network, endpoint }]
-        await this.apply({ elements, linked }, { ...stations(network, endpoint, false), askers: dnsAskers(memberships) })
+        const updates = network.gateway === null ? [] : endpointRecords(endpoint, false)
+        await this.apply({ elements, linked, updates }, { ...stations(network, endpoint, false), askers: dnsAskers(memberships) })
         this.index.plug(network, endpoint)
         this.askers.set(dnsPort, endpoint)
         if (captured !== undefined) this.captured.set(endpoint, captured)
@@ -217,7 +250,8 @@ export class NetworkController {
       const { elements } = endpointPart(network, endpoint, this.captured.get(endpoint))
       const memberships = this.index.memberships(endpoint.sandbox).filter((membership) => membership.endpoint !== endpoint)
       const askers = { ...dnsAskers(memberships), [endpoint.dnsPort]: null }
-      const errors = await this.apply({ removed: Object.keys(elements) }, { ...stations(network, endpoint, true), askers })
+      const updates = network.gateway === null ? [] : endpointRecords(endpoint, true)
+      const errors = await this.apply({ removed: Object.keys(elements), updates }, { ...stations(network, endpoint, true), askers })
       this.index.unplug(network, endpoint)
       this.askers.delete(endpoint.dnsPort)
       this.dnsPorts.give(endpoint.dnsPort)
@@ -225,6 +259,24 @@ export class NetworkController {
       releaseAddresses(network, endpoint)
       reportUnclean(`endpoint ${endpointName} is disconnected from network ${network.name}`, errors)
     })
+  }
+
+  /** Opens ports of the host, all of these or none. Throws NetworkError `unsupported` without an uplink, `conflict`, UplinkPortError. */
+  publish(ports: readonly UplinkPort[]): Promise<void> {
+    return this.change(async () => {
+      if (this.gateway === null) throw new NetworkError('unsupported', 'ports cannot be published: there is no uplink')
+      await this.gateway.publish(ports)
+    })
+  }
+
+  /** By key; what is not published is no error. */
+  unpublish(keys: readonly string[]): Promise<void> {
+    return this.change(async () => this.gateway?.unpublish(keys))
+  }
+
+  /** Whether networks are routed, and ports can be published. */
+  get hasGateway(): boolean {
+    return this.gateway !== null
   }
 
   /** Says which endpoints are captured, and how; for all that are there and all that come. */
@@ -265,8 +317,13 @@ export class NetworkController {
   }
 
   async close(): Promise<void> {
+    await this.closeUplink().finally(() => this.engine.close())
+  }
+
+  /** The machine is put back as it was; networks that are still there have no way out any more. */
+  async closeUplink(): Promise<void> {
     await this.last.catch(() => {})
-    await this.engine.close()
+    await this.gateway?.close()
   }
 
   /** Runs one change after those before it. */
@@ -277,7 +334,7 @@ export class NetworkController {
   }
 
   private apply(patch: TopologyPatch, records: DnsChange): Promise<readonly Error[]> {
-    return this.engine.patch({ ...patch, updates: [{ element: DNS_ELEMENT, change: records }] })
+    return this.engine.patch({ ...patch, updates: [...(patch.updates ?? []), { element: DNS_ELEMENT, change: records }] })
   }
 
   private dnsEvent({ kind, id, asker, query, tcp }: DnsForwardEvent): void {

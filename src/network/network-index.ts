@@ -18,6 +18,13 @@ export class NetworkIndex {
   private readonly bySandbox = new Map<string, Membership[]>()
   private readonly elements = new Set<string>()
   private readonly slots = new Map<Network, NumberPool>()
+  /** Names of elements that stand for the network itself: no endpoint may take them. */
+  private readonly own = new Map<Network, readonly string[]>()
+
+  /** `reserved`: names of elements that belong to no network. */
+  constructor(reserved: readonly string[] = []) {
+    for (const name of reserved) this.elements.add(name)
+  }
 
   /** By id or name. Throws NetworkError `not-found`. */
   get(reference: string): Network {
@@ -53,8 +60,11 @@ export class NetworkIndex {
     return this.bySandbox.get(sandbox) ?? []
   }
 
-  add(network: Network): void {
+  /** `own`: names of elements that stand for the network itself. */
+  add(network: Network, own: readonly string[]): void {
     this.networks.set(network.id, network)
+    this.own.set(network, own)
+    for (const name of own) this.elements.add(name)
     this.byName.set(network.name, [...(this.byName.get(network.name) ?? []), network])
     this.elements.add(network.element)
     this.slots.set(network, new NumberPool(ENDPOINTS_MAX))
@@ -66,6 +76,8 @@ export class NetworkIndex {
     if (namesakes.length === 0) this.byName.delete(network.name)
     else this.byName.set(network.name, namesakes)
     this.elements.delete(network.element)
+    for (const name of this.own.get(network)!) this.elements.delete(name)
+    this.own.delete(network)
     this.slots.delete(network)
   }
 

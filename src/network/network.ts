@@ -4,6 +4,7 @@
 import type { AddressPool } from '../ipam/address-pool.ts'
 import type { Driver } from './driver.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { NetworkGateway } from './gateway-part.ts'
 
 /** What a user asks for. */
 export interface NetworkSpec {
@@ -40,6 +41,10 @@ export interface NetworkSpec {
   readonly icc?: boolean
   /** Longest packet, bytes; default 1500. */
   readonly mtu?: number
+  /** Default true: what leaves by an uplink gets its address. Only where the controller has an uplink. */
+  readonly masquerade?: boolean
+  /** The host's interface on the network, where the uplink gives it one; default `br-` and 12 digits of the id. */
+  readonly bridgeName?: string
 }
 
 export interface Network {
@@ -53,6 +58,10 @@ export interface Network {
   readonly dns: boolean
   readonly icc: boolean
   readonly mtu: number
+  readonly masquerade: boolean
+  readonly bridgeName: string
+  /** How it is joined to the engine's gateway; null: a virtual host of its own answers at the gateway's address. */
+  readonly gateway: NetworkGateway | null
   /** IPv4 addresses. */
   readonly pool: AddressPool
   /** IPv6 addresses; null without IPv6. */

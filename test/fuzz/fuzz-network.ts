@@ -289,6 +289,9 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
     icc: true,
     mtu: 1500,
     internal: false,
+    masquerade: true,
+    bridgeName: 'br-fuzz',
+    gateway: null,
     pool: space.addPool('4', { subnet: '192.0.2.0/24' }),
     pool6: space.addPool('6', { subnet: '2001:db8::/64' }),
     endpoints: new Map()

@@ -187,6 +187,16 @@ describe('networks', () => {
     assert.equal(await reaches(two, one.address), true)
   })
 
+  test("endpoints that are called as the network's own elements are", async () => {
+    const { id } = await controller.createNetwork({ name: 'net', subnet: '10.28.0.0/24' })
+    const gateway = await host('net', { name: 'gateway' })
+    const bridge = await host('net', { name: 'bridge' })
+    assert.match(`${gateway.element} ${bridge.element}`, /^net\/gateway~[0-9a-f]{12} net\/bridge~[0-9a-f]{12}$/)
+    assert.deepEqual([await reaches(gateway, bridge.address), await resolve(bridge, 'gateway')], [true, '10.28.0.2'])
+    for (const name of ['gateway', 'bridge']) await controller.disconnect('net', name)
+    await controller.removeNetwork(id)
+  })
+
   test('automatic subnets go round what the host has, as recorded', async () => {
     let host = ['172.17.0.0/16', '172.18.5.1/24']
     start({ avoid: async () => host })

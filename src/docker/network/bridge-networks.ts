@@ -30,7 +30,7 @@ export class BridgeNetworks {
       await this.controller.removeNetwork(asked.id)
       throw refusal
     }
-    const { pool, pool6 } = await this.make(asked, poolSpec(request))
+    const { pool, pool6 } = await this.make(asked, { ...poolSpec(request), bridgeName: bridgeName(asked.options, asked.id) })
     return {
       ...asked,
       pool: { subnet: pool.subnet, gateway: pool.gateway ?? '' },
@@ -43,6 +43,7 @@ export class BridgeNetworks {
     const { pool, pool6 } = record
     await this.make(record, {
       ...poolSpec(wanted(record)),
+      bridgeName: bridgeName(record.options, record.id),
       subnet: pool!.subnet,
       gateway: pool!.gateway || null,
       ...(pool6 !== null && { subnet6: pool6.subnet, gateway6: pool6.gateway || null })
@@ -71,9 +72,9 @@ export class BridgeNetworks {
 
   private async make(record: NetworkRecord, pools: Partial<NetworkSpec>): Promise<Network> {
     const { id, name, internal } = record
-    const { icc, mtu } = new DockerNetwork(record)
+    const { icc, mtu, masquerade } = new DockerNetwork(record)
     try {
-      return await this.controller.createNetwork({ id, name, internal, icc, mtu, ...pools })
+      return await this.controller.createNetwork({ id, name, internal, icc, mtu, masquerade, ...pools })
     } catch (error) {
       throw createError(error)
     }

@@ -3,18 +3,17 @@
  * its default route, where it asks for names, which network publishes its ports.
  */
 import { ApiError } from '../../api/api-error.ts'
-import type { PortMap } from '../../api/network-json.ts'
 import type { NetworkController } from '../../network/controller.ts'
 import type { EndpointSpec } from '../../network/endpoint.ts'
 import { compareNetworks } from '../../network/network.ts'
 import type { ContainerFiles } from './container-files.ts'
 import type { Attachment, EndpointRecord } from './container-networking.ts'
+import type { ContainerPorts } from './container-ports.ts'
 import type { DockerNetwork } from './docker-network.ts'
 import { checkAddresses, checkedMac, connectError, nameTaken } from './endpoint-checks.ts'
 import { parseLink } from './legacy-links.ts'
 import type { NetworkService } from './network-service.ts'
 import type { NetworkedContainer } from './networked-container.ts'
-import type { PortPublisher } from './port-publisher.ts'
 import type { SandboxInterfaces } from './sandbox-interfaces.ts'
 
 export interface ContainerEndpointsOptions {
@@ -22,7 +21,7 @@ export interface ContainerEndpointsOptions {
   readonly controller: NetworkController
   readonly interfaces: SandboxInterfaces
   readonly files: ContainerFiles
-  readonly publisher: PortPublisher
+  readonly ports: ContainerPorts
   readonly newId: () => string
 }
 
@@ -147,7 +146,7 @@ export class ContainerEndpoints {
     if (sandbox === null) return
     const plugged = this.sorted(this.plugged(container))
     const wayOut = plugged.find(({ endpoint }) => endpoint.gateway !== '')
-    await this.publish(container, wayOut)
+    await this.options.ports.settle(container, wayOut)
     const { interfaces, files } = this.options
     const told = this.routes.get(sandbox) ?? { ...UNKNOWN }
     this.routes.set(sandbox, told)
@@ -177,48 +176,11 @@ export class ContainerEndpoints {
     if (container.sandbox !== null && !hasIpv6) await this.options.interfaces.closeIpv6(container.sandbox)
   }
 
-  releasePorts({ networking }: NetworkedContainer): void {
-    this.options.publisher.release(networking.ports)
-    networking.ports = {}
-    networking.portsNetworkId = ''
-  }
-
   private plugged({ networking }: NetworkedContainer): Plugged[] {
     return networking.attachments.flatMap(({ networkId, endpoint }) => {
       const network = this.options.networks.get(networkId)
       return network?.isBridge === true && endpoint !== null ? [{ network, endpoint }] : []
     })
-  }
-
-  /** Ports are the business of the network that is the way out. */
-  private async publish(container: NetworkedContainer, wayOut: Plugged | undefined): Promise<void> {
-    const { networking } = container
-    const network = wayOut?.network.record.internal === false ? wayOut.network : undefined
-    if (networking.portsNetworkId === (network?.id ?? '')) return
-    this.releasePorts(container)
-    if (network === undefined) return
-    networking.ports = await this.publishOn(container, network, wayOut!.endpoint.endpointId)
-    networking.portsNetworkId = network.id
-  }
-
-  private async publishOn(container: NetworkedContainer, network: DockerNetwork, endpointId: string): Promise<PortMap> {
-    try {
-      return await this.options.publisher.publish(container, {
-        hostBinding: network.hostBinding,
-        isGateway: (address) => this.isGateway(address)
-      })
-    } catch (error) {
-      throw ApiError.internal(
-        `driver failed programming external connectivity on endpoint ${container.name} (${endpointId}): ${(error as Error).message}`,
-        { cause: error }
-      )
-    }
-  }
-
-  private isGateway(address: string): boolean {
-    for (const { record } of this.options.networks.all())
-      if (record.pool?.gateway === address || record.pool6?.gateway === address) return true
-    return false
   }
 
   private async plug(

@@ -18,6 +18,7 @@ import { ContainerEndpoints } from './container-endpoints.ts'
 import { ContainerFiles, HOST_FILES, type HostFiles } from './container-files.ts'
 import { ContainerLinks } from './container-links.ts'
 import { type Attachment, emptyNetworking } from './container-networking.ts'
+import { ContainerPorts } from './container-ports.ts'
 import { BRIDGE, type DockerNetwork } from './docker-network.ts'
 import { attachmentConfig, checkCompanions, checkShareable, completeConfig, HOST_ONLY } from './endpoint-checks.ts'
 import { type PortProbe, probeHostPort } from './host-ports.ts'
@@ -53,7 +54,7 @@ export class ContainerNetworkService {
   private readonly interfaces: SandboxInterfaces
   private readonly files: ContainerFiles
   private readonly links: ContainerLinks
-  private readonly publisher: PortPublisher
+  private readonly containerPorts: ContainerPorts
 
   constructor(options: ContainerNetworkServiceOptions) {
     const { networks, controller, random, probe = probeHostPort } = options
@@ -61,9 +62,10 @@ export class ContainerNetworkService {
     this.interfaces = options.interfaces ?? new SandboxInterfaces(controller)
     this.files = new ContainerFiles(options.hostFiles)
     this.links = new ContainerLinks(options.containers, this.files)
-    this.publisher = new PortPublisher(new PortAllocator(), probe)
-    const { interfaces, files, publisher } = this
-    this.endpoints = new ContainerEndpoints({ networks, controller, interfaces, files, publisher, newId: () => newDockerId(random) })
+    const publisher = new PortPublisher(new PortAllocator(), probe)
+    this.containerPorts = new ContainerPorts({ networks, controller, publisher, log: options.log })
+    const { interfaces, files, containerPorts: ports } = this
+    this.endpoints = new ContainerEndpoints({ networks, controller, interfaces, files, ports, newId: () => newDockerId(random) })
   }
 
   /**
@@ -144,13 +146,13 @@ export class ContainerNetworkService {
 
   /** The process is gone: endpoints and ports are given back. */
   async stop(container: NetworkedContainer): Promise<void> {
+    await this.containerPorts.release(container)
     for (const attachment of container.networking.attachments) {
       const network = this.options.networks.get(attachment.networkId)
       const wasPlugged = attachment.endpoint !== null
       await this.endpoints.leave(container, attachment, false)
       if (wasPlugged && network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
     }
-    this.endpoints.releasePorts(container)
   }
 
   /**
@@ -169,7 +171,7 @@ export class ContainerNetworkService {
       this.options.log(`container ${container.name}: network ${attachment.network} is gone`)
       attachment.endpoint = null
     }
-    this.publisher.restore(networking.ports)
+    await this.containerPorts.restore(container)
     const known = networking.attachments.flatMap(({ endpoint }) => endpoint?.ifname ?? [])
     if (sandbox !== null && Object.keys(networking.nextInterface).length > 0) {
       const hadStrangers = await this.interfaces.removeStrangers(sandbox, Object.keys(networking.nextInterface), known)

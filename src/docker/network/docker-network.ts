@@ -56,6 +56,10 @@ export class DockerNetwork {
     return boolOption(this.record.options, BridgeOption.icc, true)
   }
 
+  get masquerade(): boolean {
+    return boolOption(this.record.options, BridgeOption.masquerade, true)
+  }
+
   /** Where ports are published that name no address: an IPv4 address, 0.0.0.0 for all. */
   get hostBinding(): string {
     return this.record.options[BridgeOption.hostBinding] ?? this.record.options[BridgeOption.hostBindingOld] ?? '0.0.0.0'

@@ -1,6 +1,6 @@
 /**
- * Published ports: which host ports a container gets, in Docker's order and with its refusals. Book-keeping only: nothing listens
- * on them yet, the gateway will.
+ * Published ports: which host ports a container gets, in Docker's order and with its refusals. Book-keeping only: what is behind
+ * them follows in container-ports.
  */
 import { isIPv4, isIPv6 } from 'node:net'
 import { ApiError } from '../../api/api-error.ts'
@@ -105,15 +105,15 @@ export class PortPublisher {
 
   /** Why nobody could listen there, in the words of Docker's proxy. */
   private async listenProblem({ address, protocol, port }: Held, { isGateway }: PublishOptions): Promise<string | undefined> {
-    const where = `listen ${protocol}${isIPv6(address) ? '6' : '4'} ${isIPv6(address) ? `[${address}]` : address}:${port}: bind:`
+    const one = { address, protocol, port }
     const isShared = this.held.some((other) => other.protocol === protocol && other.port === port && share(other.address, address))
-    if (isShared) return `Error starting userland proxy: ${where} address already in use`
+    if (isShared) return listenText(one, 'EADDRINUSE')
     if (isGateway(address)) return undefined
     const code = await this.probe(address, protocol, port)
     // A host without IPv6 has nobody there who could be refused.
     if (code === undefined || (isIPv6(address) && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') && address === '::'))
       return undefined
-    return `Error starting userland proxy: ${where} ${PROBLEMS[code] ?? code}`
+    return listenText(one, code)
   }
 
   private give(one: Held): void {
@@ -128,6 +128,12 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'address already in use',
   EADDRNOTAVAIL: 'cannot assign requested address',
   EACCES: 'permission denied'
+}
+
+/** Docker's words for a port that nobody can listen on; `code` is the system's. */
+export function listenText({ address, protocol, port }: Held, code: string): string {
+  const where = isIPv6(address) ? `${protocol}6 [${address}]` : `${protocol}4 ${address}`
+  return `Error starting userland proxy: listen ${where}:${port}: bind: ${PROBLEMS[code] ?? code}`
 }
 
 /** Members of `Ports` in the list of containers. */

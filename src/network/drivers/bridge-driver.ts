@@ -1,12 +1,13 @@
 /**
- * The bridge driver: one learning bridge per network, the gateway on its port 0, endpoints from port 1 on.
+ * The bridge driver: one learning bridge per network, what stands for the gateway on its port 0, endpoints from port 1 on.
  *
- *   endpoint chain --- 1 |        | 0 --- gateway (an IP host that answers ARP and echo)
- *   endpoint chain --- 2 | bridge |
+ *   endpoint chain --- 1 |        | 0 --- the engine's gateway (gateway-part.ts), or
+ *   endpoint chain --- 2 | bridge |       without one a virtual host that answers ARP and echo
  */
 import { formatMac, macFromIpv4, parseIpv4 } from '../../wire/address.ts'
 import type { Driver, PortReference, TopologyPart } from '../driver.ts'
 import type { Endpoint } from '../endpoint.ts'
+import { joinGateway } from '../gateway-part.ts'
 import type { Network } from '../network.ts'
 
 export const bridgeDriver: Driver = {
@@ -17,7 +18,8 @@ export const bridgeDriver: Driver = {
     const options = network.icc ? {} : { isolatedFrom: 1 }
     const part: TopologyPart = { elements: { [bridge]: { type: 'bridge', options } }, links: [] }
     const { gateway, prefix } = network.pool
-    if (gateway !== null) {
+    if (network.gateway !== null) joinGateway(part, network, network.gateway, [bridge, 0])
+    else if (gateway !== null) {
       const name = `${network.element}/gateway`
       const addresses = [`${gateway}/${prefix.length}`]
       if (network.pool6?.gateway) addresses.push(`${network.pool6.gateway}/${network.pool6.prefix.length}`)

@@ -1,0 +1,105 @@
+/**
+ * What NAT, router and divert elements are told of networks, endpoints, ports and the uplink: parts of `Element.update` changes.
+ */
+import type { ElementUpdate } from '../engine/index.ts'
+import { addressFamily } from '../wire/address.ts'
+import { formatPrefix } from '../wire/cidr.ts'
+import type { Endpoint } from './endpoint.ts'
+import { NAT_ELEMENT, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
+import type { Network } from './network.ts'
+import type { UplinkPart, UplinkPort } from './uplink.ts'
+
+/** The way out. */
+export function uplinkRecords({ interface: station, routes }: UplinkPart): ElementUpdate[] {
+  const { name, mac, addresses, mtu, snat, snat6, noDecrement, proxyArp } = station
+  const nat = { role: 'uplink', name, subnets: [], masquerade: false, internal: false, icc: true, ...given({ snat, snat6 }) }
+  const router = { name, mac, addresses, mtu, answers: true, ...given({ noDecrement, proxyArp }) }
+  const ways = Object.entries(routes).map(([prefix, { via }]) => [prefix, { interface: UPLINK_INTERFACE, ...given({ via }) }])
+  return [
+    { element: NAT_ELEMENT, change: { interfaces: { [UPLINK_INTERFACE]: nat } } },
+    { element: ROUTER_ELEMENT, change: { interfaces: { [UPLINK_INTERFACE]: router }, routes: Object.fromEntries(ways) } }
+  ]
+}
+
+/** A network's interface, or its end. */
+export function networkRecords(network: Network, gateway: NetworkGateway, ends: boolean): ElementUpdate[] {
+  const { interface: number } = gateway
+  return [
+    { element: NAT_ELEMENT, change: { interfaces: { [number]: ends ? null : natInterface(network) } } },
+    { element: ROUTER_ELEMENT, change: { interfaces: { [number]: ends ? null : routerInterface(network, gateway) } } }
+  ]
+}
+
+function natInterface({ element, pool, pool6, masquerade, internal, icc }: Network): object {
+  const subnets = [pool, pool6].flatMap((each) => (each === null ? [] : [formatPrefix(each.prefix)]))
+  const gateways = given({ gateway: pool.gateway ?? undefined, gateway6: pool6?.gateway ?? undefined })
+  return { role: 'network', name: element, subnets, ...gateways, masquerade, internal, icc }
+}
+
+function routerInterface(network: Network, { mac, tap }: NetworkGateway): object {
+  // A kernel interface with the same address and MAC speaks for the gateway where there is one.
+  return { name: network.element, mac, addresses: gatewayAddresses(network), mtu: network.mtu, answers: tap === null }
+}
+
+/** With prefix lengths, IPv4 first. */
+export function gatewayAddresses({ pool, pool6 }: Pick<Network, 'pool' | 'pool6'>): string[] {
+  return [pool, pool6].flatMap((each) => (each?.gateway == null ? [] : [`${each.gateway}/${each.prefix.length}`]))
+}
+
+/** Whose address is whose: the router lets nobody else claim it. */
+export function endpointRecords({ address, address6, mac }: Endpoint, ends: boolean): ElementUpdate[] {
+  const bindings = Object.fromEntries([address, address6].filter((each) => each !== '').map((each) => [each, ends ? null : mac]))
+  return [{ element: ROUTER_ELEMENT, change: { bindings } }]
+}
+
+/** @param diverts elements that tell frames for the host from frames for the router */
+export function portRecords(
+  ports: readonly UplinkPort[],
+  interfaceOf: (port: UplinkPort) => number,
+  diverts: Iterable<string>,
+  ends: boolean
+): ElementUpdate[] {
+  const published = Object.fromEntries(ports.map((port) => [port.key, ends ? null : natPort(port, interfaceOf(port))]))
+  const diverted = Object.fromEntries(ports.map((port) => [port.key, ends ? null : divertPort(port)]))
+  return [
+    { element: NAT_ELEMENT, change: { published } },
+    ...Array.from(diverts, (element) => ({ element, change: { published: diverted } }))
+  ]
+}
+
+export function hostRecords(addresses: readonly string[], diverts: Iterable<string>): ElementUpdate[] {
+  return [
+    { element: NAT_ELEMENT, change: { local: addresses } },
+    ...Array.from(diverts, (element) => ({ element, change: { hosts: addresses } }))
+  ]
+}
+
+/** All that a divert must know when it comes. */
+export function divertRecords(element: string, hosts: readonly string[], ports: Iterable<UplinkPort>): ElementUpdate {
+  const published = Object.fromEntries(Array.from(ports, (port) => [port.key, divertPort(port)]))
+  return { element, change: { hosts, published } }
+}
+
+function natPort(port: UplinkPort, number: number): object {
+  const { protocol, port: from, target, targetPort } = port
+  return { protocol, address: translatedAddress(port), port: from, target, targetPort, interface: number }
+}
+
+function divertPort(port: UplinkPort): object {
+  return { protocol: port.protocol, address: translatedAddress(port), port: port.port }
+}
+
+/**
+ * The destination that frames must have; null: any of the host's of the target's family. No frame ever has a loopback address: it
+ * stands for a port that only a socket of the uplink serves, whose own frames to the target the NAT must let pass.
+ */
+export function translatedAddress({ address, target }: UplinkPort): string | null {
+  const family = addressFamily(target)
+  if (addressFamily(address) !== family) return family === 4 ? '127.0.0.1' : '::1'
+  return address === '0.0.0.0' || address === '::' ? null : address
+}
+
+/** Without what is undefined: absent members are defaults. */
+function given<T extends object>(members: T): Partial<T> {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Partial<T>
+}

@@ -1,0 +1,175 @@
+/**
+ * The gateway of all networks, as the control plane keeps it: interfaces, published ports and the uplink behind them.
+ *
+ * The controller calls it inside its line of changes, so nothing here runs twice at once. What can be undone is undone here; what
+ * goes into a network's own patch is handed out as parts and updates.
+ */
+import type { ElementUpdate } from '../engine/index.ts'
+import { formatMac, macFromIpv4, parseIpv4 } from '../wire/address.ts'
+import { formatPrefix } from '../wire/cidr.ts'
+import type { EngineHost } from './engine-host.ts'
+import { divertName, gatewayPart, type NetworkGateway, UPLINK_INTERFACE } from './gateway-part.ts'
+import { divertRecords, gatewayAddresses, hostRecords, networkRecords, portRecords, uplinkRecords } from './gateway-records.ts'
+import type { Network } from './network.ts'
+import { NetworkError } from './network-error.ts'
+import { NumberPool } from './number-pool.ts'
+import type { Uplink, UplinkPort } from './uplink.ts'
+
+/** Networks with a gateway, and the uplink. */
+const INTERFACES_MAX = 4096
+
+export interface GatewayOptions {
+  readonly uplink: Uplink
+  readonly engine: EngineHost
+  /** For what nobody asked for but an operator should read. */
+  readonly log: (message: string) => void
+  /** Runs a change after those before it. */
+  readonly change: (work: () => Promise<void>) => Promise<void>
+}
+
+export class Gateway {
+  private readonly options: GatewayOptions
+  private readonly numbers = new NumberPool(INTERFACES_MAX)
+  /** Interface numbers by network id. */
+  private readonly interfaces = new Map<string, number>()
+  /** By network id, of networks with the host's TAP. */
+  private readonly diverts = new Map<string, string>()
+  private readonly ports = new Map<string, UplinkPort>()
+  private hostAddresses: readonly string[] = []
+  private isStarted = false
+
+  constructor(options: GatewayOptions) {
+    this.options = options
+    this.numbers.take() // UPLINK_INTERFACE
+  }
+
+  /** Starts the uplink and puts NAT and router into the graph; once, further calls do nothing. Rejects with what the uplink throws. */
+  async start(): Promise<void> {
+    if (this.isStarted) return
+    const { uplink, engine, log } = this.options
+    try {
+      const part = await uplink.start({
+        hostAddresses: (addresses) => this.hostMoved(addresses),
+        log,
+        failed: (error) => log(`the uplink '${uplink.kind}' is gone: ${error.message}; networks go on without a way out`)
+      })
+      this.hostAddresses = part?.hostAddresses ?? []
+      const { elements, links: linked } = gatewayPart(part)
+      const updates = [...(part === null ? [] : uplinkRecords(part)), ...hostRecords(this.hostAddresses, [])]
+      await engine.patch({ elements, linked, updates })
+    } catch (error) {
+      await uplink.close().catch(() => {}) // the first error says why
+      throw error
+    }
+    this.isStarted = true
+  }
+
+  /**
+   * Prepares a place for a network whose elements come next; null for one without a gateway. `dismiss` undoes it.
+   * Throws NetworkError `exhausted`, and what the uplink throws.
+   */
+  async admit(network: Omit<Network, 'gateway'>): Promise<NetworkGateway | null> {
+    const { pool, pool6, id, name, bridgeName, mtu, internal, masquerade } = network
+    if (pool.gateway === null) return null
+    const number = this.numbers.take()
+    if (number < 0) throw new NetworkError('exhausted', `there are ${INTERFACES_MAX - 1} networks with a gateway: no more fit`)
+    const mac = formatMac(macFromIpv4(parseIpv4(pool.gateway)))
+    const [gateway, gateway6 = null] = gatewayAddresses(network)
+    try {
+      const given = await this.options.uplink.addNetwork({
+        id,
+        name,
+        bridgeName,
+        subnet: formatPrefix(pool.prefix),
+        subnet6: pool6 === null ? null : formatPrefix(pool6.prefix),
+        gateway,
+        gateway6,
+        mac,
+        mtu,
+        internal,
+        masquerade
+      })
+      this.interfaces.set(id, number)
+      if (given !== null) this.diverts.set(id, divertName(network))
+      return { interface: number, mac, tap: given?.tap ?? null }
+    } catch (error) {
+      this.numbers.give(number)
+      throw error
+    }
+  }
+
+  /** The elements of a network are gone, or did not come. Rejects with what the uplink throws; the place is free all the same. */
+  async dismiss(id: string): Promise<void> {
+    const number = this.interfaces.get(id)
+    if (number === undefined) return
+    this.interfaces.delete(id)
+    this.diverts.delete(id)
+    this.numbers.give(number)
+    await this.options.uplink.removeNetwork(id)
+  }
+
+  /** What belongs into the patch in which the network comes or ends. */
+  networkUpdates(network: Network, ends: boolean): ElementUpdate[] {
+    if (network.gateway === null) return []
+    const updates = networkRecords(network, network.gateway, ends)
+    const divert = this.diverts.get(network.id)
+    if (!ends && divert !== undefined) updates.push(divertRecords(divert, this.hostAddresses, this.ports.values()))
+    return updates
+  }
+
+  /** All of these or none. Throws NetworkError `conflict` for a key that is used, `invalid`, and UplinkPortError. */
+  async publish(ports: readonly UplinkPort[]): Promise<void> {
+    const { uplink, engine } = this.options
+    const keys = new Set<string>()
+    for (const { key, network } of ports) {
+      if (this.ports.has(key) || keys.has(key)) throw new NetworkError('conflict', `the port '${key}' is published already`)
+      if (!this.interfaces.has(network)) throw new NetworkError('invalid', `port '${key}': its network ${network} has no gateway`)
+      keys.add(key)
+    }
+    await uplink.publish(ports)
+    try {
+      await engine.patch({ updates: this.portUpdates(ports, false) })
+    } catch (error) {
+      await uplink.unpublish([...keys]).catch(() => {}) // the first error says why
+      throw error
+    }
+    for (const port of ports) this.ports.set(port.key, port)
+  }
+
+  /** Keys that are not known are no error. */
+  async unpublish(keys: readonly string[]): Promise<void> {
+    const gone = keys.flatMap((key) => this.ports.get(key) ?? [])
+    if (gone.length === 0) return
+    await this.options.engine.patch({ updates: this.portUpdates(gone, true) })
+    for (const { key } of gone) this.ports.delete(key)
+    await this.options.uplink.unpublish(gone.map(({ key }) => key))
+  }
+
+  /** Keys of what is published on a network. */
+  publishedOn(id: string): string[] {
+    return [...this.ports.values()].filter(({ network }) => network === id).map(({ key }) => key)
+  }
+
+  /** By interface number: the network's id, or null for the uplink. */
+  networkAt(number: number): string | null {
+    if (number !== UPLINK_INTERFACE) for (const [id, its] of this.interfaces) if (its === number) return id
+    return null
+  }
+
+  /** The engine may still run, or be gone already. */
+  close(): Promise<void> {
+    return this.options.uplink.close()
+  }
+
+  private portUpdates(ports: readonly UplinkPort[], ends: boolean): ElementUpdate[] {
+    return portRecords(ports, ({ network }) => this.interfaces.get(network) ?? UPLINK_INTERFACE, this.diverts.values(), ends)
+  }
+
+  private hostMoved(addresses: readonly string[]): void {
+    const { change, engine, log } = this.options
+    change(async () => {
+      this.hostAddresses = addresses
+      await engine.patch({ updates: hostRecords(addresses, this.diverts.values()) })
+    }).catch((error: Error) => log(`the host's new addresses could not be used: ${error.message}`))
+  }
+}
