@@ -95,6 +95,21 @@ Napi::Value netlinkExchangeBinding(const Napi::CallbackInfo& info) {
   });
 }
 
+// netlinkSubscribe(netns, protocol, groups)
+Napi::Value netlinkSubscribe(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    UniqueFd fd;
+    const int protocol = intArgument(info, 1);
+    const uint32_t groups = info[2].As<Napi::Number>().Uint32Value();
+    inNetns(intArgument(info, 0), [&] { fd = subscribeNetlink(protocol, groups); });
+    return Napi::Number::New(info.Env(), fd.release());
+  });
+}
+
+Napi::Value netlinkDrain(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] { return Napi::Number::New(info.Env(), drainNetlink(intArgument(info, 0))); });
+}
+
 Napi::Value userId(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     const std::string name = textArgument(info, 0);
@@ -162,6 +177,8 @@ void registerSystem(Napi::Env env, Napi::Object exports) {
   exports.Set("writeFileInNetns", Napi::Function::New<writeFileInNetns>(env, "writeFileInNetns"));
   exports.Set("readFileInNetns", Napi::Function::New<readFileInNetns>(env, "readFileInNetns"));
   exports.Set("netlinkExchange", Napi::Function::New<netlinkExchangeBinding>(env, "netlinkExchange"));
+  exports.Set("netlinkSubscribe", Napi::Function::New<netlinkSubscribe>(env, "netlinkSubscribe"));
+  exports.Set("netlinkDrain", Napi::Function::New<netlinkDrain>(env, "netlinkDrain"));
   exports.Set("userId", Napi::Function::New<userId>(env, "userId"));
   exports.Set("lockFile", Napi::Function::New<lockFile>(env, "lockFile"));
   exports.Set("closeFd", Napi::Function::New<closeFd>(env, "closeFd"));

@@ -79,4 +79,29 @@ inline std::vector<uint8_t> netlinkExchange(int fd, const uint8_t* request, size
   return answer;
 }
 
+/// A non-blocking netlink socket in the calling thread's network namespace that is told of changes: `groups` is the mask of
+/// multicast groups 1 to 32 (RTMGRP_ of linux/rtnetlink.h). What comes while its queue is full is lost, silently: whoever
+/// empties the queue and looks at the tables afterwards misses nothing, and an error would have libuv stop its watch.
+inline UniqueFd subscribeNetlink(int protocol, uint32_t groups) {
+  UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+  if (!fd) throwErrno("socket", "netlink protocol " + std::to_string(protocol));
+  const int on = 1;
+  if (setsockopt(fd.get(), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) < 0) throwErrno("setsockopt", "NETLINK_NO_ENOBUFS");
+  sockaddr_nl own{};
+  own.nl_family = AF_NETLINK;
+  own.nl_groups = groups;
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&own), sizeof own) < 0) throwErrno("bind", "netlink groups " + std::to_string(groups));
+  return fd;
+}
+
+/// Takes all messages off such a socket, unread; how many there were.
+inline int drainNetlink(int fd) {
+  char first[16];  // the rest of a message is cut off
+  for (int count = 0;;) {
+    if (recv(fd, first, sizeof first, MSG_DONTWAIT) >= 0) count++;
+    else if (errno == EAGAIN) return count;
+    else if (errno != EINTR) throwErrno("recv", "netlink socket");
+  }
+}
+
 }  // namespace netloom

@@ -228,6 +228,10 @@ export interface NativeBinding {
    * NETLINK_ROUTE, 12 NETLINK_NETFILTER.
    */
   netlinkExchange(netns: number, protocol: number, request: Uint8Array): Uint8Array
+  /** A non-blocking descriptor that becomes readable when something of `groups` (a mask of RTMGRP_ bits) changes there. */
+  netlinkSubscribe(netns: number, protocol: number, groups: number): number
+  /** Takes what such a descriptor was told, unread, and returns how many messages it was. More than it holds is lost. */
+  netlinkDrain(fd: number): number
   /** Number of a user by name, as the system's databases know it; -1: there is none. */
   userId(name: string): number
   /**
