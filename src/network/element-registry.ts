@@ -4,7 +4,9 @@
 import { captureElement } from '../capture/capture-element.ts'
 import { dnsServiceType } from '../dns/dns-service.ts'
 import { learningBridge } from '../elements/bridge/learning-bridge.ts'
+import { divertType } from '../elements/divert/divert.ts'
 import { dnsTapType } from '../elements/dns-tap/dns-tap.ts'
+import { filterType } from '../elements/filter/filter.ts'
 import { ElementRegistry } from '../engine/index.ts'
 import { packetSocketElement } from '../io/packet-socket-element.ts'
 import { tapElement } from '../io/tap-element.ts'
@@ -14,6 +16,8 @@ export function elementRegistry(): ElementRegistry {
   return new ElementRegistry()
     .register(learningBridge)
     .register(dnsTapType)
+    .register(filterType)
+    .register(divertType)
     .register(dnsServiceType)
     .register(virtualHostType)
     .register(tapElement)

@@ -6,24 +6,22 @@
  * Parts are multiples of 8 bytes; the header of later fragments keeps its length, with options that may not be copied turned
  * into "no operation", as Linux's ip_options_fragment does.
  */
-import { FrameFlag, type FrameHandle, type FramePool, SMALL_CAPACITY } from '../../engine/frame-pool.ts'
+import { FrameFlag, type FrameHandle, type FramePool } from '../../engine/frame-pool.ts'
 import { get16, put16 } from '../../wire/big-endian.ts'
 import { completeChecksumView } from '../../wire/checksum.ts'
 import { ETHERNET_HEADER_LENGTH } from '../../wire/ethernet.ts'
 import {
   checkIpv4,
   fillIpv4Checksum,
-  IPV4_DONT_FRAGMENT,
   IPV4_FRAGMENT,
   IPV4_HEADER_LENGTH,
   IPV4_MORE_FRAGMENTS,
   IPV4_TOTAL_LENGTH,
   Ipv4Option,
-  ipv4FragmentOffset,
   ipv4HeaderLength,
-  ipv4MoreFragments,
   ipv4TotalLength
 } from '../../wire/ipv4.ts'
+import { cutPacket, fragmentLimit } from './cut-packet.ts'
 
 /** Bit of an option's kind: it stands in every fragment. */
 const OPTION_COPIED = 0x80
@@ -34,8 +32,8 @@ const OPTION_COPIED = 0x80
  * The fragments are finished frames with the Ethernet header, ingress, time, packet id and mark of the packet. A packet that is
  * short enough comes out as it is.
  * @param emit takes the fragments in order and owns them
- * @returns how many there were, and the frame has a new owner or is gone; 0 when it cannot be cut, and the frame is still the caller's: it is no
- *   IPv4 packet or a super-frame, `mtu` has no room for 8 bytes of payload, or the pool has not enough frames
+ * @returns how many there were, and the frame has a new owner or is gone; 0 when it cannot be cut, and the frame is still the
+ *   caller's: it is no IPv4 packet or a super-frame, `mtu` has no room for 8 bytes of payload, or the pool has not enough frames
  */
 export function fragmentIpv4(frames: FramePool, frame: FrameHandle, mtu: number, emit: (fragment: FrameHandle) => void): number {
   const bytes = frames.bytes(frame)
@@ -43,53 +41,30 @@ export function fragmentIpv4(frames: FramePool, frame: FrameHandle, mtu: number,
   const ipAt = start + ETHERNET_HEADER_LENGTH
   const flags = frames.flags[frame]
   if ((flags & FrameFlag.gso) !== 0 || !checkIpv4(bytes, ipAt, start + frames.length[frame])) return 0
-  const headerLength = ipv4HeaderLength(bytes, ipAt)
-  const size = ipv4TotalLength(bytes, ipAt) - headerLength
-  const limit = (flags & FrameFlag.reassembled) !== 0 ? Math.min(mtu, frames.gsoSize[frame]) : mtu
-  if (headerLength + size <= limit) {
+  const length = ipv4TotalLength(bytes, ipAt)
+  const limit = fragmentLimit(frames, frame, mtu)
+  if (length <= limit) {
     frames.flags[frame] = flags & ~FrameFlag.reassembled
     emit(frame)
     return 1
   }
-  const part = (limit - headerLength) & ~7
-  if (part < 8) return 0
-  const count = Math.ceil(size / part)
-  if (!hasRoom(frames, count, ETHERNET_HEADER_LENGTH + headerLength + part)) return 0
   if ((flags & FrameFlag.csum) !== 0) {
     const { csumStart, csumOffset } = frames
-    if (!completeChecksumView(frames.view(frame), start, csumStart[frame], csumOffset[frame], ipAt + headerLength + size)) return 0
+    if (!completeChecksumView(frames.view(frame), start, csumStart[frame], csumOffset[frame], ipAt + length)) return 0
+    // It may stay the caller's.
+    frames.flags[frame] = flags & ~FrameFlag.csum
   }
-  const base = ipv4FragmentOffset(bytes, ipAt)
-  const more = ipv4MoreFragments(bytes, ipAt)
-  for (let i = 0; i < count; i++) {
-    const from = i * part
-    const length = Math.min(part, size - from)
-    const fragment = frames.allocate(ETHERNET_HEADER_LENGTH + headerLength + length)
-    const into = frames.bytes(fragment)
-    const at = frames.start[fragment]
-    const headerAt = at + ETHERNET_HEADER_LENGTH
-    into.set(bytes.subarray(start, ipAt + headerLength), at)
-    into.set(bytes.subarray(ipAt + headerLength + from, ipAt + headerLength + from + length), headerAt + headerLength)
-    frames.copyMetadata(frame, fragment)
-    frames.flags[fragment] = flags & FrameFlag.traced
-    const kept = get16(into, headerAt + IPV4_FRAGMENT) & IPV4_DONT_FRAGMENT
-    const follows = more || i < count - 1 ? IPV4_MORE_FRAGMENTS : 0
-    put16(into, headerAt + IPV4_TOTAL_LENGTH, headerLength + length)
-    put16(into, headerAt + IPV4_FRAGMENT, kept | follows | ((base + from) >> 3))
-    fillIpv4Checksum(into, headerAt)
-    emit(fragment)
-    if (i === 0 && headerLength > IPV4_HEADER_LENGTH) blankUncopiedOptions(bytes, ipAt + IPV4_HEADER_LENGTH, ipAt + headerLength)
-  }
-  frames.free(frame)
-  return count
+  const headerLength = ipv4HeaderLength(bytes, ipAt)
+  return cutPacket(frames, frame, headerLength, length - headerLength, limit, writeHeader, emit)
 }
 
-/** Whether the pool has `count` frames of `length` bytes: half a packet is of no use to anybody. */
-function hasRoom(frames: FramePool, count: number, length: number): boolean {
-  const large = length > SMALL_CAPACITY ? 1 : 0
-  // The last one may be a small frame where the others are large.
-  frames.reserve(large ? 1 : count, large ? count : 0)
-  return frames.tops[large] >= count && frames.tops[0] > 0
+/** A packet that is a fragment already keeps its offset and its more-fragments bit. */
+function writeHeader(bytes: Uint8Array, at: number, headerLength: number, from: number, length: number, isLast: boolean): void {
+  if (from > 0 && headerLength > IPV4_HEADER_LENGTH) blankUncopiedOptions(bytes, at + IPV4_HEADER_LENGTH, at + headerLength)
+  put16(bytes, at + IPV4_TOTAL_LENGTH, headerLength + length)
+  const field = get16(bytes, at + IPV4_FRAGMENT) + (from >> 3)
+  put16(bytes, at + IPV4_FRAGMENT, isLast ? field : field | IPV4_MORE_FRAGMENTS)
+  fillIpv4Checksum(bytes, at)
 }
 
 /** Turns options that only the first fragment has into "no operation". The list was the sender's: a malformed one is left alone. */

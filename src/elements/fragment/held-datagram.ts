@@ -16,9 +16,12 @@ const ECN_CONGESTION = 1 << 3
 const ECN_UNKNOWN = 1 << 0
 
 export class HeldDatagram {
-  /** Of addresses, identification, protocol and zone; see Reassembler. */
+  /** Of addresses, `id`, family and zone; see Reassembler. */
   hash = 0
   zone = 0
+  family: 4 | 6 = 4
+  /** As in FragmentLayout. */
+  id = 0
   /** Nanoseconds since the engine's start. */
   deadline = 0
   /** Frame slots that the fragments occupy, bytes. */

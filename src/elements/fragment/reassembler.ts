@@ -1,7 +1,7 @@
 /**
- * IPv4 reassembly on the way (RFC 791 section 3.2), for who must see the ports of every packet.
+ * Reassembly on the way (RFC 791 section 3.2, RFC 8200 section 4.5), for who must see the ports of every packet.
  *
- *   fragment --> | table: (source, destination, protocol, id, zone) | --> whole packet, when the last hole is filled
+ *   fragment --> | table: (source, destination, id, zone) | --> whole packet, when the last hole is filled
  *
  * Fragments wait in the frames they came in; only a whole datagram is copied, into one frame. What waits is bounded in time and
  * memory, and found by a hash with a secret, so that nobody can choose identifications that meet.
@@ -11,20 +11,27 @@ import { EngineDrop } from '../../engine/drop-reason.ts'
 import type { ElementContext } from '../../engine/element.ts'
 import { FrameFlag, type FrameHandle, LARGE_SLOT, NO_FRAME, SMALL_SLOT } from '../../engine/frame-pool.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
-import { get16, get32, put16 } from '../../wire/big-endian.ts'
+import { get32, put16 } from '../../wire/big-endian.ts'
 import { ETHERNET_HEADER_LENGTH } from '../../wire/ethernet.ts'
 import {
   fillIpv4Checksum,
-  IPV4_DESTINATION,
   IPV4_DONT_FRAGMENT,
   IPV4_FRAGMENT,
   IPV4_HEADER_LENGTH,
-  IPV4_ID,
-  IPV4_PROTOCOL,
   IPV4_SOURCE,
   IPV4_TOS,
-  IPV4_TOTAL_LENGTH
+  IPV4_TOTAL_LENGTH,
+  ipv4Destination,
+  ipv4Source
 } from '../../wire/ipv4.ts'
+import {
+  IPV6_DESTINATION,
+  IPV6_FRAGMENT_HEADER_LENGTH,
+  IPV6_HEADER_LENGTH,
+  IPV6_SOURCE,
+  ipv6Equal,
+  setIpv6PayloadLength
+} from '../../wire/ipv6.ts'
 import { FragmentDrop } from './fragment-drop.ts'
 import { FragmentLayout } from './fragment-layout.ts'
 import { HeldDatagram, Insertion } from './held-datagram.ts'
@@ -46,7 +53,11 @@ const SPARE_MAX = 256
 const PACKET_MAX = 65535
 /** RFC 791 3.2: every link carries this many bytes; a fragment's payload is a multiple of 8, so up to 7 bytes may be free. */
 const SHORTEST_FRAGMENT = 68 - 7
-const ECN_CONGESTION = 3
+/** Bytes of payload: what IPv4's least MTU leaves behind a plain header. (1,280 would be the rule of IPv6; there are senders below it.) */
+const SHORTEST_PAYLOAD6 = 48
+/** Congestion experienced, in the second byte of either header. */
+const ECN_CONGESTION4 = 3
+const ECN_CONGESTION6 = 3 << 4
 
 export class Reassembler {
   /** Fragments that came. */
@@ -88,7 +99,8 @@ export class Reassembler {
   }
 
   /**
-   * Takes an IPv4 fragment (`checkIpv4` and `ipv4IsFragment` hold at 14 bytes from the frame's start).
+   * Takes a fragment, 14 bytes from the frame's start: an IPv4 packet for which `checkIpv4` and `ipv4IsFragment` hold, or an IPv6
+   * packet with a fragment header (one that is whole by itself, RFC 6946, comes out as it is).
    * @param zone fragments of different zones never meet: the interface where they came in
    * @returns the whole packet in a frame that is the caller's, or NO_FRAME
    */
@@ -97,11 +109,12 @@ export class Reassembler {
     const { layout } = this
     const bytes = frames.bytes(frame)
     this.received++
-    layout.readIpv4(bytes, frames.start[frame])
-    const problem = this.judge(frame)
+    const isSound = layout.read(bytes, frames.start[frame], frames.start[frame] + frames.length[frame])
+    if (isSound && layout.family === 6 && layout.from === 0 && layout.isLast) return this.passAtomic(frame)
+    const problem = isSound ? this.judge(frame) : FragmentDrop.malformed
     if (problem >= 0) return this.drop(frame, problem)
-    const hash = this.hashOf(bytes, layout.ipAt, zone)
-    const datagram = this.find(hash, bytes, layout.ipAt, zone) ?? this.begin(hash, zone)
+    const hash = this.hashOf(bytes, zone)
+    const datagram = this.find(hash, bytes, zone) ?? this.begin(hash, zone)
     const what = datagram.insert(frame, layout)
     if (what === Insertion.duplicate) return this.drop(frame, FragmentDrop.duplicate)
     if (what !== Insertion.held) {
@@ -126,13 +139,20 @@ export class Reassembler {
     }
   }
 
+  /** A packet with a fragment header that is the only one: it fits as it is and is not to be cut. */
+  private passAtomic(frame: FrameHandle): FrameHandle {
+    this.datagrams++
+    this.joined++
+    return frame
+  }
+
   /** Why the fragment in `layout` cannot be one, or -1. */
   private judge(frame: FrameHandle): number {
-    const { from, to, isLast, packetLength } = this.layout
+    const { family, from, to, isLast, packetLength, headerLength } = this.layout
     if ((this.context.frames.flags[frame] & (FrameFlag.csum | FrameFlag.gso)) !== 0) return FragmentDrop.malformed
     if (from === to || (!isLast && (to & 7) !== 0)) return FragmentDrop.malformed
-    if (!isLast && packetLength < SHORTEST_FRAGMENT) return FragmentDrop.tiny
-    if (to > PACKET_MAX - IPV4_HEADER_LENGTH) return FragmentDrop.oversize
+    if (!isLast && (family === 4 ? packetLength < SHORTEST_FRAGMENT : to - from < SHORTEST_PAYLOAD6)) return FragmentDrop.tiny
+    if (to > PACKET_MAX - (family === 4 ? IPV4_HEADER_LENGTH : headerLength - IPV6_HEADER_LENGTH)) return FragmentDrop.oversize
     return -1
   }
 
@@ -142,20 +162,25 @@ export class Reassembler {
     return NO_FRAME
   }
 
-  private hashOf(bytes: Uint8Array, ipAt: number, zone: number): number {
+  private hashOf(bytes: Uint8Array, zone: number): number {
+    const { family, ipAt, id } = this.layout
+    const addresses = ipAt + (family === 4 ? IPV4_SOURCE : IPV6_SOURCE)
     let hash = this.secret ^ zone
-    hash = Math.imul(hash ^ get32(bytes, ipAt + IPV4_SOURCE), 0x85ebca6b)
-    hash = Math.imul(hash ^ (hash >>> 15) ^ get32(bytes, ipAt + IPV4_DESTINATION), 0xc2b2ae35)
-    hash = Math.imul(hash ^ (hash >>> 13) ^ ((get16(bytes, ipAt + IPV4_ID) << 8) | bytes[ipAt + IPV4_PROTOCOL]), 0x9e3779b1)
+    for (let i = 0; i < (family === 4 ? 8 : 32); i += 4) {
+      hash = Math.imul(hash ^ get32(bytes, addresses + i), 0x85ebca6b)
+      hash ^= hash >>> 15
+    }
+    hash = Math.imul(hash ^ id, 0xc2b2ae35)
     return hash ^ (hash >>> 16)
   }
 
-  private find(hash: number, bytes: Uint8Array, ipAt: number, zone: number): HeldDatagram | null {
+  private find(hash: number, bytes: Uint8Array, zone: number): HeldDatagram | null {
     const { frames } = this.context
+    const { family, ipAt, id } = this.layout
     for (let known = this.table[hash & (BUCKETS - 1)]; known !== null; known = known.next) {
-      if (known.hash !== hash || known.zone !== zone) continue
+      if (known.hash !== hash || known.zone !== zone || known.family !== family || known.id !== id) continue
       const first = known.frames[0]
-      if (isSameDatagram(frames.bytes(first), frames.start[first] + ETHERNET_HEADER_LENGTH, bytes, ipAt)) return known
+      if (haveSameAddresses(family, frames.bytes(first), frames.start[first] + ETHERNET_HEADER_LENGTH, bytes, ipAt)) return known
     }
     return null
   }
@@ -164,6 +189,8 @@ export class Reassembler {
     const datagram = this.spare.pop() ?? new HeldDatagram()
     datagram.hash = hash
     datagram.zone = zone
+    datagram.family = this.layout.family
+    datagram.id = this.layout.id
     datagram.deadline = this.context.now + this.timeout
     datagram.next = this.table[hash & (BUCKETS - 1)]
     this.table[hash & (BUCKETS - 1)] = datagram
@@ -205,10 +232,11 @@ export class Reassembler {
   private join(datagram: HeldDatagram): FrameHandle {
     const { frames } = this.context
     const first = datagram.frames[0]
-    this.layout.readIpv4(frames.bytes(first), frames.start[first])
+    this.readHeld(first)
     const headers = ETHERNET_HEADER_LENGTH + this.layout.headerLength
     const length = headers + datagram.total
-    const problem = length - ETHERNET_HEADER_LENGTH > PACKET_MAX ? FragmentDrop.oversize : datagram.hasBadEcn ? FragmentDrop.ecn : -1
+    const counted = length - ETHERNET_HEADER_LENGTH - (datagram.family === 4 ? 0 : IPV6_HEADER_LENGTH)
+    const problem = counted > PACKET_MAX ? FragmentDrop.oversize : datagram.hasBadEcn ? FragmentDrop.ecn : -1
     const whole = problem >= 0 ? NO_FRAME : frames.allocate(length)
     if (whole === NO_FRAME) {
       this.giveUp(datagram, problem >= 0 ? problem : EngineDrop.poolExhausted)
@@ -220,12 +248,13 @@ export class Reassembler {
     frames.copyMetadata(first, whole)
     frames.flags[whole] = (frames.flags[first] & FrameFlag.traced) | FrameFlag.reassembled
     frames.gsoSize[whole] = datagram.longest
-    this.finishHeader(datagram, into, start + ETHERNET_HEADER_LENGTH, length - ETHERNET_HEADER_LENGTH)
+    if (datagram.family === 4) finishIpv4(datagram, into, start + ETHERNET_HEADER_LENGTH, counted)
+    else finishIpv6(datagram, into, start + ETHERNET_HEADER_LENGTH, start + headers, counted)
     this.datagrams++
     this.joined += datagram.frames.length
     for (const frame of datagram.frames) {
       const bytes = frames.bytes(frame)
-      this.layout.readIpv4(bytes, frames.start[frame])
+      this.readHeld(frame)
       const { payloadAt, from, to } = this.layout
       into.set(bytes.subarray(payloadAt, payloadAt + to - from), start + headers + from)
       frames.free(frame)
@@ -234,11 +263,9 @@ export class Reassembler {
     return whole
   }
 
-  private finishHeader(datagram: HeldDatagram, bytes: Uint8Array, ipAt: number, length: number): void {
-    put16(bytes, ipAt + IPV4_TOTAL_LENGTH, length)
-    put16(bytes, ipAt + IPV4_FRAGMENT, datagram.dontFragment ? IPV4_DONT_FRAGMENT : 0)
-    if (datagram.metCongestion) bytes[ipAt + IPV4_TOS] |= ECN_CONGESTION
-    fillIpv4Checksum(bytes, ipAt)
+  private readHeld(frame: FrameHandle): void {
+    const { frames } = this.context
+    this.layout.read(frames.bytes(frame), frames.start[frame], frames.start[frame] + frames.length[frame])
   }
 
   private expire(now: number): void {
@@ -247,12 +274,24 @@ export class Reassembler {
   }
 }
 
-/** Same addresses, identification and protocol. */
-function isSameDatagram(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolean {
-  return (
-    get32(a, aAt + IPV4_SOURCE) === get32(b, bAt + IPV4_SOURCE) &&
-    get32(a, aAt + IPV4_DESTINATION) === get32(b, bAt + IPV4_DESTINATION) &&
-    get16(a, aAt + IPV4_ID) === get16(b, bAt + IPV4_ID) &&
-    a[aAt + IPV4_PROTOCOL] === b[bAt + IPV4_PROTOCOL]
-  )
+function haveSameAddresses(family: 4 | 6, a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolean {
+  if (family === 6) {
+    return ipv6Equal(a, aAt + IPV6_SOURCE, b, bAt + IPV6_SOURCE) && ipv6Equal(a, aAt + IPV6_DESTINATION, b, bAt + IPV6_DESTINATION)
+  }
+  return ipv4Source(a, aAt) === ipv4Source(b, bAt) && ipv4Destination(a, aAt) === ipv4Destination(b, bAt)
+}
+
+/** `length`: bytes of the whole packet. */
+function finishIpv4(datagram: HeldDatagram, bytes: Uint8Array, at: number, length: number): void {
+  put16(bytes, at + IPV4_TOTAL_LENGTH, length)
+  put16(bytes, at + IPV4_FRAGMENT, datagram.dontFragment ? IPV4_DONT_FRAGMENT : 0)
+  if (datagram.metCongestion) bytes[at + IPV4_TOS] |= ECN_CONGESTION4
+  fillIpv4Checksum(bytes, at)
+}
+
+/** `length`: bytes behind the fixed header. The fragment header, which ends at `payloadAt`, stays: it has the identification. */
+function finishIpv6(datagram: HeldDatagram, bytes: Uint8Array, at: number, payloadAt: number, length: number): void {
+  setIpv6PayloadLength(bytes, at, length)
+  put16(bytes, payloadAt - IPV6_FRAGMENT_HEADER_LENGTH + 2, 0)
+  if (datagram.metCongestion) bytes[at + 1] |= ECN_CONGESTION6
 }

@@ -4,11 +4,12 @@
  *   in --> 0 | fragments: Reassembler | [ fragmentIpv4, when there is an MTU ] | 1 --> out
  */
 import { fragmentIpv4 } from '../../../src/elements/fragment/fragment-ipv4.ts'
+import { fragmentIpv6 } from '../../../src/elements/fragment/fragment-ipv6.ts'
 import { Reassembler, type ReassemblerOptions } from '../../../src/elements/fragment/reassembler.ts'
 import { declareDrops } from '../../../src/engine/drop-reason.ts'
 import type { Element, ElementContext, ElementType } from '../../../src/engine/element.ts'
 import { type FrameHandle, type FramePoolOptions, NO_FRAME } from '../../../src/engine/frame-pool.ts'
-import { checkIpv4, ipv4IsFragment } from '../../../src/wire/ipv4.ts'
+import { checkIpv4, IpProtocol, ipv4IsFragment } from '../../../src/wire/ipv4.ts'
 import { TestBench } from '../../engine/test-bench.ts'
 import type { ArrivedFrame, TestFrameFields } from '../../engine/test-elements.ts'
 
@@ -46,18 +47,24 @@ export class Reassembling implements Element {
     const at = frames.start[frame] + 14
     const bytes = frames.bytes(frame)
     let whole = frame
-    if (checkIpv4(bytes, at, at - 14 + frames.length[frame]) && ipv4IsFragment(bytes, at)) {
+    const isIpv6 = bytes[at] >> 4 === 6
+    if (isIpv6 ? hasFragmentHeader(bytes, at) : checkIpv4(bytes, at, at - 14 + frames.length[frame]) && ipv4IsFragment(bytes, at)) {
       whole = this.reassembler.add(frame, this.options.zoneByTos === true ? bytes[at + 1] : 0)
     }
     if (whole === NO_FRAME) return
     if (this.options.mtu === undefined) return this.context.transmit(1, whole)
-    this.pieces = fragmentIpv4(frames, whole, this.options.mtu, (piece) => this.context.transmit(1, piece))
+    this.pieces = (isIpv6 ? fragmentIpv6 : fragmentIpv4)(frames, whole, this.options.mtu, (piece) => this.context.transmit(1, piece))
     if (this.pieces === 0) this.context.drop(whole, TestDrop.uncut)
   }
 
   close(): void {
     this.reassembler.close()
   }
+}
+
+/** By the first extension header, which is the fragment header or destination options in these tests. */
+function hasFragmentHeader(bytes: Uint8Array, at: number): boolean {
+  return bytes[at + 6] === IpProtocol.fragment || bytes[at + 6] === IpProtocol.destinationOptions
 }
 
 export class ReassemblyBench extends TestBench {

@@ -1,0 +1,124 @@
+/**
+ * What one endpoint may send and get.
+ *
+ *   endpoint --0--> | source of packets and claims; icc | --1--> network
+ *   network  --1--> | icc                               | --0--> endpoint
+ *
+ * A packet to the gateway under the endpoint's first address costs two comparisons; see the README for what is judged.
+ * `judge` decides and changes nothing.
+ */
+import { dropReasons } from '../../engine/drop-reason.ts'
+import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
+import { FrameFlag } from '../../engine/frame-pool.ts'
+import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, EtherType, etherType, isGroup, macHi, macLo } from '../../wire/ethernet.ts'
+import { FilterDrop } from './filter-drop.ts'
+import { type FilterOptions, type FilterSettings, readFilterOptions } from './filter-options.ts'
+import { IccRules } from './icc-rules.ts'
+import { PASS, SourceGuard } from './source-guard.ts'
+
+/** Ports. */
+export const FilterPort = { endpoint: 0, network: 1 } as const
+
+const Counter = { fromEndpoint: 0, fromNetwork: 1, refused: 2 } as const
+
+export class Filter implements Element {
+  private readonly context: ElementContext
+  private guard: SourceGuard | null = null
+  private icc: IccRules | null = null
+  private hasGateway = false
+  private gatewayHi = 0
+  private gatewayLo = 0
+
+  /** Throws FilterOptionError. */
+  constructor(context: ElementContext, options: FilterOptions) {
+    this.context = context
+    this.apply(readFilterOptions(options))
+  }
+
+  reconfigure(options: Plain): boolean {
+    this.apply(readFilterOptions(options as FilterOptions))
+    return true
+  }
+
+  push(): void {
+    const { context } = this
+    const { frames, counters } = context
+    for (let port = context.nextReady(); port >= 0; port = context.nextReady()) {
+      const { rx } = context.ports[port]!
+      const out = context.ports[1 - port]
+      counters[port] += rx.size
+      while (!rx.empty) {
+        const frame = rx.receive()
+        const at = frames.start[frame]
+        const reason = this.judge(frames.bytes(frame), at, at + frames.length[frame], port)
+        if (reason === PASS) {
+          if (out) out.tx.transmit(frame)
+          else context.transmit(1 - port, frame)
+          continue
+        }
+        counters[Counter.refused]++
+        if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `filter: ${dropReasons()[reason].text}`)
+        context.drop(frame, reason)
+      }
+    }
+  }
+
+  command(verb: string, argument: Plain, reply: Reply): void {
+    if (verb !== 'explain') return reply(new Error(`a filter knows the command explain, not '${verb}'`))
+    const { port = FilterPort.endpoint, frame } = (argument ?? {}) as { port?: number; frame?: Uint8Array }
+    if (!(frame instanceof Uint8Array)) return reply(new TypeError('explain: the argument must be { port: number, frame: Uint8Array }'))
+    const reason = this.judge(frame, 0, frame.length, port)
+    if (reason === PASS) return reply(null, { passes: true, reason: null, why: null })
+    const { name, text } = dropReasons()[reason]
+    reply(null, { passes: false, reason: name, why: text })
+  }
+
+  private apply({ gateway, ...settings }: FilterSettings): void {
+    this.hasGateway = gateway !== null
+    this.gatewayHi = gateway?.hi ?? 0
+    this.gatewayLo = gateway?.lo ?? 0
+    this.guard = settings.sources === null ? null : new SourceGuard({ gateway, ...settings })
+    this.icc = settings.icc === null ? null : new IccRules(settings.icc)
+  }
+
+  /** A reason for which the frame in [at, end) that came in by `port` must not go on, or PASS. */
+  private judge(bytes: Uint8Array, at: number, end: number, port: number): number {
+    if (end - at < ETHERNET_HEADER_LENGTH) return FilterDrop.runt
+    return port === FilterPort.endpoint ? this.judgeOutward(bytes, at, end) : this.judgeInward(bytes, at, end)
+  }
+
+  private judgeOutward(bytes: Uint8Array, at: number, end: number): number {
+    if (this.isGateway(bytes, at + ETHERNET_SOURCE)) return FilterDrop.gatewayMac
+    const toGateway = this.isGateway(bytes, at)
+    const { guard, icc } = this
+    if (guard !== null) {
+      const type = etherType(bytes, at)
+      const payload = at + ETHERNET_HEADER_LENGTH
+      let reason: number = PASS
+      if (type === EtherType.ipv4) reason = guard.judgeIpv4(bytes, at, payload, end, toGateway)
+      else if (type === EtherType.ipv6) reason = guard.judgeIpv6(bytes, at, payload, end, toGateway)
+      else if (type === EtherType.arp) reason = guard.judgeArp(bytes, payload, end)
+      if (reason !== PASS) return reason
+    }
+    // A group's frame may be for the gateway: the others refuse it where it arrives.
+    if (icc === null || toGateway || isGroup(bytes, at)) return PASS
+    return icc.allow(bytes, at, end, true) ? PASS : FilterDrop.icc
+  }
+
+  private judgeInward(bytes: Uint8Array, at: number, end: number): number {
+    if (this.icc === null || this.isGateway(bytes, at + ETHERNET_SOURCE)) return PASS
+    return this.icc.allow(bytes, at, end, false) ? PASS : FilterDrop.icc
+  }
+
+  private isGateway(bytes: Uint8Array, at: number): boolean {
+    return this.hasGateway && macLo(bytes, at) === this.gatewayLo && macHi(bytes, at) === this.gatewayHi
+  }
+}
+
+/** Options: FilterOptions, reconfigured in place. */
+export const filterType: ElementType<FilterOptions> = {
+  type: 'filter',
+  maxPorts: 2,
+  counters: Object.keys(Counter),
+  create: (context, options) => new Filter(context, options)
+}

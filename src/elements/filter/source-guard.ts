@@ -1,0 +1,112 @@
+/**
+ * What an endpoint may say that it is: source addresses of packets (RFC 2827 at one port), claims in ARP and neighbor discovery.
+ *
+ * `judge...` return a reason of FilterDrop, or PASS; nothing is changed.
+ */
+import { isIpv6LinkLocal, isIpv6Unspecified } from '../../wire/address.ts'
+import { arpSenderIp, checkArp } from '../../wire/arp.ts'
+import { get32 } from '../../wire/big-endian.ts'
+import { isGroup } from '../../wire/ethernet.ts'
+import { Icmpv6Type } from '../../wire/icmpv6.ts'
+import { checkIpv4, IpProtocol, ipv4Source } from '../../wire/ipv4.ts'
+import {
+  checkIpv6,
+  IPV6_SOURCE,
+  IPV6_WALK_LENGTH,
+  IPV6_WALK_OFFSET,
+  IPV6_WALK_PROTOCOL,
+  ipv6End,
+  walkIpv6Extensions
+} from '../../wire/ipv6.ts'
+import { ND_TARGET } from '../../wire/neighbor-discovery.ts'
+import { FilterDrop } from './filter-drop.ts'
+import type { FilterSettings, Source } from './filter-options.ts'
+
+/** What a judgement returns for a frame that may pass. */
+export const PASS = -1
+
+const walk = new Int32Array(IPV6_WALK_LENGTH)
+
+export class SourceGuard {
+  private readonly sources: readonly Source[]
+  private readonly reserved: readonly Source[]
+  private readonly strict: boolean
+
+  constructor(settings: FilterSettings) {
+    this.sources = settings.sources ?? []
+    this.reserved = settings.reserved
+    this.strict = settings.strict
+  }
+
+  /** An ARP packet in [at, end): its sender address must be the endpoint's, or 0.0.0.0 as in a probe (RFC 5227). */
+  judgeArp(bytes: Uint8Array, at: number, end: number): number {
+    if (!checkArp(bytes, at, end)) return FilterDrop.malformed
+    const sender = arpSenderIp(bytes, at)
+    return sender === 0 || this.owns4(sender) ? PASS : FilterDrop.falseClaim
+  }
+
+  /** The IPv4 packet in [at, end) of the frame at `frameAt`. */
+  judgeIpv4(bytes: Uint8Array, frameAt: number, at: number, end: number, toGateway: boolean): number {
+    if (!toGateway && !this.strict) return PASS
+    if (!checkIpv4(bytes, at, end)) return FilterDrop.malformed
+    const source = ipv4Source(bytes, at)
+    // DHCP: who has no address yet asks everybody.
+    return this.owns4(source) || (source === 0 && isGroup(bytes, frameAt)) ? PASS : FilterDrop.spoofedSource
+  }
+
+  /** The IPv6 packet in [at, end) of the frame at `frameAt`; neighbor discovery is judged wherever it goes. */
+  judgeIpv6(bytes: Uint8Array, frameAt: number, at: number, end: number, toGateway: boolean): number {
+    if (!checkIpv6(bytes, at, end)) return FilterDrop.malformed
+    if (!walkIpv6Extensions(bytes, at, ipv6End(bytes, at), walk)) return FilterDrop.malformed
+    if (walk[IPV6_WALK_PROTOCOL] === IpProtocol.icmpv6) {
+      const verdict = this.judgeIcmpv6(bytes, at, walk[IPV6_WALK_OFFSET], ipv6End(bytes, at))
+      if (verdict !== PASS) return verdict
+    }
+    if (!toGateway && !this.strict) return PASS
+    const source = at + IPV6_SOURCE
+    if (isIpv6LinkLocal(bytes, source) || includes6(this.sources, bytes, source)) return PASS
+    return isIpv6Unspecified(bytes, source) && isGroup(bytes, frameAt) ? PASS : FilterDrop.spoofedSource
+  }
+
+  /** A solicitation claims its source, an advertisement its target; one from :: (duplicate address detection) claims nothing. */
+  private judgeIcmpv6(bytes: Uint8Array, ip: number, at: number, end: number): number {
+    if (at >= end) return PASS
+    const type = bytes[at]
+    if (this.strict && (type === Icmpv6Type.routerAdvertisement || type === Icmpv6Type.redirect)) return FilterDrop.rogueRouter
+    if (type === Icmpv6Type.neighborAdvertisement) {
+      if (at + ND_TARGET + 16 > end) return FilterDrop.malformed
+      return this.mayClaim(bytes, at + ND_TARGET) ? PASS : FilterDrop.falseClaim
+    }
+    if (type !== Icmpv6Type.neighborSolicitation && type !== Icmpv6Type.routerSolicitation) return PASS
+    return isIpv6Unspecified(bytes, ip + IPV6_SOURCE) || this.mayClaim(bytes, ip + IPV6_SOURCE) ? PASS : FilterDrop.falseClaim
+  }
+
+  private mayClaim(bytes: Uint8Array, at: number): boolean {
+    return includes6(this.sources, bytes, at) || (isIpv6LinkLocal(bytes, at) && !includes6(this.reserved, bytes, at))
+  }
+
+  private owns4(address: number): boolean {
+    const { sources } = this
+    for (let i = 0; i < sources.length; i++) {
+      const { family, words, masks } = sources[i]
+      if (family === 4 && (address & masks[0]) === words[0]) return true
+    }
+    return false
+  }
+}
+
+function includes6(sources: readonly Source[], bytes: Uint8Array, at: number): boolean {
+  for (let i = 0; i < sources.length; i++) {
+    const { family, words, masks } = sources[i]
+    if (
+      family === 6 &&
+      (get32(bytes, at) & masks[0]) === words[0] &&
+      (get32(bytes, at + 4) & masks[1]) === words[1] &&
+      (get32(bytes, at + 8) & masks[2]) === words[2] &&
+      (get32(bytes, at + 12) & masks[3]) === words[3]
+    ) {
+      return true
+    }
+  }
+  return false
+}
