@@ -1,0 +1,34 @@
+/** What a gateway is to the differential: a thing with three cables that forgets on demand. */
+
+/** A frame that came out. */
+export interface OutFrame {
+  /** Number of the interface. */
+  readonly interface: number
+  readonly bytes: Uint8Array
+}
+
+/** A tracked flow, in words that both kernels and ours have. */
+export interface FlowRecord {
+  readonly protocol: number
+  /** "source:port > destination:port", or with the id for ICMP; as the first packet had it. */
+  readonly original: string
+  /** The same for the direction of replies. */
+  readonly reply: string
+  /** TCP's state in Linux's words; empty for others. */
+  readonly state: string
+  readonly replied: boolean
+  readonly assured: boolean
+}
+
+export interface Gateway {
+  readonly name: string
+  /** Puts a frame into the cable of an interface; all that came out because of it, in order on each interface. */
+  send(number: number, frame: Uint8Array): OutFrame[]
+  /** Lets time go by where time is virtual. */
+  pass(seconds: number): void
+  /** The tracked flows with one of these addresses as the source or destination of the original direction. */
+  flows(addresses: ReadonlySet<string>): FlowRecord[]
+  /** Forgets all flows. */
+  flush(): void
+  close(): void
+}

@@ -1,0 +1,94 @@
+/**
+ * The kernel's side as text: the nftables rules that Docker's amount to, and what `ip` and sysctl are told.
+ *
+ * Where Docker's rules accept "related, established" and what leaves a bridge, these also drop what is "invalid": Docker lets such
+ * packets out untranslated, which our gateway never does.
+ */
+import { DEFAULT_VIA, INTERFACES, PUBLISHED, stations } from './world.ts'
+
+export interface KernelOptions {
+  /** Changes the rules' text: for the proof that a difference is seen. */
+  readonly rules?: (text: string) => string
+  /** Sysctls besides those below. */
+  readonly sysctls?: Readonly<Record<string, string>>
+}
+
+/**
+ * No limits on ICMP errors, since hundreds of streams follow each other within a second. Strict source validation, as our networks have
+ * it. No IPv6, so that the kernel has nothing of its own to say.
+ */
+const SYSCTLS: Readonly<Record<string, string>> = {
+  'ipv6/conf/all/disable_ipv6': '1',
+  'ipv4/ip_forward': '1',
+  'ipv4/conf/all/rp_filter': '1',
+  'ipv4/conf/all/send_redirects': '0',
+  'ipv4/conf/default/send_redirects': '0',
+  'ipv4/conf/all/arp_ignore': '1',
+  'ipv4/icmp_ratelimit': '0',
+  'ipv4/icmp_msgs_per_sec': '1000000',
+  'ipv4/icmp_msgs_burst': '1000000'
+}
+
+/** By path below /proc/sys/net. Interfaces must exist already. */
+export function sysctlsOf({ sysctls = {} }: KernelOptions): [path: string, value: string][] {
+  const each = INTERFACES.map(({ name }): [string, string] => [`ipv4/conf/${name}/send_redirects`, '0'])
+  return [...Object.entries({ ...SYSCTLS, ...sysctls }), ...each]
+}
+
+/** For `ip -batch`. */
+export function ipCommands(): string {
+  const lines: string[] = ['link set lo up']
+  for (const { name, mac, address, subnet, mtu } of INTERFACES) {
+    lines.push(`link set dev ${name} address ${mac} mtu ${mtu} up`)
+    lines.push(`address add ${address}/${subnet.split('/')[1]} broadcast + dev ${name}`)
+  }
+  for (const { address, interface: number, mac } of stations()) {
+    lines.push(`neighbor add ${address} lladdr ${mac} dev ${INTERFACES[number].name} nud permanent`)
+  }
+  lines.push(`route add default via ${DEFAULT_VIA}`)
+  return `${lines.join('\n')}\n`
+}
+
+/** For `nft -f`. */
+export function nftRules({ rules = (text) => text }: KernelOptions): string {
+  const networks = INTERFACES.filter(({ role }) => role === 'network').map(({ name }) => `"${name}"`)
+  const uplinks = INTERFACES.filter(({ role }) => role === 'uplink').map(({ name }) => `"${name}"`)
+  const map = (protocol: string): string =>
+    PUBLISHED.filter((published) => published.protocol === protocol)
+      .map(({ port, target, targetPort }) => `${port} : ${target} . ${targetPort}`)
+      .join(', ')
+  const targets = (protocol: string): string =>
+    PUBLISHED.filter((published) => published.protocol === protocol)
+      .map(({ target, targetPort }) => `${target} . ${targetPort}`)
+      .join(', ')
+  return rules(`
+table ip gateway {
+  map tcp_ports { type inet_service : ipv4_addr . inet_service; elements = { ${map('tcp')} }; }
+  map udp_ports { type inet_service : ipv4_addr . inet_service; elements = { ${map('udp')} }; }
+  set tcp_targets { type ipv4_addr . inet_service; elements = { ${targets('tcp')} }; }
+  set udp_targets { type ipv4_addr . inet_service; elements = { ${targets('udp')} }; }
+  chain prerouting {
+    type nat hook prerouting priority dstnat;
+    fib daddr type local dnat to tcp dport map @tcp_ports
+    fib daddr type local dnat to udp dport map @udp_ports
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat;
+    iifname { ${networks} } ct status dnat masquerade
+    iifname { ${networks} } oifname { ${uplinks} } masquerade
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state invalid drop
+    ct state established,related accept
+    ct status dnat accept
+    iifname { ${networks} } oifname { ${uplinks} } accept
+    ${INTERFACES.filter(({ role }) => role === 'network')
+      .map(({ name }) => `iifname "${name}" oifname "${name}" accept`)
+      .join('\n    ')}
+    iifname { ${uplinks} } ip daddr . tcp dport @tcp_targets accept
+    iifname { ${uplinks} } ip daddr . udp dport @udp_targets accept
+  }
+}
+`)
+}
