@@ -1,0 +1,211 @@
+/**
+ * Uplink `host`: the daemon's network namespace is a station on every network, and its kernel forwards and masquerades what leaves.
+ *
+ *   network's bridge -- divert -- nat | router | nat -- netloom0 | host: forwarding, masquerade -- eth0 ...
+ *                          |
+ *                       docker0, br-... | host: its own sockets
+ *
+ * Parts are in `host/`; its README says what is changed on the host and why.
+ */
+import { realTimers, type Timers } from '../../engine/clock.ts'
+import type { NativeBinding, OpenedTap } from '../../io/native-binding.ts'
+import { NetlinkError } from '../../io/netlink/netlink-error.ts'
+import { NetworkError } from '../network-error.ts'
+import type { NetworkTap, Uplink, UplinkNetwork, UplinkPart, UplinkPort, UplinkWorld } from '../uplink.ts'
+import { explainForwardDrop, foreignForwardDrops } from './host/foreign-filters.ts'
+import { HostAddressWatch } from './host/host-addresses.ts'
+import { HostChanges } from './host/host-changes.ts'
+import { addPorts, deletePorts, dropOtherForwarding, filterTable } from './host/host-filter.ts'
+import { HostJournal } from './host/host-journal.ts'
+import { HostLink } from './host/host-link.ts'
+import { HostNamespace } from './host/host-namespace.ts'
+import { LINK_NAME, ROUTER_MAC } from './host/host-settings.ts'
+import { openStation } from './host/host-station.ts'
+import { openHostTap, tapElementOf } from './host/open-host-tap.ts'
+import { PortListeners } from './host/port-listeners.ts'
+
+const LINK_ELEMENT = 'uplink/netloom0'
+
+export interface HostUplinkOptions {
+  readonly native: NativeBinding
+  /** Where the journal of changes is kept; it exists. */
+  readonly stateDirectory: string
+  readonly timers?: Timers
+}
+
+export class HostUplink implements Uplink {
+  readonly kind = 'host'
+  private readonly host: HostNamespace
+  private readonly stateDirectory: string
+  private readonly timers: Timers
+  private readonly listeners: PortListeners
+  private readonly networks = new Map<string, UplinkNetwork>()
+  private readonly ports = new Map<string, UplinkPort>()
+  private world: UplinkWorld | undefined
+  private changes: HostChanges | undefined
+  private link: HostLink | undefined
+  private watch: HostAddressWatch | undefined
+  /** netloom0 as long as it is ours and not the engine's. */
+  private ownTap: OpenedTap | undefined
+  private forwardsIpv6 = false
+
+  constructor({ native, stateDirectory, timers = realTimers }: HostUplinkOptions) {
+    this.host = new HostNamespace(native, -1)
+    this.stateDirectory = stateDirectory
+    this.timers = timers
+    this.listeners = new PortListeners(timers)
+  }
+
+  async start(world: UplinkWorld): Promise<UplinkPart> {
+    this.world = world
+    // Whoever has netloom0 is the only one here: what else bears our names is left of somebody who is gone.
+    this.ownTap = await openHostTap(this.host, LINK_NAME, this.timers)
+    try {
+      return await this.setUp(world, this.ownTap)
+    } catch (error) {
+      throw explained(error)
+    }
+  }
+
+  async addNetwork(network: UplinkNetwork): Promise<NetworkTap> {
+    const { link, host } = this
+    if (link === undefined) throw new NetworkError('closed', 'the uplink has not been started')
+    const subnets = subnetsOf(network)
+    const tap = await openStation(host, network, this.timers)
+    try {
+      if (network.gateway6 !== null) await this.forwardIpv6()
+      for (const subnet of subnets) await link.addRoute(subnet)
+    } catch (error) {
+      // Routes that came before the error are in nobody's way: without the network they end in the router.
+      host.native.closeFd(tap.fd)
+      throw explained(error)
+    }
+    this.networks.set(network.id, network)
+    return { tap: tapElementOf(tap, network.mtu) }
+  }
+
+  async removeNetwork(id: string): Promise<void> {
+    const network = this.networks.get(id)
+    if (network === undefined) return
+    this.networks.delete(id)
+    for (const subnet of subnetsOf(network)) await unlessGone(this.link?.deleteRoute(subnet))
+  }
+
+  async publish(ports: readonly UplinkPort[]): Promise<void> {
+    await this.listeners.open(ports)
+    try {
+      await this.host.nftables.commit(addPorts(ports))
+    } catch (error) {
+      await this.listeners.close(ports.map(({ key }) => key))
+      throw explained(error)
+    }
+    for (const port of ports) this.ports.set(port.key, port)
+  }
+
+  async unpublish(keys: readonly string[]): Promise<void> {
+    const gone = keys.flatMap((key) => this.ports.get(key) ?? [])
+    for (const { key } of gone) this.ports.delete(key)
+    await this.listeners.close(keys)
+    await this.host.nftables.commit(deletePorts(gone))
+  }
+
+  async close(): Promise<void> {
+    this.watch?.close()
+    await this.listeners.close()
+    const errors = (await this.changes?.undoAll()) ?? []
+    if (this.ownTap !== undefined) this.host.native.closeFd(this.ownTap.fd)
+    this.ownTap = undefined
+    this.changes = undefined
+    this.link = undefined
+    if (errors.length === 0) return
+    throw new NetworkError('unclean', `not everything could be put back on the host: ${errors.map(({ message }) => message).join('; ')}`, {
+      cause: errors[0],
+      fix: '`netloom doctor` lists what is left'
+    })
+  }
+
+  private async setUp(world: UplinkWorld, tap: OpenedTap): Promise<UplinkPart> {
+    const { host } = this
+    const changes = new HostChanges(host, HostJournal.open(this.stateDirectory, host.id))
+    for (const error of await changes.undoAll())
+      world.log(`what an earlier daemon changed on this host could not be put back: ${error.message}`)
+    await changes.removeStrays()
+    this.changes = changes
+    const link = await HostLink.setUp(host, tap)
+    this.link = link
+    await changes.addTable(filterTable(link.routerAddress))
+    for (const family of link.hasIpv6 ? ([4, 6] as const) : ([4] as const)) await changes.addRule(family)
+    if (host.sysctl('net/ipv4/ip_forward') !== '1') await host.nftables.commit(dropOtherForwarding(4))
+    changes.setSysctl('net/ipv4/ip_forward', '1')
+    this.watch = await HostAddressWatch.open(
+      host,
+      (addresses) => world.hostAddresses(addresses),
+      (error) => world.log(`the host's addresses cannot be listed: ${error.message}`)
+    )
+    for (const chain of await foreignForwardDrops(host)) {
+      const { text, fix } = explainForwardDrop(chain)
+      world.log(`${text}; to let them: ${fix.replaceAll('\n', ' && ')}`)
+    }
+    this.ownTap = undefined
+    return {
+      elements: { [LINK_ELEMENT]: tapElementOf(tap, link.mtu) },
+      links: [],
+      port: [LINK_ELEMENT, 0],
+      interface: {
+        name: LINK_NAME,
+        mac: ROUTER_MAC,
+        addresses: link.routerAddresses,
+        mtu: link.mtu,
+        snat: link.routerAddress,
+        noDecrement: true
+      },
+      routes: link.routes,
+      hostAddresses: this.watch.addresses
+    }
+  }
+
+  /** With the first network that has IPv6. */
+  private async forwardIpv6(): Promise<void> {
+    const { host, changes } = this
+    if (this.forwardsIpv6 || changes === undefined) return
+    this.forwardsIpv6 = true
+    if (host.sysctl('net/ipv6/conf/all/forwarding') === '1') return
+    // A host that forwards no longer listens to routers, and would lose its own way out, unless it is told to (ip-sysctl: accept_ra 2).
+    for (const { name } of await host.netlink.links.list()) {
+      const setting = `net/ipv6/conf/${name}/accept_ra`
+      if (host.sysctl(setting) === '1') changes.setSysctl(setting, '2')
+    }
+    await host.nftables.commit(dropOtherForwarding(6))
+    changes.setSysctl('net/ipv6/conf/all/forwarding', '1')
+    this.world?.log('IPv6 forwarding is switched on on this host, for networks with IPv6')
+  }
+}
+
+function subnetsOf({ subnet, subnet6 }: UplinkNetwork): string[] {
+  return subnet6 === null ? [subnet] : [subnet, subnet6]
+}
+
+async function unlessGone(removal: Promise<void> | undefined): Promise<void> {
+  try {
+    await removal
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || error.code !== 'ESRCH') throw error
+  }
+}
+
+/** Errors of the kernel as the control plane's. */
+function explained(error: unknown): unknown {
+  if (error instanceof NetworkError || !(error instanceof Error)) return error
+  const { code } = error as NodeJS.ErrnoException
+  const isNftables = error instanceof NetlinkError && error.request.startsWith('nft ')
+  if (isNftables && code === 'EOPNOTSUPP') {
+    return new NetworkError('unsupported', `this kernel has no nf_tables: ${error.message}`, { cause: error, fix: 'use --uplink user' })
+  }
+  if (code === 'EPERM' || code === 'EACCES' || code === 'EROFS') {
+    return new NetworkError('unsupported', `the host's network may not be changed: ${error.message}`, {
+      cause: error,
+      fix: 'run the daemon as root, with CAP_NET_ADMIN and a writable /proc/sys/net, or with --uplink user'
+    })
+  }
+  return new NetworkError('conflict', `the host uplink: ${error.message}`, { cause: error })
+}
