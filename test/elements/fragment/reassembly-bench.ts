@@ -99,11 +99,21 @@ export class ReassemblyBench extends TestBench {
     return arrived
   }
 
+  /** The same for a frame with these bytes. */
+  cutBytes(bytes: Uint8Array, mtu: number): Uint8Array[] {
+    const { frames } = this.engine
+    const frame = frames.allocate(bytes.length)
+    frames.bytes(frame).set(bytes, frames.start[frame])
+    return this.cut(frame, mtu)
+  }
+
   /** Cuts a frame without the element. */
   cut(frame: FrameHandle, mtu: number): Uint8Array[] {
     const { frames } = this.engine
     const parts: Uint8Array[] = []
-    fragmentIpv4(frames, frame, mtu, (part) => {
+    const isIpv6 = frames.bytes(frame)[frames.start[frame] + 14] >> 4 === 6
+    const cut = isIpv6 ? fragmentIpv6 : fragmentIpv4
+    cut(frames, frame, mtu, (part) => {
       parts.push(frames.bytes(part).slice(frames.start[part], frames.start[part] + frames.length[part]))
       frames.free(part)
     })
