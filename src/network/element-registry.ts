@@ -7,6 +7,7 @@ import { learningBridge } from '../elements/bridge/learning-bridge.ts'
 import { divertType } from '../elements/divert/divert.ts'
 import { dnsTapType } from '../elements/dns-tap/dns-tap.ts'
 import { filterType } from '../elements/filter/filter.ts'
+import { natType } from '../elements/nat/nat.ts'
 import { ElementRegistry } from '../engine/index.ts'
 import { packetSocketElement } from '../io/packet-socket-element.ts'
 import { tapElement } from '../io/tap-element.ts'
@@ -18,6 +19,7 @@ export function elementRegistry(): ElementRegistry {
     .register(dnsTapType)
     .register(filterType)
     .register(divertType)
+    .register(natType)
     .register(dnsServiceType)
     .register(virtualHostType)
     .register(tapElement)

@@ -1,0 +1,106 @@
+/**
+ * ICMP errors about packets of flows: RFC 5508 section 4, RFC 4787 REQ-12.
+ *
+ * An error quotes the packet that caused it as its sender met it. Who gets the error knows that packet as it was sent, so the quote
+ * is translated back, inside and out, with the checksums inside and outside.
+ *
+ *   from an interface   the quote is as the packet left us            -> as it came in; the error goes where that packet came from
+ *   from the router     the quote has its destination translated only -> as it came in
+ *
+ * Errors change no flow and prolong none: anybody can send one.
+ */
+import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
+import { ETHERNET_HEADER_LENGTH } from '../../wire/ethernet.ts'
+import { fillIcmpChecksum, ICMP_HEADER_LENGTH } from '../../wire/icmp.ts'
+import { fillIcmpv6Checksum } from '../../wire/icmpv6.ts'
+import { FlowStatus, NO_FLOW } from './conntrack.ts'
+import { NatDrop } from './nat-drop.ts'
+import { type NatPacket, PacketKind } from './nat-packet.ts'
+import { Counter, type NatTables } from './nat-tables.ts'
+import { KEEP_PORT, rewriteSide } from './translate.ts'
+import { Tuple } from './tuple.ts'
+
+const wanted = new Tuple()
+
+/** An error that came in by an interface; `tables.packet` has it. Its mark is the flow in the direction in which the error travels. */
+export function enterError(tables: NatTables, frame: FrameHandle, number: number): void {
+  const { packet, quoted, flows, frames, addresses, context } = tables
+  if (!readQuote(tables)) return tables.drop(frame, NatDrop.unrelatedError)
+  if (!packet.hasGoodChecksum(frames.flags[frame])) return tables.drop(frame, NatDrop.badChecksum)
+  if (!finishChecksum(tables, frame)) return tables.drop(frame, NatDrop.malformed)
+  // The packet left us as the opposite of the tuple that its answers have.
+  wanted.setOpposite(quoted.tuple)
+  const reference = flows.look(wanted)
+  if (reference === NO_FLOW || (flows.status[reference >> 1] & FlowStatus.confirmed) === 0) {
+    return tables.drop(frame, NatDrop.unrelatedError)
+  }
+  const sent = flows.tuple(reference >> 1, 1 - (reference & 1), wanted)
+  if (!sent.equals(quoted.tuple)) writeQuote(tables, sent)
+  rewriteSide(packet, addresses, false, sent.source, KEEP_PORT, false)
+  frames.flags[frame] &= ~FrameFlag.captured
+  context.counters[Counter.errorsTranslated]++
+  tables.entered[frame] = 0
+  frames.mark[frame] = reference
+  context.transmit(2 * number + 1, frame)
+}
+
+/** The same error on its way out: it comes from the address that stands for its sender there. */
+export function leaveError(tables: NatTables, frame: FrameHandle, reference: number): void {
+  const { packet, flows, frames, addresses } = tables
+  const flow = reference >> 1
+  const direction = reference & 1
+  if ((flows.status[flow] & (direction === 0 ? FlowStatus.snat : FlowStatus.dnat)) === 0) return
+  const address = tables.otherTuple(flow, direction).destination
+  if (address === tables.ownTuple(flow, direction).source) return
+  rewriteSide(packet, addresses, true, address, KEEP_PORT, false)
+  frames.flags[frame] &= ~FrameFlag.captured
+}
+
+/** An error that the router itself sends: the quote becomes what the offending packet was when it came in. */
+export function leaveRouterError(tables: NatTables, frame: FrameHandle, isIpv6: boolean): void {
+  const { packet, quoted, frames, flows, context } = tables
+  const at = frames.start[frame]
+  const problem = packet.readOutgoing(frames.bytes(frame), at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
+  if (problem >= 0 || packet.kind !== PacketKind.error || !readQuote(tables)) return
+  if (flows.look(quoted.tuple) !== NO_FLOW) return
+  if (!findSent(tables, quoted)) return
+  if (!finishChecksum(tables, frame)) return
+  writeQuote(tables, wanted)
+  frames.flags[frame] &= ~FrameFlag.captured
+  context.counters[Counter.errorsTranslated]++
+}
+
+/** Puts into `wanted` what the quoted packet was when it came in. */
+function findSent(tables: NatTables, quote: NatPacket): boolean {
+  const { flows, published } = tables
+  wanted.setOpposite(quote.tuple)
+  const reference = flows.look(wanted)
+  if (reference !== NO_FLOW) {
+    flows.tuple(reference >> 1, 1 - (reference & 1), wanted)
+    return true
+  }
+  // A flow to a published port that has not left yet, or with another source: it is known by what it was addressed to.
+  return quote.kind === PacketKind.ports && published.findOriginal(quote.tuple, wanted, (tuple) => flows.look(tuple) !== NO_FLOW)
+}
+
+/** Reads what the error in `tables.packet` quotes. */
+function readQuote({ packet, quoted }: NatTables): boolean {
+  const from = packet.transport + ICMP_HEADER_LENGTH
+  return from < packet.end && quoted.readQuoted(packet.bytes, from, packet.end, packet.isIpv6)
+}
+
+/** Makes the quote say `sent`, and the error's checksum right. */
+function writeQuote({ packet, quoted, addresses }: NatTables, sent: Tuple): void {
+  const isQuery = quoted.kind === PacketKind.query
+  rewriteSide(quoted, addresses, true, sent.source, sent.sourcePort, false)
+  rewriteSide(quoted, addresses, false, sent.destination, isQuery ? KEEP_PORT : sent.destinationPort, false)
+  if (packet.isIpv6) fillIcmpv6Checksum(packet.bytes, packet.transport, packet.end, packet.ip)
+  else fillIcmpChecksum(packet.bytes, packet.transport, packet.end)
+}
+
+/** A partial checksum is finished: it is about to be written anew. */
+function finishChecksum({ frames, packet }: NatTables, frame: FrameHandle): boolean {
+  if ((frames.flags[frame] & FrameFlag.csum) === 0) return true
+  frames.flags[frame] &= ~FrameFlag.csum
+  return packet.completeChecksum(frames.view(frame), frames.start[frame], frames.csumStart[frame], frames.csumOffset[frame])
+}

@@ -1,0 +1,205 @@
+/**
+ * The gateway's NAT: connection tracking, destination and source translation, and who may open a flow.
+ *
+ *   bridge or uplink i  -- 2i -->| prerouting:  flow, state, destination |-- 2i+1 --> router i
+ *   bridge or uplink i  <-- 2i --| postrouting: policy, source, port     |<-- 2i+1 -- router i
+ *                                 \___ known path: 2i to 2e at once ____/
+ *
+ * Owns every frame that it receives; transmit and drop give ownership away. Fragments of IPv4 packets are held until they are whole.
+ */
+import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
+import type { Timer } from '../../engine/timer-queue.ts'
+import { FlowStatus, TICKS_PER_SECOND } from './conntrack.ts'
+import { describeFlow, type FlowFilter, isPlaced, listFlows, matches } from './flow-list.ts'
+import {
+  checkLocal,
+  checkPublished,
+  INTERFACES_MAX,
+  type InterfaceSpec,
+  interfaceNumber,
+  type NatChange,
+  type NatOptions,
+  type PublishedPort,
+  readNatSettings
+} from './nat-options.ts'
+import { Counter, NatTables } from './nat-tables.ts'
+import { Postrouting } from './postrouting.ts'
+import { Prerouting } from './prerouting.ts'
+import { Tuple } from './tuple.ts'
+
+/** Flows that a sweep removes at most before other work gets its turn, and nanoseconds until it goes on. */
+const SWEEP_LIMIT = 16_384
+const SWEEP_PAUSE = 10e6
+/** Seconds until the next sweep at most: a connection that ends has a shorter time than it had when the last sweep saw it. */
+const SWEEP_INTERVAL = 10
+const SECOND = 1e9
+
+export class Nat implements Element {
+  private readonly context: ElementContext
+  private readonly tables: NatTables
+  private readonly prerouting: Prerouting
+  private readonly postrouting: Postrouting
+  private readonly sweeper: Timer
+  /** Where the sweep goes on; 0: it begins. */
+  private sweptTo = 0
+
+  constructor(context: ElementContext, options: NatOptions = {}) {
+    this.context = context
+    this.tables = new NatTables(context, readNatSettings(options))
+    this.prerouting = new Prerouting(this.tables)
+    this.postrouting = new Postrouting(this.tables)
+    this.sweeper = context.timer(() => this.sweep())
+    this.update({ interfaces: options.interfaces, published: options.published, local: options.local })
+  }
+
+  push(): void {
+    const { context, tables, prerouting, postrouting } = this
+    tables.keepTime()
+    let received = 0
+    for (let port = context.nextReady(); port >= 0; port = context.nextReady()) {
+      const { rx } = context.ports[port]!
+      const number = port >> 1
+      received += rx.size
+      if ((port & 1) === 0) while (!rx.empty) prerouting.enter(rx.receive(), number)
+      else while (!rx.empty) postrouting.leave(rx.receive(), number)
+    }
+    this.count(received)
+    if (!this.sweeper.armed && tables.flows.size > 0) this.sweeper.arm(context.now + SECOND)
+  }
+
+  reconfigure(options: Plain): boolean {
+    const given = (options ?? {}) as NatOptions
+    const settings = readNatSettings(given)
+    const { tables } = this
+    if (settings.capacity !== tables.settings.capacity) return false
+    const { interfaces, published, local } = given
+    if (interfaces !== undefined || published !== undefined || local !== undefined) {
+      // What is not among the new records goes.
+      const gone: Record<string, null> = {}
+      tables.interfaces.byNumber.forEach((one, number) => {
+        if (one !== null) gone[number] = null
+      })
+      const unpublished = Object.fromEntries(tables.published.keys.map((key) => [key, null]))
+      this.update({ interfaces: { ...gone, ...interfaces }, published: { ...unpublished, ...published }, local: local ?? [] })
+    }
+    tables.applySettings(settings)
+    tables.doubtPaths()
+    return true
+  }
+
+  /** A NatChange. Costs what it names; flows of an interface or a published port that goes are forgotten. */
+  update(change: Plain): Plain {
+    const { interfaces = {}, published = {}, local } = change as NatChange
+    const { tables } = this
+    for (const [key, spec] of Object.entries(interfaces)) tables.interfaces.check(key, spec)
+    for (const [key, spec] of Object.entries(published)) if (spec !== null) checkPublished(key, spec)
+    if (local !== undefined) checkLocal(local)
+
+    const oldInterfaces: Record<string, InterfaceSpec | null> = {}
+    const oldPublished: Record<string, PublishedPort | null> = {}
+    for (const [key, spec] of Object.entries(interfaces)) {
+      const number = interfaceNumber(key)
+      oldInterfaces[key] = tables.interfaces.set(number, spec)
+      if (spec === null) this.flush({ interface: number })
+    }
+    for (const [key, spec] of Object.entries(published)) {
+      const before = tables.published.set(key, spec)
+      oldPublished[key] = before?.spec ?? null
+      if (before !== null) this.forgetPublished(before.spec)
+    }
+    const oldLocal = local === undefined ? undefined : tables.published.setLocal(local)
+    tables.doubtPaths()
+    this.postrouting.forget()
+    return { interfaces: oldInterfaces, published: oldPublished, local: oldLocal } satisfies NatChange
+  }
+
+  command(verb: string, argument: Plain, reply: Reply): void {
+    const { tables } = this
+    const given = (argument ?? {}) as { limit?: number; filter?: FlowFilter } & FlowFilter
+    tables.keepTime()
+    if (verb === 'flows') {
+      return reply(null, listFlows(tables.flows, tables.interfaces, given.filter ?? {}, given.limit ?? Number.POSITIVE_INFINITY))
+    }
+    if (verb === 'flush') return reply(null, this.flush(given))
+    if (verb === 'stats') return reply(null, this.stats())
+    reply(new TypeError(`the NAT has the commands flows, flush, explain and stats, not '${verb}'`))
+  }
+
+  close(): void {
+    this.prerouting.reassembler.close()
+  }
+
+  private stats(): Record<string, number> {
+    const { flows, addresses, frames } = this.tables
+    return {
+      flows: flows.size,
+      capacity: flows.capacity,
+      addresses: addresses.size,
+      bytes: flows.byteLength + addresses.byteLength + frames.start.length * 6,
+      heldFragments: this.prerouting.reassembler.held
+    }
+  }
+
+  /** Forgets flows that match; returns how many. */
+  private flush(filter: FlowFilter): number {
+    const { flows, interfaces } = this.tables
+    const isPlain = filter.address === undefined && filter.protocol === undefined && filter.port === undefined
+    let removed = 0
+    for (let flow = 0; flow < flows.end; flow++) {
+      if (flows.status[flow] === 0 || !isPlaced(flows, flow, filter.interface)) continue
+      if (!isPlain && !matches(describeFlow(flows, interfaces, flow), filter)) continue
+      flows.remove(flow)
+      removed++
+    }
+    this.count(0)
+    return removed
+  }
+
+  /** Flows to the target of a port that is no longer published, or by another way: a client would go on talking to who is gone. */
+  private forgetPublished({ protocol, target, targetPort }: PublishedPort): void {
+    const { flows, interfaces } = this.tables
+    const tuple = new Tuple()
+    const isTcp = protocol === 'tcp'
+    for (let flow = 0; flow < flows.end; flow++) {
+      if ((flows.status[flow] & FlowStatus.dnat) === 0) continue
+      if ((flows.tuple(flow, 1, tuple).protocol === 6) !== isTcp) continue
+      const { reply } = describeFlow(flows, interfaces, flow)
+      if (reply.source === target && reply.sourcePort === targetPort) flows.remove(flow)
+    }
+  }
+
+  private sweep(): void {
+    const { tables, context } = this
+    const { flows } = tables
+    tables.keepTime()
+    if (this.sweptTo === 0) flows.soonest = 0x7fffffff
+    this.sweptTo = flows.sweep(this.sweptTo, SWEEP_LIMIT)
+    if (this.sweptTo < flows.end) {
+      this.sweeper.arm(context.now + SWEEP_PAUSE)
+    } else {
+      this.sweptTo = 0
+      // Only while there are flows, so that an idle lab has no work. Look-ups see for themselves what is too old.
+      const seconds = Math.min(SWEEP_INTERVAL, Math.max(1, flows.soonest / TICKS_PER_SECOND))
+      if (flows.size > 0) this.sweeper.arm(context.now + seconds * SECOND)
+    }
+    this.count(0)
+  }
+
+  private count(received: number): void {
+    const { counters } = this.context
+    const { flows } = this.tables
+    const { reassembler } = this.prerouting
+    counters[Counter.rxFrames] += received
+    counters[Counter.flowsExpired] = flows.swept
+    counters[Counter.fragmentsJoined] = reassembler.joined - reassembler.datagrams
+    counters[Counter.flows] = flows.size
+  }
+}
+
+/** Options: NatOptions, taken over in place but for `capacity`; updates: NatChange. */
+export const natType: ElementType<NatOptions> = {
+  type: 'nat',
+  maxPorts: 2 * INTERFACES_MAX,
+  counters: Object.keys(Counter),
+  create: (context, options) => new Nat(context, options)
+}

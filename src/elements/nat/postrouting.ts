@@ -1,0 +1,196 @@
+/**
+ * What the router gives back, on its way out: may the flow be opened, where does it seem to come from, which way did it go.
+ *
+ *   frame --> new flow: policy, source, port; confirmed --> source translated --> path noted --> out
+ *         \-> untracked: out as it is, but for the quotes of the router's own errors
+ */
+import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
+import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, EtherType, etherType, macHi, macLo } from '../../wire/ethernet.ts'
+import { ipv4Ttl } from '../../wire/ipv4.ts'
+import { ipv6HopLimit } from '../../wire/ipv6.ts'
+import { FlowStatus, NO_FLOW, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
+import { ALLOWED } from './forward-policy.ts'
+import { leaveError, leaveRouterError } from './icmp-errors.ts'
+import { NO_ADDRESS } from './interned-addresses.ts'
+import { NatDrop } from './nat-drop.ts'
+import type { NatInterface } from './nat-interfaces.ts'
+import { INTERFACES_MAX } from './nat-options.ts'
+import { PacketKind, READ_OK } from './nat-packet.ts'
+import { Counter, type NatTables } from './nat-tables.ts'
+import { NO_PORT } from './port-allocation.ts'
+import { isPartialAt, packetSize } from './prerouting.ts'
+import { KEEP_PORT, rewriteSide, translationChange } from './translate.ts'
+import { readAddress, Tuple } from './tuple.ts'
+
+export class Postrouting {
+  /** The router's MAC by interface, seen in frames that it sent: first 16 bits, last 32; -1 in the first: not seen yet. */
+  readonly macHi = new Int32Array(INTERFACES_MAX).fill(-1)
+  readonly macLo = new Int32Array(INTERFACES_MAX)
+  private readonly tables: NatTables
+  private readonly reply = new Tuple()
+
+  constructor(tables: NatTables) {
+    this.tables = tables
+  }
+
+  /** Nothing is known of the router's MACs. */
+  forget(): void {
+    this.macHi.fill(-1)
+  }
+
+  /** A frame from the router that leaves by interface `number`. */
+  leave(frame: FrameHandle, number: number): void {
+    const { tables } = this
+    const { frames } = tables
+    if (frames.length[frame] < ETHERNET_HEADER_LENGTH) return tables.drop(frame, NatDrop.runt)
+    const bytes = frames.bytes(frame)
+    const at = frames.start[frame]
+    this.macHi[number] = macHi(bytes, at + ETHERNET_SOURCE)
+    this.macLo[number] = macLo(bytes, at + ETHERNET_SOURCE)
+    const type = etherType(bytes, at)
+    const isIpv6 = type === EtherType.ipv6
+    const reference = frames.mark[frame]
+    if (type === EtherType.ipv4 || isIpv6) {
+      const problem = reference < 0 ? this.leaveUntracked(frame, isIpv6) : this.leaveTracked(frame, number, reference, isIpv6)
+      if (problem !== READ_OK) return tables.drop(frame, problem)
+    }
+    tables.context.counters[Counter.txFrames]++
+    tables.context.transmit(2 * number, frame)
+    this.bury(reference)
+  }
+
+  private leaveUntracked(frame: FrameHandle, isIpv6: boolean): number {
+    leaveRouterError(this.tables, frame, isIpv6)
+    return READ_OK
+  }
+
+  /** READ_OK with the frame ready to go, or why it ends here. */
+  private leaveTracked(frame: FrameHandle, number: number, reference: number, isIpv6: boolean): number {
+    const { tables } = this
+    const { frames, packet, flows } = tables
+    const flow = reference >> 1
+    const direction = reference & 1
+    const at = frames.start[frame]
+    const problem = packet.readOutgoing(frames.bytes(frame), at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
+    if (problem !== READ_OK) return problem
+    if (flow >= flows.end || flows.status[flow] === 0) return NatDrop.flowGone
+    if (packet.kind === PacketKind.error) {
+      leaveError(tables, frame, reference)
+      return READ_OK
+    }
+    if (!this.isOf(flow, direction)) return NatDrop.flowGone
+    if ((flows.status[flow] & FlowStatus.confirmed) === 0) {
+      const refusal = this.confirm(frame, flow, direction, number)
+      if (refusal !== READ_OK) {
+        flows.remove(flow)
+        return refusal
+      }
+    }
+    const other = tables.otherTuple(flow, direction)
+    const own = tables.ownTuple(flow, direction)
+    const port = packet.kind === PacketKind.query && direction === 1 ? KEEP_PORT : other.destinationPort
+    const isTranslated = other.destination !== own.source || (port !== KEEP_PORT && port !== own.sourcePort)
+    // Before it is rewritten: whether the router let it pass whole, and by which way.
+    const isPartial = isPartialAt(tables, frame, packet)
+    if (isTranslated) {
+      rewriteSide(packet, tables.addresses, true, other.destination, port, isPartial)
+      frames.flags[frame] &= ~FrameFlag.captured
+    }
+    if (packet.kind <= PacketKind.query && !packet.isFragment) this.notePath(frame, flow, direction, number, reference)
+    return READ_OK
+  }
+
+  /** Whether the packet at hand is one of this flow with its destination translated: the flow may be another one by now. */
+  private isOf(flow: number, direction: number): boolean {
+    const { tables } = this
+    const { packet, addresses } = tables
+    const own = tables.ownTuple(flow, direction)
+    const other = tables.otherTuple(flow, direction)
+    if (own.protocol !== packet.protocol || own.isIpv6 !== packet.isIpv6) return false
+    const { tuple } = packet
+    if (packet.kind === PacketKind.fragment) {
+      if (packet.isIpv6) {
+        const source = addresses.find(packet.bytes, packet.sourceAt)
+        return source === own.source && addresses.find(packet.bytes, packet.destinationAt) === other.source
+      }
+      tuple.set(readAddress(packet.bytes, packet.sourceAt), readAddress(packet.bytes, packet.destinationAt), 0, 0, own.d)
+      return tuple.source === own.source && tuple.destination === other.source
+    }
+    if (tuple.source !== own.source || tuple.destination !== other.source) return false
+    if (packet.kind !== PacketKind.ports) return true
+    return tuple.sourcePort === own.sourcePort && tuple.destinationPort === other.sourcePort
+  }
+
+  /** The flow's first frame leaves by `number`: READ_OK, or why it may not. */
+  private confirm(frame: FrameHandle, flow: number, direction: number, number: number): number {
+    const { tables, reply } = this
+    const { flows, interfaces, packet, policy, addresses, context, frames } = tables
+    if (direction !== 0 || packet.kind === PacketKind.fragment) return NatDrop.flowGone
+    const ingress = interfaces.at(flows.places[flow] >>> 16)
+    const egress = interfaces.at(number)
+    if (ingress === null || egress === null) return NatDrop.noEgress
+    const isDnat = (flows.status[flow] & FlowStatus.dnat) !== 0
+    const { tuple, isIpv6 } = packet
+    const refusal = policy.judge(ingress, egress, isDnat, tuple)
+    if (refusal !== ALLOWED) return refusal
+    const source = this.sourceFor(ingress, egress, isDnat, tuple.source, isIpv6)
+    reply.setOpposite(tuple)
+    reply.set(tuple.destination, source, reply.sourcePort, reply.destinationPort, reply.d)
+    if (packet.kind === PacketKind.other) {
+      if (flows.look(reply) !== NO_FLOW) return NatDrop.clash
+    } else if (tables.ports.choose(reply, tuple.sourcePort, packet.kind === PacketKind.query) === NO_PORT) {
+      return NatDrop.portsExhausted
+    }
+    if (isIpv6) {
+      addresses.refer(reply.source)
+      addresses.refer(reply.destination)
+    }
+    if (source !== tuple.source || reply.destinationPort !== tuple.sourcePort) flows.status[flow] |= FlowStatus.snat
+    flows.setReply(flow, reply)
+    flows.confirm(flow, number)
+    flows.refresh(flow, (flows.status[flow] >>> TIMEOUT_SHIFT) & TIMEOUT_MASK)
+    context.counters[Counter.flowsOpened]++
+    if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `flow opened from ${ingress.spec.name} to ${egress.spec.name}`)
+    return READ_OK
+  }
+
+  /** The source address of a flow as the world shall see it. */
+  private sourceFor(ingress: NatInterface, egress: NatInterface, isDnat: boolean, source: number, isIpv6: boolean): number {
+    if (ingress.isUplink) return source
+    if (egress.isUplink) {
+      if (!ingress.spec.masquerade) return source
+      if (isIpv6) return egress.snat6 === NO_ADDRESS ? source : egress.snat6
+      return egress.hasSnat ? egress.snat : source
+    }
+    // From one of our stations to a published port: the answer must come back here, whatever the target knows of the client.
+    if (!isDnat) return source
+    if (isIpv6) return egress.gateway6 === NO_ADDRESS ? source : egress.gateway6
+    return egress.hasGateway ? egress.gateway : source
+  }
+
+  /** What the router did to a frame that it let pass whole, it would do to the next one. */
+  private notePath(frame: FrameHandle, flow: number, direction: number, number: number, reference: number): void {
+    const { tables } = this
+    const { frames, packet, paths, entered } = tables
+    if ((entered[frame] & -256) !== reference << 8 || packet.hasOptions) return
+    const ttl = packet.isIpv6 ? ipv6HopLimit(packet.bytes, packet.ip) : ipv4Ttl(packet.bytes, packet.ip)
+    const taken = (entered[frame] & 0xff) - ttl
+    if (taken !== 0 && taken !== 1) return
+    if ((frames.flags[frame] & FrameFlag.reassembled) !== 0) return
+    paths.showFit(number, packetSize(tables, frame))
+    const path = paths.note(frames, frame, tables.enteredBy[frame], number, taken)
+    const own = tables.ownTuple(flow, direction)
+    const other = tables.otherTuple(flow, direction)
+    const portsBefore = own.sourcePort | (own.destinationPort << 16)
+    const portsAfter = other.destinationPort | (other.sourcePort << 16)
+    const change = translationChange(own.source, other.destination, own.destination, other.source, portsBefore, portsAfter)
+    tables.believe(flow, direction, path, change)
+  }
+
+  /** A flow that has ended goes with its last frame. */
+  private bury(reference: number): void {
+    const { flows } = this.tables
+    if (reference < 0 || reference >> 1 >= flows.end) return
+    if ((flows.status[reference >> 1] & FlowStatus.dying) !== 0) flows.remove(reference >> 1)
+  }
+}

@@ -1,0 +1,313 @@
+/**
+ * What comes in from bridges and uplinks: which flow it belongs to, and where it is really going.
+ *
+ *   frame --> sound? may it come from here? --> flow, known or tentative --> state --> destination translated --> router
+ *                                                                    \--> path believed: source translated --> out at once
+ */
+import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
+import { isIpv6LinkLocal, isIpv6Multicast, isIpv6Unspecified } from '../../wire/address.ts'
+import { get32 } from '../../wire/big-endian.ts'
+import { ETHERNET_HEADER_LENGTH, EtherType, etherType, isGroup } from '../../wire/ethernet.ts'
+import { decrementIpv4Ttl, IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
+import { ipv6HopLimit, setIpv6HopLimit } from '../../wire/ipv6.ts'
+import { TcpFlag, tcpFlags, tcpHeaderLength } from '../../wire/tcp.ts'
+import { UDP_HEADER_LENGTH } from '../../wire/udp.ts'
+import { Reassembler } from '../fragment/reassembler.ts'
+import { BELIEVED, FlowStatus, NO_FLOW, PATH } from './conntrack.ts'
+import { enterError } from './icmp-errors.ts'
+import { Ipv6Fragments } from './ipv6-fragments.ts'
+import { NatDrop } from './nat-drop.ts'
+import type { NatInterface } from './nat-interfaces.ts'
+import { type NatPacket, PacketKind, READ_OK } from './nat-packet.ts'
+import { Counter, type NatTables } from './nat-tables.ts'
+import { PATH_MACS, PATH_PORTS, PATH_TTL, PATH_WORDS } from './paths.ts'
+import type { PublishedEntry } from './published-ports.ts'
+import { TcpVerdict } from './tcp-tracker.ts'
+import { TimeoutIndex } from './timeouts.ts'
+import { KEEP_PORT, rewriteSide } from './translate.ts'
+import { icmpBegins, Tuple } from './tuple.ts'
+
+/** `frames.mark` of what the NAT does not track. */
+export const UNTRACKED = -1
+const ENDS = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst
+
+export class Prerouting {
+  readonly reassembler: Reassembler
+  readonly fragments6 = new Ipv6Fragments()
+  private readonly tables: NatTables
+  private readonly reply = new Tuple()
+
+  constructor(tables: NatTables) {
+    this.tables = tables
+    this.reassembler = new Reassembler(tables.context)
+  }
+
+  /** A frame that came in by interface `number`. */
+  enter(received: FrameHandle, number: number): void {
+    const { tables } = this
+    const { frames, packet } = tables
+    let frame = received
+    let bytes = frames.bytes(frame)
+    let at = frames.start[frame]
+    if (frames.length[frame] < ETHERNET_HEADER_LENGTH) return tables.drop(frame, NatDrop.runt)
+    const type = etherType(bytes, at)
+    const isIpv6 = type === EtherType.ipv6
+    if (isGroup(bytes, at) || (type !== EtherType.ipv4 && !isIpv6)) return this.leaveAlone(frame, number)
+    const ingress = tables.interfaces.at(number)
+    if (ingress === null) return tables.drop(frame, NatDrop.unknownInterface)
+    let problem = packet.read(bytes, at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
+    if (problem !== READ_OK) return tables.drop(frame, problem)
+    if (packet.kind === PacketKind.local) return this.leaveAlone(frame, number)
+    if (isIpv6 && this.isLinkLocal(packet)) return this.leaveAlone(frame, number)
+    problem = this.judgeAddresses(packet, ingress)
+    if (problem !== READ_OK) return tables.drop(frame, problem)
+    if (packet.isFragment) {
+      if (isIpv6) return this.enterIpv6Fragment(frame, number)
+      frame = this.reassembler.add(frame, number)
+      if (frame === NO_FRAME) return
+      bytes = frames.bytes(frame)
+      at = frames.start[frame]
+      problem = packet.read(bytes, at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], false)
+      if (problem !== READ_OK) return tables.drop(frame, problem)
+    }
+    if (packet.kind === PacketKind.error) return enterError(tables, frame, number)
+    this.enterFlow(frame, number)
+  }
+
+  /** For the router alone. */
+  private leaveAlone(frame: FrameHandle, number: number): void {
+    const { tables } = this
+    tables.frames.mark[frame] = UNTRACKED
+    tables.context.counters[Counter.untracked]++
+    tables.context.transmit(2 * number + 1, frame)
+  }
+
+  private isLinkLocal(packet: NatPacket): boolean {
+    return isIpv6LinkLocal(packet.bytes, packet.sourceAt) || isIpv6LinkLocal(packet.bytes, packet.destinationAt)
+  }
+
+  /** READ_OK, or why a packet with these addresses may not come in here. */
+  private judgeAddresses(packet: NatPacket, ingress: NatInterface): number {
+    const { bytes, sourceAt, destinationAt, isIpv6 } = packet
+    if (isIpv6) {
+      if (isBadIpv6(bytes, sourceAt) || isBadIpv6(bytes, destinationAt)) return NatDrop.martian
+    } else if (isBadIpv4(bytes, sourceAt) || isBadIpv4(bytes, destinationAt)) {
+      return NatDrop.martian
+    }
+    if (isSame(bytes, sourceAt, destinationAt, isIpv6 ? 16 : 4)) return NatDrop.land
+    return this.tables.interfaces.maySend(ingress, bytes, sourceAt, isIpv6) ? READ_OK : NatDrop.spoofed
+  }
+
+  private enterFlow(frame: FrameHandle, number: number): void {
+    const { tables } = this
+    const { flows, packet } = tables
+    let reference = flows.look(packet.tuple)
+    let verdict: number = TcpVerdict.reopen
+    if (reference !== NO_FLOW) {
+      if (!this.isWhole(frame)) return tables.drop(frame, NatDrop.badChecksum)
+      verdict = tables.follow(reference >> 1, reference & 1, false)
+      // A new connection between the same ends: the old one makes room.
+      if (verdict === TcpVerdict.reopen) flows.remove(reference >> 1)
+    }
+    if (verdict === TcpVerdict.reopen) {
+      reference = this.open(frame, number)
+      if (reference === NO_FLOW) return
+      verdict = TcpVerdict.pass
+    }
+    if (verdict !== TcpVerdict.pass) {
+      return tables.drop(frame, verdict === TcpVerdict.invalid ? NatDrop.invalidState : NatDrop.outOfWindow)
+    }
+    if (packet.fragmentAt >= 0 && packet.isFragment) this.fragments6.note(packet, number, reference, flows.tick)
+    this.forward(frame, number, reference)
+  }
+
+  /** Segments that begin or end a connection must be whole: a forged or damaged one would end it. */
+  private isWhole(frame: FrameHandle): boolean {
+    const { packet, frames } = this.tables
+    if (packet.protocol !== IpProtocol.tcp || (tcpFlags(packet.bytes, packet.transport) & ENDS) === 0) return true
+    return packet.hasGoodChecksum(frames.flags[frame])
+  }
+
+  /** A new flow: its reference; NO_FLOW when the frame has gone another way. */
+  private open(frame: FrameHandle, number: number): number {
+    const { tables, reply } = this
+    const { flows, packet, published, interfaces, frames } = tables
+    const { tuple, isIpv6, kind } = packet
+    const target = kind === PacketKind.ports ? published.find(packet.protocol, tuple.destination, tuple.destinationPort, isIpv6) : null
+    if (target === null && (published.isLocal(tuple.destination, isIpv6) || interfaces.isGateway(tuple.destination, isIpv6))) {
+      this.leaveAlone(frame, number)
+      return NO_FLOW
+    }
+    const problem = this.judgeFirst(frame)
+    if (problem !== READ_OK) {
+      tables.drop(frame, problem)
+      return NO_FLOW
+    }
+    if (flows.size >= flows.capacity) {
+      if (!flows.evict(tables.context.random.int32() & 0x7fffffff)) {
+        tables.context.counters[Counter.flowsRefused]++
+        tables.drop(frame, NatDrop.tableFull)
+        return NO_FLOW
+      }
+      tables.context.counters[Counter.flowsEvicted]++
+    }
+    if (isIpv6) this.takeAddresses(packet, target)
+    reply.setOpposite(tuple)
+    if (target !== null) reply.set(target.target, tuple.source, target.targetPort, tuple.sourcePort, tuple.d)
+    const flow = flows.begin(tuple, reply, number, (flows.tick + flows.timeouts[TimeoutIndex.tentative]) | 0)
+    if (target !== null) flows.status[flow] |= FlowStatus.dnat
+    const verdict = tables.follow(flow, 0, true)
+    if (verdict === TcpVerdict.pass) {
+      if ((frames.flags[frame] & FrameFlag.traced) !== 0) {
+        tables.context.trace(
+          frame,
+          target === null ? 'new flow' : `new flow to published port ${target.spec.target}:${target.spec.targetPort}`
+        )
+      }
+      return flow << 1
+    }
+    flows.remove(flow)
+    tables.drop(frame, NatDrop.invalidState)
+    return NO_FLOW
+  }
+
+  /** READ_OK, or why the packet may not begin a flow. */
+  private judgeFirst(frame: FrameHandle): number {
+    const { packet, tcp, frames } = this.tables
+    const { protocol, kind, tuple } = packet
+    if (protocol === IpProtocol.tcp && !tcp.mayBegin(packet.bytes, packet.transport)) return NatDrop.invalidState
+    if (kind === PacketKind.query && !icmpBegins(tuple.icmpType, packet.isIpv6)) return NatDrop.invalidState
+    return packet.hasGoodChecksum(frames.flags[frame]) ? READ_OK : NatDrop.badChecksum
+  }
+
+  /** Numbers for the packet's addresses, with references for both tuples of a new flow. */
+  private takeAddresses(packet: NatPacket, target: PublishedEntry | null): void {
+    const { addresses } = this.tables
+    const { bytes, sourceAt, destinationAt, tuple } = packet
+    const source = addresses.take(bytes, sourceAt)
+    const destination = addresses.take(bytes, destinationAt)
+    addresses.refer(source)
+    addresses.refer(target === null ? destination : target.target)
+    tuple.set(source, destination, tuple.sourcePort, tuple.destinationPort, tuple.d)
+  }
+
+  /** Sends a packet of a flow on: to the router, or out at once by the path that the flow believes in. */
+  private forward(frame: FrameHandle, number: number, reference: number): void {
+    const { tables } = this
+    const { frames, packet, addresses, flows, context } = tables
+    const flow = reference >> 1
+    const direction = reference & 1
+    const isPartial = isPartialAt(tables, frame, packet)
+    const other = tables.otherTuple(flow, direction)
+    // The identifier of a query belongs to the side that is the flow's own: its source at first, its destination in answers.
+    const port = packet.kind === PacketKind.query && direction === 0 ? KEEP_PORT : other.sourcePort
+    const { tuple } = packet
+    if (other.source !== tuple.destination || (port !== KEEP_PORT && port !== tuple.destinationPort)) {
+      rewriteSide(packet, addresses, false, other.source, port, isPartial)
+      frames.flags[frame] &= ~FrameFlag.captured
+    }
+    const word = flow * 16 + direction * 8
+    flows.core[word + 7]++
+    const path = this.believedPath(frame, number, flow, word)
+    if (path >= 0) return this.leaveBy(path, frame, flow, direction, isPartial)
+    const ttl = packet.isIpv6 ? ipv6HopLimit(packet.bytes, packet.ip) : ipv4Ttl(packet.bytes, packet.ip)
+    tables.entered[frame] = (reference << 8) | ttl
+    tables.enteredBy[frame] = number
+    frames.mark[frame] = reference
+    context.transmit(2 * number + 1, frame)
+  }
+
+  /** First word of the path that this frame may take at once; -1: it needs the router. */
+  private believedPath(frame: FrameHandle, number: number, flow: number, word: number): number {
+    const { tables } = this
+    const { flows, paths, frames, packet, settings } = tables
+    const { core } = flows
+    const reference = core[word + PATH]
+    if ((reference & -65_536) !== paths.epoch || ((core[word + BELIEVED] - flows.tick) | 0) <= 0 || !settings.fastPath) return -1
+    if ((flows.status[flow] & (FlowStatus.confirmed | FlowStatus.dying)) !== FlowStatus.confirmed) return -1
+    const path = (reference & 0xffff) * PATH_WORDS
+    const ports = paths.words[path + PATH_PORTS]
+    if (ports >>> 16 !== number || packet.hasOptions || packet.isFragment || packet.kind > PacketKind.query) return -1
+    const flags = frames.flags[frame]
+    if ((flags & FrameFlag.reassembled) !== 0) return -1
+    const { bytes, ip, transport, protocol } = packet
+    if ((packet.isIpv6 ? ipv6HopLimit(bytes, ip) : ipv4Ttl(bytes, ip)) <= 1) return -1
+    if (protocol === IpProtocol.tcp && (tcpFlags(bytes, transport) & ENDS) !== 0) return -1
+    return packetSize(tables, frame) <= paths.fits[ports & 0xffff] ? path : -1
+  }
+
+  private leaveBy(path: number, frame: FrameHandle, flow: number, direction: number, isPartial: boolean): void {
+    const { tables } = this
+    const { paths, packet, frames, addresses, context } = tables
+    const { words } = paths
+    const { bytes, ip, tuple } = packet
+    const other = tables.otherTuple(flow, direction)
+    const port = packet.kind === PacketKind.query && direction === 1 ? KEEP_PORT : other.destinationPort
+    if (other.destination !== tuple.source || (port !== KEEP_PORT && port !== tuple.sourcePort)) {
+      rewriteSide(packet, addresses, true, other.destination, port, isPartial)
+      frames.flags[frame] &= ~FrameFlag.captured
+    }
+    if (words[path + PATH_TTL] !== 0) {
+      if (packet.isIpv6) setIpv6HopLimit(bytes, ip, ipv6HopLimit(bytes, ip) - 1)
+      else decrementIpv4Ttl(bytes, ip)
+    }
+    const at = frames.start[frame]
+    for (let i = 0; i < 12; i++) bytes[at + i] = words[path + PATH_MACS + (i >> 2)] >>> ((i & 3) << 3)
+    frames.flags[frame] &= ~FrameFlag.captured
+    context.counters[Counter.fastFrames]++
+    context.counters[Counter.txFrames]++
+    context.transmit(2 * (words[path + PATH_PORTS] & 0xffff), frame)
+  }
+
+  /** A fragment of an IPv6 packet: the first one has the ports and is treated as a packet, later ones follow it. */
+  private enterIpv6Fragment(frame: FrameHandle, number: number): void {
+    const { tables, fragments6 } = this
+    const { packet, flows, frames, addresses, context } = tables
+    if (packet.kind === PacketKind.error) return tables.drop(frame, NatDrop.ipv6Fragment)
+    if (packet.kind !== PacketKind.fragment) return this.enterFlow(frame, number)
+    const source = addresses.find(packet.bytes, packet.sourceAt)
+    const destination = addresses.find(packet.bytes, packet.destinationAt)
+    const reference = fragments6.find(packet, source, destination, number, flows.tick)
+    if (reference === NO_FLOW || flows.status[reference >> 1] === 0) return tables.drop(frame, NatDrop.ipv6Fragment)
+    const other = tables.otherTuple(reference >> 1, reference & 1)
+    if (tables.ownTuple(reference >> 1, reference & 1).source !== source) return tables.drop(frame, NatDrop.ipv6Fragment)
+    if (other.source !== destination) {
+      rewriteSide(packet, addresses, false, other.source, KEEP_PORT, false)
+      frames.flags[frame] &= ~FrameFlag.captured
+    }
+    tables.entered[frame] = 0
+    frames.mark[frame] = reference
+    context.transmit(2 * number + 1, frame)
+  }
+}
+
+/** Whether the frame's partial checksum is that of the packet's transport. */
+export function isPartialAt(tables: NatTables, frame: FrameHandle, packet: NatPacket): boolean {
+  const { frames } = tables
+  return (frames.flags[frame] & FrameFlag.csum) !== 0 && frames.start[frame] + frames.csumStart[frame] === packet.transport
+}
+
+/** Bytes of the packet, or of the largest segment of a super-frame: what an MTU is held against. */
+export function packetSize(tables: NatTables, frame: FrameHandle): number {
+  const { frames, packet } = tables
+  if ((frames.flags[frame] & FrameFlag.gso) === 0) return packet.end - packet.ip
+  const header = packet.protocol === IpProtocol.tcp ? tcpHeaderLength(packet.bytes, packet.transport) : UDP_HEADER_LENGTH
+  return packet.transport - packet.ip + header + frames.gsoSize[frame]
+}
+
+/** 0/8, 127/8, groups and the limited broadcast address: RFC 1812 5.3.7. 240/4 passes, as in Linux. */
+function isBadIpv4(bytes: Uint8Array, at: number): boolean {
+  const first = bytes[at]
+  return first === 0 || first === 127 || (first & 0xf0) === 0xe0 || get32(bytes, at) === -1
+}
+
+/** Unspecified, loopback, groups. */
+function isBadIpv6(bytes: Uint8Array, at: number): boolean {
+  if (isIpv6Multicast(bytes, at) || isIpv6Unspecified(bytes, at)) return true
+  return (get32(bytes, at) | get32(bytes, at + 4) | get32(bytes, at + 8)) === 0 && get32(bytes, at + 12) === 1
+}
+
+function isSame(bytes: Uint8Array, a: number, b: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false
+  return true
+}
