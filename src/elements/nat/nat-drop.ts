@@ -20,7 +20,6 @@ export const NatDrop = declareDrops('nat', {
   portsExhausted: 'No source port is free for another flow from this address to that destination.',
   clash: 'Another flow has taken the tuple that this new one would need.',
   flowGone: 'The flow of the packet ended while the packet was on its way through the router.',
-  ipv6Fragment: 'A later IPv6 fragment came before the first one, which has the ports, or long after it.',
   noEgress: 'The port by which the packet should leave is not known to the NAT as an interface.'
 })
 
@@ -28,7 +27,7 @@ export const NatDrop = declareDrops('nat', {
 export const PolicyDrop = declareDrops('filter', {
   isolated: 'Networks are isolated from each other: the packet is for another network and not for a published port.',
   internal: 'The network is internal: nothing goes in or out by its gateway.',
-  icc: 'Inter-container communication is off in this network and the port is not published.',
+  icc: 'Inter-container communication is off on this network, and no link allows this.',
   notPublished: 'The packet comes from outside and no port is published for its destination.',
   transit: 'The packet came from outside and would leave to the outside: the gateway is no transit.'
 })

@@ -80,6 +80,11 @@ export class NatInterfaces {
     return isIpv6 ? this.gateways6.has(address) : this.gateways.has(address)
   }
 
+  /** All of them. */
+  gatewayAddresses(isIpv6: boolean): Iterable<number> {
+    return (isIpv6 ? this.gateways6 : this.gateways).keys()
+  }
+
   private read(key: string, spec: InterfaceSpec): NatInterface {
     const prefixes = checkInterface(key, spec)
     const ipv6 = new PrefixSet()

@@ -35,7 +35,7 @@ export interface InterfaceSpec {
 /** A port of the host that leads to a station. */
 export interface PublishedPort {
   readonly protocol: 'tcp' | 'udp'
-  /** Host address; null: any of `local` of the target's family. */
+  /** Host address; null: any of `local` and the gateways' own of the target's family. */
   readonly address: string | null
   readonly port: number
   readonly target: string
@@ -48,7 +48,7 @@ export interface PublishedPort {
 export interface NatRecords {
   readonly interfaces?: Readonly<Record<string, InterfaceSpec>>
   readonly published?: Readonly<Record<string, PublishedPort>>
-  /** Addresses that mean the host, both families. */
+  /** Addresses that mean the host, both families; those of `gateway` and `snat` need not be among them. */
   readonly local?: readonly string[]
 }
 

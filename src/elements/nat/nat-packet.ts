@@ -100,7 +100,7 @@ export class NatPacket {
     return this.ip + (this.isIpv6 ? IPV6_DESTINATION : IPV4_DESTINATION)
   }
 
-  /** READ_OK, or the reason to drop. `end`: after the frame's last byte. IPv4 fragments are left for reassembly: only `isFragment` is told. */
+  /** READ_OK, or the reason to drop. `end`: after the frame's last byte. Fragments are left for reassembly: only `isFragment` is told. */
   read(bytes: Uint8Array, ip: number, end: number, isIpv6: boolean): number {
     this.bytes = bytes
     this.ip = ip
@@ -110,7 +110,7 @@ export class NatPacket {
       if (!checkIpv6(bytes, ip, end)) return NatDrop.malformed
       this.end = ipv6End(bytes, ip)
       const problem = this.walkIpv6(this.end)
-      if (problem !== READ_OK) return problem
+      if (problem !== READ_OK || this.isFragment) return problem
     } else {
       if (!checkIpv4(bytes, ip, end)) return NatDrop.malformed
       if (!verifyIpv4Checksum(bytes, ip)) return NatDrop.badChecksum

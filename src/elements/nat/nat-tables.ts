@@ -68,7 +68,7 @@ export class NatTables {
     this.flows = new Conntrack(settings.capacity, settings.timeouts, this.addresses, next)
     this.tcp = new TcpTracker(this.flows, settings.tcp)
     this.interfaces = new NatInterfaces(this.addresses)
-    this.published = new PublishedPorts(this.addresses)
+    this.published = new PublishedPorts(this.addresses, this.interfaces)
     this.policy = new ForwardPolicy(this.published)
     this.ports = new PortAllocation(this.flows, next)
     this.packet = new NatPacket(this.addresses)

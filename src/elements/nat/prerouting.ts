@@ -15,7 +15,6 @@ import { UDP_HEADER_LENGTH } from '../../wire/udp.ts'
 import { Reassembler } from '../fragment/reassembler.ts'
 import { BELIEVED, FlowStatus, NO_FLOW, PATH } from './conntrack.ts'
 import { enterError } from './icmp-errors.ts'
-import { Ipv6Fragments } from './ipv6-fragments.ts'
 import { NatDrop } from './nat-drop.ts'
 import type { NatInterface } from './nat-interfaces.ts'
 import { type NatPacket, PacketKind, READ_OK } from './nat-packet.ts'
@@ -33,7 +32,6 @@ const ENDS = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst
 
 export class Prerouting {
   readonly reassembler: Reassembler
-  readonly fragments6 = new Ipv6Fragments()
   private readonly tables: NatTables
   private readonly reply = new Tuple()
 
@@ -62,12 +60,11 @@ export class Prerouting {
     problem = this.judgeAddresses(packet, ingress)
     if (problem !== READ_OK) return tables.drop(frame, problem)
     if (packet.isFragment) {
-      if (isIpv6) return this.enterIpv6Fragment(frame, number)
       frame = this.reassembler.add(frame, number)
       if (frame === NO_FRAME) return
       bytes = frames.bytes(frame)
       at = frames.start[frame]
-      problem = packet.read(bytes, at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], false)
+      problem = packet.read(bytes, at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
       if (problem !== READ_OK) return tables.drop(frame, problem)
     }
     if (packet.kind === PacketKind.error) return enterError(tables, frame, number)
@@ -117,7 +114,6 @@ export class Prerouting {
     if (verdict !== TcpVerdict.pass) {
       return tables.drop(frame, verdict === TcpVerdict.invalid ? NatDrop.invalidState : NatDrop.outOfWindow)
     }
-    if (packet.fragmentAt >= 0 && packet.isFragment) this.fragments6.note(packet, number, reference, flows.tick)
     this.forward(frame, number, reference)
   }
 
@@ -131,10 +127,10 @@ export class Prerouting {
   /** A new flow: its reference; NO_FLOW when the frame has gone another way. */
   private open(frame: FrameHandle, number: number): number {
     const { tables, reply } = this
-    const { flows, packet, published, interfaces, frames } = tables
+    const { flows, packet, published, frames } = tables
     const { tuple, isIpv6, kind } = packet
     const target = kind === PacketKind.ports ? published.find(packet.protocol, tuple.destination, tuple.destinationPort, isIpv6) : null
-    if (target === null && (published.isLocal(tuple.destination, isIpv6) || interfaces.isGateway(tuple.destination, isIpv6))) {
+    if (target === null && published.isLocal(tuple.destination, isIpv6)) {
       this.leaveAlone(frame, number)
       return NO_FLOW
     }
@@ -257,27 +253,6 @@ export class Prerouting {
     context.counters[Counter.fastFrames]++
     context.counters[Counter.txFrames]++
     context.transmit(2 * (words[path + PATH_PORTS] & 0xffff), frame)
-  }
-
-  /** A fragment of an IPv6 packet: the first one has the ports and is treated as a packet, later ones follow it. */
-  private enterIpv6Fragment(frame: FrameHandle, number: number): void {
-    const { tables, fragments6 } = this
-    const { packet, flows, frames, addresses, context } = tables
-    if (packet.kind === PacketKind.error) return tables.drop(frame, NatDrop.ipv6Fragment)
-    if (packet.kind !== PacketKind.fragment) return this.enterFlow(frame, number)
-    const source = addresses.find(packet.bytes, packet.sourceAt)
-    const destination = addresses.find(packet.bytes, packet.destinationAt)
-    const reference = fragments6.find(packet, source, destination, number, flows.tick)
-    if (reference === NO_FLOW || flows.status[reference >> 1] === 0) return tables.drop(frame, NatDrop.ipv6Fragment)
-    const other = tables.otherTuple(reference >> 1, reference & 1)
-    if (tables.ownTuple(reference >> 1, reference & 1).source !== source) return tables.drop(frame, NatDrop.ipv6Fragment)
-    if (other.source !== destination) {
-      rewriteSide(packet, addresses, false, other.source, KEEP_PORT, false)
-      frames.flags[frame] &= ~FrameFlag.captured
-    }
-    tables.entered[frame] = 0
-    frames.mark[frame] = reference
-    context.transmit(2 * number + 1, frame)
   }
 }
 

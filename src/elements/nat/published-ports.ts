@@ -4,6 +4,7 @@
 import { IpProtocol } from '../../wire/ipv4.ts'
 import { releaseAddress, takeAddress } from './address-text.ts'
 import type { InternedAddresses } from './interned-addresses.ts'
+import type { NatInterfaces } from './nat-interfaces.ts'
 import { checkPublished, type PublishedPort } from './nat-options.ts'
 import { swap16, type Tuple } from './tuple.ts'
 
@@ -21,6 +22,7 @@ export interface PublishedEntry {
 
 export class PublishedPorts {
   private readonly addresses: InternedAddresses
+  private readonly interfaces: NatInterfaces
   private readonly byKey = new Map<string, PublishedEntry>()
   /** By protocol << 16 | port, those for one address first. */
   private readonly byPort = new Map<number, PublishedEntry[]>()
@@ -30,8 +32,9 @@ export class PublishedPorts {
   private readonly local6 = new Set<number>()
   private localTexts: readonly string[] = []
 
-  constructor(addresses: InternedAddresses) {
+  constructor(addresses: InternedAddresses, interfaces: NatInterfaces) {
     this.addresses = addresses
+    this.interfaces = interfaces
   }
 
   get keys(): string[] {
@@ -77,9 +80,9 @@ export class PublishedPorts {
     return before
   }
 
-  /** Whether an address of a tuple means the host. */
+  /** Whether an address of a tuple means the host: one of `local`, or the router's own on any interface. */
   isLocal(address: number, isIpv6: boolean): boolean {
-    return (isIpv6 ? this.local6 : this.local).has(address)
+    return (isIpv6 ? this.local6 : this.local).has(address) || this.interfaces.isGateway(address, isIpv6)
   }
 
   /** What is published for a destination, of a tuple; null: nothing. An entry for the address goes before one for any. */
@@ -110,7 +113,8 @@ export class PublishedPorts {
     const { source, sourcePort, destination, destinationPort, isIpv6, protocol, d } = translated
     for (const entry of this.byTarget.get(portKey(protocol, destinationPort)) ?? []) {
       if (entry.target !== destination || entry.isIpv6 !== isIpv6) continue
-      const published = entry.isAny ? (isIpv6 ? this.local6 : this.local) : [entry.address]
+      const local = isIpv6 ? this.local6 : this.local
+      const published = entry.isAny ? [...local, ...this.interfaces.gatewayAddresses(isIpv6)] : [entry.address]
       for (const address of published) {
         into.set(source, address, sourcePort, swap16(entry.spec.port), d)
         if (isFlow(into)) return true
