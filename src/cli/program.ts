@@ -7,12 +7,14 @@ import { registerDaemon } from './commands/daemon.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerExec } from './commands/exec.ts'
+import { registerExplain } from './commands/explain.ts'
 import { registerHelp } from './commands/help.ts'
 import { registerImages } from './commands/images.ts'
 import { registerInspect } from './commands/inspect.ts'
 import { registerLogs } from './commands/logs.ts'
 import { registerNetwork } from './commands/network.ts'
 import { registerRun } from './commands/run.ts'
+import { registerShow } from './commands/show.ts'
 import { registerStart } from './commands/start.ts'
 import type { CliContext } from './context.ts'
 import { packageVersion } from './package-root.ts'
@@ -23,6 +25,8 @@ const REGISTRATIONS = [
   registerDemo,
   registerDaemon,
   registerAttach,
+  registerShow,
+  registerExplain,
   registerNetwork,
   registerRun,
   registerExec,

@@ -3,6 +3,7 @@ import { ExecCalls } from './exec-calls.ts'
 import { type FilterValues, filterQuery } from './filter-query.ts'
 import { HttpTransport } from './http-transport.ts'
 import { ImageCalls } from './image-calls.ts'
+import { InspectionCalls } from './inspection-calls.ts'
 import { jsonLines } from './json-lines.ts'
 import { NetworkCalls } from './network-calls.ts'
 
@@ -22,6 +23,7 @@ export class Client {
   readonly containers: ContainerCalls
   readonly execs: ExecCalls
   readonly images: ImageCalls
+  readonly inspection: InspectionCalls
   private readonly http: HttpTransport
 
   /** `host`: 'unix:///path'. RangeError for anything else. */
@@ -31,6 +33,7 @@ export class Client {
     this.containers = new ContainerCalls(this.http)
     this.execs = new ExecCalls(this.http)
     this.images = new ImageCalls(this.http)
+    this.inspection = new InspectionCalls(this.http)
   }
 
   get host(): string {

@@ -11,6 +11,7 @@ import { addressFamily } from '../wire/address.ts'
 import { parseCidr } from '../wire/cidr.ts'
 import { DaemonError } from './daemon-error.ts'
 import { parseHost } from './host-address.ts'
+import { checkUplink, LEGACY_UPLINK } from './uplink-setting.ts'
 
 export interface DaemonConfig {
   /** 'unix:///path' or 'tcp://address:port'. */
@@ -21,6 +22,8 @@ export interface DaemonConfig {
   readonly 'live-restore': boolean
   /** Names of images that nobody imported mean the machine's own root. */
   readonly 'host-images': boolean
+  /** How frames leave the networks: see uplink-setting. */
+  readonly uplink: string
   /** Where automatic subnets come from; empty: Docker's own. */
   readonly 'default-address-pools': readonly DefaultPool[]
   /** Name servers, search domains and options of containers that name none. */
@@ -53,6 +56,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, isRoot: boolean): DaemonCo
     'log-level': 'info',
     'live-restore': true,
     'host-images': true,
+    uplink: LEGACY_UPLINK,
     'default-address-pools': [],
     dns: [],
     'dns-search': [],
@@ -74,6 +78,7 @@ const READERS: Readonly<Record<keyof DaemonConfig, Reader>> = {
   'log-level': logLevel,
   'live-restore': flag,
   'host-images': flag,
+  uplink: (value) => checkUplink(text(value)),
   'default-address-pools': listOf(addressPool),
   dns: listOf(nameServer),
   'dns-search': listOf(nonEmpty),

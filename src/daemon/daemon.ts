@@ -11,6 +11,7 @@ import { execRoutes } from '../api/exec-routes.ts'
 import { Filters } from '../api/filters.ts'
 import { imageSummary } from '../api/image-json.ts'
 import { imageRoutes } from '../api/image-routes.ts'
+import { inspectionRoutes } from '../api/inspection-routes.ts'
 import type { Logger } from '../api/logger.ts'
 import { networkRoutes } from '../api/network-routes.ts'
 import { outsideRoutes } from '../api/outside-routes.ts'
@@ -29,6 +30,7 @@ import { freshSeed, Random } from '../engine/index.ts'
 import { ImageStore } from '../image/image-store.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
 import { NetworkController } from '../network/controller.ts'
+import { Inspection } from '../network/inspection.ts'
 import { ThreadedEngine } from '../network/threaded-engine.ts'
 import { CrashingStore, type CrashPoint } from '../store/crashing-store.ts'
 import { LmdbStore } from '../store/lmdb-store.ts'
@@ -39,6 +41,7 @@ import { type Directories, makeDirectories } from './directories.ts'
 import { Forwarding } from './forwarding.ts'
 import { hostPrefixes } from './host-prefixes.ts'
 import { listenOn, readHosts } from './listeners.ts'
+import { makeUplink } from './make-uplink.ts'
 import { hostFiles } from './name-servers.ts'
 import { StateLock } from './state-lock.ts'
 import { SystemService } from './system-service.ts'
@@ -168,6 +171,7 @@ export class Daemon {
     containerRoutes(router, containers)
     execRoutes(router, containers)
     imageRoutes(router, images)
+    inspectionRoutes(router, new Inspection(controller))
     return { router, containers }
   }
 
@@ -207,22 +211,28 @@ export class Daemon {
 
   /** The engine's thread, and the control plane over it. */
   private async startEngine(random: Random, forwarding: Forwarding): Promise<NetworkController> {
-    const { config, onFailure } = this.options
+    const { config, logger, onFailure } = this.options
     const engine = new ThreadedEngine({ seed: freshSeed(), onCrash: onFailure })
     this.undo.push(() => engine.close())
     // The first answer says that the engine is there.
     await engine.framesInUse()
     const pools = config['default-address-pools']
     const addresses = new AddressSpace(pools.length > 0 ? pools : undefined)
-    return new NetworkController({
+    const uplink = makeUplink(config.uplink)
+    const controller = new NetworkController({
       engine,
       addresses,
       random,
       forward: (request) => forwarding.forward(request),
       avoid: hostPrefixes,
       // As Docker's server answers.
-      dns: { edns: false, exactZones: true }
+      dns: { edns: false, exactZones: true },
+      ...(uplink !== undefined && { uplink }),
+      log: (message) => logger.warn(message)
     })
+    this.undo.push(() => controller.closeUplink())
+    await controller.start()
+    return controller
   }
 
   private async openImages(directory: string, store: Store, clock: RealClock, events: EventLog): Promise<ImageStore> {

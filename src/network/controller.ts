@@ -23,7 +23,7 @@ import { releaseAddresses, releasePools, requestAddresses, requestPools } from '
 import { NetworkError } from './network-error.ts'
 import { NetworkIndex } from './network-index.ts'
 import { NumberPool } from './number-pool.ts'
-import { type CapturePlan, DNS_ELEMENT, dnsPart, endpointPart } from './topology-builder.ts'
+import { type CapturePlan, DNS_ELEMENT, dnsPart, endpointPart, sandboxFilters } from './topology-builder.ts'
 import type { Uplink, UplinkPort } from './uplink.ts'
 
 /** What the controller is given about a new endpoint, to make what stands behind it. */
@@ -203,10 +203,15 @@ export class NetworkController {
         }
         const endpoint: Endpoint = { ...begun, attachment: await make(begun, network) }
         const captured = this.capturePlan(network, endpoint)
-        const { elements, links: linked } = endpointPart(network, endpoint, captured)
-        const memberships = [...this.index.memberships(endpoint.sandbox), { network, endpoint }]
+        const others = this.index.memberships(endpoint.sandbox)
+        const memberships = [...others, { network, endpoint }]
+        const part = endpointPart(network, endpoint, captured, memberships)
+        const elements = { ...part.elements, ...sandboxFilters(others, memberships) }
         const updates = network.gateway === null ? [] : endpointRecords(endpoint, false)
-        await this.apply({ elements, linked, updates }, { ...stations(network, endpoint, false), askers: dnsAskers(memberships) })
+        await this.apply(
+          { elements, linked: part.links, updates },
+          { ...stations(network, endpoint, false), askers: dnsAskers(memberships) }
+        )
         this.index.plug(network, endpoint)
         this.askers.set(dnsPort, endpoint)
         if (captured !== undefined) this.captured.set(endpoint, captured)
@@ -247,11 +252,13 @@ export class NetworkController {
     return this.change(async () => {
       const network = this.network(reference)
       const endpoint = this.index.endpoint(network, endpointName)
-      const { elements } = endpointPart(network, endpoint, this.captured.get(endpoint))
-      const memberships = this.index.memberships(endpoint.sandbox).filter((membership) => membership.endpoint !== endpoint)
+      const all = this.index.memberships(endpoint.sandbox)
+      const memberships = all.filter((membership) => membership.endpoint !== endpoint)
+      const removed = Object.keys(endpointPart(network, endpoint, this.captured.get(endpoint), all).elements)
+      const elements = sandboxFilters(memberships, memberships)
       const askers = { ...dnsAskers(memberships), [endpoint.dnsPort]: null }
       const updates = network.gateway === null ? [] : endpointRecords(endpoint, true)
-      const errors = await this.apply({ removed: Object.keys(elements), updates }, { ...stations(network, endpoint, true), askers })
+      const errors = await this.apply({ elements, removed, updates }, { ...stations(network, endpoint, true), askers })
       this.index.unplug(network, endpoint)
       this.askers.delete(endpoint.dnsPort)
       this.dnsPorts.give(endpoint.dnsPort)
@@ -288,8 +295,9 @@ export class NetworkController {
       for (const network of this.networks.values()) {
         for (const endpoint of network.endpoints.values()) {
           const options = next(network, endpoint)
-          const before = endpointPart(network, endpoint, this.captured.get(endpoint))
-          patches.push(patchBetween(before, endpointPart(network, endpoint, options)))
+          const sandbox = this.index.memberships(endpoint.sandbox)
+          const before = endpointPart(network, endpoint, this.captured.get(endpoint), sandbox)
+          patches.push(patchBetween(before, endpointPart(network, endpoint, options, sandbox)))
           if (options !== undefined) captured.set(endpoint, options)
         }
       }

@@ -19,6 +19,8 @@ export interface Driver {
   readonly name: string
   /** What the network itself needs. */
   network(network: Network): TopologyPart
+  /** The element that relays between the network's endpoints. */
+  element(network: Network): string
   /** Where the endpoint's chain of elements is plugged in. */
   port(network: Network, endpoint: Endpoint): PortReference
 }

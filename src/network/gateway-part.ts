@@ -1,12 +1,12 @@
 /**
  * The gateway of an engine as parts of the graph: one NAT and one router for all networks and the uplink.
  *
- *   bridge 0 ------------------- nat 2i | nat 2i+1 -- router i      a network without the host's TAP
- *   bridge 0 -- 0 divert 1 ----- nat 2i | nat 2i+1 -- router i      a network with it
- *                   divert 2 -- TAP
- *   uplink's port -------------- nat 0  | nat 1 ----- router 0
+ *   bridge 0 ---------------------- nat 2i | nat 2i+1 -- router i      a network without the host's TAP
+ *   bridge 0 -- divert 3i | 3i+1 -- nat 2i | nat 2i+1 -- router i      a network with it
+ *                         | 3i+2 -- TAP
+ *   uplink's port ----------------- nat 0  | nat 1 ----- router 0
  *
- * Interface i has the same number in both elements; 0 is the uplink's, also where there is none.
+ * Interface i has the same number in all elements; 0 is the uplink's, also where there is none.
  */
 import type { Topology, TopologyElement, TopologyLink } from '../engine/index.ts'
 import type { PortReference, TopologyPart } from './driver.ts'
@@ -15,6 +15,7 @@ import type { UplinkPart } from './uplink.ts'
 
 export const NAT_ELEMENT = 'gateway/nat'
 export const ROUTER_ELEMENT = 'gateway/router'
+export const DIVERT_ELEMENT = 'gateway/divert'
 
 /** First parts of names of elements: no network may begin its own with them. */
 export const RESERVED_ELEMENTS = ['gateway', 'uplink'] as const
@@ -33,7 +34,7 @@ export interface NetworkGateway {
 
 /** What stands once: NAT, router and the uplink. */
 export function gatewayPart(uplink: UplinkPart | null): Topology {
-  const elements = { [NAT_ELEMENT]: { type: 'nat' }, [ROUTER_ELEMENT]: { type: 'router' } }
+  const elements = { [NAT_ELEMENT]: { type: 'nat' }, [ROUTER_ELEMENT]: { type: 'router' }, [DIVERT_ELEMENT]: { type: 'divert' } }
   if (uplink === null) return { elements, links: [] }
   const outward: TopologyLink = { a: uplink.port, b: [NAT_ELEMENT, 2 * UPLINK_INTERFACE] }
   return { elements: { ...elements, ...uplink.elements }, links: [...uplink.links, outward, inwardLink(UPLINK_INTERFACE)] }
@@ -47,16 +48,10 @@ export function joinGateway(part: TopologyPart, network: Network, gateway: Netwo
     part.links.push({ a: port, b: outward })
     return
   }
-  const divert = divertName(network)
   const tap = `${network.element}/host`
-  part.elements[divert] = { type: 'divert', options: { mac: gateway.mac } }
+  const divert = (side: number): PortReference => [DIVERT_ELEMENT, 3 * gateway.interface + side]
   part.elements[tap] = gateway.tap
-  part.links.push({ a: port, b: [divert, 0] }, { a: [divert, 1], b: outward }, { a: [divert, 2], b: [tap, 0] })
-}
-
-/** Of a network with the host's TAP. */
-export function divertName(network: Pick<Network, 'element'>): string {
-  return `${network.element}/divert`
+  part.links.push({ a: port, b: divert(0) }, { a: divert(1), b: outward }, { a: divert(2), b: [tap, 0] })
 }
 
 function inwardLink(number: number): TopologyLink {

@@ -5,7 +5,7 @@ import type { ElementUpdate } from '../engine/index.ts'
 import { addressFamily } from '../wire/address.ts'
 import { formatPrefix } from '../wire/cidr.ts'
 import type { Endpoint } from './endpoint.ts'
-import { NAT_ELEMENT, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
+import { DIVERT_ELEMENT, NAT_ELEMENT, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
 import type { Network } from './network.ts'
 import type { UplinkPart, UplinkPort } from './uplink.ts'
 
@@ -13,7 +13,8 @@ import type { UplinkPart, UplinkPort } from './uplink.ts'
 export function uplinkRecords({ interface: station, routes }: UplinkPart): ElementUpdate[] {
   const { name, mac, addresses, mtu, snat, snat6, noDecrement, proxyArp } = station
   const nat = { role: 'uplink', name, subnets: [], masquerade: false, internal: false, icc: true, ...given({ snat, snat6 }) }
-  const router = { name, mac, addresses, mtu, answers: true, ...given({ noDecrement, proxyArp }) }
+  const masquerade = snat !== undefined || snat6 !== undefined
+  const router = { name, mac, addresses, mtu, answers: true, masquerade, ...given({ noDecrement, proxyArp }) }
   const ways = Object.entries(routes).map(([prefix, { via }]) => [prefix, { interface: UPLINK_INTERFACE, ...given({ via }) }])
   return [
     { element: NAT_ELEMENT, change: { interfaces: { [UPLINK_INTERFACE]: nat } } },
@@ -23,11 +24,13 @@ export function uplinkRecords({ interface: station, routes }: UplinkPart): Eleme
 
 /** A network's interface, or its end. */
 export function networkRecords(network: Network, gateway: NetworkGateway, ends: boolean): ElementUpdate[] {
-  const { interface: number } = gateway
-  return [
+  const { interface: number, tap, mac } = gateway
+  const updates: ElementUpdate[] = [
     { element: NAT_ELEMENT, change: { interfaces: { [number]: ends ? null : natInterface(network) } } },
     { element: ROUTER_ELEMENT, change: { interfaces: { [number]: ends ? null : routerInterface(network, gateway) } } }
   ]
+  if (tap !== null) updates.push({ element: DIVERT_ELEMENT, change: { gateways: { [number]: ends ? null : mac } } })
+  return updates
 }
 
 function natInterface({ element, pool, pool6, masquerade, internal, icc }: Network): object {
@@ -52,32 +55,22 @@ export function endpointRecords({ address, address6, mac }: Endpoint, ends: bool
   return [{ element: ROUTER_ELEMENT, change: { bindings } }]
 }
 
-/** @param diverts elements that tell frames for the host from frames for the router */
-export function portRecords(
-  ports: readonly UplinkPort[],
-  interfaceOf: (port: UplinkPort) => number,
-  diverts: Iterable<string>,
-  ends: boolean
-): ElementUpdate[] {
-  const published = Object.fromEntries(ports.map((port) => [port.key, ends ? null : natPort(port, interfaceOf(port))]))
-  const diverted = Object.fromEntries(ports.map((port) => [port.key, ends ? null : divertPort(port)]))
+/** Published ports, or their end. */
+export function portRecords(ports: readonly UplinkPort[], interfaceOf: (port: UplinkPort) => number, ends: boolean): ElementUpdate[] {
+  const translated = ports.map((port) => [port.key, ends ? null : natPort(port, interfaceOf(port))])
+  const diverted = ports.map((port) => [port.key, ends ? null : divertPort(port)])
   return [
-    { element: NAT_ELEMENT, change: { published } },
-    ...Array.from(diverts, (element) => ({ element, change: { published: diverted } }))
+    { element: NAT_ELEMENT, change: { published: Object.fromEntries(translated) } },
+    { element: DIVERT_ELEMENT, change: { published: Object.fromEntries(diverted) } }
   ]
 }
 
-export function hostRecords(addresses: readonly string[], diverts: Iterable<string>): ElementUpdate[] {
+/** All addresses of the host. */
+export function hostRecords(addresses: readonly string[]): ElementUpdate[] {
   return [
     { element: NAT_ELEMENT, change: { local: addresses } },
-    ...Array.from(diverts, (element) => ({ element, change: { hosts: addresses } }))
+    { element: DIVERT_ELEMENT, change: { hosts: addresses } }
   ]
-}
-
-/** All that a divert must know when it comes. */
-export function divertRecords(element: string, hosts: readonly string[], ports: Iterable<UplinkPort>): ElementUpdate {
-  const published = Object.fromEntries(Array.from(ports, (port) => [port.key, divertPort(port)]))
-  return { element, change: { hosts, published } }
 }
 
 function natPort(port: UplinkPort, number: number): object {

@@ -8,15 +8,15 @@ import type { ElementUpdate } from '../engine/index.ts'
 import { formatMac, macFromIpv4, parseIpv4 } from '../wire/address.ts'
 import { formatPrefix } from '../wire/cidr.ts'
 import type { EngineHost } from './engine-host.ts'
-import { divertName, gatewayPart, type NetworkGateway, UPLINK_INTERFACE } from './gateway-part.ts'
-import { divertRecords, gatewayAddresses, hostRecords, networkRecords, portRecords, uplinkRecords } from './gateway-records.ts'
+import { gatewayPart, type NetworkGateway, UPLINK_INTERFACE } from './gateway-part.ts'
+import { gatewayAddresses, hostRecords, networkRecords, portRecords, uplinkRecords } from './gateway-records.ts'
 import type { Network } from './network.ts'
 import { NetworkError } from './network-error.ts'
 import { NumberPool } from './number-pool.ts'
 import type { Uplink, UplinkPort } from './uplink.ts'
 
-/** Networks with a gateway, and the uplink. */
-const INTERFACES_MAX = 4096
+/** Networks with a gateway, and the uplink: what one divert element serves. */
+const INTERFACES_MAX = 1024
 
 export interface GatewayOptions {
   readonly uplink: Uplink
@@ -32,10 +32,7 @@ export class Gateway {
   private readonly numbers = new NumberPool(INTERFACES_MAX)
   /** Interface numbers by network id. */
   private readonly interfaces = new Map<string, number>()
-  /** By network id, of networks with the host's TAP. */
-  private readonly diverts = new Map<string, string>()
   private readonly ports = new Map<string, UplinkPort>()
-  private hostAddresses: readonly string[] = []
   private isStarted = false
 
   constructor(options: GatewayOptions) {
@@ -53,9 +50,8 @@ export class Gateway {
         log,
         failed: (error) => log(`the uplink '${uplink.kind}' is gone: ${error.message}; networks go on without a way out`)
       })
-      this.hostAddresses = part?.hostAddresses ?? []
       const { elements, links: linked } = gatewayPart(part)
-      const updates = [...(part === null ? [] : uplinkRecords(part)), ...hostRecords(this.hostAddresses, [])]
+      const updates = part === null ? [] : [...uplinkRecords(part), ...hostRecords(part.hostAddresses)]
       await engine.patch({ elements, linked, updates })
     } catch (error) {
       await uplink.close().catch(() => {}) // the first error says why
@@ -90,7 +86,6 @@ export class Gateway {
         masquerade
       })
       this.interfaces.set(id, number)
-      if (given !== null) this.diverts.set(id, divertName(network))
       return { interface: number, mac, tap: given?.tap ?? null }
     } catch (error) {
       this.numbers.give(number)
@@ -103,18 +98,13 @@ export class Gateway {
     const number = this.interfaces.get(id)
     if (number === undefined) return
     this.interfaces.delete(id)
-    this.diverts.delete(id)
     this.numbers.give(number)
     await this.options.uplink.removeNetwork(id)
   }
 
   /** What belongs into the patch in which the network comes or ends. */
   networkUpdates(network: Network, ends: boolean): ElementUpdate[] {
-    if (network.gateway === null) return []
-    const updates = networkRecords(network, network.gateway, ends)
-    const divert = this.diverts.get(network.id)
-    if (!ends && divert !== undefined) updates.push(divertRecords(divert, this.hostAddresses, this.ports.values()))
-    return updates
+    return network.gateway === null ? [] : networkRecords(network, network.gateway, ends)
   }
 
   /** All of these or none. Throws NetworkError `conflict` for a key that is used, `invalid`, and UplinkPortError. */
@@ -162,14 +152,13 @@ export class Gateway {
   }
 
   private portUpdates(ports: readonly UplinkPort[], ends: boolean): ElementUpdate[] {
-    return portRecords(ports, ({ network }) => this.interfaces.get(network) ?? UPLINK_INTERFACE, this.diverts.values(), ends)
+    return portRecords(ports, ({ network }) => this.interfaces.get(network) ?? UPLINK_INTERFACE, ends)
   }
 
   private hostMoved(addresses: readonly string[]): void {
     const { change, engine, log } = this.options
     change(async () => {
-      this.hostAddresses = addresses
-      await engine.patch({ updates: hostRecords(addresses, this.diverts.values()) })
+      await engine.patch({ updates: hostRecords(addresses) })
     }).catch((error: Error) => log(`the host's new addresses could not be used: ${error.message}`))
   }
 }

@@ -1,15 +1,16 @@
 /**
  * Turns networks and endpoints into the parts of the graph that the engine runs.
  *
- *   device or host -- capture? -- dns-tap -- driver's port
+ *   device or host -- capture? -- dns-tap -- filter? -- driver's port
  *                                   |
  *                                  dns (one for the engine, one port per endpoint)
  *
  * Elements are named `network/endpoint`, `network/endpoint/dns-tap`, `network/bridge`: traces, counters and captures show
- * these names.
+ * these names. A filter is there on networks that the engine's gateway routes.
  */
 import type { DnsSettings } from '../dns/dns-options.ts'
 import type { Plain, Topology, TopologyElement, TopologyLink } from '../engine/index.ts'
+import type { Membership } from './dns-records.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Network } from './network.ts'
 
@@ -24,18 +25,25 @@ export function dnsPart(settings: DnsSettings): Topology {
   return { elements: { [DNS_ELEMENT]: { type: 'dns-service', options: settings } }, links: [] }
 }
 
-/** An endpoint's chain, from its own end to the driver's port. */
-export function endpointPart(network: Network, endpoint: Endpoint, captured: Plain | undefined): Topology {
+/**
+ * An endpoint's chain, from its own end to the driver's port.
+ * @param sandbox all endpoints of its sandbox, itself among them
+ */
+export function endpointPart(network: Network, endpoint: Endpoint, captured: Plain | undefined, sandbox: readonly Membership[]): Topology {
   const name = endpoint.element
   const tap = `${name}/dns-tap`
   const elements: Record<string, TopologyElement> = {
     [name]: endpoint.attachment,
     [tap]: { type: 'dns-tap', options: { gateways: endpoint.gatewayDns && network.dns ? gatewaysOf(network) : [] } }
   }
-  const links: TopologyLink[] = [
-    { a: [tap, 2], b: [DNS_ELEMENT, endpoint.dnsPort] },
-    { a: [tap, 1], b: network.driver.port(network, endpoint) }
-  ]
+  const links: TopologyLink[] = [{ a: [tap, 2], b: [DNS_ELEMENT, endpoint.dnsPort] }]
+  const port = network.driver.port(network, endpoint)
+  if (network.gateway === null) links.push({ a: [tap, 1], b: port })
+  else {
+    const filter = filterName(endpoint)
+    Object.assign(elements, sandboxFilters([{ network, endpoint }], sandbox))
+    links.push({ a: [tap, 1], b: [filter, 0] }, { a: [filter, 1], b: port })
+  }
   if (captured === undefined) links.push({ a: [name, 0], b: [tap, 0] })
   else {
     const capture = `${name}/capture`
@@ -43,6 +51,26 @@ export function endpointPart(network: Network, endpoint: Endpoint, captured: Pla
     links.push({ a: [name, 0], b: [capture, 0] }, { a: [capture, 1], b: [tap, 0] })
   }
   return { elements, links }
+}
+
+/**
+ * Filters of some endpoints of a sandbox. Each may send under the addresses of all: a sandbox sends by its default route what it
+ * answers under another network's address.
+ */
+export function sandboxFilters(some: readonly Membership[], all: readonly Membership[]): Record<string, TopologyElement> {
+  const sources = all.flatMap(({ endpoint: { address, address6 } }) => (address6 === '' ? [address] : [address, address6])).sort()
+  const filters: Record<string, TopologyElement> = {}
+  for (const { network, endpoint } of some) {
+    if (network.gateway === null) continue
+    const options = { gateway: network.gateway.mac, mac: endpoint.mac, sources }
+    filters[filterName(endpoint)] = { type: 'filter', options }
+  }
+  return filters
+}
+
+/** Of an endpoint on a network that the gateway routes. */
+export function filterName({ element }: Endpoint): string {
+  return `${element}/filter`
 }
 
 /** The gateway's addresses: DNS answers there too, for stations that know nothing of 127.0.0.11. */

@@ -15,6 +15,7 @@ interface DaemonFlags {
   readonly config?: string
   readonly liveRestore?: string | true
   readonly hostImages?: string | true
+  readonly uplink?: string
   readonly defaultAddressPool?: string[]
   readonly dns?: string[]
   readonly dnsSearch?: string[]
@@ -60,6 +61,7 @@ export function registerDaemon(program: Command, context: CliContext): void {
     .option('--config <file>', 'more settings, as JSON')
     .addOption(boolean('live-restore', 'containers outlive a daemon that dies'))
     .addOption(boolean('host-images', "unknown image names mean this machine's own root"))
+    .option('--uplink <way>', 'how frames leave the networks: host, interface=NAME,address=CIDR, user or none')
     .option('--default-address-pool <base=CIDR,size=LENGTH>', 'where automatic subnets come from; may be repeated', collect)
     .option('--dns <address>', 'name server of containers that name none; may be repeated', collect)
     .option('--dns-search <domain>', 'search domain of containers that name none; may be repeated', collect)

@@ -16,6 +16,7 @@ import { formatMac } from '../../wire/address.ts'
 import { ETHERNET_HEADER_LENGTH } from '../../wire/ethernet.ts'
 import { BridgeDrop } from './bridge-drop.ts'
 import { BRIDGE_PORTS_MAX, type BridgeSettings, type LearningBridgeOptions, readBridgeOptions } from './bridge-options.ts'
+import { explainRelay, type RelayQuestion } from './explain-relay.ts'
 import { Fdb, NOT_FOUND } from './fdb.ts'
 import { type FindEgress, findEgressFor } from './find-egress.ts'
 import { Flood } from './flood.ts'
@@ -197,13 +198,14 @@ export class LearningBridge implements Element {
   }
 
   command(verb: string, argument: Plain, reply: Reply): void {
+    if (verb === 'explain') return reply(null, explainRelay(this.fdb, this.settings, argument as RelayQuestion))
     this.age()
     if (verb === 'fdb') return reply(null, this.fdb.entries(this.seconds))
     if (verb === 'flush') {
       const { port = null } = (argument ?? {}) as { port?: number | null }
       return reply(null, this.fdb.flush(port))
     }
-    reply(new Error(`a bridge knows the commands fdb and flush, not '${verb}'`))
+    reply(new Error(`a bridge knows the commands fdb, flush and explain, not '${verb}'`))
   }
 
   private applySettings(): void {

@@ -14,8 +14,12 @@ export const bridgeDriver: Driver = {
   name: 'bridge',
 
   network(network: Network): TopologyPart {
-    const bridge = bridgeName(network)
-    const options = network.icc ? {} : { isolatedFrom: 1 }
+    const bridge = this.element(network)
+    const options = {
+      ...(!network.icc && { isolatedFrom: 1 }),
+      // Nobody can draw the gateway's frames to another port by sending under its MAC.
+      ...(network.gateway !== null && { staticEntries: [{ mac: network.gateway.mac, port: 0 }] })
+    }
     const part: TopologyPart = { elements: { [bridge]: { type: 'bridge', options } }, links: [] }
     const { gateway, prefix } = network.pool
     if (network.gateway !== null) joinGateway(part, network, network.gateway, [bridge, 0])
@@ -29,11 +33,11 @@ export const bridgeDriver: Driver = {
     return part
   },
 
-  port(network: Network, endpoint: Endpoint): PortReference {
-    return [bridgeName(network), endpoint.slot + 1]
-  }
-}
+  element(network: Network): string {
+    return `${network.element}/bridge`
+  },
 
-function bridgeName(network: Network): string {
-  return `${network.element}/bridge`
+  port(network: Network, endpoint: Endpoint): PortReference {
+    return [this.element(network), endpoint.slot + 1]
+  }
 }

@@ -1,0 +1,72 @@
+/**
+ * Who is meant by `web`, `front/web`, `192.0.2.60:80/tcp`: names and addresses of an explanation to endpoints and packets.
+ */
+import { addressFamily } from '../wire/address.ts'
+import { parseAddress, prefixContains } from '../wire/cidr.ts'
+import type { NetworkController } from './controller.ts'
+import type { Membership } from './dns-records.ts'
+import { compareNetworks, type Network } from './network.ts'
+import { NetworkError } from './network-error.ts'
+
+export interface ExplainTarget {
+  /** A name or an address. */
+  readonly host: string
+  readonly port: number
+  readonly protocol: 'icmp' | 'tcp' | 'udp'
+}
+
+/** `HOST`, `HOST:PORT`, `HOST:PORT/PROTOCOL`, an IPv6 address with a port in brackets. Throws NetworkError `invalid`. */
+export function parseTarget(text: string): ExplainTarget {
+  if (addressFamily(text) !== 0) return { host: text, port: 0, protocol: 'icmp' }
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5})(?:\/(\w+))?)?$/.exec(text)
+  const [, bracketed, plain, port, protocol = 'tcp'] = match ?? []
+  const isGood =
+    match !== null && (protocol === 'tcp' || protocol === 'udp') && (port === undefined || (Number(port) > 0 && Number(port) <= 65_535))
+  if (!isGood) {
+    throw new NetworkError('invalid', `'${text}' is no target`, { fix: 'write NAME, ADDRESS, NAME:80, ADDRESS:53/udp or [2001:db8::1]:80' })
+  }
+  const host = bracketed ?? plain
+  return port === undefined ? { host, port: 0, protocol: 'icmp' } : { host, port: Number(port), protocol }
+}
+
+/** The endpoints of the sandbox that has this name, or that name in the network before the slash; preferred ones first. Throws NetworkError. */
+export function endpointsNamed(controller: NetworkController, reference: string): Membership[] {
+  const slash = reference.indexOf('/')
+  const networks = slash === -1 ? [...controller.networks.values()] : [controller.network(reference.slice(0, slash))]
+  const name = reference.slice(slash + 1)
+  const named = (network: Network): Membership[] => {
+    const exact = network.endpoints.get(name)
+    const found = exact ?? [...network.endpoints.values()].find(({ names }) => names.includes(name))
+    return found === undefined ? [] : [{ network, endpoint: found }]
+  }
+  const found = networks.flatMap(named).sort((a, b) => compareNetworks(a.network, b.network))
+  if (found.length === 0) throw new NetworkError('not-found', `no endpoint is called ${reference}`)
+  const { sandbox } = found[0].endpoint
+  return found.filter(({ endpoint }) => endpoint.sandbox === sandbox)
+}
+
+/** The address that a name has for somebody on `networks`; IPv4 where there is a choice. */
+export function addressOf(controller: NetworkController, host: string, from: readonly Membership[]): string {
+  if (addressFamily(host) !== 0) return host
+  const found = endpointsNamed(controller, host)
+  const shared = found.find(({ network }) => from.some((mine) => mine.network === network))
+  return (shared ?? found[0]).endpoint.address
+}
+
+/** Whether an address is on the network's own link. */
+export function isOnLink({ pool, pool6 }: Network, address: string): boolean {
+  const own = address.includes(':') ? pool6 : pool
+  return own !== null && prefixContains(own.prefix, parseAddress(address))
+}
+
+export function gatewayOf({ pool, pool6 }: Network, isIpv6: boolean): string | null {
+  return (isIpv6 ? pool6?.gateway : pool.gateway) ?? null
+}
+
+/** Who has the address on the network. */
+export function ownerOf(network: Network, address: string): Membership | null {
+  for (const endpoint of network.endpoints.values()) {
+    if (endpoint.address === address || endpoint.address6 === address) return { network, endpoint }
+  }
+  return null
+}

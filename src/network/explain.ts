@@ -1,0 +1,208 @@
+/**
+ * The way of a synthetic frame through the live tables, without sending it: which element would do what with it, and how it ends.
+ *
+ * Each step asks an element's `explain`, which changes nothing: no address is learned, no neighbor asked, no flow opened, nothing
+ * counted. What goes before a frame (ARP) is taken for done where somebody has the address.
+ */
+import type { NetworkController } from './controller.ts'
+import type { Membership } from './dns-records.ts'
+import { addressOf, endpointsNamed, gatewayOf, isOnLink, ownerOf, parseTarget } from './explain-target.ts'
+import { DIVERT_ELEMENT, NAT_ELEMENT, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
+import type { Network } from './network.ts'
+import { type SyntheticPacket, syntheticFrame } from './synthetic-frame.ts'
+import { filterName } from './topology-builder.ts'
+
+export interface ExplainHop {
+  readonly element: string
+  /** What it would do. */
+  readonly text: string
+}
+
+export interface Explanation {
+  readonly protocol: 'icmp' | 'tcp' | 'udp'
+  /** Addresses as they are when the frame is sent. */
+  readonly source: string
+  readonly destination: string
+  readonly hops: readonly ExplainHop[]
+  /**
+   * `delivered` to an endpoint; `leaves` by the uplink; `local`: for the gateway itself; `host`: for the host's own stack;
+   * `unreachable`: the sender is told so, or nobody answers its ARP; `dropped`.
+   */
+  readonly verdict: 'delivered' | 'leaves' | 'local' | 'host' | 'unreachable' | 'dropped'
+  /** Name of the drop reason; null where there is none. */
+  readonly reason: string | null
+  /** One sentence. */
+  readonly text: string
+}
+
+type End = Pick<Explanation, 'verdict' | 'reason' | 'text'>
+
+/** Answers of elements. */
+interface FilterAnswer {
+  readonly passes: boolean
+  readonly reason: string | null
+  readonly why: string | null
+}
+interface BridgeAnswer {
+  /** null: to all, or to nobody. */
+  readonly port: number | null
+  readonly reason: string | null
+  readonly text: string
+}
+interface NatAnswer {
+  readonly verdict: 'forward' | 'local' | 'drop'
+  readonly reason: string | null
+  readonly source: string
+  readonly sourcePort: number
+  readonly destination: string
+  readonly destinationPort: number
+  readonly steps: readonly string[]
+}
+interface RouterAnswer {
+  readonly verdict: 'forward' | 'resolve' | 'local' | 'drop'
+  readonly reason: string | null
+  readonly error: string | null
+  readonly egress: number | null
+  readonly egressName: string | null
+  readonly nextHop: string | null
+  readonly steps: readonly string[]
+}
+
+/** Where a station of no known MAC is sent to in a frame that is only looked at. */
+const UNKNOWN_MAC = '02:00:00:00:00:00'
+const EPHEMERAL = 49_152
+
+/** Throws NetworkError `not-found` and `invalid` for who and what cannot be. */
+export async function explain(controller: NetworkController, from: string, to: string): Promise<Explanation> {
+  const sandbox = endpointsNamed(controller, from)
+  const { host, port, protocol } = parseTarget(to)
+  const destination = addressOf(controller, host, sandbox)
+  return new Walk(controller).from(sandbox, { protocol, destination, destinationPort: port })
+}
+
+class Walk {
+  private readonly controller: NetworkController
+  private readonly hops: ExplainHop[] = []
+
+  constructor(controller: NetworkController) {
+    this.controller = controller
+  }
+
+  async from(sandbox: readonly Membership[], to: Omit<SyntheticPacket, 'source' | 'sourcePort'>): Promise<Explanation> {
+    const { destination, destinationPort, protocol } = to
+    const isIpv6 = destination.includes(':')
+    const source = ({ endpoint }: Membership): string => (isIpv6 ? endpoint.address6 : endpoint.address)
+    const usable = sandbox.filter((membership) => source(membership) !== '')
+    const way =
+      usable.find(({ network }) => isOnLink(network, destination)) ?? usable.find(({ network }) => gatewayOf(network, isIpv6) !== null)
+    const packet = { ...to, source: way === undefined ? '' : source(way), sourcePort: EPHEMERAL }
+    const end = way === undefined ? unreachable(`no interface of its sandbox has a way to ${destination}`) : await this.leave(way, packet)
+    const port = destinationPort === 0 ? '' : `:${destinationPort}`
+    const shown = isIpv6 && port !== '' ? `[${destination}]` : destination
+    return { protocol, source: packet.source, destination: `${shown}${port}`, hops: this.hops, ...end }
+  }
+
+  /** Out of the endpoint, to the bridge. */
+  private async leave({ network, endpoint }: Membership, packet: SyntheticPacket): Promise<End> {
+    const { destination } = packet
+    const gateway = gatewayOf(network, destination.includes(':'))
+    const onLink = isOnLink(network, destination) && destination !== gateway
+    const owner = onLink ? ownerOf(network, destination) : null
+    if (onLink) this.hop(endpoint.element, `${destination} is on ${network.name} itself`)
+    else this.hop(endpoint.element, `${destination === gateway ? 'to' : `${destination} is elsewhere: to`} the gateway ${gateway}`)
+    if (onLink && owner === null) return unreachable(`nobody on ${network.name} has ${destination}: ARP is not answered`)
+    const mac = owner?.endpoint.mac ?? network.gateway?.mac ?? UNKNOWN_MAC
+    const frame = syntheticFrame(packet, endpoint.mac, mac)
+    const refused = await this.passFilter({ network, endpoint }, 0, frame)
+    if (refused !== null) return refused
+    if (owner !== null) return this.toEndpoint(owner, network.driver.port(network, endpoint)[1], packet, endpoint.mac)
+    if (network.gateway !== null) return this.toGateway(network, network.gateway, packet, frame)
+    this.hop(network.driver.element(network), 'to the gateway')
+    if (destination === gateway) return { verdict: 'local', reason: null, text: 'the gateway answers' }
+    return unreachable('the gateway is a virtual host that routes nothing: there is no uplink')
+  }
+
+  private async passFilter(membership: Membership, port: 0 | 1, frame: Uint8Array): Promise<End | null> {
+    if (membership.network.gateway === null) return null
+    const element = filterName(membership.endpoint)
+    const { passes, reason, why } = await this.ask<FilterAnswer>(element, { port, frame })
+    this.hop(element, passes ? 'passes' : `refused: ${why}`)
+    return passes ? null : dropped(reason, why ?? 'the filter refuses it')
+  }
+
+  /** From a port of the bridge to an endpoint. */
+  private async toEndpoint(to: Membership, ingress: number, packet: SyntheticPacket, sourceMac: string): Promise<End> {
+    const { network, endpoint } = to
+    const bridge = network.driver.element(network)
+    const { mac } = endpoint
+    const { port, reason, text } = await this.ask<BridgeAnswer>(bridge, { port: ingress, destination: mac })
+    this.hop(bridge, text)
+    if (reason !== null) return dropped(reason, text)
+    if (port === null && !network.icc && ingress !== 0)
+      return dropped('bridge.isolated', `inter-container communication is off on ${network.name}`)
+    const own = network.driver.port(network, endpoint)[1]
+    if (port !== null && port !== own)
+      return dropped(null, `${mac} was last heard at port ${port} and not at that of ${endpoint.name}, ${own}`)
+    const refused = await this.passFilter(to, 1, syntheticFrame(packet, sourceMac, mac))
+    return refused ?? { verdict: 'delivered', reason: null, text: `${endpoint.name} on ${network.name} gets it as from ${packet.source}` }
+  }
+
+  private async toGateway(network: Network, gateway: NetworkGateway, packet: SyntheticPacket, frame: Uint8Array): Promise<End> {
+    this.hop(network.driver.element(network), 'to the gateway')
+    if (gateway.tap !== null) {
+      const { to, why } = await this.ask<{ to: string | null; why: string }>(DIVERT_ELEMENT, { port: 3 * gateway.interface, frame })
+      this.hop(DIVERT_ELEMENT, `to the ${to ?? 'nobody'}: ${why}`)
+      if (to === 'host') return { verdict: 'host', reason: null, text: `the host's own stack gets it: ${why}` }
+      if (to === null) return dropped(null, why)
+    }
+    return this.route(gateway.interface, packet)
+  }
+
+  private async route(ingress: number, packet: SyntheticPacket): Promise<End> {
+    const before = await this.ask<NatAnswer>(NAT_ELEMENT, { ingress, packet })
+    for (const step of before.steps) this.hop(NAT_ELEMENT, step)
+    if (before.verdict === 'drop') return dropped(before.reason, before.steps.at(-1) ?? '')
+    const inner = { source: packet.source, destination: before.destination }
+    const routed = await this.ask<RouterAnswer>(ROUTER_ELEMENT, { ingress, packet: inner })
+    for (const step of routed.steps) this.hop(ROUTER_ELEMENT, step)
+    const last = routed.steps.at(-1) ?? ''
+    if (routed.verdict === 'local') return { verdict: 'local', reason: null, text: last }
+    if (routed.verdict === 'drop') {
+      return routed.error === null ? dropped(routed.reason, last) : unreachable(`the sender is told: ${routed.error}`, routed.reason)
+    }
+    const after = await this.ask<NatAnswer>(NAT_ELEMENT, { ingress, egress: routed.egress, packet })
+    for (const step of after.steps.slice(before.steps.length)) this.hop(NAT_ELEMENT, step)
+    if (after.verdict === 'drop') return dropped(after.reason, after.steps.at(-1) ?? '')
+    const { source, sourcePort, destination, destinationPort } = after
+    return this.arrive(routed, { protocol: packet.protocol, source, sourcePort, destination, destinationPort })
+  }
+
+  private async arrive({ egress, egressName, nextHop }: RouterAnswer, packet: SyntheticPacket): Promise<End> {
+    if (egress === UPLINK_INTERFACE) {
+      return { verdict: 'leaves', reason: null, text: `by ${egressName} to ${nextHop}, as from ${packet.source}` }
+    }
+    for (const network of this.controller.networks.values()) {
+      if (network.gateway?.interface !== egress) continue
+      const owner = ownerOf(network, nextHop ?? '')
+      if (owner !== null) return this.toEndpoint(owner, 0, packet, network.gateway.mac)
+      return unreachable(`nobody on ${network.name} has ${nextHop}: the sender is told that the host is unreachable`)
+    }
+    return dropped(null, `interface ${egress} is no network's`)
+  }
+
+  private hop(element: string, text: string): void {
+    this.hops.push({ element, text })
+  }
+
+  private ask<T>(element: string, argument: object): Promise<T> {
+    return this.controller.engine.command(element, 'explain', argument) as Promise<T>
+  }
+}
+
+function unreachable(text: string, reason: string | null = null): End {
+  return { verdict: 'unreachable', reason, text }
+}
+
+function dropped(reason: string | null, text: string): End {
+  return { verdict: 'dropped', reason, text }
+}
