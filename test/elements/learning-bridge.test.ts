@@ -89,7 +89,7 @@ test('the command fdb shows port, kind and age', () => {
   assert.equal(bench.command('br', 'flush', { port: 7 }), 1)
   assert.equal(bench.command('br', 'flush'), 1)
   assert.equal(bench.fdb().length, 1)
-  assert.throws(() => bench.command('br', 'learn'), /fdb and flush/)
+  assert.throws(() => bench.command('br', 'learn'), /fdb, flush and explain/)
 })
 
 test('after a flush the next frame is learned again, also within the same second', () => {
