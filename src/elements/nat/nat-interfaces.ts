@@ -123,6 +123,24 @@ export class NatInterfaces {
   }
 }
 
+/**
+ * The source address that a flow leaves with.
+ * @param isDnat it goes to a published port
+ * @param source its own
+ */
+export function sourceFor(ingress: NatInterface, egress: NatInterface, isDnat: boolean, source: number, isIpv6: boolean): number {
+  if (ingress.isUplink) return source
+  if (egress.isUplink) {
+    if (!ingress.spec.masquerade) return source
+    if (isIpv6) return egress.snat6 === NO_ADDRESS ? source : egress.snat6
+    return egress.hasSnat ? egress.snat : source
+  }
+  // From one of our stations to a published port: the answer must come back here, whatever the target knows of the client.
+  if (!isDnat) return source
+  if (isIpv6) return egress.gateway6 === NO_ADDRESS ? source : egress.gateway6
+  return egress.hasGateway ? egress.gateway : source
+}
+
 function countIn(map: Map<number, number>, key: number, by: number): void {
   const count = (map.get(key) ?? 0) + by
   if (count > 0) map.set(key, count)

@@ -110,15 +110,16 @@ export class NatPacket {
       if (!checkIpv6(bytes, ip, end)) return NatDrop.malformed
       this.end = ipv6End(bytes, ip)
       const problem = this.walkIpv6(this.end)
-      if (problem !== READ_OK || this.isFragment) return problem
+      if (problem !== READ_OK) return problem
     } else {
       if (!checkIpv4(bytes, ip, end)) return NatDrop.malformed
       if (!verifyIpv4Checksum(bytes, ip)) return NatDrop.badChecksum
       this.end = ipv4End(bytes, ip)
       this.startIpv4()
-      if (this.isFragment) return READ_OK
     }
-    return this.readTransport(false)
+    if (!this.isFragment) return this.readTransport(false)
+    this.kind = PacketKind.fragment
+    return READ_OK
   }
 
   /**

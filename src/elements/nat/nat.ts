@@ -10,6 +10,7 @@
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
 import { FlowStatus, TICKS_PER_SECOND } from './conntrack.ts'
+import { type ExplainArgument, explain } from './explain.ts'
 import { describeFlow, type FlowFilter, isPlaced, listFlows, matches } from './flow-list.ts'
 import {
   checkLocal,
@@ -121,6 +122,13 @@ export class Nat implements Element {
       return reply(null, listFlows(tables.flows, tables.interfaces, given.filter ?? {}, given.limit ?? Number.POSITIVE_INFINITY))
     }
     if (verb === 'flush') return reply(null, this.flush(given))
+    if (verb === 'explain') {
+      try {
+        return reply(null, explain(tables, argument as ExplainArgument))
+      } catch (error) {
+        return reply(error as Error)
+      }
+    }
     if (verb === 'stats') return reply(null, this.stats())
     reply(new TypeError(`the NAT has the commands flows, flush, explain and stats, not '${verb}'`))
   }

@@ -64,10 +64,21 @@ export class PortAllocation {
     return NO_PORT
   }
 
+  /** Whether `choose` would keep this port; changes nothing but `reply`. */
+  wouldKeep(reply: Tuple, port: number, isQuery: boolean): boolean {
+    setPort(reply, port, isQuery)
+    const reference = this.flows.find(reply.a, reply.b, reply.c, reply.d)
+    return reference === NO_FLOW || !this.flows.isAlive(reference >> 1)
+  }
+
   /** Puts the port into the tuple; true when no flow has that tuple. */
   private tryPort(reply: Tuple, port: number, isQuery: boolean): boolean {
-    reply.a = (reply.a & 0xffff) | (port << 16)
-    if (isQuery) reply.c = (reply.c & 0xffff) | (port << 16)
+    setPort(reply, port, isQuery)
     return this.flows.look(reply) === NO_FLOW
   }
+}
+
+function setPort(reply: Tuple, port: number, isQuery: boolean): void {
+  reply.a = (reply.a & 0xffff) | (port << 16)
+  if (isQuery) reply.c = (reply.c & 0xffff) | (port << 16)
 }

@@ -11,9 +11,8 @@ import { ipv6HopLimit } from '../../wire/ipv6.ts'
 import { FlowStatus, NO_FLOW, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
 import { ALLOWED } from './forward-policy.ts'
 import { leaveError, leaveRouterError } from './icmp-errors.ts'
-import { NO_ADDRESS } from './interned-addresses.ts'
 import { NatDrop } from './nat-drop.ts'
-import type { NatInterface } from './nat-interfaces.ts'
+import { sourceFor } from './nat-interfaces.ts'
 import { INTERFACES_MAX } from './nat-options.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
 import { Counter, type NatTables } from './nat-tables.ts'
@@ -133,7 +132,7 @@ export class Postrouting {
     const { tuple, isIpv6 } = packet
     const refusal = policy.judge(ingress, egress, isDnat, tuple)
     if (refusal !== ALLOWED) return refusal
-    const source = this.sourceFor(ingress, egress, isDnat, tuple.source, isIpv6)
+    const source = sourceFor(ingress, egress, isDnat, tuple.source, isIpv6)
     reply.setOpposite(tuple)
     reply.set(tuple.destination, source, reply.sourcePort, reply.destinationPort, reply.d)
     if (packet.kind === PacketKind.other) {
@@ -152,20 +151,6 @@ export class Postrouting {
     context.counters[Counter.flowsOpened]++
     if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `flow opened from ${ingress.spec.name} to ${egress.spec.name}`)
     return READ_OK
-  }
-
-  /** The source address of a flow as the world shall see it. */
-  private sourceFor(ingress: NatInterface, egress: NatInterface, isDnat: boolean, source: number, isIpv6: boolean): number {
-    if (ingress.isUplink) return source
-    if (egress.isUplink) {
-      if (!ingress.spec.masquerade) return source
-      if (isIpv6) return egress.snat6 === NO_ADDRESS ? source : egress.snat6
-      return egress.hasSnat ? egress.snat : source
-    }
-    // From one of our stations to a published port: the answer must come back here, whatever the target knows of the client.
-    if (!isDnat) return source
-    if (isIpv6) return egress.gateway6 === NO_ADDRESS ? source : egress.gateway6
-    return egress.hasGateway ? egress.gateway : source
   }
 
   /** What the router did to a frame that it let pass whole, it would do to the next one. */
