@@ -10,6 +10,7 @@ import { findShim } from '../../src/sandbox/shim-binary.ts'
 import { fakeMachine, HEALTHY_PROBE, type MachineFacts, runHere, TextSink } from './fake-world.ts'
 
 const SHIM = '/opt/netloom/build/Release/netloom-shim'
+const STATE = '/var/lib/netloom'
 const BUILT: NativeParts = { loadNative: () => ({}), findShim: () => SHIM }
 const NOT_BUILT: NativeParts = {
   loadNative: () => {
@@ -19,7 +20,7 @@ const NOT_BUILT: NativeParts = {
 }
 
 function check(id: string, facts: MachineFacts, parts: NativeParts = BUILT): Check {
-  const found = examine(fakeMachine(facts), parts).checks.find((candidate) => candidate.id === id)
+  const found = examine(fakeMachine(facts), parts, STATE).checks.find((candidate) => candidate.id === id)
   assert.ok(found, `there is no check '${id}'`)
   return found
 }
@@ -40,7 +41,7 @@ function shimProcess(pid: number, mode: string, parent: number): Record<string, 
 describe('doctor', () => {
   it('finds nothing wrong with a healthy machine, for root and for a user', () => {
     for (const uid of [0, 1000]) {
-      const diagnosis = examine(fakeMachine({ uid }), BUILT)
+      const diagnosis = examine(fakeMachine({ uid }), BUILT, STATE)
       assert.deepEqual(
         diagnosis.checks.filter(({ status }) => status !== 'ok'),
         []
@@ -59,7 +60,7 @@ describe('doctor', () => {
       forbidden: ['/dev/net/tun', '/opt/netloom/build/Release/netloom-shim'],
       folders: { '/tmp': ['netloom-99-demo'] }
     }
-    const diagnosis = examine(fakeMachine(bad), NOT_BUILT)
+    const diagnosis = examine(fakeMachine(bad), NOT_BUILT, STATE)
     assert.equal(diagnosis.healthy, false)
     for (const { id, status, fix } of diagnosis.checks) assert.ok(status === 'ok' || fix, `'${id}' has no fix`)
     const failed = diagnosis.checks.filter(({ status }) => status === 'fail').map(({ id }) => id)
@@ -77,7 +78,7 @@ describe('doctor', () => {
   })
 
   it('looks no further where it is not Linux', () => {
-    const diagnosis = examine(fakeMachine({ platform: 'darwin' }), BUILT)
+    const diagnosis = examine(fakeMachine({ platform: 'darwin' }), BUILT, STATE)
     assert.equal(diagnosis.healthy, false)
     assert.equal(
       diagnosis.checks.some(({ id }) => id === 'tun'),
@@ -133,7 +134,7 @@ describe('doctor', () => {
     assert.match(without.fix ?? '', /usermod .* ada$/)
     assert.equal(check('subordinate-ids', { uid: 1000, files: { '/etc/subuid': '1000:100000:65536' } }).status, 'ok')
     assert.equal(
-      examine(fakeMachine(), BUILT).checks.some(({ id }) => id === 'subordinate-ids'),
+      examine(fakeMachine(), BUILT, STATE).checks.some(({ id }) => id === 'subordinate-ids'),
       false
     )
   })
@@ -180,6 +181,60 @@ describe('doctor', () => {
     assert.equal(found.fix, 'kill 7\nrm -r /tmp/netloom-41')
   })
 
+  const journal = (changes: object[]): Record<string, string> => ({
+    '/proc/sys/kernel/random/boot_id': 'this-boot',
+    [`${STATE}/host-uplink.json`]: JSON.stringify({ version: 1, namespace: 'this-boot/4026531840', changes })
+  })
+  const changes = [
+    { kind: 'nftables', family: 'inet', name: 'netloom' },
+    { kind: 'rule', family: 6, priority: 1100, table: 28268 },
+    { kind: 'sysctl', name: 'net/ipv4/ip_forward', was: '0', set: '1' }
+  ]
+
+  it('lists what a daemon has changed on the host, and after its death how to put it back', () => {
+    const running = check('host-changes', { files: { ...journal(changes), '/sys/class/net/netloom0': '' } })
+    assert.equal(running.status, 'ok')
+    assert.match(
+      running.detail,
+      /nftables table inet netloom\nip -6 rule 1100: not iif lo lookup 28268\nnet\.ipv4\.ip_forward = 1 \(was 0\)$/
+    )
+    const left = check('host-changes', { files: journal(changes) })
+    assert.equal(left.status, 'warn')
+    assert.match(
+      left.fix ?? '',
+      /sysctl -w net\.ipv4\.ip_forward=0\nip -6 rule delete priority 1100\nnft delete table inet netloom$/,
+      'the latest change first'
+    )
+    assert.equal(check('host-changes', { files: journal([]) }).status, 'ok')
+    assert.equal(check('host-changes', {}).detail, 'nothing is changed on this host')
+    assert.equal(check('host-changes', { files: { ...journal(changes), '/proc/sys/kernel/random/boot_id': 'next' } }).status, 'ok')
+    const torn = check('host-changes', { files: { [`${STATE}/host-uplink.json`]: '{' } })
+    assert.match(`${torn.status} ${torn.detail}`, /warn .*host-uplink\.json is no journal/)
+  })
+
+  it('explains whose filter drops what containers send out', () => {
+    const probed =
+      (result: object): MachineFacts['run'] =>
+      () => ({ status: 0, stdout: JSON.stringify({ offloads: 0x1e7, ...result }), stderr: '' })
+    assert.equal(check('forwarding', {}).status, 'ok')
+    const drops = [{ text: 'the chain FORWARD drops', fix: 'iptables -I FORWARD -i netloom0 -j ACCEPT' }]
+    const dropped = check('forwarding', { run: probed({ forwardDrops: drops }) })
+    assert.deepEqual([dropped.status, dropped.detail, dropped.fix], ['warn', 'the chain FORWARD drops', drops[0].fix])
+    const none = check('forwarding', { run: probed({ error: { code: 'EOPNOTSUPP', message: 'nft list chains: EOPNOTSUPP' } }) })
+    assert.match(`${none.status} ${none.fix}`, /warn .*--uplink user/s)
+    const legacy: MachineFacts = {
+      files: { '/proc/net/ip_tables_names': 'nat\nfilter' },
+      programs: ['unshare', 'iptables-legacy'],
+      run: (program) =>
+        program.endsWith('iptables-legacy') ? { status: 0, stdout: '-P FORWARD DROP\n-A FORWARD -j X\n', stderr: '' } : HEALTHY_PROBE
+    }
+    assert.match(check('forwarding', legacy).fix ?? '', /iptables-legacy -I FORWARD -i netloom0 -j ACCEPT/)
+    assert.equal(
+      examine(fakeMachine({ uid: 1000 }), BUILT, STATE).checks.some(({ id }) => id === 'forwarding'),
+      false
+    )
+  })
+
   it('names the Debian package of a missing tool', () => {
     const found = check('tool-dig', { uid: 1000, programs: ['unshare'] })
     assert.equal(found.fix, 'sudo apt-get install bind9-dnsutils')
@@ -188,7 +243,7 @@ describe('doctor', () => {
 
   it('prints a line for each check, its fix below, and a verdict', () => {
     const sink = new TextSink()
-    printDiagnosis(examine(fakeMachine({ forbidden: ['/dev/net/tun'] }), BUILT), new Output(sink, { env: {} }))
+    printDiagnosis(examine(fakeMachine({ forbidden: ['/dev/net/tun'] }), BUILT, STATE), new Output(sink, { env: {} }))
     assert.match(sink.text, /^OK {4}kernel {12}Linux 6\.18\.1$/m)
     assert.match(sink.text, /^FAIL {2}tun .*\n {24}fix: start this container/m)
     assert.match(sink.text, /do not work here for root: 1 failed/)

@@ -10,6 +10,7 @@ import { HostUplinkClient } from './host-uplink-client.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 
 const native = tryLoadNative()!
+const NETLOOM = path.resolve(import.meta.dirname, '../../../bin/netloom.js')
 
 const docker0 = {
   id: 'a'.repeat(64),
@@ -185,6 +186,15 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     await first.kill()
     assert.match(netns.run('ip', 'rule'), /lookup 28268/, 'a rule outlives its maker')
     assert.equal(sysctl('ipv4/ip_forward'), '1')
+    const { checks } = JSON.parse(netns.run(process.execPath, NETLOOM, 'doctor', '--json', '--state-dir', directory)) as {
+      checks: { id: string; status: string; fix?: string }[]
+    }
+    const told = checks.find(({ id }) => id === 'host-changes')!
+    assert.equal(told.status, 'warn')
+    assert.match(
+      told.fix!,
+      /sysctl -w net\.ipv4\.ip_forward=0\nip -6 rule delete priority 1100\nip rule delete priority 1100\nnft delete table/
+    )
 
     const second = create()
     await second.call('start')

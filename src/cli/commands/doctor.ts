@@ -1,5 +1,6 @@
 /** `netloom doctor`: can this machine, and this user, run TAPs and sandboxes, and what to do where not. */
 import type { Command } from 'commander'
+import { defaultConfig } from '../../daemon/daemon-config.ts'
 import { loadNative } from '../../io/load-native.ts'
 import { findShim } from '../../sandbox/shim-binary.ts'
 import { ExitCode } from '../cli-error.ts'
@@ -27,14 +28,17 @@ export function registerDoctor(program: Command, context: CliContext): void {
     .description('check what this machine allows and what is missing')
     .helpGroup(CommandGroup.machine)
     .option('--json', 'print the checks as JSON')
+    .option('--state-dir <dir>', 'of the daemon whose changes on this machine are listed')
     .addHelpText(
       'after',
       `
 OK works; WARN costs speed or a convenience; FAIL stops TAP devices or sandboxes.
 Exit code 0 when nothing failed, else 1. Run it as the user who will run netloom.`
     )
-    .action((options: { json?: boolean }) => {
-      const diagnosis = examine(thisMachine(context.env), { loadNative, findShim })
+    .action((options: { json?: boolean; stateDir?: string }) => {
+      const machine = thisMachine(context.env)
+      const stateDirectory = options.stateDir ?? defaultConfig(context.env, machine.uid === 0)['state-dir']
+      const diagnosis = examine(machine, { loadNative, findShim }, stateDirectory)
       printDiagnosis(diagnosis, new Output(context.stdout, { json: options.json, env: context.env }))
       if (!diagnosis.healthy) context.exitCode = ExitCode.failed
     })

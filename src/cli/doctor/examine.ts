@@ -7,6 +7,7 @@ import { checkNamespaces } from './namespace-checks.ts'
 import { checkAddon, checkShim, type NativeParts } from './native-checks.ts'
 import { checkPlatform } from './platform-checks.ts'
 import { checkTools } from './tool-checks.ts'
+import { checkForwarding, checkHostChanges } from './uplink-checks.ts'
 
 export interface Diagnosis {
   /** TAP devices and sandboxes work: no check failed. */
@@ -16,14 +17,17 @@ export interface Diagnosis {
   readonly checks: readonly Check[]
 }
 
-export function examine(machine: Machine, parts: NativeParts): Diagnosis {
+/** `stateDirectory`: of the daemon whose traces on the host are looked for. */
+export function examine(machine: Machine, parts: NativeParts, stateDirectory: string): Diagnosis {
   const checks: Check[] = checkPlatform(machine)
   if (machine.platform === 'linux') {
     const needed = [checkAddon(machine, parts), checkTunDevice(machine), ...checkNamespaces(machine)]
     checks.push(...needed, checkShim(machine, parts))
     // Would only repeat what failed above.
     if (needed.every(({ status }) => status !== 'fail')) checks.push(checkTap(machine))
-    checks.push(checkLeftovers(machine), ...checkTools(machine))
+    checks.push(checkLeftovers(machine), checkHostChanges(machine, stateDirectory))
+    if (machine.uid === 0 && needed.every(({ status }) => status !== 'fail')) checks.push(checkForwarding(machine))
+    checks.push(...checkTools(machine))
   }
   return { healthy: checks.every(({ status }) => status !== 'fail'), user: machine.userName, root: machine.uid === 0, checks }
 }

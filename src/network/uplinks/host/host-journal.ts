@@ -15,6 +15,8 @@ interface JournalFile {
   readonly changes: readonly HostChange[]
 }
 
+export type JournalContents = Pick<JournalFile, 'namespace' | 'changes'>
+
 /** The file in a state directory. */
 export const JOURNAL_FILE = 'host-uplink.json'
 
@@ -70,8 +72,8 @@ export class HostJournal {
   }
 }
 
-/** What a state directory's journal lists, and of which namespace; null: there is none. */
-export function readJournal(file: string): Pick<JournalFile, 'namespace' | 'changes'> | null {
+/** Of a state directory; null: there is none. */
+function readJournal(file: string): JournalContents | null {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -79,8 +81,21 @@ export function readJournal(file: string): Pick<JournalFile, 'namespace' | 'chan
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
   }
-  const { version, namespace, changes } = JSON.parse(text) as JournalFile
-  if (version !== 1 || !Array.isArray(changes)) throw new SyntaxError(`${file}: no journal of a version that is known here`)
+  return parseJournal(text, file)
+}
+
+/** What a journal lists, and of which namespace. Throws SyntaxError, which names the file. */
+export function parseJournal(text: string, file: string): JournalContents {
+  let contents: Partial<JournalFile> | null
+  try {
+    contents = JSON.parse(text) as Partial<JournalFile> | null
+  } catch (error) {
+    throw new SyntaxError(`${file} is no journal: ${(error as Error).message}`, { cause: error })
+  }
+  const { version, namespace, changes } = contents ?? {}
+  if (version !== 1 || typeof namespace !== 'string' || !Array.isArray(changes)) {
+    throw new SyntaxError(`${file} is no journal of a version that is known here`)
+  }
   return { namespace, changes }
 }
 
@@ -89,4 +104,11 @@ export function describeChange(change: HostChange): string {
   if (change.kind === 'sysctl') return `${change.name.replaceAll('/', '.')} = ${change.set} (was ${change.was})`
   if (change.kind === 'nftables') return `nftables table ${change.family} ${change.name}`
   return `ip ${change.family === 6 ? '-6 ' : ''}rule ${change.priority}: not iif lo lookup ${change.table}`
+}
+
+/** The command that puts it back. */
+export function undoCommand(change: HostChange): string {
+  if (change.kind === 'sysctl') return `sysctl -w ${change.name.replaceAll('/', '.')}=${change.was}`
+  if (change.kind === 'nftables') return `nft delete table ${change.family} ${change.name}`
+  return `ip ${change.family === 6 ? '-6 ' : ''}rule delete priority ${change.priority}`
 }
