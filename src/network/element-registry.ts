@@ -8,6 +8,7 @@ import { divertType } from '../elements/divert/divert.ts'
 import { dnsTapType } from '../elements/dns-tap/dns-tap.ts'
 import { filterType } from '../elements/filter/filter.ts'
 import { natType } from '../elements/nat/nat.ts'
+import { routerType } from '../elements/router/router.ts'
 import { ElementRegistry } from '../engine/index.ts'
 import { packetSocketElement } from '../io/packet-socket-element.ts'
 import { tapElement } from '../io/tap-element.ts'
@@ -20,6 +21,7 @@ export function elementRegistry(): ElementRegistry {
     .register(filterType)
     .register(divertType)
     .register(natType)
+    .register(routerType)
     .register(dnsServiceType)
     .register(virtualHostType)
     .register(tapElement)

@@ -1,0 +1,106 @@
+/**
+ * Packets that go on to somebody else: RFC 1812 section 5.2 in Linux's order (route, TTL, MTU), RFC 8200 for IPv6.
+ */
+import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
+import { decrementIpv4Ttl, ipv4DontFragment, ipv4Ttl } from '../../wire/ipv4.ts'
+import { ipv6HopLimit, setIpv6HopLimit } from '../../wire/ipv6.ts'
+import { addressText, type Words } from './address-words.ts'
+import { Fault } from './icmp-errors.ts'
+import { checkOptions, fillOptions, Options } from './ip-options.ts'
+import type { IpPacket } from './ip-packet.ts'
+import { NO_NEIGHBOR } from './neighbor-table.ts'
+import { Counter, type RouterCore } from './router-core.ts'
+import { RouterDrop } from './router-drop.ts'
+import type { RouterInterface } from './router-interface.ts'
+import { Own, type Route } from './routing.ts'
+
+const DAY_MS = 86_400_000n
+
+export class Forwarding {
+  private readonly core: RouterCore
+  private readonly isOwn: (address: number) => boolean
+
+  constructor(core: RouterCore) {
+    this.core = core
+    this.isOwn = (address) => core.routing.own(4, address, 0, 0, 0) === Own.address
+  }
+
+  /** Takes a packet for an address that is not ours. */
+  forward(frame: FrameHandle, packet: IpPacket, link: RouterInterface): void {
+    const { core } = this
+    const { family, d0, d1, d2, d3 } = packet
+    const route = core.routing.lookup(family, d0, d1, d2, d3)
+    if (route === null) {
+      core.errors.tell(packet, link, Fault.noRoute)
+      return core.drop(frame, RouterDrop.noRoute)
+    }
+    const egress = core.interface(route.interface)!
+    const isCounted = !link.noDecrement && !egress.noDecrement
+    // Router and host are one hop: who comes from the other half of it has been counted there.
+    const ttl = family === 4 ? ipv4Ttl(packet.bytes, packet.ipAt) : ipv6HopLimit(packet.bytes, packet.ipAt)
+    if (ttl === 0 || (ttl === 1 && !link.noDecrement)) {
+      core.errors.tell(packet, link, Fault.ttl)
+      return core.drop(frame, RouterDrop.ttlExpired)
+    }
+    const size = packet.longest(core.frames)
+    if (size > egress.mtu && !this.mayBeCut(frame, packet)) {
+      core.errors.tell(packet, link, Fault.tooBig, egress.mtu)
+      return core.drop(frame, RouterDrop.tooBig)
+    }
+    this.rewrite(frame, packet, egress, isCounted)
+    this.sendOn(frame, packet, link, egress, route, size)
+  }
+
+  /** TTL, options, padding. */
+  private rewrite(frame: FrameHandle, packet: IpPacket, egress: RouterInterface, isCounted: boolean): void {
+    const { frames, context } = this.core
+    const { bytes, ipAt, family, end, at, d0 } = packet
+    if (isCounted && family === 4) decrementIpv4Ttl(bytes, ipAt)
+    else if (isCounted) setIpv6HopLimit(bytes, ipAt, ipv6HopLimit(bytes, ipAt) - 1)
+    if (family === 4 && packet.hasOptions) {
+      const midnight = Number(((context.epochNs + BigInt(Math.floor(context.now))) / 1_000_000n) % DAY_MS)
+      fillOptions(bytes, ipAt, egress.source4(d0), this.isOwn, midnight)
+    }
+    frames.length[frame] = end - at
+    frames.flags[frame] &= ~FrameFlag.captured
+  }
+
+  private sendOn(frame: FrameHandle, packet: IpPacket, link: RouterInterface, egress: RouterInterface, route: Route, size: number): void {
+    const { core } = this
+    const { family, d0, d1, d2, d3 } = packet
+    const { via } = route
+    core.counters[Counter.forwarded]++
+    core.trace(frame, () => {
+      const hop = via === null ? 'on the link' : `via ${addressText(family, via)}`
+      return `route ${route.destination.text} ${hop}: interface ${link.given.name} to ${egress.given.name}`
+    })
+    const [w0, w1, w2, w3]: Words = via ?? [d0, d1, d2, d3]
+    const isReassembled = (core.frames.flags[frame] & FrameFlag.reassembled) !== 0
+    if (family === 4 && (size > egress.mtu || isReassembled)) return core.output.fragment(egress, w0, frame)
+    core.output.toLink(egress, family, w0, w1, w2, w3, frame)
+    if (family === 4) this.remember(egress, d0, w0)
+  }
+
+  /** So that the fast path knows the way the next time. */
+  private remember(egress: RouterInterface, destination: number, hop: number): void {
+    const { neighbors, cache } = this.core
+    const slot = neighbors.usable(egress.number, 4, hop, 0, 0, 0)
+    if (slot === NO_NEIGHBOR) return
+    const { table } = neighbors
+    const to = { hi: table.macHi[slot], lo: table.macLo[slot] }
+    cache.put(destination, egress.number, to, egress.mac, egress.mtu, egress.noDecrement, neighbors.usableUntil(slot))
+  }
+
+  private mayBeCut(frame: FrameHandle, packet: IpPacket): boolean {
+    if (packet.family === 6 || ipv4DontFragment(packet.bytes, packet.ipAt)) return false
+    return (this.core.frames.flags[frame] & FrameFlag.gso) === 0
+  }
+}
+
+/** What the options of a packet that goes on mean; -1: nothing, or the reason to drop it. */
+export function optionProblem(packet: IpPacket): number {
+  if (packet.family === 6 || !packet.hasOptions) return -1
+  const verdict = checkOptions(packet.bytes, packet.ipAt)
+  if (verdict === Options.sourceRoute) return RouterDrop.sourceRoute
+  return verdict === Options.malformed ? RouterDrop.badOption : -1
+}
