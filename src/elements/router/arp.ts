@@ -54,7 +54,7 @@ export class Arp {
     const target = arpTargetIp(bytes, arp)
     const hi = macHi(bytes, arp + ARP_SENDER_MAC)
     const lo = macLo(bytes, arp + ARP_SENDER_MAC)
-    const isNobody = isGroup(bytes, arp + ARP_SENDER_MAC) || (hi === 0 && lo === 0)
+    const isNobody = isGroup(bytes, arp + ARP_SENDER_MAC) || isGroup(bytes, at + ETHERNET_SOURCE) || (hi === 0 && lo === 0)
     if (isNobody || isOdd(sender) || isOdd(target)) return core.drop(frame, RouterDrop.neighborInvalid)
     const operation = arpOperation(bytes, arp)
     if (operation !== ArpOperation.request && operation !== ArpOperation.reply) return core.drop(frame, RouterDrop.neighborInvalid)
