@@ -125,7 +125,7 @@ class Walk {
     if (egress === null) return this.drop(NatDrop.noEgress)
     if (this.reference !== NO_FLOW && (flows.status[this.reference >> 1] & FlowStatus.confirmed) !== 0) {
       const other = tables.otherTuple(this.reference >> 1, this.reference & 1)
-      this.comeFrom(this.format(other.destination), swap16(isQuery ? other.destinationPort : other.destinationPort))
+      this.comeFrom(this.format(other.destination), swap16(other.destinationPort))
       return this.end('forward', null)
     }
     const refusal = policy.judge(ingress, egress, this.isDnat, tuple)
