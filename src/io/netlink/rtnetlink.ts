@@ -56,7 +56,7 @@ export const RouteTable = { default: 253, main: 254, local: 255 } as const
 
 /** struct fib_rule_hdr: family, dst length, src length, tos, table, res, res, action (1 each), flags 4. */
 export const RULE_HEADER = 12
-export const RuleAttribute = { destination: 1, source: 2, inputInterface: 3, priority: 6, table: 15 } as const
+export const RuleAttribute = { destination: 1, source: 2, inputInterface: 3, priority: 6, mark: 10, table: 15 } as const
 export const RULE_ACTION_TABLE = 1
 export const RULE_FLAG_INVERT = 2
 

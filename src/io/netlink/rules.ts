@@ -16,6 +16,8 @@ export interface Rule {
   readonly from?: string
   /** Name of the interface that the packet came in by; 'lo' for packets made here. */
   readonly inputInterface?: string
+  /** The packet's mark. */
+  readonly mark?: number
   /** The rule is about packets that do not match. */
   readonly not: boolean
 }
@@ -26,6 +28,8 @@ export interface RuleOptions {
   readonly to?: string
   readonly from?: string
   readonly inputInterface?: string
+  /** The packet's mark, all 32 bits. */
+  readonly mark?: number
   readonly not?: boolean
   /** Needed only where neither `to` nor `from` tells. Default 4. */
   readonly family?: 4 | 6
@@ -58,6 +62,7 @@ export class Rules {
         const to = attributes.get(RuleAttribute.destination)
         const from = attributes.get(RuleAttribute.source)
         const inputInterface = attributes.get(RuleAttribute.inputInterface)
+        const mark = u32Of(attributes.get(RuleAttribute.mark))
         return {
           family,
           priority: u32Of(attributes.get(RuleAttribute.priority)) ?? 0,
@@ -65,6 +70,7 @@ export class Rules {
           ...(to && { to: `${addressText(to)}/${payload.getUint8(1)}` }),
           ...(from && { from: `${addressText(from)}/${payload.getUint8(2)}` }),
           ...(inputInterface && { inputInterface: textOf(inputInterface) }),
+          ...(mark !== undefined && { mark }),
           not: (payload.getUint32(8, LITTLE_ENDIAN) & RULE_FLAG_INVERT) !== 0
         }
       })
@@ -98,6 +104,7 @@ export class Rules {
       if (to !== undefined && to.length > 0) message.attribute(RuleAttribute.destination, to.network)
       if (from !== undefined && from.length > 0) message.attribute(RuleAttribute.source, from.network)
       if (rule.inputInterface !== undefined) message.attributeText(RuleAttribute.inputInterface, rule.inputInterface)
+      if (rule.mark !== undefined) message.attributeU32(RuleAttribute.mark, rule.mark)
       message.attributeU32(RuleAttribute.priority, rule.priority)
       message.attributeU32(RuleAttribute.table, rule.table)
     })
