@@ -2,17 +2,22 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { SandboxError } from './sandbox-error.ts'
 
-/** Where node-gyp puts it, relative to the package's root. */
-const PLACES = ['build/Release/netloom-shim', 'build/Debug/netloom-shim']
+/** Where node-gyp puts programs, relative to the package's root. */
+const FOLDERS = ['build/Release', 'build/Debug']
 
 /** The shim's path. Throws SandboxError ERR_SHIM_MISSING with the paths that were tried. */
-export function findShim(root: string = packageRoot(import.meta.dirname)): string {
-  const tried = PLACES.map((place) => path.join(root, place))
+export function findShim(root?: string): string {
+  return findProgram('netloom-shim', 'there are no sandboxes', root)
+}
+
+/** The path of one of our native programs; `lack` says what cannot be without it. Throws SandboxError ERR_SHIM_MISSING. */
+export function findProgram(name: string, lack: string, root: string = packageRoot(import.meta.dirname)): string {
+  const tried = FOLDERS.map((folder) => path.join(root, folder, name))
   const found = tried.find((candidate) => existsSync(candidate))
   if (found !== undefined) return found
   throw new SandboxError(
     'ERR_SHIM_MISSING',
-    `the netloom-shim executable was not found, so there are no sandboxes. Tried:\n${tried.map((file) => `  ${file}`).join('\n')}\n` +
+    `the ${name} executable was not found, so ${lack}. Tried:\n${tried.map((file) => `  ${file}`).join('\n')}\n` +
       'To build it, install a C++ compiler and Python 3, then run: npm rebuild'
   )
 }

@@ -50,15 +50,22 @@ export class ShimConnection {
 
   /** Starts a shim that lives as long as this connection. Throws SandboxError, NativeUnavailableError. */
   static async startOwnerBound(): Promise<ShimConnection> {
+    return ShimConnection.startProgram(findShim(), ['--owner-bound'])
+  }
+
+  /**
+   * Starts a program that speaks the shim's messages on fd 3 and ends when this connection does. `more`: descriptors for it, from
+   * fd 4 on; they stay the caller's. Throws SandboxError, NativeUnavailableError.
+   */
+  static async startProgram(program: string, args: readonly string[], more: readonly number[] = []): Promise<ShimConnection> {
     const native = loadNative()
-    const shim = findShim()
     const [ours, theirs] = native.socketpairSeqpacket()
     try {
-      const child = spawn(shim, ['--owner-bound'], { stdio: ['ignore', 'ignore', 'pipe', theirs], cwd: '/', env: {} })
+      const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe', theirs, ...more], cwd: '/', env: {} })
       try {
         await once(child, 'spawn')
       } catch (error) {
-        throw cannotStart(shim, error)
+        throw cannotStart(program, error)
       }
       return new ShimConnection(native, ours, child)
     } catch (error) {
