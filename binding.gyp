@@ -56,6 +56,28 @@
         "native/shim/shim_process_verbs.cc",
         "native/shim/shim_verbs.cc"
       ]
+    },
+    {
+      "target_name": "netloom-uplink",
+      "type": "executable",
+      "ldflags": ["<!@(sh native/shim/static-link.sh)"],
+      "sources": [
+        "native/shim/connection.cc",
+        "native/shim/message.cc",
+        "native/uplink/control.cc",
+        "native/uplink/datagram_batch.cc",
+        "native/uplink/event_loop.cc",
+        "native/uplink/inside.cc",
+        "native/uplink/main.cc",
+        "native/uplink/outer_socket.cc",
+        "native/uplink/packet.cc",
+        "native/uplink/ping_relay.cc",
+        "native/uplink/published_udp.cc",
+        "native/uplink/publisher.cc",
+        "native/uplink/tcp_gate.cc",
+        "native/uplink/tcp_relay.cc",
+        "native/uplink/udp_relay.cc"
+      ]
     }
   ]
 }

@@ -17,7 +17,7 @@ const native = {
   label: 'the native build',
   inputs: ['binding.gyp', 'native'],
   tools: ['node-gyp', 'node-addon-api'],
-  outputs: ['build/Release/netloom_native.node', 'build/Release/netloom-shim'],
+  outputs: ['build/Release/netloom_native.node', 'build/Release/netloom-shim', 'build/Release/netloom-uplink'],
   stamp: 'build/.built-from',
   build: () => [require.resolve('node-gyp/bin/node-gyp.js'), 'rebuild', '--silent', ...headers()]
 }

@@ -6,7 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
-const NATIVE = ['build/Release/netloom_native.node', 'build/Release/netloom-shim']
+const NATIVE = ['build/Release/netloom_native.node', 'build/Release/netloom-shim', 'build/Release/netloom-uplink']
 const COMPILED = ['dist/src/index.js', 'dist/src/cli/main.js']
 
 describe('the install script', () => {

@@ -1,0 +1,44 @@
+// What all parts of the helper share, and how packets that it makes itself leave towards the containers.
+#pragma once
+
+#include <vector>
+
+#include "address.h"
+#include "counters.h"
+#include "event_loop.h"
+#include "inside.h"
+#include "packet.h"
+
+namespace netloom::uplink {
+
+/// Seconds.
+struct Timeouts {
+  int64_t udpUnreplied = 30, udpAssured = 180, ping = 30;
+};
+
+struct Helper {
+  explicit Helper(UniqueFd pair) : inside(std::move(pair)) {}
+
+  EventLoop loop;
+  Counters counters;
+  InsideSockets inside;
+  Timeouts timeouts;
+  Address address, address6;  ///< the helper's own on tap0: the sender where none is known
+  UniqueFd raw4, raw6;
+  bool mayPing = true;
+
+  const Address& ownAddress(const Address& like) const { return like.isV4() ? address : address6; }
+
+  /// A whole packet to a container. A full queue loses it, as any network may.
+  void send(const std::vector<uint8_t>& packet, const Address& destination) {
+    const SocketName name({destination, 0});
+    sendto(destination.isV4() ? raw4.get() : raw6.get(), packet.data(), packet.size(), 0, name.get(), name.length);
+  }
+
+  void sendError(const IcmpReport& report, const Address& destination, const uint8_t* original, size_t length) {
+    send(icmpErrorPacket(report, destination, original, length), destination);
+    counters.icmpErrors++;
+  }
+};
+
+}  // namespace netloom::uplink

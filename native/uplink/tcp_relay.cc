@@ -1,0 +1,153 @@
+#include "tcp_relay.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <cerrno>
+
+namespace netloom::uplink {
+namespace {
+
+constexpr int kPipeBytes = 256 * 1024;
+constexpr size_t kSparePipes = 64;
+/// How often one direction may move bytes before the others have a turn.
+constexpr int kRounds = 16;
+constexpr int kKeepAliveIdle = 120, kKeepAliveInterval = 30;
+
+void setInt(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
+
+/// What both sockets need: small writes go on at once, since they were sent so, and a peer that vanished is noticed.
+void prepare(int fd) {
+  setInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  setInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  setInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdle);
+  setInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveInterval);
+  // From here on TCP itself judges ICMP errors: with these set, each would end the connection (tcp(7)).
+  setInt(fd, IPPROTO_IP, IP_RECVERR, 0);
+  setInt(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
+}
+
+}  // namespace
+
+void resetAndClose(UniqueFd& socket) {
+  const linger now{1, 0};
+  if (socket) setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  socket.reset(-1);
+}
+
+PipePool::Pipe PipePool::take() {
+  if (!spare_.empty()) {
+    Pipe pipe = std::move(spare_.back());
+    spare_.pop_back();
+    return pipe;
+  }
+  int ends[2];
+  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) return {};
+  fcntl(ends[1], F_SETPIPE_SZ, kPipeBytes);  // the user's share of pipe pages may be used up: smaller ones do as well
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+void PipePool::give(Pipe pipe) {
+  if (spare_.size() < kSparePipes) spare_.push_back(std::move(pipe));
+}
+
+TcpRelay::TcpRelay(TcpRelays& relays, UniqueFd inner, UniqueFd outer) : relays_(relays) {
+  for (int i = 0; i < 2; i++) {
+    sides_[i] = std::make_unique<Side>();
+    sides_[i]->relay = this;
+    sides_[i]->number = i;
+  }
+  sides_[0]->socket = std::move(inner);
+  sides_[1]->socket = std::move(outer);
+}
+
+void TcpRelay::start() {
+  for (const auto& side : sides_) {
+    prepare(side->socket.get());
+    relays_.helper.loop.add(side->socket.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *side);
+  }
+}
+
+void TcpRelay::ready(int number, uint32_t events) {
+  if (events & EPOLLERR) {
+    // Bytes that came before the error are lost to the peer, as with a RST anywhere.
+    return end(true);
+  }
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) pump(number);
+  if (!over_ && (events & EPOLLOUT)) pump(1 - number);
+}
+
+void TcpRelay::pump(int number) {
+  if (over_) return;
+  const Outcome outcome = move(number);
+  if (outcome == Outcome::failed) return end(true);
+  if (outcome == Outcome::goesOn) return relays_.helper.loop.again(*sides_[number]);
+  if (directions_[0].finished && directions_[1].finished) end(false);
+}
+
+TcpRelay::Outcome TcpRelay::move(int number) {
+  const int from = sides_[number]->socket.get(), to = sides_[1 - number]->socket.get();
+  Direction& direction = directions_[number];
+  if (direction.finished) return Outcome::waits;
+  if (!direction.pipe && !(direction.pipe = relays_.pipes.take())) return Outcome::failed;
+  bool moved = true;
+  for (int round = 0; moved && round < kRounds; round++) {
+    moved = false;
+    if (!direction.ended) {
+      const ssize_t got = splice(from, nullptr, direction.pipe.writer.get(), nullptr, kPipeBytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+      if (got > 0) direction.queued += static_cast<size_t>(got), moved = true;
+      else if (got == 0) direction.ended = true;
+      else if (errno != EAGAIN && errno != EINTR) return Outcome::failed;  // EAGAIN: nothing has come, or the pipe is full
+    }
+    while (direction.queued > 0) {
+      const ssize_t put = splice(direction.pipe.reader.get(), nullptr, to, nullptr, direction.queued, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+      if (put <= 0) {
+        if (put < 0 && errno != EAGAIN && errno != EINTR) return Outcome::failed;
+        break;
+      }
+      direction.queued -= static_cast<size_t>(put);
+      (number == 0 ? relays_.helper.counters.bytesOut : relays_.helper.counters.bytesIn) += static_cast<uint64_t>(put);
+      moved = true;
+    }
+  }
+  if (direction.queued == 0) {
+    relays_.pipes.give(std::move(direction.pipe));
+    direction.pipe = {};
+    if (direction.ended) {
+      shutdown(to, SHUT_WR);
+      direction.finished = true;
+    }
+  }
+  return moved ? Outcome::goesOn : Outcome::waits;
+}
+
+void TcpRelay::end(bool reset) {
+  if (over_) return;
+  over_ = true;
+  Helper& helper = relays_.helper;
+  helper.counters.tcpActive--;
+  if (reset) helper.counters.tcpReset++;
+  for (auto& side : sides_) {
+    if (reset) resetAndClose(side->socket);
+    else side->socket.reset(-1);
+    helper.loop.retire(std::move(side));
+  }
+  relays_.remove(this);
+}
+
+void TcpRelays::add(UniqueFd inner, UniqueFd outer) {
+  auto relay = std::make_unique<TcpRelay>(*this, std::move(inner), std::move(outer));
+  TcpRelay* const added = relay.get();
+  relays_.emplace(added, std::move(relay));
+  helper.counters.tcpActive++;
+  added->start();
+}
+
+void TcpRelays::remove(TcpRelay* relay) {
+  const auto found = relays_.find(relay);
+  helper.loop.retire(std::move(found->second));
+  relays_.erase(found);
+}
+
+}  // namespace netloom::uplink

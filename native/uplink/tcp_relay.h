@@ -1,0 +1,87 @@
+// Two connected TCP sockets joined: bytes by splice(2), FIN as shutdown, RST as RST.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "helper.h"
+
+namespace netloom::uplink {
+
+/// Pipes for bytes on their way; given back when they are empty.
+class PipePool {
+ public:
+  struct Pipe {
+    UniqueFd reader, writer;
+    explicit operator bool() const { return static_cast<bool>(reader); }
+  };
+  /// Invalid when there are no descriptors left.
+  Pipe take();
+  void give(Pipe pipe);
+
+ private:
+  std::vector<Pipe> spare_;
+};
+
+class TcpRelays;
+
+/// A connection of a container to the outside, or from there to it. Owned by TcpRelays until it ends.
+class TcpRelay : public Watcher {
+ public:
+  TcpRelay(TcpRelays& relays, UniqueFd inner, UniqueFd outer);
+  void start();
+
+ private:
+  friend class TcpRelays;
+
+  void ready(uint32_t) override {}  // a watcher so that it can be retired while its sides still run
+
+  /// One of the two sockets, as the event loop sees it.
+  struct Side : Watcher {
+    TcpRelay* relay = nullptr;
+    UniqueFd socket;
+    int number = 0;
+    void ready(uint32_t events) override { relay->ready(number, events); }
+    void resume() override { relay->pump(number); }
+  };
+  /// From side `number` to the other.
+  struct Direction {
+    PipePool::Pipe pipe;
+    size_t queued = 0;
+    bool ended = false;    ///< FIN came
+    bool finished = false; ///< and was handed on
+  };
+  enum class Outcome { waits, goesOn, failed };
+
+  void ready(int number, uint32_t events);
+  /// Moves what can be moved out of side `number`.
+  void pump(int number);
+  Outcome move(int number);
+  void end(bool reset);
+
+  TcpRelays& relays_;
+  std::unique_ptr<Side> sides_[2];  ///< inner, outer
+  Direction directions_[2];
+  bool over_ = false;
+};
+
+class TcpRelays {
+ public:
+  explicit TcpRelays(Helper& helper) : helper(helper) {}
+
+  void add(UniqueFd inner, UniqueFd outer);
+
+  Helper& helper;
+  PipePool pipes;
+
+ private:
+  friend class TcpRelay;
+  void remove(TcpRelay* relay);
+
+  std::unordered_map<TcpRelay*, std::unique_ptr<TcpRelay>> relays_;
+};
+
+/// Closes so that the peer gets a RST.
+void resetAndClose(UniqueFd& socket);
+
+}  // namespace netloom::uplink
