@@ -1,0 +1,129 @@
+/**
+ * The way out without root: flows become ordinary sockets of this user (native/uplink).
+ *
+ *   nat | router | nat -- uplink/tap == TAP == helper namespace == sockets == the user's own network
+ *
+ * Nothing on the machine is changed: all of it is descriptors and processes of ours, which end with us. So there is no journal.
+ */
+import { networkInterfaces } from 'node:os'
+import type { SandboxError } from '../../sandbox/sandbox-error.ts'
+import { NetworkError } from '../network-error.ts'
+import { type NetworkTap, type Uplink, type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../uplink.ts'
+import type { HelperLink } from './helper-namespace.ts'
+import { UserHelper, type UserTimeouts } from './user-helper.ts'
+
+export interface UserUplinkOptions {
+  readonly timeouts?: UserTimeouts
+}
+
+/**
+ * A link that no network outside has: 192.0.0.0/29 is for the two ends of a tunnel within one machine (RFC 7335), the other is a
+ * unique local prefix (RFC 4193). Its packets are not limited by a wire, so the MTU is the most that a frame holds.
+ */
+const LINK: HelperLink = {
+  helper: { mac: '02:6e:6c:00:00:01', address: '192.0.0.1', address6: 'fd6e:6574:6c6f:6f6d::1' },
+  router: { mac: '02:6e:6c:00:00:02', address: '192.0.0.2', address6: 'fd6e:6574:6c6f:6f6d::2' },
+  prefixLength: 29,
+  prefixLength6: 64,
+  mtu: 65_520
+}
+
+const TAP_ELEMENT = 'uplink/tap'
+
+export class UserUplink implements Uplink {
+  readonly kind = 'user'
+  private readonly timeouts: UserTimeouts
+  private helper: UserHelper | null = null
+
+  constructor(options: UserUplinkOptions = {}) {
+    this.timeouts = options.timeouts ?? {}
+  }
+
+  async start(world: UplinkWorld): Promise<UplinkPart> {
+    try {
+      this.helper = await UserHelper.start(LINK, this.timeouts, (reason) => world.failed(new NetworkError('unsupported', reason)))
+    } catch (error) {
+      throw cannotStart(error as SandboxError)
+    }
+    const { tap, missing } = this.helper
+    if (missing.includes('ping')) {
+      world.log('containers cannot ping the outside: let this user in with `sysctl -w net.ipv4.ping_group_range="0 2147483647"`')
+    }
+    return part(tap, !missing.includes('ipv6'))
+  }
+
+  /** The router is the only station with a gateway's address. */
+  async addNetwork(): Promise<NetworkTap | null> {
+    return null
+  }
+
+  async removeNetwork(): Promise<void> {}
+
+  async publish(ports: readonly UplinkPort[]): Promise<void> {
+    const done: string[] = []
+    for (const port of ports) {
+      try {
+        await this.running().publish(port)
+        done.push(port.key)
+      } catch (error) {
+        await this.unpublish(done)
+        const { code = 'EIO' } = error as SandboxError
+        throw error instanceof NetworkError ? error : new UplinkPortError(port, code, { cause: error })
+      }
+    }
+  }
+
+  async unpublish(keys: readonly string[]): Promise<void> {
+    for (const key of keys) await this.running().unpublish(key)
+  }
+
+  /** Counters by their names in native/uplink/README.md. Throws NetworkError `closed`. */
+  stats(): Promise<Record<string, number>> {
+    return this.running().stats()
+  }
+
+  async close(): Promise<void> {
+    const { helper } = this
+    this.helper = null
+    await helper?.close()
+  }
+
+  private running(): UserHelper {
+    if (this.helper === null) throw new NetworkError('closed', 'the user uplink is not running')
+    return this.helper
+  }
+}
+
+function part(tap: UserHelper['tap'], hasIpv6: boolean): UplinkPart {
+  const { router, helper, prefixLength, prefixLength6, mtu } = LINK
+  const { fd, name, vnetHeaderLength, offloads } = tap
+  return {
+    elements: { [TAP_ELEMENT]: { type: 'tap', options: { fd, name, mtu, vnetHeaderLength, offloads, shared: true } } },
+    links: [],
+    port: [TAP_ELEMENT, 0],
+    interface: {
+      name: 'user',
+      mac: router.mac,
+      addresses: [`${router.address}/${prefixLength}`, ...(hasIpv6 ? [`${router.address6}/${prefixLength6}`] : [])],
+      mtu,
+      snat: router.address,
+      noDecrement: true // the helper counts down
+    },
+    routes: { '0.0.0.0/0': { via: helper.address }, ...(hasIpv6 && { '::/0': { via: helper.address6 } }) },
+    hostAddresses: hostAddresses()
+  }
+}
+
+/** Of all interfaces, without loopback and without addresses that mean something on one link only. */
+function hostAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .filter(({ internal, scopeid }) => !internal && !scopeid)
+    .map(({ address }) => address)
+}
+
+function cannotStart(error: SandboxError): Error {
+  if (error.code === undefined) return error
+  const fix = error.code === 'ERR_SHIM_MISSING' ? 'run npm rebuild' : 'see the message, or use --uplink none'
+  return new NetworkError('unsupported', `the user uplink cannot be had here: ${error.message}`, { fix, cause: error })
+}

@@ -1,0 +1,49 @@
+// What containers speak to in the tests of the user uplink. Prints `ready`, then a line for each thing that a test asks about.
+import { createHash } from 'node:crypto'
+import dgram from 'node:dgram'
+import { once } from 'node:events'
+import net, { type Socket } from 'node:net'
+
+/** Ports of the services, TCP but for the last. */
+export const Service = { digest: 8000, echo: 8001, source: 8002, reset: 8003, watch: 8004, udp: 9000 } as const
+
+export const SOURCE_BYTES = 8 << 20
+
+const services: Record<number, (socket: Socket) => void> = {
+  /** Answers the digest of all bytes when the client's half is closed. */
+  [Service.digest]: (socket) => {
+    const hash = createHash('sha256')
+    socket.on('data', (data) => hash.update(data))
+    socket.on('end', () => socket.end(hash.digest('hex')))
+  },
+  [Service.echo]: (socket) => socket.pipe(socket),
+  [Service.source]: (socket) => socket.end(Buffer.alloc(SOURCE_BYTES, 'netloom')),
+  [Service.reset]: (socket) => socket.once('data', () => socket.resetAndDestroy()),
+  /** Tells how the connection ends. */
+  [Service.watch]: (socket) => {
+    socket.resume()
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => console.log(code))
+    socket.on('end', () => socket.end())
+    socket.on('close', (failed) => failed || console.log('closed'))
+  }
+}
+
+if (import.meta.filename === process.argv[1]) {
+  for (const [port, serve] of Object.entries(services)) {
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => {})
+      serve(socket)
+    })
+    await once(server.listen({ port: Number(port), host: '::', backlog: 2048 }), 'listening')
+  }
+  const udp = dgram.createSocket({ type: 'udp6', ipv6Only: false })
+  udp.on('message', (data, { address, port }) => {
+    udp.send(JSON.stringify({ address, port, length: data.length, digest: digestOf(data) }).padEnd(data.length), port, address)
+  })
+  await once(udp.bind(Service.udp, '::'), 'listening')
+  console.log('ready')
+}
+
+export function digestOf(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex')
+}
