@@ -139,7 +139,7 @@ export class Daemon {
     const files = hostFiles(config, directories.state)
     const forwarding = new Forwarding(config.dns)
     this.undo.push(() => forwarding.close())
-    const controller = await this.startEngine(random, forwarding)
+    const controller = await this.startEngine(random, forwarding, directories.state)
     const networks = await NetworkService.open({ store, controller, events, clock, random, log })
     const registry = new ContainerRegistry()
     const networking = new ContainerNetworkService({ networks, controller, containers: registry, random, hostFiles: files, log })
@@ -210,7 +210,7 @@ export class Daemon {
   }
 
   /** The engine's thread, and the control plane over it. */
-  private async startEngine(random: Random, forwarding: Forwarding): Promise<NetworkController> {
+  private async startEngine(random: Random, forwarding: Forwarding, state: string): Promise<NetworkController> {
     const { config, logger, onFailure } = this.options
     const engine = new ThreadedEngine({ seed: freshSeed(), onCrash: onFailure })
     this.undo.push(() => engine.close())
@@ -218,7 +218,7 @@ export class Daemon {
     await engine.framesInUse()
     const pools = config['default-address-pools']
     const addresses = new AddressSpace(pools.length > 0 ? pools : undefined)
-    const uplink = makeUplink(config.uplink)
+    const uplink = makeUplink(config.uplink, state)
     const controller = new NetworkController({
       engine,
       addresses,

@@ -9,6 +9,7 @@ import { endpointAddresses } from '../../src/network/endpoint.ts'
 import { InlineEngine } from '../../src/network/inline-engine.ts'
 import { type CapturePlan, DNS_ELEMENT } from '../../src/network/topology-builder.ts'
 import { seededRandom } from '../wire/seeded-random.ts'
+import { VirtualUplink, virtualPart } from './virtual-uplink.ts'
 import { wholeTopology } from './whole-topology.ts'
 
 /** In a form that does not depend on the order of changes; without the DNS service's records, which are no options. */
@@ -17,13 +18,18 @@ function normal({ elements, links }: Topology): unknown {
   return { elements: { ...elements, [DNS_ELEMENT]: null }, links: ends.sort() }
 }
 
-test('random changes, some of them refused: the running graph is that of the networks', async () => {
+test('random changes, some of them refused: the running graph is that of the networks', () => churn(false))
+
+test('the same with a gateway, its filters, and published ports', () => churn(true))
+
+async function churn(hasGateway: boolean): Promise<void> {
   for (let seed = 1; seed <= 6; seed++) {
     const random = seededRandom(seed)
     const engine = new InlineEngine({ elements: elementRegistry(), seed })
     engine.share('sink', { sink: { record() {} }, snapLength: 65535 })
     const addresses = new AddressSpace()
-    const controller = new NetworkController({ engine, addresses, random: new Random('ids') })
+    const uplink = hasGateway ? new VirtualUplink() : undefined
+    const controller = new NetworkController({ engine, addresses, random: new Random('ids'), ...(uplink && { uplink }) })
     const { engine: inner } = engine as unknown as { engine: Engine }
     let plan: CapturePlan = () => undefined
     let refused = 0
@@ -37,8 +43,10 @@ test('random changes, some of them refused: the running graph is that of the net
       const kind = random(10)
       if (kind === 0)
         await attempt(controller.createNetwork({ name: network, dns: random(3) > 0, icc: random(3) > 0, internal: random(3) === 0 }))
-      else if (kind === 1) await attempt(controller.removeNetwork(network))
-      else if (kind < 6) {
+      else if (kind === 1) {
+        if (random(3) === 0 && uplink !== undefined) uplink.failures = { add: new Error('no'), remove: new Error('no') }
+        await attempt(controller.removeNetwork(network))
+      } else if (kind < 6) {
         const bad = random(4) === 0
         await attempt(
           controller.connect(network, spec, (begun) => ({
@@ -55,11 +63,12 @@ test('random changes, some of them refused: the running graph is that of the net
       }
       const networks = [...controller.networks.values()]
       if (inner.running.elements[DNS_ELEMENT] === undefined) continue
-      assert.deepEqual(normal(inner.running), normal(wholeTopology(networks, plan)), `seed ${seed} step ${step}`)
+      const whole = wholeTopology(networks, plan, hasGateway ? virtualPart() : undefined)
+      assert.deepEqual(normal(inner.running), normal(whole), `seed ${seed} step ${step}`)
       const expected = networks.reduce((sum, { pool, endpoints }) => sum + (pool.used === BigInt(3 + endpoints.size) ? 0 : 1), 0)
       assert.equal(expected, 0, 'addresses taken are those of endpoints')
     }
     assert.ok(refused > 10, `${refused} refused`)
     await controller.close()
   }
-})
+}
