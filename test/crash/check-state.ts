@@ -103,8 +103,8 @@ function checkContainers({ containers, networks }: State, model: CrashModel, liv
 }
 
 function checkRunning({ State: { Running, Status } }: Inspected, container: ModelContainer, model: CrashModel, liveRestore: boolean): void {
-  const { name, isRunning, restarts } = container
-  if (model.isOpen(name, 'start', 'stop', 'kill', 'restart', 'remove')) return
+  const { name, isRunning, isUnsure, restarts } = container
+  if (isUnsure || model.isOpen(name, 'start', 'stop', 'kill', 'restart', 'remove')) return
   const expected = isRunning && (liveRestore || restarts)
   assert.equal(Running, expected, `${name} is ${Status}; it was ${isRunning ? 'running' : 'not running'}, restarts: ${restarts}`)
 }

@@ -7,6 +7,8 @@ export interface ModelContainer {
   readonly restarts: boolean
   /** Running, as acknowledged. */
   isRunning: boolean
+  /** Whether it runs cannot be told: its policy may have brought it back since. */
+  isUnsure: boolean
   readonly networks: Set<string>
 }
 
@@ -31,7 +33,7 @@ export class CrashModel {
         return
       case 'create': {
         const { container: name, network, restarts } = operation
-        this.containers.set(name, { id, name, restarts, isRunning: false, networks: new Set([network]) })
+        this.containers.set(name, { id, name, restarts, isRunning: false, isUnsure: false, networks: new Set([network]) })
         return
       }
       case 'remove':
@@ -59,9 +61,20 @@ export class CrashModel {
         const container = this.containers.get(operation.container)!
         if (operation.kind === 'connect') container.networks.add(operation.network)
         else if (operation.kind === 'disconnect') container.networks.delete(operation.network)
-        else container.isRunning = operation.kind === 'start' || operation.kind === 'restart'
+        else {
+          container.isRunning = operation.kind === 'start' || operation.kind === 'restart'
+          container.isUnsure = false
+        }
       }
     }
+  }
+
+  /** What was refused. It has changed nothing, but for a restart: that is a stop, and then a start that could not be. */
+  refuse(operation: Operation): void {
+    const container = operation.kind === 'restart' ? this.containers.get(operation.container) : undefined
+    if (container === undefined) return
+    container.isRunning = false
+    container.isUnsure = container.restarts
   }
 
   /** Whether an unanswered operation of one of these kinds is about the container, network or tag of that name. */
