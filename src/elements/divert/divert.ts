@@ -15,9 +15,9 @@ import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.t
 import type { Link } from '../../engine/link.ts'
 import { isIpv4Loopback } from '../../wire/address.ts'
 import { get32 } from '../../wire/big-endian.ts'
-import { ETHERNET_HEADER_LENGTH, EtherType, etherType, isGroup, macHi, macLo } from '../../wire/ethernet.ts'
+import { ETHERNET_HEADER_LENGTH, ETHERNET_TYPE, EtherType, etherType } from '../../wire/ethernet.ts'
 import { Icmpv6Type } from '../../wire/icmpv6.ts'
-import { IpProtocol, verifyIpv4Checksum } from '../../wire/ipv4.ts'
+import { IPV4_DESTINATION, IPV4_HEADER_LENGTH, IPV4_SOURCE, IpProtocol, verifyIpv4Checksum } from '../../wire/ipv4.ts'
 import { fragmentIpv4 } from '../fragment/fragment-ipv4.ts'
 import { fragmentIpv6 } from '../fragment/fragment-ipv6.ts'
 import { Reassembler } from '../fragment/reassembler.ts'
@@ -35,6 +35,11 @@ export interface DivertOptions {
   readonly mac?: string
 }
 
+/** Of an address's first 16 bits: the address is a group's. */
+const GROUP_BIT = 0x0100
+// Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
+const ipv4Type = EtherType.ipv4
+const ipv6Type = EtherType.ipv6
 const FLOWS = 65_536
 const NO_LIMIT = 65_535
 const Counter = {
@@ -102,7 +107,7 @@ export class Divert implements Element {
     const { port = 0, frame } = (argument ?? {}) as { port?: number; frame?: Uint8Array }
     if (!(frame instanceof Uint8Array)) return reply(new TypeError('explain: the argument must be { port: number, frame: Uint8Array }'))
     if (port % SIDES !== DivertPort.bridge) return reply(null, { to: 'bridge', why: 'everything from router and host' })
-    const verdict = this.verdict(frame, 0, frame.length, port / SIDES)
+    const verdict = this.verdict(frame, viewOf(frame), 0, frame.length, port / SIDES)
     const to = (['router', 'host', 'both', null, null, 'host'] as const)[verdict]
     reply(null, { to, why: verdict === Verdict.router ? this.whyRouter(frame) : WHY[verdict] })
   }
@@ -115,7 +120,7 @@ export class Divert implements Element {
     const { context } = this
     const { frames, counters } = context
     const at = frames.start[frame]
-    const verdict = this.verdict(frames.bytes(frame), at, at + frames.length[frame], port / SIDES)
+    const verdict = this.verdict(frames.bytes(frame), frames.view(frame), at, at + frames.length[frame], (port / SIDES) | 0)
     if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `divert: ${WHY[verdict] || 'to the router'}`)
     if (verdict === Verdict.router) {
       counters[Counter.toRouter]++
@@ -173,39 +178,45 @@ export class Divert implements Element {
     const { flows, tuple, tables } = this
     if (side === DivertPort.host && flows.size === 0) return
     const { frames } = this.context
-    const bytes = frames.bytes(frame)
+    const view = frames.view(frame)
     const at = frames.start[frame]
     const end = at + frames.length[frame]
     const ip = at + ETHERNET_HEADER_LENGTH
-    if (end < ip) return
-    const type = etherType(bytes, at)
-    if (type === EtherType.ipv4) {
-      if (!tuple.readIpv4(bytes, ip, end) || tuple.sourcePort < 0) return
-      if (side === DivertPort.router && !tables.hosts.has4(get32(bytes, tuple.sourceAt))) return
-    } else if (type === EtherType.ipv6) {
-      if (!tuple.readIpv6(bytes, ip, end) || tuple.sourcePort < 0) return
+    if (end < ip + IPV4_HEADER_LENGTH) return
+    const type = view.getUint16(at + ETHERNET_TYPE)
+    if (type === ipv4Type) {
+      // Most of what the router forwards is from elsewhere.
+      if (side === DivertPort.router && !tables.hosts.has4(view.getInt32(ip + IPV4_SOURCE))) return
+      if (!tuple.readIpv4(frames.bytes(frame), ip, end)) return
+    } else {
+      const bytes = frames.bytes(frame)
+      if (type !== ipv6Type || !tuple.readIpv6(bytes, ip, end)) return
       if (side === DivertPort.router && !tables.hosts.has6(bytes, tuple.sourceAt)) return
-    } else return
-    if (side === DivertPort.router) flows.learn(bytes, tuple)
-    else flows.forget(bytes, tuple)
+    }
+    if (tuple.sourcePort < 0) return
+    if (side === DivertPort.router) flows.learn(frames.bytes(frame), tuple)
+    else flows.forget(frames.bytes(frame), tuple)
   }
 
-  /** What becomes of the frame in [at, end) that came from the bridge of a gateway; one of `Verdict`. */
-  private verdict(bytes: Uint8Array, at: number, end: number, gateway: number): number {
+  /** What becomes of the frame in [at, end) that came from the bridge of a gateway; one of `Verdict`. `view` is of the same bytes. */
+  private verdict(bytes: Uint8Array, view: DataView, at: number, end: number, gateway: number): number {
     if (end - at < ETHERNET_HEADER_LENGTH) return Verdict.runt
-    if (isGroup(bytes, at)) return Verdict.both
+    const hi = view.getUint16(at)
+    if ((hi & GROUP_BIT) !== 0) return Verdict.both
     const mac = this.tables.gateways[gateway] ?? null
-    if (mac === null || macLo(bytes, at) !== mac.lo || macHi(bytes, at) !== mac.hi) return Verdict.notOurs
-    const type = etherType(bytes, at)
-    const { tuple, tables } = this
+    if (mac === null || view.getInt32(at + 2) !== mac.lo || hi !== mac.hi) return Verdict.notOurs
+    const type = view.getUint16(at + ETHERNET_TYPE)
     const ip = at + ETHERNET_HEADER_LENGTH
-    if (type === EtherType.arp) return Verdict.both
-    if (type === EtherType.ipv4) {
-      if (!tuple.readIpv4(bytes, ip, end)) return Verdict.router
-      const destination = get32(bytes, tuple.destinationAt)
-      return !tables.hosts.has4(destination) || isIpv4Loopback(destination) ? Verdict.router : this.verdictOnHost(bytes)
+    const { tuple, tables } = this
+    if (type === ipv4Type) {
+      // Whether it is sound matters only here: the router and its NAT judge it themselves.
+      if (end < ip + IPV4_HEADER_LENGTH) return Verdict.router
+      const destination = view.getInt32(ip + IPV4_DESTINATION)
+      if (!tables.hosts.has4(destination) || isIpv4Loopback(destination) || !tuple.readIpv4(bytes, ip, end)) return Verdict.router
+      return this.verdictOnHost(bytes)
     }
-    if (type !== EtherType.ipv6 || !tuple.readIpv6(bytes, ip, end)) return Verdict.router
+    if (type === EtherType.arp) return Verdict.both
+    if (type !== ipv6Type || !tuple.readIpv6(bytes, ip, end)) return Verdict.router
     if (tuple.protocol === IpProtocol.icmpv6 && isNeighborDiscovery(bytes, tuple)) return Verdict.both
     return !tables.hosts.has6(bytes, tuple.destinationAt) || isLoopback6(bytes, tuple.destinationAt)
       ? Verdict.router
@@ -241,6 +252,10 @@ export class Divert implements Element {
         ? 'the answer to a flow of the NAT'
         : 'a martian, or an error about a flow of the NAT'
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function isIpv4(bytes: Uint8Array, ip: number): boolean {

@@ -10,5 +10,5 @@ export const FilterDrop = declareDrops('filter', {
   falseClaim: "ARP or neighbor discovery claims an address that is none of the endpoint's own.",
   gatewayMac: 'The endpoint sends under the MAC of the gateway.',
   rogueRouter: 'The endpoint sends router advertisements or redirects and is no router of this network.',
-  icc: 'Inter-container communication is off on this network, and no link allows this.'
+  notLinked: 'Inter-container communication is off on this network, and no link allows this.'
 })

@@ -10,7 +10,7 @@
 import { dropReasons } from '../../engine/drop-reason.ts'
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
 import { FrameFlag } from '../../engine/frame-pool.ts'
-import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, EtherType, etherType, isGroup, macHi, macLo } from '../../wire/ethernet.ts'
+import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, ETHERNET_TYPE, EtherType, isGroup } from '../../wire/ethernet.ts'
 import { FilterDrop } from './filter-drop.ts'
 import { type FilterOptions, type FilterSettings, readFilterOptions } from './filter-options.ts'
 import { IccRules } from './icc-rules.ts'
@@ -18,6 +18,11 @@ import { PASS, SourceGuard } from './source-guard.ts'
 
 /** Ports. */
 export const FilterPort = { endpoint: 0, network: 1 } as const
+
+// Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
+const ipv4Type = EtherType.ipv4
+const ipv6Type = EtherType.ipv6
+const arpType = EtherType.arp
 
 const Counter = { fromEndpoint: 0, fromNetwork: 1, refused: 2 } as const
 
@@ -50,7 +55,7 @@ export class Filter implements Element {
       while (!rx.empty) {
         const frame = rx.receive()
         const at = frames.start[frame]
-        const reason = this.judge(frames.bytes(frame), at, at + frames.length[frame], port)
+        const reason = this.judge(frames.bytes(frame), frames.view(frame), at, at + frames.length[frame], port)
         if (reason === PASS) {
           if (out) out.tx.transmit(frame)
           else context.transmit(1 - port, frame)
@@ -67,7 +72,7 @@ export class Filter implements Element {
     if (verb !== 'explain') return reply(new Error(`a filter knows the command explain, not '${verb}'`))
     const { port = FilterPort.endpoint, frame } = (argument ?? {}) as { port?: number; frame?: Uint8Array }
     if (!(frame instanceof Uint8Array)) return reply(new TypeError('explain: the argument must be { port: number, frame: Uint8Array }'))
-    const reason = this.judge(frame, 0, frame.length, port)
+    const reason = this.judge(frame, new DataView(frame.buffer, frame.byteOffset, frame.length), 0, frame.length, port)
     if (reason === PASS) return reply(null, { passes: true, reason: null, why: null })
     const { name, text } = dropReasons()[reason]
     reply(null, { passes: false, reason: name, why: text })
@@ -81,37 +86,37 @@ export class Filter implements Element {
     this.icc = settings.icc === null ? null : new IccRules(settings.icc)
   }
 
-  /** A reason for which the frame in [at, end) that came in by `port` must not go on, or PASS. */
-  private judge(bytes: Uint8Array, at: number, end: number, port: number): number {
+  /** A reason for which the frame in [at, end) that came in by `port` must not go on, or PASS. `view` is of the same bytes. */
+  private judge(bytes: Uint8Array, view: DataView, at: number, end: number, port: number): number {
     if (end - at < ETHERNET_HEADER_LENGTH) return FilterDrop.runt
-    return port === FilterPort.endpoint ? this.judgeOutward(bytes, at, end) : this.judgeInward(bytes, at, end)
+    return port === FilterPort.endpoint ? this.judgeOutward(bytes, view, at, end) : this.judgeInward(bytes, view, at, end)
   }
 
-  private judgeOutward(bytes: Uint8Array, at: number, end: number): number {
-    if (this.isGateway(bytes, at + ETHERNET_SOURCE)) return FilterDrop.gatewayMac
-    const toGateway = this.isGateway(bytes, at)
+  private judgeOutward(bytes: Uint8Array, view: DataView, at: number, end: number): number {
+    if (this.isGateway(view, at + ETHERNET_SOURCE)) return FilterDrop.gatewayMac
+    const toGateway = this.isGateway(view, at)
     const { guard, icc } = this
     if (guard !== null) {
-      const type = etherType(bytes, at)
+      const type = view.getUint16(at + ETHERNET_TYPE)
       const payload = at + ETHERNET_HEADER_LENGTH
       let reason: number = PASS
-      if (type === EtherType.ipv4) reason = guard.judgeIpv4(bytes, at, payload, end, toGateway)
-      else if (type === EtherType.ipv6) reason = guard.judgeIpv6(bytes, at, payload, end, toGateway)
-      else if (type === EtherType.arp) reason = guard.judgeArp(bytes, payload, end)
+      if (type === ipv4Type) reason = guard.judgeIpv4(bytes, at, payload, end, toGateway)
+      else if (type === ipv6Type) reason = guard.judgeIpv6(bytes, at, payload, end, toGateway)
+      else if (type === arpType) reason = guard.judgeArp(bytes, payload, end)
       if (reason !== PASS) return reason
     }
     // A group's frame may be for the gateway: the others refuse it where it arrives.
     if (icc === null || toGateway || isGroup(bytes, at)) return PASS
-    return icc.allow(bytes, at, end, true) ? PASS : FilterDrop.icc
+    return icc.allow(bytes, at, end, true) ? PASS : FilterDrop.notLinked
   }
 
-  private judgeInward(bytes: Uint8Array, at: number, end: number): number {
-    if (this.icc === null || this.isGateway(bytes, at + ETHERNET_SOURCE)) return PASS
-    return this.icc.allow(bytes, at, end, false) ? PASS : FilterDrop.icc
+  private judgeInward(bytes: Uint8Array, view: DataView, at: number, end: number): number {
+    if (this.icc === null || this.isGateway(view, at + ETHERNET_SOURCE)) return PASS
+    return this.icc.allow(bytes, at, end, false) ? PASS : FilterDrop.notLinked
   }
 
-  private isGateway(bytes: Uint8Array, at: number): boolean {
-    return this.hasGateway && macLo(bytes, at) === this.gatewayLo && macHi(bytes, at) === this.gatewayHi
+  private isGateway(view: DataView, at: number): boolean {
+    return this.hasGateway && view.getInt32(at + 2) === this.gatewayLo && view.getUint16(at) === this.gatewayHi
   }
 }
 

@@ -8,7 +8,7 @@ import { arpSenderIp, checkArp } from '../../wire/arp.ts'
 import { get32 } from '../../wire/big-endian.ts'
 import { isGroup } from '../../wire/ethernet.ts'
 import { Icmpv6Type } from '../../wire/icmpv6.ts'
-import { checkIpv4, IpProtocol, ipv4Source } from '../../wire/ipv4.ts'
+import { IPV4_HEADER_LENGTH, IpProtocol, ipv4Source } from '../../wire/ipv4.ts'
 import {
   checkIpv6,
   IPV6_SOURCE,
@@ -30,11 +30,14 @@ const walk = new Int32Array(IPV6_WALK_LENGTH)
 export class SourceGuard {
   private readonly sources: readonly Source[]
   private readonly reserved: readonly Source[]
+  /** The first IPv4 address, which nearly every packet has: 0 where there is none. */
+  private readonly first4: number
   private readonly strict: boolean
 
   constructor(settings: FilterSettings) {
     this.sources = settings.sources ?? []
     this.reserved = settings.reserved
+    this.first4 = this.sources.find(({ family, masks }) => family === 4 && masks[0] === -1)?.words[0] ?? 0
     this.strict = settings.strict
   }
 
@@ -48,10 +51,13 @@ export class SourceGuard {
   /** The IPv4 packet in [at, end) of the frame at `frameAt`. */
   judgeIpv4(bytes: Uint8Array, frameAt: number, at: number, end: number, toGateway: boolean): number {
     if (!toGateway && !this.strict) return PASS
-    if (!checkIpv4(bytes, at, end)) return FilterDrop.malformed
+    // The router judges the rest of the header; what matters here is that there is a source address.
+    if (at + IPV4_HEADER_LENGTH > end || bytes[at] >> 4 !== 4) return FilterDrop.malformed
     const source = ipv4Source(bytes, at)
     // DHCP: who has no address yet asks everybody.
-    return this.owns4(source) || (source === 0 && isGroup(bytes, frameAt)) ? PASS : FilterDrop.spoofedSource
+    return (source === this.first4 && source !== 0) || this.owns4(source) || (source === 0 && isGroup(bytes, frameAt))
+      ? PASS
+      : FilterDrop.spoofedSource
   }
 
   /** The IPv6 packet in [at, end) of the frame at `frameAt`; neighbor discovery is judged wherever it goes. */
