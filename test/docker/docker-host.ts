@@ -8,11 +8,12 @@ import { Random } from '../../src/engine/index.ts'
 import { AddressSpace } from '../../src/ipam/address-space.ts'
 import { NetworkController } from '../../src/network/controller.ts'
 import { ThreadedEngine } from '../../src/network/threaded-engine.ts'
+import type { Uplink } from '../../src/network/uplink.ts'
 import { Sandbox } from '../../src/sandbox/sandbox.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
 import { ContainerWorld } from './container-world.ts'
 
-export async function dockerHost(): Promise<ContainerWorld> {
+export async function dockerHost(uplink?: Uplink): Promise<ContainerWorld> {
   const random = new Random(11)
   const clock = new RealClock()
   const controller = new NetworkController({
@@ -20,7 +21,8 @@ export async function dockerHost(): Promise<ContainerWorld> {
     addresses: new AddressSpace(),
     random,
     forward: async () => null,
-    dns: { unanswered: 'servfail' }
+    dns: { unanswered: 'servfail' },
+    ...(uplink !== undefined && { uplink })
   })
   const events = new EventLog(clock)
   const store = new MemoryStore()
