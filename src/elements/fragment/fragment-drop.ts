@@ -10,7 +10,7 @@ export const FragmentDrop = declareDrops('fragment', {
   duplicate: 'The fragment lies inside what has come already.',
   overlap: 'The fragment covers a part of what has come already: the whole datagram is given up (RFC 5722).',
   contradiction: 'The fragments do not agree where the datagram ends: it is given up.',
-  ecn: 'One fragment met congestion and another says that its sender does not know ECN (RFC 3168 5.3).',
+  ecn: 'Some fragments say that their sender knows ECN, others that it does not (RFC 3168 5.3).',
   timeout: 'The other fragments of the datagram did not come in time.',
   evicted: 'The memory for fragments was full and this datagram had waited longest.'
 })

@@ -58,9 +58,9 @@ export class HeldDatagram {
     return (this.ecn & ECN_CONGESTION) !== 0
   }
 
-  /** Congestion on a packet of a sender that does not know ECN: RFC 3168 5.3. */
+  /** Some fragments say that their sender knows ECN and others that it does not: RFC 3168 5.3, Linux's ip_frag_ecn_table. */
   get hasBadEcn(): boolean {
-    return (this.ecn & (ECN_CONGESTION | ECN_UNKNOWN)) === (ECN_CONGESTION | ECN_UNKNOWN)
+    return (this.ecn & ECN_UNKNOWN) !== 0 && (this.ecn & ~ECN_UNKNOWN) !== 0
   }
 
   /** Forgets everything: the object is used again. */
