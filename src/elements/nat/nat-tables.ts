@@ -54,6 +54,8 @@ export class NatTables {
   /** By frame: its mark << 8 | TTL as it came in, and by which interface: to see what the router has done to it. */
   readonly entered: Int32Array
   readonly enteredBy: Uint16Array
+  /** The router's MAC by interface, seen in frames that it sent: two words as in a frame; -1 in the second: not seen yet. */
+  readonly routerMac = new Int32Array(2 * INTERFACES_MAX).fill(-1)
   settings: ReadSettings
   private readonly own = new Tuple()
   private readonly other = new Tuple()
@@ -95,8 +97,9 @@ export class NatTables {
     this.paths.keepTime((this.context.now / 1e9) | 0)
   }
 
-  /** Everything that flows believe of their paths is doubtful. */
+  /** Everything that was learned of the router is doubtful. */
   doubtPaths(): void {
+    this.routerMac.fill(-1)
     if (this.paths.forget()) return
     const { core, end } = this.flows
     for (let word = 5; word < end * 16; word += 8) core[word] = 0

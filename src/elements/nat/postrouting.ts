@@ -5,7 +5,7 @@
  *         \-> untracked: out as it is, but for the quotes of the router's own errors
  */
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
-import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, EtherType, etherType, macHi, macLo } from '../../wire/ethernet.ts'
+import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, EtherType, etherType } from '../../wire/ethernet.ts'
 import { ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit } from '../../wire/ipv6.ts'
 import { FlowStatus, NO_FLOW, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
@@ -13,28 +13,19 @@ import { ALLOWED } from './forward-policy.ts'
 import { leaveError, leaveRouterError } from './icmp-errors.ts'
 import { NatDrop } from './nat-drop.ts'
 import { sourceFor } from './nat-interfaces.ts'
-import { INTERFACES_MAX } from './nat-options.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
 import { Counter, type NatTables } from './nat-tables.ts'
 import { NO_PORT } from './port-allocation.ts'
 import { isPartialAt, packetSize } from './prerouting.ts'
 import { KEEP_PORT, rewriteSide, translationChange } from './translate.ts'
-import { readAddress, Tuple } from './tuple.ts'
+import { readAddress, readPort, Tuple } from './tuple.ts'
 
 export class Postrouting {
-  /** The router's MAC by interface, seen in frames that it sent: first 16 bits, last 32; -1 in the first: not seen yet. */
-  readonly macHi = new Int32Array(INTERFACES_MAX).fill(-1)
-  readonly macLo = new Int32Array(INTERFACES_MAX)
   private readonly tables: NatTables
   private readonly reply = new Tuple()
 
   constructor(tables: NatTables) {
     this.tables = tables
-  }
-
-  /** Nothing is known of the router's MACs. */
-  forget(): void {
-    this.macHi.fill(-1)
   }
 
   /** A frame from the router that leaves by interface `number`. */
@@ -44,8 +35,8 @@ export class Postrouting {
     if (frames.length[frame] < ETHERNET_HEADER_LENGTH) return tables.drop(frame, NatDrop.runt)
     const bytes = frames.bytes(frame)
     const at = frames.start[frame]
-    this.macHi[number] = macHi(bytes, at + ETHERNET_SOURCE)
-    this.macLo[number] = macLo(bytes, at + ETHERNET_SOURCE)
+    tables.routerMac[2 * number] = readAddress(bytes, at + ETHERNET_SOURCE)
+    tables.routerMac[2 * number + 1] = readPort(bytes, at + ETHERNET_SOURCE + 4)
     const type = etherType(bytes, at)
     const isIpv6 = type === EtherType.ipv6
     const reference = frames.mark[frame]

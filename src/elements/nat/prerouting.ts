@@ -24,7 +24,7 @@ import type { PublishedEntry } from './published-ports.ts'
 import { TcpVerdict } from './tcp-tracker.ts'
 import { TimeoutIndex } from './timeouts.ts'
 import { KEEP_PORT, rewriteSide } from './translate.ts'
-import { icmpBegins, Tuple } from './tuple.ts'
+import { icmpBegins, readAddress, readPort, Tuple } from './tuple.ts'
 
 /** `frames.mark` of what the NAT does not track. */
 export const UNTRACKED = -1
@@ -229,6 +229,9 @@ export class Prerouting {
     const { bytes, ip, transport, protocol } = packet
     if ((packet.isIpv6 ? ipv6HopLimit(bytes, ip) : ipv4Ttl(bytes, ip)) <= 1) return -1
     if (protocol === IpProtocol.tcp && (tcpFlags(bytes, transport) & ENDS) !== 0) return -1
+    // A bridge floods: the frame may be for somebody else.
+    const at = frames.start[frame]
+    if (readAddress(bytes, at) !== tables.routerMac[2 * number] || readPort(bytes, at + 4) !== tables.routerMac[2 * number + 1]) return -1
     return packetSize(tables, frame) <= paths.fits[ports & 0xffff] ? path : -1
   }
 
