@@ -168,6 +168,7 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
           words[(w + 10) | 0] = (before & -65_536) | (after === 0 && (flag & csum) === 0 ? 0xffff : after)
         }
       }
+      if (total + 14 !== size) length[frame] = total + 14
       if ((flag & captured) !== 0) flags[frame] = flag & ~captured
       egress[i] = ports & 0xffff
     }

@@ -18,7 +18,7 @@ import { NatDrop } from './nat-drop.ts'
 import { type NatPacket, PacketKind } from './nat-packet.ts'
 import { Counter, type NatTables } from './nat-tables.ts'
 import { KEEP_PORT, rewriteSide } from './translate.ts'
-import { Tuple } from './tuple.ts'
+import { readAddress, Tuple } from './tuple.ts'
 
 const wanted = new Tuple()
 
@@ -44,16 +44,21 @@ export function enterError(tables: NatTables, frame: FrameHandle, number: number
   context.transmit(2 * number + 1, frame)
 }
 
-/** The same error on its way out: it comes from the address that stands for its sender there. */
-export function leaveError(tables: NatTables, frame: FrameHandle, reference: number): void {
+/** The same error on its way out: it comes from the address that stands for its sender there. False: it is not of this flow. */
+export function leaveError(tables: NatTables, frame: FrameHandle, reference: number): boolean {
   const { packet, flows, frames, addresses } = tables
   const flow = reference >> 1
   const direction = reference & 1
-  if ((flows.status[flow] & (direction === 0 ? FlowStatus.snat : FlowStatus.dnat)) === 0) return
-  const address = tables.otherTuple(flow, direction).destination
-  if (address === tables.ownTuple(flow, direction).source) return
-  rewriteSide(packet, addresses, true, address, KEEP_PORT, false)
+  const other = tables.otherTuple(flow, direction)
+  const { bytes, destinationAt, isIpv6 } = packet
+  const destination = isIpv6 ? addresses.find(bytes, destinationAt) : readAddress(bytes, destinationAt)
+  // The flow may be another one by now.
+  if (other.isIpv6 !== isIpv6 || destination !== other.source) return false
+  if ((flows.status[flow] & (direction === 0 ? FlowStatus.snat : FlowStatus.dnat)) === 0) return true
+  if (other.destination === tables.ownTuple(flow, direction).source) return true
+  rewriteSide(packet, addresses, true, other.destination, KEEP_PORT, false)
   frames.flags[frame] &= ~FrameFlag.captured
+  return true
 }
 
 /** An error that the router itself sends: the quote becomes what the offending packet was when it came in. */

@@ -75,6 +75,11 @@ export class NatInterfaces {
     return false
   }
 
+  /** Whether the address at `at` belongs to any network. */
+  isInside(bytes: Uint8Array, at: number, isIpv6: boolean): boolean {
+    return isIpv6 ? this.inside.hasIpv6(bytes, at) : this.inside.hasIpv4(bytes, at)
+  }
+
   /** Whether an address of a tuple is the router's own. */
   isGateway(address: number, isIpv6: boolean): boolean {
     return isIpv6 ? this.gateways6.has(address) : this.gateways.has(address)

@@ -64,10 +64,7 @@ export class Postrouting {
     const problem = packet.readOutgoing(frames.bytes(frame), at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
     if (problem !== READ_OK) return problem
     if (flow >= flows.end || flows.status[flow] === 0) return NatDrop.flowGone
-    if (packet.kind === PacketKind.error) {
-      leaveError(tables, frame, reference)
-      return READ_OK
-    }
+    if (packet.kind === PacketKind.error) return leaveError(tables, frame, reference) ? READ_OK : NatDrop.flowGone
     if (!this.isOf(flow, direction)) return NatDrop.flowGone
     if ((flows.status[flow] & FlowStatus.confirmed) === 0) {
       const refusal = this.confirm(frame, flow, direction, number)

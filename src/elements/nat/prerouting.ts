@@ -34,6 +34,8 @@ export class Prerouting {
   readonly reassembler: Reassembler
   private readonly tables: NatTables
   private readonly reply = new Tuple()
+  /** The packet at hand has the address of another network of ours. */
+  private isGuest = false
 
   constructor(tables: NatTables) {
     this.tables = tables
@@ -67,6 +69,8 @@ export class Prerouting {
       problem = packet.read(bytes, at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
       if (problem !== READ_OK) return tables.drop(frame, problem)
     }
+    // Padding of short frames ends here, as in Linux.
+    frames.length[frame] = packet.end - at
     if (packet.kind === PacketKind.error) return enterError(tables, frame, number)
     this.enterFlow(frame, number)
   }
@@ -92,7 +96,11 @@ export class Prerouting {
       return NatDrop.martian
     }
     if (isSame(bytes, sourceAt, destinationAt, isIpv6 ? 16 : 4)) return NatDrop.land
-    return this.tables.interfaces.maySend(ingress, bytes, sourceAt, isIpv6) ? READ_OK : NatDrop.spoofed
+    const { interfaces } = this.tables
+    this.isGuest = !interfaces.maySend(ingress, bytes, sourceAt, isIpv6)
+    if (!this.isGuest) return READ_OK
+    // A station on two networks may answer by the gateway of the other one: what belongs to a flow passes.
+    return !ingress.isUplink && interfaces.isInside(bytes, sourceAt, isIpv6) ? READ_OK : NatDrop.spoofed
   }
 
   private enterFlow(frame: FrameHandle, number: number): void {
@@ -130,11 +138,11 @@ export class Prerouting {
     const { flows, packet, published, frames } = tables
     const { tuple, isIpv6, kind } = packet
     const target = kind === PacketKind.ports ? published.find(packet.protocol, tuple.destination, tuple.destinationPort, isIpv6) : null
-    if (target === null && published.isLocal(tuple.destination, isIpv6)) {
+    if (target === null && !this.isGuest && published.isLocal(tuple.destination, isIpv6)) {
       this.leaveAlone(frame, number)
       return NO_FLOW
     }
-    const problem = this.judgeFirst(frame)
+    const problem = this.isGuest ? NatDrop.spoofed : this.judgeFirst(frame)
     if (problem !== READ_OK) {
       tables.drop(frame, problem)
       return NO_FLOW

@@ -9,7 +9,8 @@
  *   III  it acknowledges nothing that was not seen                      ack <= receiver's END
  *   IV   nor something very old                                         ack >= receiver's END - max(MAXWIN, 66,000)
  *
- * Breaking I or III is a forgery (`invalid`), breaking II or IV a late segment: it passes and changes nothing.
+ * Breaking I or III is a forgery, but for a little more data than was offered; breaking II or IV is a late segment, which passes and
+ * changes nothing.
  *
  *   tcp words of a flow   | END MAXEND MAXWIN MAXACK FLAGS, original | the same, reply | last: seq ack end window | LAST |
  */
@@ -183,8 +184,8 @@ export class TcpTracker {
       const other = base + (1 - direction) * END_WORDS
       const isAssured = (status & FlowStatus.assured) !== 0
       let isSettled = false
-      if (isAssured && (words[other + FLAGS] & MAXACK_SET) !== 0) {
-        const isEstablished = before === TcpState.established
+      if ((words[other + FLAGS] & MAXACK_SET) !== 0 && lastKind !== TcpKind.syn) {
+        const isEstablished = before === TcpState.established && isAssured
         const isAnswerToSyn = this.seq === 0 && !isEstablished
         if (!isAnswerToSyn && ((this.seq - words[other + MAXACK]) | 0) < 0) return TcpVerdict.outOfWindow
         const isTrain = lastKind === TcpKind.ack && lastDirection === direction && this.seq === words[base + LAST_END]
@@ -335,13 +336,26 @@ export class TcpTracker {
 
     const receiverWindow = words[receiver + MAXWIN]
     const ackWindow = Math.max(words[sender + MAXWIN], ACK_WINDOW)
-    const isLiberal = this.policy.liberal || ((words[sender + FLAGS] | words[receiver + FLAGS]) & LIBERAL) !== 0
-    if (!isLiberal) {
-      if (((seq - words[sender + MAXEND]) | 0) > 0) return OUT_OF_WINDOW
-      if (receiverWindow !== 0 && ((end - words[sender + END] + receiverWindow) | 0) < 0) return LATE
-      if (((sack - words[receiver + END]) | 0) > 0) return OUT_OF_WINDOW
-      if (((sack - words[receiver + END] + ackWindow) | 0) < 0) return LATE
+    const isLiberal = this.policy.liberal || (words[sender + FLAGS] & LIBERAL) !== 0
+    const isInWindow = receiverWindow === 0 || ((end - words[sender + END] + receiverWindow) | 0) >= 0
+    const acksTooMuch = ((sack - words[receiver + END]) | 0) > 0
+    const acksTooLate = ((sack - words[receiver + END] + ackWindow) | 0) < 0
+    let found: number = IN_WINDOW
+    if (((seq - words[sender + MAXEND]) | 0) > 0) {
+      const overshot = (end - words[sender + MAXEND] + 1) | 0
+      found = OUT_OF_WINDOW
+      // A sender that says a little more than it may: it passes, and an answer to it is not held against the receiver.
+      if (receiverWindow !== 0 && isInWindow && !acksTooLate && !acksTooMuch && overshot <= receiverWindow) {
+        words[sender + END] = end
+        words[sender + FLAGS] |= UNACKNOWLEDGED
+        found = LATE
+      }
+    } else if (acksTooMuch) {
+      found = OUT_OF_WINDOW
+    } else if (!isInWindow || acksTooLate) {
+      found = LATE
     }
+    if (found !== IN_WINDOW) return isLiberal ? IN_WINDOW : found
 
     if ((flags & SYN) === 0) window <<= words[sender + FLAGS] & SCALE_MASK
     const reach = (window + ((sack - ack) | 0)) | 0
