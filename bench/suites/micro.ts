@@ -10,6 +10,7 @@ import { checkEthernet, etherType, macHi, macLo } from '../../src/wire/ethernet.
 import { checkIpv4, ipv4Destination, ipv4HeaderLength, ipv4Payload, ipv4Protocol, ipv4Source } from '../../src/wire/ipv4.ts'
 import { checkTcp, tcpDestinationPort, tcpFlags, tcpSourcePort } from '../../src/wire/tcp.ts'
 import { nsPerOperation } from '../ns-per-operation.ts'
+import { forwardingLoop } from '../router-forwarding.ts'
 import { macLow, STATION_MAC_HI } from '../station-mac.ts'
 import { type TrialCase, trialSuite } from '../trial-suite.ts'
 
@@ -292,6 +293,11 @@ const engineCases = [
   })
 ]
 
+/** With the links before and behind it, and the headers put back. */
+const routerCases = [64, 1000, 4000].map((destinations) =>
+  micro('router', `IPv4 forwarded, ${destinations.toLocaleString('en')} destinations`, () => forwardingLoop(destinations))
+)
+
 export const suite = trialSuite({
   name: 'micro',
   title: 'Single steps',
@@ -301,5 +307,5 @@ export const suite = trialSuite({
     { key: 'ns', title: 'time', unit: 'ns', digits: 1, better: 'less' },
     { key: 'gbit', title: 'rate', unit: 'Gbit/s', digits: 1, better: 'more' }
   ],
-  cases: [...fdbCases, ...parseCases, ...checksumCases, ...engineCases]
+  cases: [...fdbCases, ...parseCases, ...checksumCases, ...engineCases, ...routerCases]
 })

@@ -4,7 +4,7 @@
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { decrementIpv4Ttl, ipv4DontFragment, ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit, setIpv6HopLimit } from '../../wire/ipv6.ts'
-import { addressText, type Words } from './address-words.ts'
+import { addressText } from './address-words.ts'
 import { Fault } from './icmp-errors.ts'
 import { checkOptions, fillOptions, Options } from './ip-options.ts'
 import type { IpPacket } from './ip-packet.ts'
@@ -70,13 +70,17 @@ export class Forwarding {
     const { family, d0, d1, d2, d3 } = packet
     const { via } = route
     core.counters[Counter.forwarded]++
-    core.trace(frame, () => {
+    if ((core.frames.flags[frame] & FrameFlag.traced) !== 0) {
       const hop = via === null ? 'on the link' : `via ${addressText(family, via)}`
-      return `route ${route.destination.text} ${hop}: interface ${link.given.name} to ${egress.given.name}`
-    })
-    const [w0, w1, w2, w3]: Words = via ?? [d0, d1, d2, d3]
+      core.context.trace(frame, `route ${route.destination.text} ${hop}: interface ${link.given.name} to ${egress.given.name}`)
+    }
+    // Word by word: taking an array apart costs more than the rest of this function.
+    const w0 = via === null ? d0 : via[0]
+    const w1 = via === null ? d1 : via[1]
+    const w2 = via === null ? d2 : via[2]
+    const w3 = via === null ? d3 : via[3]
     const isReassembled = (core.frames.flags[frame] & FrameFlag.reassembled) !== 0
-    if (family === 4 && (size > egress.mtu || isReassembled)) return core.output.fragment(egress, w0, frame)
+    if (size > egress.mtu || isReassembled) return core.output.fragment(egress, family, w0, w1, w2, w3, frame)
     core.output.toLink(egress, family, w0, w1, w2, w3, frame)
     if (family === 4) this.remember(egress, d0, w0)
   }

@@ -10,7 +10,7 @@
  */
 import type { Mac } from '../../wire/address.ts'
 
-export const CACHE_ENTRIES = 4096
+export const CACHE_ENTRIES = 8192
 export const CACHE_WORDS = 8
 // Words of an entry.
 export const CACHE_DESTINATION = 0
@@ -69,10 +69,13 @@ export function tickOf(now: number): number {
   return (now / TICK_NS) | 0
 }
 
-/** Offset of the entry of a destination, given as a word of the frame. */
+/**
+ * Offset of the entry of a destination, given as a word of the frame. The stations of one network stand side by side: its last 12
+ * bits choose the place, the others where the row begins.
+ */
 export function cacheIndex(key: number): number {
-  // The last octet, which differs most, is on top of a little-endian word: multiplication carries it nowhere.
-  return ((Math.imul(key ^ (key >>> 16), 0x9e3779b1 | 0) >>> 20) * CACHE_WORDS) | 0
+  const station = (key >>> 24) | ((key >>> 8) & 0xf00)
+  return (((station ^ (Math.imul(key & 0xf0ffff, 0x9e3779b1 | 0) >>> 19)) & (CACHE_ENTRIES - 1)) * CACHE_WORDS) | 0
 }
 
 /** The first four bytes of a MAC as a word of a frame. */

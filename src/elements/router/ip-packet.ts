@@ -30,6 +30,7 @@ import {
   IPV6_WALK_PROTOCOL,
   ipv6End,
   ipv6FragmentOffset,
+  ipv6MoreFragments,
   walkIpv6Extensions
 } from '../../wire/ipv6.ts'
 import { TCP_HEADER_LENGTH, tcpHeaderLength } from '../../wire/tcp.ts'
@@ -131,7 +132,8 @@ export class IpPacket {
     this.protocol = walk[IPV6_WALK_PROTOCOL]
     this.transportAt = walk[IPV6_WALK_OFFSET]
     const fragment = walk[IPV6_WALK_FRAGMENT]
-    this.isFragment = fragment >= 0
+    // A fragment header alone makes no fragment: RFC 6946, and what the Reassembler leaves.
+    this.isFragment = fragment >= 0 && (ipv6FragmentOffset(bytes, fragment) > 0 || ipv6MoreFragments(bytes, fragment))
     this.hasTransport = fragment < 0 || ipv6FragmentOffset(bytes, fragment) === 0
     this.hasOptions = this.transportAt > ipAt + IPV6_HEADER_LENGTH
     const source = ipAt + IPV6_SOURCE

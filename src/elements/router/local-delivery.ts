@@ -4,11 +4,17 @@
  */
 import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
 import { put16, put32 } from '../../wire/big-endian.ts'
-import { ETHERNET_HEADER_LENGTH, setEtherType } from '../../wire/ethernet.ts'
+import { ETHERNET_HEADER_LENGTH, EtherType, setEtherType } from '../../wire/ethernet.ts'
 import { checkIcmp, fillIcmpChecksum, IcmpType, icmpIsError, verifyIcmpChecksum } from '../../wire/icmp.ts'
 import { checkIcmpv6, fillIcmpv6Checksum, Icmpv6Type, icmpv6IsError, verifyIcmpv6Checksum } from '../../wire/icmpv6.ts'
 import { fillIpv4Checksum, IPV4_DONT_FRAGMENT, IPV4_FRAGMENT, IPV4_HEADER_LENGTH, IPV4_ID, IPV4_TOS, IpProtocol } from '../../wire/ipv4.ts'
-import { IPV6_HEADER_LENGTH, ipv6TrafficClass } from '../../wire/ipv6.ts'
+import {
+  IPV6_FRAGMENT_HEADER_LENGTH,
+  IPV6_HEADER_LENGTH,
+  IPV6_NEXT_HEADER,
+  ipv6TrafficClass,
+  setIpv6PayloadLength
+} from '../../wire/ipv6.ts'
 import {
   checkTcp,
   fillTcpChecksum,
@@ -89,11 +95,13 @@ export class LocalDelivery {
     if (route === null) return core.drop(frame, RouterDrop.noRoute)
     const source: Words = isToGroup(packet) ? link.source6(s0, s1, s2, s3) : [d0, d1, d2, d3]
     const tos = family === 4 ? bytes[ipAt + IPV4_TOS] : ipv6TrafficClass(bytes, ipAt)
-    const headerAt = transportAt - (family === 4 ? IPV4_HEADER_LENGTH : IPV6_HEADER_LENGTH)
-    const at = headerAt - ETHERNET_HEADER_LENGTH
     const protocol = family === 4 ? IpProtocol.icmp : IpProtocol.icmpv6
-    writeIpHeader(bytes, headerAt, family, source, [s0, s1, s2, s3], protocol, end - transportAt, tos, DEFAULT_TTL, core.output.nextId())
-    setEtherType(bytes, at, family === 4 ? 0x0800 : 0x86dd)
+    const header = family === 4 ? IPV4_HEADER_LENGTH : IPV6_HEADER_LENGTH
+    const headerAt = transportAt - header
+    const at = headerAt - ETHERNET_HEADER_LENGTH
+    const length = end - transportAt
+    writeIpHeader(bytes, headerAt, family, source, [s0, s1, s2, s3], protocol, length, tos, DEFAULT_TTL, core.output.nextId())
+    setEtherType(bytes, at, family === 4 ? EtherType.ipv4 : EtherType.ipv6)
     bytes[transportAt] = family === 4 ? IcmpType.echoReply : Icmpv6Type.echoReply
     if (family === 4) fillIcmpChecksum(bytes, transportAt, end)
     else fillIcmpv6Checksum(bytes, transportAt, end, headerAt)
@@ -101,7 +109,28 @@ export class LocalDelivery {
     frames.length[frame] = end - at // padding stays behind
     core.counters[Counter.consumed]++
     core.enter(frame)
+    const { mtu } = core.interface(route.interface)!
+    if (family === 6 && header + length > mtu) this.makeCuttable(frame, packet, mtu)
     core.output.send(frame, family, route, s0, s1, s2, s3)
+  }
+
+  /** A long IPv6 answer needs a fragment header; its question, which was as long, had one, and its place is free before the answer. */
+  private makeCuttable(frame: FrameHandle, { bytes, transportAt, ipAt, end }: IpPacket, mtu: number): void {
+    const { frames, context } = this.core
+    const at = frames.start[frame] - IPV6_FRAGMENT_HEADER_LENGTH
+    const isThere = transportAt - ipAt >= IPV6_HEADER_LENGTH + IPV6_FRAGMENT_HEADER_LENGTH
+    if (!isThere) return
+    const headerAt = at + ETHERNET_HEADER_LENGTH
+    bytes.copyWithin(at, frames.start[frame], transportAt)
+    bytes[headerAt + IPV6_NEXT_HEADER] = IpProtocol.fragment
+    setIpv6PayloadLength(bytes, headerAt, IPV6_FRAGMENT_HEADER_LENGTH + end - transportAt)
+    const fragmentAt = headerAt + IPV6_HEADER_LENGTH
+    put32(bytes, fragmentAt, IpProtocol.icmpv6 << 24)
+    put32(bytes, fragmentAt + 4, context.random.int32())
+    frames.start[frame] = at
+    frames.length[frame] = end - at
+    frames.flags[frame] |= FrameFlag.reassembled
+    frames.gsoSize[frame] = mtu
   }
 
   private refuseUdp(frame: FrameHandle, packet: IpPacket, link: RouterInterface): void {

@@ -24,6 +24,7 @@ import {
   IPV6_SOURCE
 } from '../../wire/ipv6.ts'
 import { fragmentIpv4 } from '../fragment/fragment-ipv4.ts'
+import { fragmentIpv6 } from '../fragment/fragment-ipv6.ts'
 import { putWords, type Words } from './address-words.ts'
 import { Counter, type RouterCore } from './router-core.ts'
 import { RouterDrop } from './router-drop.ts'
@@ -38,13 +39,16 @@ export class Output {
   /** IPv4 identification of the next packet of our own. */
   private id: number
   /** Where the fragments go that are being cut. */
-  private readonly way = { egress: null as RouterInterface | null, w0: 0 }
+  private readonly way = { egress: null as RouterInterface | null, family: 4 as 4 | 6, w0: 0, w1: 0, w2: 0, w3: 0 }
   private readonly emitFragment: (fragment: FrameHandle) => void
 
   constructor(core: RouterCore) {
     this.core = core
     this.id = core.context.random.below(65_536)
-    this.emitFragment = (fragment) => this.toLink(this.way.egress!, 4, this.way.w0, 0, 0, 0, fragment)
+    this.emitFragment = (fragment) => {
+      const { egress, family, w0, w1, w2, w3 } = this.way
+      this.toLink(egress!, family, w0, w1, w2, w3, fragment)
+    }
   }
 
   /** The way of a packet of our own, or null; `link` is where link-local destinations are. */
@@ -82,17 +86,22 @@ export class Output {
     const { core } = this
     const egress = core.interface(route.interface)!
     if (route.via !== null) [w0, w1, w2, w3] = route.via
-    if (core.frames.length[frame] - ETHERNET_HEADER_LENGTH <= egress.mtu) return this.toLink(egress, family, w0, w1, w2, w3, frame)
-    if (family === 4) this.fragment(egress, w0, frame)
-    else core.drop(frame, RouterDrop.tooBig)
+    const isWhole = core.frames.length[frame] - ETHERNET_HEADER_LENGTH <= egress.mtu
+    if (isWhole) this.toLink(egress, family, w0, w1, w2, w3, frame)
+    else this.fragment(egress, family, w0, w1, w2, w3, frame)
   }
 
-  /** Cuts an IPv4 packet for an interface and sends the fragments to a next hop; takes the frame. */
-  fragment(egress: RouterInterface, w0: number, frame: FrameHandle): void {
-    const { core, way } = this
+  /** Cuts a packet for an interface and sends the fragments to a next hop; takes the frame. An IPv6 packet must have a fragment header. */
+  fragment(egress: RouterInterface, family: 4 | 6, w0: number, w1: number, w2: number, w3: number, frame: FrameHandle): void {
+    const { core, way, emitFragment } = this
     way.egress = egress
+    way.family = family
     way.w0 = w0
-    const count = fragmentIpv4(core.frames, frame, egress.mtu, this.emitFragment)
+    way.w1 = w1
+    way.w2 = w2
+    way.w3 = w3
+    const { mtu } = egress
+    const count = family === 4 ? fragmentIpv4(core.frames, frame, mtu, emitFragment) : fragmentIpv6(core.frames, frame, mtu, emitFragment)
     if (count === 0) core.drop(frame, RouterDrop.noFragments)
     else core.counters[Counter.fragments] += count - 1
   }

@@ -29,7 +29,7 @@ export class PrefixTable {
     return this.count
   }
 
-  /** Value of the longest prefix that holds the address, or NO_VALUE. */
+  /** Value of the longest prefix that holds an IPv6 address, or NO_VALUE. */
   lookup(w0: number, w1: number, w2: number, w3: number): number {
     const { lengths } = this
     for (let i = 0; i < lengths.length; i++) {
@@ -46,6 +46,16 @@ export class PrefixTable {
     return NO_VALUE
   }
 
+  /** The same for an IPv4 address. */
+  lookup4(address: number): number {
+    const { lengths } = this
+    for (let i = 0; i < lengths.length; i++) {
+      const value = this.find4(address & maskWord(lengths[i], 0), lengths[i])
+      if (value !== NO_VALUE) return value
+    }
+    return NO_VALUE
+  }
+
   /** Value of exactly this prefix (host bits cleared), or NO_VALUE. */
   find(w0: number, w1: number, w2: number, w3: number, length: number): number {
     const { table, mask } = this
@@ -56,6 +66,17 @@ export class PrefixTable {
       if (found === length + 1 && table[at] === w0 && table[at + 1] === w1 && table[at + 2] === w2 && table[at + 3] === w3) {
         return table[at + VALUE]
       }
+    }
+  }
+
+  /** The same for an IPv4 prefix, whose other words are 0. */
+  find4(network: number, length: number): number {
+    const { table, mask } = this
+    for (let slot = hash4(network, length) & mask; ; slot = (slot + 1) & mask) {
+      const at = slot * WORDS
+      const found = table[at + LENGTH]
+      if (found === 0) return NO_VALUE
+      if (found === length + 1 && table[at] === network) return table[at + VALUE]
     }
   }
 
@@ -128,9 +149,14 @@ export class PrefixTable {
 }
 
 function hash(w0: number, w1: number, w2: number, w3: number, length: number): number {
-  let mixed = Math.imul(w0 ^ (w0 >>> 15) ^ length, 0x85ebca6b)
-  mixed = Math.imul(mixed ^ w1 ^ (mixed >>> 13), 0xc2b2ae35)
-  mixed = Math.imul(mixed ^ w2 ^ (mixed >>> 15), 0x27d4eb2f)
-  mixed = Math.imul(mixed ^ w3 ^ (mixed >>> 13), 0x9e3779b1)
-  return mixed ^ (mixed >>> 16)
+  // IPv6 addresses of a lab differ in two words at most; a table of IPv4 has nothing in these three.
+  let rest = Math.imul(w1 ^ (w1 >>> 15), 0xc2b2ae35)
+  rest = Math.imul(rest ^ w2 ^ (rest >>> 13), 0x27d4eb2f)
+  rest = Math.imul(rest ^ w3 ^ (rest >>> 15), 0x9e3779b1)
+  return hash4(w0 ^ rest ^ (rest >>> 16), length)
+}
+
+function hash4(network: number, length: number): number {
+  const mixed = Math.imul(network ^ (network >>> 15) ^ length, 0x85ebca6b)
+  return mixed ^ (mixed >>> 15)
 }

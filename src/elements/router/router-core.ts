@@ -2,7 +2,7 @@
  * What the parts of a router share: interfaces, tables, and the way out of a port.
  */
 import type { ElementContext } from '../../engine/element.ts'
-import { FrameFlag, type FrameHandle, type FramePool } from '../../engine/frame-pool.ts'
+import type { FrameHandle, FramePool } from '../../engine/frame-pool.ts'
 import type { Arp } from './arp.ts'
 import { ForwardingCache } from './forwarding-cache.ts'
 import type { IcmpErrors } from './icmp-errors.ts'
@@ -95,10 +95,5 @@ export class RouterCore {
 
   drop(frame: FrameHandle, reason: number): void {
     this.context.drop(frame, reason)
-  }
-
-  /** Adds a line to the walk of a frame that is followed. */
-  trace(frame: FrameHandle, text: () => string): void {
-    if ((this.frames.flags[frame] & FrameFlag.traced) !== 0) this.context.trace(frame, text())
   }
 }

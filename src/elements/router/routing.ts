@@ -45,9 +45,11 @@ interface Claim {
 
 export class Routing {
   private readonly interfaces: readonly (RouterInterface | null)[]
-  private readonly tables = { 4: new PrefixTable(), 6: new PrefixTable() }
-  /** Own addresses and broadcast addresses; value: place in `own`. */
-  private readonly ownTables = { 4: new PrefixTable(), 6: new PrefixTable() }
+  private readonly table4 = new PrefixTable()
+  private readonly table6 = new PrefixTable()
+  /** Own addresses and broadcast addresses; value: interface << 1, and 1 for a broadcast address. */
+  private readonly own4 = new PrefixTable()
+  private readonly own6 = new PrefixTable()
   private readonly claims = new Map<string, Claim>()
   private readonly byIndex: (Claim | undefined)[] = []
   private readonly freeIndices: number[] = []
@@ -61,20 +63,20 @@ export class Routing {
 
   /** The way to an address that is not the router's own; null: none. */
   lookup(family: 4 | 6, w0: number, w1: number, w2: number, w3: number): Route | null {
-    const index = (family === 4 ? this.tables[4] : this.tables[6]).lookup(w0, w1, w2, w3)
+    const index = family === 4 ? this.table4.lookup4(w0) : this.table6.lookup(w0, w1, w2, w3)
     return index === NO_VALUE ? null : this.byIndex[index]!.active
   }
 
   /** What an address is to the router: one of Own. Link-local addresses are known by their interface alone. */
   own(family: 4 | 6, w0: number, w1: number, w2: number, w3: number): number {
-    const value = family === 4 ? this.ownTables[4].find(w0, 0, 0, 0, 32) : this.ownTables[6].find(w0, w1, w2, w3, 128)
+    const value = family === 4 ? this.own4.find4(w0, 32) : this.own6.find(w0, w1, w2, w3, 128)
     if (value === NO_VALUE) return Own.none
     return (value & 1) === 0 ? Own.address : Own.broadcast
   }
 
   /** The interface with this address of its own, or null. */
   owner(family: 4 | 6, w0: number, w1: number, w2: number, w3: number): RouterInterface | null {
-    const value = family === 4 ? this.ownTables[4].find(w0, 0, 0, 0, 32) : this.ownTables[6].find(w0, w1, w2, w3, 128)
+    const value = family === 4 ? this.own4.find4(w0, 32) : this.own6.find(w0, w1, w2, w3, 128)
     return value === NO_VALUE || (value & 1) !== 0 ? null : this.interfaces[value >> 1]
   }
 
@@ -100,8 +102,9 @@ export class Routing {
       this.settle(claim)
     }
     for (const { family, words, broadcast } of removed.addresses) {
-      this.ownTables[family].delete(words, family === 4 ? 32 : 128)
-      if (broadcast !== null) this.ownTables[4].delete([broadcast, 0, 0, 0], 32)
+      if (family === 4) this.own4.delete(words, 32)
+      else this.own6.delete(words, 128)
+      if (broadcast !== null) this.own4.delete([broadcast, 0, 0, 0], 32)
     }
     // An address that another interface has, too, is that one's now.
     for (const other of this.interfaces) {
@@ -154,14 +157,11 @@ export class Routing {
   }
 
   private putOwn({ family, words, broadcast }: OwnAddress, number: number): void {
-    const { ownTables } = this
+    const table = family === 4 ? this.own4 : this.own6
+    const length = family === 4 ? 32 : 128
     // The first that has an address keeps it.
-    if (ownTables[family].find(...words, family === 4 ? 32 : 128) === NO_VALUE) {
-      ownTables[family].set(words, family === 4 ? 32 : 128, number << 1)
-    }
-    if (broadcast !== null && ownTables[4].find(broadcast, 0, 0, 0, 32) === NO_VALUE) {
-      ownTables[4].set([broadcast, 0, 0, 0], 32, (number << 1) | 1)
-    }
+    if (table.find(...words, length) === NO_VALUE) table.set(words, length, number << 1)
+    if (broadcast !== null && this.own4.find4(broadcast, 32) === NO_VALUE) this.own4.set([broadcast, 0, 0, 0], 32, (number << 1) | 1)
   }
 
   private claim(destination: Destination): Claim {
@@ -177,7 +177,7 @@ export class Routing {
   /** Decides who is heard: a route that was given and whose interface exists, else the connected interface of the lowest number. */
   private settle(claim: Claim): void {
     const { destination, route, connected, index } = claim
-    const table = this.tables[destination.family]
+    const table = destination.family === 4 ? this.table4 : this.table6
     if (route !== null && (this.interfaces[route.interface] ?? null) !== null) {
       claim.active = { destination, kind: 'static', interface: route.interface, via: route.via }
     } else if (connected.length > 0) {

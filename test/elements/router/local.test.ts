@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FrameFlag } from '../../../src/engine/frame-pool.ts'
+import { parseIcmpv6 } from '../../../src/wire/icmpv6.ts'
 import { IpProtocol, parseIpv4Header } from '../../../src/wire/ipv4.ts'
 import { BROADCAST, ECHO, ECHO6, frame, INTERFACES, type Payload, ROUTER_MACS, RouterLab, station, udp } from './router-lab.ts'
 
@@ -48,6 +49,39 @@ describe('echo', () => {
       lab.take(0).map((text) => text.split(' ttl 64 ')[1]),
       [`fragment 0+ ${first}`, `fragment 1480+ ${second}`, `fragment 2960 ${third}`]
     )
+    lab.ends()
+  })
+  test('the same of IPv6, where the question came in fragments', () => {
+    const lab = met()
+    const payload = { icmpv6: { kind: 'echo-request', id: 1, sequence: 1, data: new Uint8Array(3000).map((_, i) => i) } } as const
+    const plain = frame(A6, OURS6, payload, { from: S7, to: ROUTER_MACS[0] })
+    // As the Reassembler leaves it: with a fragment header of offset 0.
+    const bytes = new Uint8Array(plain.length + 8)
+    bytes.set(plain.subarray(0, 54))
+    bytes.set([58, 0, 0, 0, 1, 2, 3, 4], 54)
+    bytes.set(plain.subarray(54), 62)
+    bytes[20] = 44
+    new DataView(bytes.buffer).setUint16(18, plain.length - 54 + 8)
+    lab.put(0, bytes, (handle) => {
+      lab.net.engine.frames.flags[handle] = FrameFlag.reassembled
+      lab.net.engine.frames.gsoSize[handle] = 1500
+    })
+    const parts = lab.bytes(0)
+    assert.deepEqual(
+      parts.map(({ length }) => length - 62),
+      [1448, 1448, 112]
+    )
+    const whole = Buffer.concat(parts.map((part) => part.subarray(62)))
+    const [first] = parts
+    assert.equal(first[54], 58)
+    assert.deepEqual(new Set(parts.map((part) => part.subarray(58, 62).toString())).size, 1, 'one identification')
+    assert.deepEqual(
+      parts.map((part) => (part[56] << 8) | part[57]),
+      [1, 1449, 2896]
+    )
+    const reply = Uint8Array.from(Buffer.concat([plain.subarray(0, 54), whole]))
+    // Addresses are exchanged, which leaves the checksum as it is.
+    assert.deepEqual(parseIcmpv6(reply, 54, reply.length, 14), { ...payload.icmpv6, kind: 'echo-reply' })
     lab.ends()
   })
   test('IPv6: unicast, link-local, and all nodes, there from the link-local address', () => {
