@@ -13,6 +13,7 @@ import { netloom, netloomCapture128, netloomCaptureFull } from './cases/netloom.
 import { openVswitch } from './cases/open-vswitch.ts'
 import { pasta } from './cases/pasta.ts'
 import { slirp4netns } from './cases/slirp4netns.ts'
+import { userUplink } from './cases/user-uplink.ts'
 import { vdeSwitch } from './cases/vde-switch.ts'
 import { runTcp, runUdp } from './iperf.ts'
 import { MEASURE_KEYS, type MeasureKey } from './measures.ts'
@@ -28,6 +29,7 @@ export const cases: readonly PathCase[] = [
   vdeSwitch,
   slirp4netns,
   pasta,
+  userUplink,
   netloomCapture128,
   netloomCaptureFull
 ]

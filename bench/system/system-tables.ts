@@ -52,10 +52,19 @@ const TARGETS: readonly { against: string; measure: 'tcp1' | 'tcp1-reverse' | 'u
     ])
   ]
 
+/** The way out without root, beside others who give one. */
+const USER_TARGETS: typeof TARGETS = ['slirp4netns', 'pasta'].flatMap((against) =>
+  (['tcp1', 'tcp1-reverse', 'udp64', 'udp1400'] as const).map((measure) => ({ against, measure, limit: 1 }))
+)
+
 function ratios(result: SystemResult): string[] {
-  const own = result.samples['netloom']
+  return [...ratiosOf(result, 'netloom', TARGETS), ...ratiosOf(result, 'netloom-user', USER_TARGETS)]
+}
+
+function ratiosOf(result: SystemResult, name: string, targets: typeof TARGETS): string[] {
+  const own = result.samples[name]
   if (own === undefined) return []
-  const rows = TARGETS.flatMap(({ against, measure, limit, most }) => {
+  const rows = targets.flatMap(({ against, measure, limit, most }) => {
     const other = result.samples[against]
     if (other === undefined) return []
     const ratio = estimate(pairedRatios(own[measure], other[measure]))
@@ -64,7 +73,7 @@ function ratios(result: SystemResult): string[] {
     const { title } = measures.find(({ key }) => key === measure)!
     return [[title, against, formatEstimate(ratio, 2), `${most ? 'at most' : 'at least'} ${limit}`, met ? 'yes' : 'NO']]
   })
-  return rows.length === 0 ? [] : [table([['netloom to', 'path', 'ratio', 'target', 'reached'], ...rows])]
+  return rows.length === 0 ? [] : [table([[`${name} to`, 'path', 'ratio', 'target', 'reached'], ...rows])]
 }
 
 function captures(result: SystemResult): string[] {
