@@ -9,7 +9,7 @@ import { AddressSet } from './address-set.ts'
 import type { PacketTuple } from './packet-tuple.ts'
 
 /** Gateways of one element. */
-export const GATEWAYS_MAX = 1024
+export const GATEWAYS_MAX = 32_768
 
 export interface PublishedAddress {
   readonly protocol: 'tcp' | 'udp'

@@ -107,7 +107,7 @@ class Walk {
       this.send(target.target, target.targetPort, spec.target)
       return null
     }
-    if (published.isLocal(tuple.destination, isIpv6)) {
+    if (interfaces.isGateway(tuple.destination, isIpv6)) {
       steps.push(`${this.destination} is the gateway's own address and nothing is published there: not tracked`)
       return this.end('local', null)
     }

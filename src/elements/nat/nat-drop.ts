@@ -20,6 +20,7 @@ export const NatDrop = declareDrops('nat', {
   portsExhausted: 'No source port is free for another flow from this address to that destination.',
   clash: 'Another flow has taken the tuple that this new one would need.',
   flowGone: 'The flow of the packet ended while the packet was on its way through the router.',
+  untracked: 'Only the router itself may get this packet, and it would have sent it on, past all flows and rules.',
   noEgress: 'The port by which the packet should leave is not known to the NAT as an interface.'
 })
 

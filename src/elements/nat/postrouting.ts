@@ -16,7 +16,7 @@ import { sourceFor } from './nat-interfaces.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
 import { Counter, type NatTables } from './nat-tables.ts'
 import { NO_PORT } from './port-allocation.ts'
-import { isPartialAt, packetSize } from './prerouting.ts'
+import { isPartialAt, LEFT_ALONE, packetSize } from './prerouting.ts'
 import { KEEP_PORT, rewriteSide, translationChange } from './translate.ts'
 import { readAddress, readPort, Tuple } from './tuple.ts'
 
@@ -41,7 +41,7 @@ export class Postrouting {
     const isIpv6 = type === EtherType.ipv6
     const reference = frames.mark[frame]
     if (type === EtherType.ipv4 || isIpv6) {
-      const problem = reference < 0 ? this.leaveUntracked(frame, isIpv6) : this.leaveTracked(frame, number, reference, isIpv6)
+      const problem = reference < 0 ? this.leaveUntracked(frame, reference, isIpv6) : this.leaveTracked(frame, number, reference, isIpv6)
       if (problem !== READ_OK) return tables.drop(frame, problem)
     }
     tables.context.counters[Counter.txFrames]++
@@ -49,7 +49,8 @@ export class Postrouting {
     this.bury(reference)
   }
 
-  private leaveUntracked(frame: FrameHandle, isIpv6: boolean): number {
+  private leaveUntracked(frame: FrameHandle, reference: number, isIpv6: boolean): number {
+    if (reference === LEFT_ALONE) return NatDrop.untracked
     leaveRouterError(this.tables, frame, isIpv6)
     return READ_OK
   }

@@ -26,8 +26,8 @@ import { TimeoutIndex } from './timeouts.ts'
 import { KEEP_PORT, rewriteSide } from './translate.ts'
 import { icmpBegins, readAddress, readPort, Tuple } from './tuple.ts'
 
-/** `frames.mark` of what the NAT does not track. */
-export const UNTRACKED = -1
+/** `frames.mark` of what only the router itself may get. It keeps marks on what it forwards: nothing leaves with this one. */
+export const LEFT_ALONE = -2
 const ENDS = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst
 
 export class Prerouting {
@@ -78,7 +78,7 @@ export class Prerouting {
   /** For the router alone. */
   private leaveAlone(frame: FrameHandle, number: number): void {
     const { tables } = this
-    tables.frames.mark[frame] = UNTRACKED
+    tables.frames.mark[frame] = LEFT_ALONE
     tables.context.counters[Counter.untracked]++
     tables.context.transmit(2 * number + 1, frame)
   }
@@ -99,8 +99,9 @@ export class Prerouting {
     const { interfaces } = this.tables
     this.isGuest = !interfaces.maySend(ingress, bytes, sourceAt, isIpv6)
     if (!this.isGuest) return READ_OK
-    // A station on two networks may answer by the gateway of the other one: what belongs to a flow passes.
-    return !ingress.isUplink && interfaces.isInside(bytes, sourceAt, isIpv6) ? READ_OK : NatDrop.spoofed
+    // A station on two networks may answer by the gateway of the other one.
+    const mayAnswer = !ingress.isUplink && !ingress.spec.internal && interfaces.isInside(bytes, sourceAt, isIpv6)
+    return mayAnswer ? READ_OK : NatDrop.spoofed
   }
 
   private enterFlow(frame: FrameHandle, number: number): void {
@@ -109,6 +110,7 @@ export class Prerouting {
     let reference = flows.look(packet.tuple)
     let verdict: number = TcpVerdict.reopen
     if (reference !== NO_FLOW) {
+      if (this.isGuest && (reference & 1) === 0) return tables.drop(frame, NatDrop.spoofed)
       if (!this.isWhole(frame)) return tables.drop(frame, NatDrop.badChecksum)
       verdict = tables.follow(reference >> 1, reference & 1, false)
       // A new connection between the same ends: the old one makes room.
@@ -135,10 +137,10 @@ export class Prerouting {
   /** A new flow: its reference; NO_FLOW when the frame has gone another way. */
   private open(frame: FrameHandle, number: number): number {
     const { tables, reply } = this
-    const { flows, packet, published, frames } = tables
+    const { flows, packet, published, interfaces, frames } = tables
     const { tuple, isIpv6, kind } = packet
     const target = kind === PacketKind.ports ? published.find(packet.protocol, tuple.destination, tuple.destinationPort, isIpv6) : null
-    if (target === null && !this.isGuest && published.isLocal(tuple.destination, isIpv6)) {
+    if (target === null && !this.isGuest && interfaces.isGateway(tuple.destination, isIpv6)) {
       this.leaveAlone(frame, number)
       return NO_FLOW
     }

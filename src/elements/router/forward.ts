@@ -43,13 +43,12 @@ export class Forwarding {
       return core.drop(frame, RouterDrop.ttlExpired)
     }
     const size = packet.longest(core.frames)
-    const mtu = family === 4 ? egress.mtu : egress.mtu6
-    if (size > mtu && !this.mayBeCut(frame, packet)) {
-      core.errors.tell(packet, link, Fault.tooBig, mtu)
+    if (size > egress.mtu && !this.mayBeCut(frame, packet)) {
+      core.errors.tell(packet, link, Fault.tooBig, egress.mtu)
       return core.drop(frame, RouterDrop.tooBig)
     }
     this.rewrite(frame, packet, egress, isCounted)
-    this.sendOn(frame, packet, link, egress, route, size > mtu)
+    this.sendOn(frame, packet, link, egress, route, size)
   }
 
   /** TTL, options, padding. */
@@ -66,14 +65,7 @@ export class Forwarding {
     frames.flags[frame] &= ~FrameFlag.captured
   }
 
-  private sendOn(
-    frame: FrameHandle,
-    packet: IpPacket,
-    link: RouterInterface,
-    egress: RouterInterface,
-    route: Route,
-    isLong: boolean
-  ): void {
+  private sendOn(frame: FrameHandle, packet: IpPacket, link: RouterInterface, egress: RouterInterface, route: Route, size: number): void {
     const { core } = this
     const { family, d0, d1, d2, d3 } = packet
     const { via } = route
@@ -88,7 +80,7 @@ export class Forwarding {
     const w2 = via === null ? d2 : via[2]
     const w3 = via === null ? d3 : via[3]
     const isReassembled = (core.frames.flags[frame] & FrameFlag.reassembled) !== 0
-    if (isLong || isReassembled) return core.output.fragment(egress, family, w0, w1, w2, w3, frame)
+    if (size > egress.mtu || isReassembled) return core.output.fragment(egress, family, w0, w1, w2, w3, frame)
     core.output.toLink(egress, family, w0, w1, w2, w3, frame)
     if (family === 4) this.remember(egress, d0, w0)
   }
