@@ -94,13 +94,14 @@ function explainForward(
   if (walk.ttl === 0 || (walk.ttl === 1 && !ingress.noDecrement)) {
     return walk.drop(RouterDrop.ttlExpired, family === 4 ? 'time exceeded (11/0)' : 'time exceeded (3/0)', 'the TTL is used up')
   }
-  if (length > egress.mtu && (family === 6 || dontFragment)) {
-    const error = family === 4 ? `fragmentation needed (3/4), MTU ${egress.mtu}` : `packet too big (2/0), MTU ${egress.mtu}`
-    return walk.drop(RouterDrop.tooBig, error, `${length} bytes do not fit the MTU of ${egress.given.name}, ${egress.mtu}`)
+  const mtu = family === 4 ? egress.mtu : egress.mtu6
+  if (length > mtu && (family === 6 || dontFragment)) {
+    const error = family === 4 ? `fragmentation needed (3/4), MTU ${mtu}` : `packet too big (2/0), MTU ${mtu}`
+    return walk.drop(RouterDrop.tooBig, error, `${length} bytes do not fit the MTU of ${egress.given.name}, ${mtu}`)
   }
   if (ingress.noDecrement || egress.noDecrement) walk.step('the TTL stays: router and host are one hop')
   else walk.ttl--
-  if (length > egress.mtu) walk.cut(Math.ceil((length - 20) / ((egress.mtu - 20) & ~7)))
+  if (length > mtu) walk.cut(Math.ceil((length - 20) / ((mtu - 20) & ~7)))
   const { table } = core.neighbors
   const slot = table.find(egress.number, family, ...hop)
   const state = slot === NO_NEIGHBOR ? NeighborState.free : table.state[slot]

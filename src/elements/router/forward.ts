@@ -43,12 +43,13 @@ export class Forwarding {
       return core.drop(frame, RouterDrop.ttlExpired)
     }
     const size = packet.longest(core.frames)
-    if (size > egress.mtu && !this.mayBeCut(frame, packet)) {
-      core.errors.tell(packet, link, Fault.tooBig, egress.mtu)
+    const mtu = family === 4 ? egress.mtu : egress.mtu6
+    if (size > mtu && !this.mayBeCut(frame, packet)) {
+      core.errors.tell(packet, link, Fault.tooBig, mtu)
       return core.drop(frame, RouterDrop.tooBig)
     }
     this.rewrite(frame, packet, egress, isCounted)
-    this.sendOn(frame, packet, link, egress, route, size)
+    this.sendOn(frame, packet, link, egress, route, size > mtu)
   }
 
   /** TTL, options, padding. */
@@ -65,7 +66,14 @@ export class Forwarding {
     frames.flags[frame] &= ~FrameFlag.captured
   }
 
-  private sendOn(frame: FrameHandle, packet: IpPacket, link: RouterInterface, egress: RouterInterface, route: Route, size: number): void {
+  private sendOn(
+    frame: FrameHandle,
+    packet: IpPacket,
+    link: RouterInterface,
+    egress: RouterInterface,
+    route: Route,
+    isLong: boolean
+  ): void {
     const { core } = this
     const { family, d0, d1, d2, d3 } = packet
     const { via } = route
@@ -80,7 +88,7 @@ export class Forwarding {
     const w2 = via === null ? d2 : via[2]
     const w3 = via === null ? d3 : via[3]
     const isReassembled = (core.frames.flags[frame] & FrameFlag.reassembled) !== 0
-    if (size > egress.mtu || isReassembled) return core.output.fragment(egress, family, w0, w1, w2, w3, frame)
+    if (isLong || isReassembled) return core.output.fragment(egress, family, w0, w1, w2, w3, frame)
     core.output.toLink(egress, family, w0, w1, w2, w3, frame)
     if (family === 4) this.remember(egress, d0, w0)
   }

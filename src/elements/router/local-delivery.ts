@@ -109,7 +109,7 @@ export class LocalDelivery {
     frames.length[frame] = end - at // padding stays behind
     core.counters[Counter.consumed]++
     core.enter(frame)
-    const { mtu } = core.interface(route.interface)!
+    const mtu = core.interface(route.interface)!.mtu6
     if (family === 6 && header + length > mtu) this.makeCuttable(frame, packet, mtu)
     core.output.send(frame, family, route, s0, s1, s2, s3)
   }

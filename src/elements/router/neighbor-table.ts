@@ -56,6 +56,8 @@ export class NeighborTable {
   /** Where the search for a slot to give away goes on. */
   private hand = 0
   private count = 0
+  /** Slots in state `incomplete` by interface. */
+  private incomplete = new Int32Array(16)
 
   constructor(capacity: number) {
     this.capacity = capacity
@@ -104,7 +106,7 @@ export class NeighborTable {
     this.address[4 * slot + 1] = w1
     this.address[4 * slot + 2] = w2
     this.address[4 * slot + 3] = w3
-    this.state[slot] = NeighborState.incomplete
+    this.become(slot, NeighborState.incomplete)
     this.confirmed[slot] = this.updated[slot] = this.until[slot] = 0
     this.requests[slot] = 0
     this.table[this.placeOf(number, family, w0, w1, w2, w3)] = slot + 1
@@ -112,10 +114,40 @@ export class NeighborTable {
     return slot
   }
 
+  /** Gives a slot another state. */
+  become(slot: number, state: number): void {
+    const number = this.interface[slot]
+    if (number >= this.incomplete.length) this.countMore(number)
+    if (this.state[slot] === NeighborState.incomplete) this.incomplete[number]--
+    if (state === NeighborState.incomplete) this.incomplete[number]++
+    this.state[slot] = state
+  }
+
+  /** How many neighbors of an interface were asked for and have not answered. */
+  incompleteOn(number: number): number {
+    return number < this.incomplete.length ? this.incomplete[number] : 0
+  }
+
+  /** Of the slots that wait longest, the first that is incomplete, on an interface (-1: on any); or NO_NEIGHBOR. */
+  longestIncomplete(number: number): number {
+    let slot = this.first[Waiting.retransmit]
+    for (let steps = 0; slot !== NO_NEIGHBOR && steps < EVICTION_STEPS; steps++) {
+      if (this.state[slot] === NeighborState.incomplete && (number < 0 || this.interface[slot] === number)) return slot
+      slot = this.next[slot]
+    }
+    return NO_NEIGHBOR
+  }
+
+  private countMore(number: number): void {
+    const counts = new Int32Array(2 * (number + 1))
+    counts.set(this.incomplete)
+    this.incomplete = counts
+  }
+
   /** Frees a slot. */
   remove(slot: number): void {
     this.stopWaiting(slot)
-    this.state[slot] = NeighborState.free
+    this.become(slot, NeighborState.free)
     this.freed.push(slot)
     this.count--
     const { table, mask } = this

@@ -30,6 +30,10 @@ const FAILED_NS = 1e9
 /** How long the MAC of a valid entry stays as it is: Linux's locktime. */
 const LOCK_NS = 1e9
 
+/** Share of the table that questions of one interface may fill. */
+const INCOMPLETE_SHARE = 0.25
+const ANY_INTERFACE = -1
+
 /** How a MAC was heard. */
 export const Heard = {
   /** The neighbor asked for us: it is about to talk to us. */
@@ -205,15 +209,26 @@ export class Neighbors {
     }
   }
 
+  /** A slot for a neighbor that has none. Who asks for addresses that nobody has takes the place of its own questions, not of others'. */
   private add(number: number, family: number, w0: number, w1: number, w2: number, w3: number): number {
     const { table } = this
+    if (table.incompleteOn(number) >= table.capacity * INCOMPLETE_SHARE) this.giveUp(table.longestIncomplete(number))
     const slot = table.add(number, family, w0, w1, w2, w3)
     if (slot !== NO_NEIGHBOR) return slot
+    // What is stale by now no cached way rests on any more.
     const evicted = table.evictable(this.core.context.now)
-    if (evicted === NO_NEIGHBOR) return NO_NEIGHBOR
-    table.remove(evicted)
-    this.core.cache.invalidate()
+    if (evicted !== NO_NEIGHBOR) table.remove(evicted)
+    else this.giveUp(table.longestIncomplete(ANY_INTERFACE))
     return table.add(number, family, w0, w1, w2, w3)
+  }
+
+  /** Ends a question for the sake of another one. */
+  private giveUp(slot: number): void {
+    if (slot === NO_NEIGHBOR) return
+    for (let frame = this.queues.take(slot); frame !== NO_FRAME; frame = this.queues.take(slot)) {
+      this.core.drop(frame, RouterDrop.neighborTableFull)
+    }
+    this.table.remove(slot)
   }
 
   /** A frame for a neighbor whose MAC is not known. */
@@ -221,7 +236,7 @@ export class Neighbors {
     const { table } = this
     if (table.state[slot] === NeighborState.failed) {
       if (now < table.until[slot]) return this.unreachable(slot, frame)
-      table.state[slot] = NeighborState.incomplete
+      table.become(slot, NeighborState.incomplete)
       table.requests[slot] = 0
     }
     this.queues.put(slot, frame)
@@ -229,7 +244,7 @@ export class Neighbors {
   }
 
   private useStale(slot: number, now: number): void {
-    this.table.state[slot] = NeighborState.delay
+    this.table.become(slot, NeighborState.delay)
     this.table.requests[slot] = 0
     this.wait(slot, Waiting.delay, now)
   }
@@ -246,21 +261,22 @@ export class Neighbors {
     table.macHi[slot] = hi
     table.macLo[slot] = lo
     table.updated[slot] = now
-    this.core.cache.invalidate()
   }
 
   private setStale(slot: number): void {
-    this.table.stopWaiting(slot)
-    this.table.state[slot] = NeighborState.stale
-    this.table.requests[slot] = 0
-    this.core.cache.invalidate()
+    const { table } = this
+    // Ways rest on a MAC that could be used. A new one they do not know: who invents neighbors does not slow down the others.
+    if (this.usableUntil(slot) > 0) this.core.cache.invalidate()
+    table.stopWaiting(slot)
+    table.become(slot, NeighborState.stale)
+    table.requests[slot] = 0
   }
 
   private confirm(slot: number, now: number): void {
     const { table, core } = this
     if (table.state[slot] === NeighborState.incomplete) core.counters[Counter.resolved]++
     table.stopWaiting(slot)
-    table.state[slot] = NeighborState.reachable
+    table.become(slot, NeighborState.reachable)
     table.requests[slot] = 0
     table.confirmed[slot] = table.updated[slot] = now
     table.until[slot] = now + REACHABLE_LEAST_NS + core.context.random.next() * REACHABLE_SPAN_NS
@@ -294,7 +310,7 @@ export class Neighbors {
     this.isTicking = true
     for (let slot = table.longest(Waiting.delay); slot !== NO_NEIGHBOR; slot = table.longest(Waiting.delay)) {
       if (table.since[slot] + DELAY_NS > now) break
-      table.state[slot] = NeighborState.probe
+      table.become(slot, NeighborState.probe)
       this.ask(slot, now)
     }
     for (let slot = table.longest(Waiting.retransmit); slot !== NO_NEIGHBOR; slot = table.longest(Waiting.retransmit)) {
@@ -316,12 +332,12 @@ export class Neighbors {
     const { table, core } = this
     const wasProbe = table.state[slot] === NeighborState.probe
     table.stopWaiting(slot)
-    table.state[slot] = NeighborState.failed
+    table.become(slot, NeighborState.failed)
     table.requests[slot] = 0
     // A neighbor that was there may have another MAC now: everybody is asked as soon as it is needed.
     table.until[slot] = wasProbe ? 0 : now + FAILED_NS
     core.counters[Counter.unresolved]++
-    core.cache.invalidate()
+    if (wasProbe) core.cache.invalidate()
     for (let waiting = this.queues.length(slot); waiting > 0; waiting--) this.unreachable(slot, this.queues.take(slot))
   }
 

@@ -86,7 +86,7 @@ export class Output {
     const { core } = this
     const egress = core.interface(route.interface)!
     if (route.via !== null) [w0, w1, w2, w3] = route.via
-    const isWhole = core.frames.length[frame] - ETHERNET_HEADER_LENGTH <= egress.mtu
+    const isWhole = core.frames.length[frame] - ETHERNET_HEADER_LENGTH <= (family === 4 ? egress.mtu : egress.mtu6)
     if (isWhole) this.toLink(egress, family, w0, w1, w2, w3, frame)
     else this.fragment(egress, family, w0, w1, w2, w3, frame)
   }
@@ -100,8 +100,9 @@ export class Output {
     way.w1 = w1
     way.w2 = w2
     way.w3 = w3
-    const { mtu } = egress
-    const count = family === 4 ? fragmentIpv4(core.frames, frame, mtu, emitFragment) : fragmentIpv6(core.frames, frame, mtu, emitFragment)
+    const { frames } = core
+    const count =
+      family === 4 ? fragmentIpv4(frames, frame, egress.mtu, emitFragment) : fragmentIpv6(frames, frame, egress.mtu6, emitFragment)
     if (count === 0) core.drop(frame, RouterDrop.noFragments)
     else core.counters[Counter.fragments] += count - 1
   }

@@ -3,6 +3,7 @@
  */
 import { linkLocalFromMac, type Mac } from '../../wire/address.ts'
 import { type Prefix, prefixBroadcast } from '../../wire/cidr.ts'
+import { IPV6_MIN_MTU } from '../../wire/ipv6.ts'
 import { maskWord, type Words, wordsAt, wordsOfNumber } from './address-words.ts'
 import { macTail, macWord } from './forwarding-cache.ts'
 import { type Destination, destinationOf, type InterfaceSpec, readInterface } from './router-options.ts'
@@ -26,6 +27,8 @@ export class RouterInterface {
   readonly given: InterfaceSpec
   readonly mac: Mac
   readonly mtu: number
+  /** The same for IPv6, which every link carries 1280 bytes of (RFC 8200 section 5; Linux forwards them so). */
+  readonly mtu6: number
   readonly answers: boolean
   readonly noDecrement: boolean
   /** The MAC as words of a frame: see FastInterface. */
@@ -48,6 +51,7 @@ export class RouterInterface {
     this.macWord = macWord(mac)
     this.macTail = macTail(mac)
     this.mtu = given.mtu
+    this.mtu6 = Math.max(given.mtu, IPV6_MIN_MTU)
     this.answers = given.answers
     this.noDecrement = given.noDecrement ?? false
     this.addresses = addresses.filter((prefix) => !isLinkLocal(prefix)).map(ownAddress)

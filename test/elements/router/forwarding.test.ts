@@ -276,6 +276,33 @@ describe('IPv6', () => {
     assert.deepEqual(lab.take(0), [`${TO_A}: 2001:db8:a::1 > ${A} hops 64 packet-too-big 0 (1400) quoting 1232`])
     lab.ends()
   })
+  test('an interface with less than 1280 bytes carries that much all the same', () => {
+    const lab = met({ interfaces: { ...INTERFACES, 2: { ...INTERFACES[2], mtu: 576 } } })
+    lab.send(0, 7, A, '2001:db8:ff::1', udp(5000, 1232))
+    assert.equal(lab.take(2).length, 1)
+    lab.send(0, 7, A, '2001:db8:ff::1', udp(5000, 1233))
+    assert.match(lab.take(0)[0], /packet-too-big 0 \(1280\)/)
+    lab.ends()
+  })
+  test('a packet that came in fragments is cut again', () => {
+    const lab = met()
+    // As the Reassembler leaves it: with a fragment header of offset 0.
+    const raw = new Uint8Array(2008)
+    raw.set([17, 0, 0, 0, 1, 2, 3, 4])
+    const bytes = frame(A, '2001:db8:ff::1', { raw, protocol: 44 }, { from: station(0, 7), to: ROUTER_MACS[0] })
+    for (const longest of [1300, 1401]) {
+      lab.put(0, bytes, (handle) => {
+        lab.net.engine.frames.flags[handle] = FrameFlag.reassembled
+        lab.net.engine.frames.gsoSize[handle] = longest
+      })
+    }
+    assert.deepEqual(
+      lab.bytes(2).map((part) => part.length - 14),
+      [1296, 800]
+    )
+    assert.match(lab.take(0)[0], /packet-too-big 0 \(1400\)/)
+    lab.ends()
+  })
   test('no route: unreachable', () => {
     const lab = met({ routes: {} })
     lab.send(0, 7, A, '2001:db8:ff::1', udp())

@@ -106,7 +106,10 @@ describe('asking', () => {
     lab.ends()
   })
   test('all queues together keep 4,096 frames', () => {
-    const lab = knowingSender({ interfaces: { ...INTERFACES, 1: { ...INTERFACES[1], addresses: ['10.0.0.1/16'] } } })
+    const lab = knowingSender({
+      neighborCapacity: 65_536,
+      interfaces: { ...INTERFACES, 1: { ...INTERFACES[1], addresses: ['10.0.0.1/16'] } }
+    })
     for (let i = 0; i < 5000; i++) lab.send(0, 7, A7, `10.0.${1 + (i >> 8)}.${i & 255}`, udp())
     assert.equal(lab.command<{ waiting: number }>('stats').waiting, 4096)
     assert.deepEqual(lab.drops, { 'router.neighborQueueFull': 904 })
@@ -429,14 +432,38 @@ describe('cache poisoning', () => {
     assert.equal(stateOf(lab), 'reachable')
     lab.ends()
   })
-  test('questions that nobody answers fill the table: the next one is refused, and it is free again when they fail', () => {
+  test('questions that nobody answers take a quarter of the table for each interface, the newest ones', () => {
     const lab = knowingSender({ neighborCapacity: 16 })
     for (let i = 10; i < 40; i++) lab.send(0, 7, A7, `198.51.100.${i}`, udp())
-    // 15 asked for, in the places beside the sender's own and, when that was the only stale one, in its place too.
-    assert.equal(lab.drops['router.neighborTableFull'], 14)
+    assert.deepEqual(lab.neighbors, [`${A7} stale`, ...[36, 37, 38, 39].map((i) => `198.51.100.${i} incomplete`)])
+    assert.deepEqual(lab.drops, { 'router.neighborTableFull': 26 })
+    lab.send(0, 7, A7, '203.0.113.99', udp())
+    assert.equal(stateOf(lab, '203.0.113.99'), 'incomplete', 'others have room')
+    lab.ends()
+  })
+  test('a station that scans does not keep another one from being found', () => {
+    const lab = knowingSender({ interfaces: { ...INTERFACES, 1: { ...INTERFACES[1], addresses: ['10.0.0.1/16'] } }, neighborCapacity: 256 })
+    for (let i = 0; i < 1000; i++) {
+      lab.send(0, 7, A7, `10.0.${1 + (i >> 8)}.${i & 255}`, udp())
+      if (i === 500) lab.send(0, 7, A7, '10.0.9.9', udp())
+      if (i === 520) lab.arp(1, 2, B9_MAC, '10.0.9.9', '10.0.0.1', B)
+    }
+    assert.equal(stateOf(lab, '10.0.9.9'), 'reachable')
+    lab.ends()
+  })
+  test('who invents neighbors does not end the ways that others use', () => {
+    const lab = reachable()
+    lab.send(0, 7, A7, B9, udp())
+    assert.equal(lab.command<{ cached: number }>('stats').cached, 1)
+    for (let i = 20; i < 60; i++) {
+      lab.arp(0, 1, station(0, i), `192.0.2.${i}`, '192.0.2.1')
+      lab.send(0, 7, A7, `198.51.100.${i}`, udp())
+      lab.arp(1, 2, station(1, i), `198.51.100.${i}`, '198.51.100.1', B)
+    }
+    lab.send(0, 7, A7, '198.51.100.77', udp())
     lab.run(3)
-    lab.send(0, 7, A7, '198.51.100.200', udp())
-    assert.equal(stateOf(lab, '198.51.100.200'), 'incomplete')
+    assert.equal(stateOf(lab, '198.51.100.77'), 'failed')
+    assert.equal(lab.command<{ cached: number }>('stats').cached, 1)
     lab.ends()
   })
   test('messages that no station may send', () => {
