@@ -380,6 +380,21 @@ describe('containers on networks', () => {
     assert.equal(said[1]!.Actor.Attributes['container'], c1.id)
   })
 
+  // A daemon killed between the two would otherwise find one address with two containers.
+  test('a disconnect is saved before its address is free', async () => {
+    await create('net', '10.8.0.0/24')
+    const c1 = await docker.run('c1', on('net'))
+    const seen: [attachments: number, endpoints: number][] = []
+    c1.onSave = () => {
+      seen.push([c1.networking.attachments.length, docker.world.controller.network('net').endpoints.size])
+    }
+    await docker.service.disconnect(c1, 'net', false)
+    assert.deepEqual(seen, [
+      [0, 1],
+      [0, 0]
+    ])
+  })
+
   test('a rename is seen in the network at once', async () => {
     await create('net')
     const c3 = await docker.run('c3', on('net'))

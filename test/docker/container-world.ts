@@ -26,6 +26,8 @@ export class TestContainer implements NetworkedContainer {
   networking: ContainerNetworking = emptyNetworking()
   sandbox: Sandbox | null = null
   saved = 0
+  /** Called at each save. */
+  onSave = (): void => {}
 
   constructor(id: string, name: string, directory: string, request: NetworkingRequest) {
     this.id = id
@@ -50,6 +52,7 @@ export class TestContainer implements NetworkedContainer {
 
   async save(): Promise<void> {
     this.saved++
+    this.onSave()
   }
 }
 

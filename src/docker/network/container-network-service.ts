@@ -172,11 +172,11 @@ export class ContainerNetworkService {
       attachment.endpoint = null
     }
     await this.containerPorts.restore(container)
+    if (sandbox === null || !hasOwnInterfaces(container)) return
     const known = networking.attachments.flatMap(({ endpoint }) => endpoint?.ifname ?? [])
-    if (sandbox !== null && Object.keys(networking.nextInterface).length > 0) {
-      const hadStrangers = await this.interfaces.removeStrangers(sandbox, Object.keys(networking.nextInterface), known)
-      if (hadStrangers || !isAsRecorded) await this.endpoints.settle(container)
-    }
+    const prefixes = new Set(Array.from(this.options.networks.all(), ({ interfacePrefix }) => interfacePrefix))
+    const hadStrangers = await this.interfaces.removeStrangers(sandbox, [...prefixes], known)
+    if (hadStrangers || !isAsRecorded) await this.endpoints.settle(container)
   }
 
   async remove(container: NetworkedContainer): Promise<void> {
@@ -238,12 +238,12 @@ export class ContainerNetworkService {
     } else {
       if (hostConfig.NetworkMode === 'host' && network.record.driver === 'host') throw ApiError.badRequest(HOST_ONLY)
       if (attachment?.endpoint == null) throw ApiError.internal(`container ${container.id} is not connected to network ${name}`)
+      await this.forget(container, attachment)
       await this.plugOut(container, attachment)
       // A real daemon tells it twice, and users count.
       this.options.networks.publish(network, 'disconnect', { container: container.id })
     }
-    networking.attachments = networking.attachments.filter((other) => other !== attachment)
-    await container.save()
+    await this.forget(container, attachment)
     if (network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
   }
 
@@ -277,6 +277,13 @@ export class ContainerNetworkService {
     const needsHost = (hostConfig.Dns?.length ?? 0) === 0
     const { resolvConf } = this.options.hostFiles ?? HOST_FILES
     return upstreamServers(needsHost ? readText(resolvConf) : '', hostConfig)?.map((address) => ({ address }))
+  }
+
+  /** Saved, before an address is free: a daemon that is killed between the two must not find it with two containers. */
+  private forget(container: NetworkedContainer, attachment: Attachment | undefined): Promise<void> {
+    const { networking } = container
+    networking.attachments = networking.attachments.filter((other) => other !== attachment)
+    return container.save()
   }
 
   private async plugIn(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork): Promise<void> {
@@ -373,6 +380,11 @@ function inJoinOrder(attachments: readonly Attachment[]): Attachment[] {
 /** Not so between the end of a process and its restart, which counts as running: there is nothing to plug into. */
 function runs({ state, sandbox }: NetworkedContainer): boolean {
   return state.Running && sandbox !== null
+}
+
+/** In the namespace of the host or of another container no interface is its own. */
+function hasOwnInterfaces({ hostConfig: { NetworkMode } }: NetworkedContainer): boolean {
+  return NetworkMode !== 'host' && sharedContainer(NetworkMode) === undefined
 }
 
 function isUserDefined(mode: string): boolean {
