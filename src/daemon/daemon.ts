@@ -45,6 +45,7 @@ import { makeUplink } from './make-uplink.ts'
 import { hostFiles } from './name-servers.ts'
 import { StateLock } from './state-lock.ts'
 import { SystemService } from './system-service.ts'
+import { isOnHost } from './uplink-setting.ts'
 
 export interface DaemonOptions {
   readonly config: DaemonConfig
@@ -142,7 +143,15 @@ export class Daemon {
     const controller = await this.startEngine(random, forwarding, directories.state)
     const networks = await NetworkService.open({ store, controller, events, clock, random, log })
     const registry = new ContainerRegistry()
-    const networking = new ContainerNetworkService({ networks, controller, containers: registry, random, hostFiles: files, log })
+    const networking = new ContainerNetworkService({
+      networks,
+      controller,
+      containers: registry,
+      random,
+      hostFiles: files,
+      ...(!isOnHost(config.uplink) && { probe: async () => undefined }),
+      log
+    })
     forwarding.serversOf = (sandbox) => networking.upstream(sandbox)
     const containers = new ContainerService({
       store,

@@ -18,6 +18,11 @@ export interface InterfaceSetting {
   readonly mac?: string
 }
 
+/** Whether published ports are the machine's own, which others may have taken. */
+export function isOnHost(setting: string): boolean {
+  return setting === LEGACY_UPLINK || setting === 'host' || setting === 'user'
+}
+
 /** Gives the text back when it can be. Throws RangeError, AddressError. */
 export function checkUplink(text: string): string {
   if (!WORDS.includes(text)) parseInterface(text)

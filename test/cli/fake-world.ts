@@ -25,11 +25,14 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** Runs a command line inside this process. */
-export async function runHere(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const stdout = new TextSink()
+/** Runs a command line inside this process; `interrupt` stands for Ctrl-C, and `stdout` hears what is written. */
+export async function runHere(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  { interrupt = new AbortController().signal, stdout = new TextSink() }: { interrupt?: AbortSignal; stdout?: TextSink } = {}
+): Promise<Ran> {
   const stderr = new TextSink()
-  const context: CliContext = { stdout, stderr, env, exitCode: ExitCode.ok, interruption: () => new AbortController().signal }
+  const context: CliContext = { stdout, stderr, env, exitCode: ExitCode.ok, interruption: () => interrupt }
   const code = await runCli(args, context)
   return { code, stdout: stdout.text, stderr: stderr.text }
 }

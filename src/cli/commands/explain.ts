@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { Explanation } from '../../api/inspection-json.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
-import { dockerCommand, type HostOption, openClient } from '../docker/docker-command.ts'
+import { type HostOption, openClient } from '../docker/docker-command.ts'
 import { Output } from '../output.ts'
 
 interface ExplainOptions extends HostOption {
@@ -22,8 +22,11 @@ A is a container or endpoint (web, or front/web where several networks have one)
 Nothing is sent, learned or counted. Exit code 0 when it would arrive or leave, else 1.`
 
 export function registerExplain(program: Command, context: CliContext): void {
-  dockerCommand(program, 'explain', 'what would happen to a frame, and why, without sending it')
+  program
+    .command('explain')
+    .description('what would happen to a frame, and why, without sending it')
     .helpGroup(CommandGroup.run)
+    .option('-H, --host <host>', 'the daemon: unix:///path (default: NETLOOM_HOST, or the one of this user)')
     .requiredOption('--from <endpoint>', 'who would send it')
     .requiredOption('--to <target>', 'to whom: NAME or ADDRESS, with :PORT[/PROTOCOL] or not')
     .option('--json', 'print the way as JSON')

@@ -4,7 +4,7 @@ import type { Client } from '../../client/client.ts'
 import { usageError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
-import { dockerCommand, type HostOption, openClient } from '../docker/docker-command.ts'
+import { type HostOption, openClient } from '../docker/docker-command.ts'
 import { Output } from '../output.ts'
 
 interface ShowOptions extends HostOption {
@@ -99,7 +99,10 @@ export function registerShow(program: Command, context: CliContext): void {
     .helpGroup(CommandGroup.run)
     .helpCommand(false)
   for (const [name, shown] of Object.entries(VIEWS)) {
-    const command = dockerCommand(group, name, shown.description)
+    const command = group
+      .command(name)
+      .description(shown.description)
+      .option('-H, --host <host>', 'the daemon: unix:///path (default: NETLOOM_HOST, or the one of this user)')
       .option('--json', 'a JSON list; with --watch one a line')
       .option('--watch [seconds]', 'again and again, every second unless told otherwise')
     if (name === 'nat') {
@@ -124,7 +127,7 @@ async function show(client: Client, shown: View, options: ShowOptions, context: 
     if (clears) context.stdout.write(CLEAR)
     if (options.json) context.stdout.write(`${JSON.stringify(rows, null, interval === 0 ? 2 : 0)}\n`)
     else output.table(shown.header, lines)
-    if (signal !== null) await pause(interval, signal)
+    if (signal !== null && !signal.aborted) await pause(interval, signal)
   } while (signal?.aborted === false)
 }
 
