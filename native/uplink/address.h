@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -35,30 +36,32 @@ struct Address {
     return {};
   }
 
-  bool isV4() const {
-    static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    return std::memcmp(bytes.data(), kMapped, 12) == 0;
-  }
+  bool isV4() const { return half(0) == 0 && half(8) >> 32 == 0xffff; }
   /// 4 or 16 bytes.
   const uint8_t* data() const { return isV4() ? &bytes[12] : bytes.data(); }
   size_t size() const { return isV4() ? 4 : 16; }
   int family() const { return isV4() ? AF_INET : AF_INET6; }
 
   bool isLoopback() const {
-    if (isV4()) return bytes[12] == 127;
-    static constexpr uint8_t kOne[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-    return std::memcmp(bytes.data(), kOne, 16) == 0;
+    return isV4() ? bytes[12] == 127 : half(0) == 0 && half(8) == 1;
   }
   /// Whether a container may be connected to it: not to the user's loopback (which connect() also reaches by the unspecified
   /// address), not to groups, and not to IPv6 addresses that mean something on one link only.
   bool isOutside() const {
     if (isV4()) return bytes[12] != 0 && bytes[12] != 127 && bytes[12] < 224;
-    static constexpr uint8_t kZero[15] = {};
-    if (std::memcmp(bytes.data(), kZero, 15) == 0) return false;           // ::, ::1
-    if (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) return false;       // fe80::/10
+    if (half(0) == 0 && half(8) <= 1) return false;                  // ::, ::1
+    if (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) return false;  // fe80::/10
     return bytes[0] != 0xff;
   }
   bool operator==(const Address& other) const { return bytes == other.bytes; }
+
+ private:
+  /// Eight bytes as a number.
+  uint64_t half(size_t at) const {
+    uint64_t word;
+    std::memcpy(&word, &bytes[at], sizeof word);
+    return be64toh(word);
+  }
 };
 
 struct Endpoint {
@@ -92,7 +95,7 @@ struct SocketName {
       auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
       v6.sin6_family = AF_INET6;
       v6.sin6_port = htons(endpoint.port);
-      std::memcpy(&v6.sin6_addr, endpoint.address.data(), 16);
+      std::memcpy(&v6.sin6_addr, endpoint.address.bytes.data(), 16);
       length = sizeof v6;
     }
   }

@@ -29,6 +29,8 @@ Control::Control(UniqueFd control, UniqueFd pair) : helper_(std::move(pair)), co
 void Control::run() {
   helper_.loop.onTick([this] {
     if (!publisher_) return;
+    helper_.wakeResting();
+    relays_.tick();
     gate_->tick();
     udp_->tick();
     pings_->tick();

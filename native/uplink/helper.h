@@ -1,6 +1,9 @@
 // What all parts of the helper share, and how packets that it makes itself leave towards the containers.
 #pragma once
 
+#include <algorithm>
+#include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "address.h"
@@ -26,6 +29,20 @@ struct Helper {
   Address address, address6;  ///< the helper's own on tap0: the sender where none is known
   UniqueFd raw4, raw6;
   bool mayPing = true;
+
+  /// After an accept() or the like that failed for want of descriptors or memory: nothing more is heard of that socket until
+  /// the next tick. It stays readable, and would keep the loop busy with failing.
+  void restUntilTick(int fd, Watcher& watcher) {
+    loop.modify(fd, 0, watcher);
+    resting.push_back({fd, &watcher});
+  }
+  void wakeResting() {
+    for (const auto& [fd, watcher] : std::exchange(resting, {})) loop.modify(fd, EPOLLIN, *watcher);
+  }
+  void forgetResting(const Watcher& watcher) {
+    resting.erase(std::remove_if(resting.begin(), resting.end(), [&](const auto& one) { return one.second == &watcher; }), resting.end());
+  }
+  std::vector<std::pair<int, Watcher*>> resting;
 
   const Address& ownAddress(const Address& like) const { return like.isV4() ? address : address6; }
 

@@ -70,8 +70,8 @@ size_t writeIpHeader(uint8_t* at, const Address& source, const Address& destinat
   put16(at + 4, static_cast<uint32_t>(payload));
   at[6] = protocol;
   at[7] = ttl;
-  std::memcpy(at + 8, source.data(), 16);
-  std::memcpy(at + 24, destination.data(), 16);
+  std::memcpy(at + 8, source.bytes.data(), 16);
+  std::memcpy(at + 24, destination.bytes.data(), 16);
   return kIpv6Header;
 }
 

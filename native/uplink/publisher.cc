@@ -46,6 +46,7 @@ void Publisher::publish(const std::string& key, bool tcp, const Endpoint& from, 
 void Publisher::unpublish(const std::string& key) {
   const auto found = ports_.find(key);
   if (found == ports_.end()) return;
+  helper_.forgetResting(*found->second);
   found->second->close();
   helper_.loop.retire(std::move(found->second));
   ports_.erase(found);
@@ -56,7 +57,10 @@ void Publisher::accept(TcpPort& port) {
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
     UniqueFd outer(accept4(port.listener.get(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!outer) return;
+    if (!outer) {
+      if (errno != EAGAIN && errno != ECONNABORTED) helper_.restUntilTick(port.listener.get(), port);
+      return;
+    }
     helper_.counters.tcpAccepted++;
     UniqueFd inner = connectInside(Endpoint::of(peer), port.target);
     if (!inner) {
@@ -80,7 +84,12 @@ UniqueFd Publisher::connectInside(const Endpoint& client, const Endpoint& target
   const SocketName targetName(target);
   for (const bool asClient : {true, false}) {
     if (asClient && !keepsAddress) continue;
-    UniqueFd inner = helper_.inside.tcpSocket(target.address.family());
+    UniqueFd inner;
+    try {
+      inner = helper_.inside.tcpSocket(target.address.family());
+    } catch (const SystemError&) {
+      return {};  // no descriptors left, on either side: this connection is refused, others may end
+    }
     // Port 0: any. The client's own pair may be in use by a connection that is still closing.
     const SocketName source(asClient ? client : Endpoint{helper_.ownAddress(target.address), 0});
     if (bind(inner.get(), source.get(), source.length) < 0) continue;

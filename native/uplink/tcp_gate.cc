@@ -1,5 +1,6 @@
 #include "tcp_gate.h"
 
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,8 @@ namespace {
 
 constexpr size_t kMaxAttempts = 4096;
 constexpr int kPacketsPerTurn = 64;
+/// About 30 s: nobody's silence may keep one of the attempts for the two minutes that are the kernel's default.
+constexpr int kSynRetries = 4;
 /// Once the SYN went on, for the rest of the container's handshake with its retransmissions.
 constexpr int64_t kHandshakeSeconds = 30;
 
@@ -59,6 +62,7 @@ void TcpGate::handle(const uint8_t* packet, size_t length) {
   if (!destination.address.isOutside()) return refuse(added, ECONNREFUSED);
   added.outer = openOuter(destination.address.family(), SOCK_STREAM, 0);
   if (!added.outer) return refuse(added, errno);
+  setsockopt(added.outer.get(), IPPROTO_TCP, TCP_SYNCNT, &kSynRetries, sizeof kSynRetries);
   setTtl(added.outer.get(), !destination.address.isV4(), syn.ttl);  // the route to the TUN has counted it down
   const SocketName name(destination);
   const int result = connect(added.outer.get(), name.get(), name.length);
@@ -110,12 +114,15 @@ void TcpGate::forget(Attempt& attempt) {
   attempts_.erase(found);
 }
 
-void TcpGate::accept(int listener) {
+void TcpGate::accept(Listener& listener) {
   for (;;) {
     sockaddr_storage peer{}, local{};
     socklen_t length = sizeof peer;
-    UniqueFd inner(accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!inner) return;
+    UniqueFd inner(accept4(listener.socket.get(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!inner) {
+      if (errno != EAGAIN && errno != ECONNABORTED) helper_.restUntilTick(listener.socket.get(), listener);
+      return;
+    }
     length = sizeof local;
     getsockname(inner.get(), reinterpret_cast<sockaddr*>(&local), &length);
     const auto found = attempts_.find({Endpoint::of(peer), Endpoint::of(local)});

@@ -21,7 +21,7 @@ class TcpGate : public Watcher {
   struct Listener : Watcher {
     TcpGate* gate = nullptr;
     UniqueFd socket;
-    void ready(uint32_t) override { gate->accept(socket.get()); }
+    void ready(uint32_t) override { gate->accept(*this); }
   };
   /// An attempt to connect outside.
   struct Attempt : Watcher {
@@ -40,7 +40,7 @@ class TcpGate : public Watcher {
   void refuse(Attempt& attempt, int error);
   void letIn(Attempt& attempt);
   void forget(Attempt& attempt);
-  void accept(int listener);
+  void accept(Listener& listener);
 
   Helper& helper_;
   TcpRelays& relays_;

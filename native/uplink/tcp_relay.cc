@@ -90,7 +90,9 @@ TcpRelay::Outcome TcpRelay::move(int number) {
   const int from = sides_[number]->socket.get(), to = sides_[1 - number]->socket.get();
   Direction& direction = directions_[number];
   if (direction.finished) return Outcome::waits;
-  if (!direction.pipe && !(direction.pipe = relays_.pipes.take())) return Outcome::failed;
+  if (!direction.pipe) direction.pipe = relays_.pipes.take();
+  direction.starved = !direction.pipe;
+  if (direction.starved) return Outcome::waits;
   bool moved = true;
   for (int round = 0; moved && round < kRounds; round++) {
     moved = false;
@@ -142,6 +144,16 @@ void TcpRelays::add(UniqueFd inner, UniqueFd outer) {
   relays_.emplace(added, std::move(relay));
   helper.counters.tcpActive++;
   added->start();
+}
+
+void TcpRelays::tick() {
+  std::vector<TcpRelay*> starved;
+  for (const auto& [relay, owner] : relays_) {
+    if (relay->directions_[0].starved || relay->directions_[1].starved) starved.push_back(relay);
+  }
+  for (TcpRelay* relay : starved) {
+    for (const int number : {0, 1}) relay->pump(number);
+  }
 }
 
 void TcpRelays::remove(TcpRelay* relay) {

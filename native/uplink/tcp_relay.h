@@ -50,6 +50,7 @@ class TcpRelay : public Watcher {
     size_t queued = 0;
     bool ended = false;    ///< FIN came
     bool finished = false; ///< and was handed on
+    bool starved = false;  ///< there was no pipe
   };
   enum class Outcome { waits, goesOn, failed };
 
@@ -70,6 +71,8 @@ class TcpRelays {
   explicit TcpRelays(Helper& helper) : helper(helper) {}
 
   void add(UniqueFd inner, UniqueFd outer);
+  /// Those that found no pipe try again.
+  void tick();
 
   Helper& helper;
   PipePool pipes;

@@ -44,7 +44,12 @@ class OutboundFlow : public UdpFlow {
     if (ttl != ttl_) setTtl(socket_.get(), !tuple_.destination.address.isV4(), ttl_ = ttl);
     Counters& counters = relay_.helper.counters;
     for (int tries = 0; from < to; tries++) {
-      const int sent = batch.send(socket_.get(), from, to);
+      const int run = takesSegments_ ? batch.segmentsAt(from, to) : 1;
+      const int sent = run > 1 ? batch.sendSegments(socket_.get(), from, run) : batch.send(socket_.get(), from, to);
+      if (sent < 0 && run > 1 && (errno == EMSGSIZE || errno == EINVAL || errno == EIO)) {
+        takesSegments_ = false;  // a narrow path, or a device without checksums: one by one
+        continue;
+      }
       if (sent > 0) {
         counters.udpOut += static_cast<uint64_t>(sent);
         from += sent;
@@ -102,6 +107,7 @@ class OutboundFlow : public UdpFlow {
 
   UniqueFd socket_;
   int ttl_ = kTtl;
+  bool takesSegments_ = true;
 };
 
 }  // namespace
