@@ -25,7 +25,7 @@ describe('the user uplink', { skip: noUserUplink }, () => {
   after(() => world.close())
 
   async function eventually(what: string, check: () => Promise<boolean> | boolean): Promise<void> {
-    for (let attempt = 0; attempt < 500; attempt++) {
+    for (let attempt = 0; attempt < 2000; attempt++) {
       if (await check()) return
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
@@ -84,7 +84,7 @@ describe('the user uplink', { skip: noUserUplink }, () => {
     })
 
     test(`echo over ${family}`, async () => {
-      const { stdout, status } = await world.run('ping', '-c', '2', '-i', '0.2', '-W', '2', server)
+      const { stdout, status } = await world.run('ping', '-c', '2', '-i', '0.2', '-W', '10', server)
       assert.equal(status, 0, stdout)
       assert.match(stdout!, /2 received.* 0% packet loss/)
       assert.match(stdout!, /ttl=63 /) // one hop, as with Docker
@@ -123,9 +123,9 @@ describe('the user uplink', { skip: noUserUplink }, () => {
   })
 
   test('a router on the way is seen by TTL', async () => {
-    const { stdout } = await world.run('ping', '-c', '1', '-t', '2', '-W', '2', FAR)
+    const { stdout } = await world.run('ping', '-c', '1', '-t', '2', '-W', '10', FAR)
     assert.match(stdout!, new RegExp(`From ${SERVER} icmp_seq=1 Time to live exceeded`))
-    const first = await world.run('ping', '-c', '1', '-t', '1', '-W', '2', FAR)
+    const first = await world.run('ping', '-c', '1', '-t', '1', '-W', '10', FAR)
     assert.match(first.stdout!, new RegExp(`From ${HELPER} icmp_seq=1 Time to live exceeded`))
   })
 
@@ -208,7 +208,7 @@ describe('the user uplink', { skip: noUserUplink }, () => {
 
     type Place = UserWorld['user']
     const client = (place: Place, body: string): string =>
-      spawnSync('nsenter', [`--net=${place.path}`, process.execPath, '-e', body], { encoding: 'utf8', timeout: 10_000 }).stdout
+      spawnSync('nsenter', [`--net=${place.path}`, process.execPath, '-e', body], { encoding: 'utf8', timeout: 30_000 }).stdout
 
     async function fetchTcp(place: Place, host: string, number: number, text: string): Promise<string> {
       return client(
@@ -267,7 +267,7 @@ describe('the user uplink', { skip: noUserUplink }, () => {
   test('frames of any kind do it no harm', async () => {
     assert.deepEqual(await world.ask({ frames: mutatedFrames(3000) }), {})
     assert.deepEqual(await world.ask({ failures: true }), { failures: [] })
-    const { status, stderr } = await world.run('ping', '-c', '1', '-W', '2', SERVER)
+    const { status, stderr } = await world.run('ping', '-c', '1', '-W', '10', SERVER)
     assert.equal(status, 0, stderr)
     assert.equal(
       await world.script(`const s = net.connect(${Service.echo}, '${SERVER}'); s.end('x'); s.on('data', (d) => out(String(d)))`),
