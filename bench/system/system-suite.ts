@@ -8,7 +8,9 @@
  */
 import type { BenchProcess } from './bench-process.ts'
 import { cForwarder } from './cases/c-forwarder.ts'
+import { hostUplink } from './cases/host-uplink.ts'
 import { kernelBridge } from './cases/kernel-bridge.ts'
+import { kernelNat } from './cases/kernel-nat.ts'
 import { netloom, netloomCapture128, netloomCaptureFull } from './cases/netloom.ts'
 import { openVswitch } from './cases/open-vswitch.ts'
 import { pasta } from './cases/pasta.ts'
@@ -28,6 +30,8 @@ export const cases: readonly PathCase[] = [
   openVswitch,
   vdeSwitch,
   slirp4netns,
+  kernelNat,
+  hostUplink,
   pasta,
   userUplink,
   netloomCapture128,

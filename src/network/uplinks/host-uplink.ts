@@ -172,6 +172,7 @@ export class HostUplink implements Uplink {
     if (host.sysctl('net/ipv6/conf/all/forwarding') === '1') return
     // A host that forwards no longer listens to routers, and would lose its own way out, unless it is told to (ip-sysctl: accept_ra 2).
     for (const { name } of await host.netlink.links.list()) {
+      if (name === 'lo') continue
       const setting = `net/ipv6/conf/${name}/accept_ra`
       if (host.sysctl(setting) === '1') changes.setSysctl(setting, '2')
     }
