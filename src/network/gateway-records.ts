@@ -78,8 +78,10 @@ function natPort(port: UplinkPort, number: number): object {
   return { protocol, address: translatedAddress(port), port: from, target, targetPort, interface: number }
 }
 
+/** Only what the NAT translates is diverted: the other family's addresses are served by the host's own sockets. */
 function divertPort(port: UplinkPort): object {
-  return { protocol: port.protocol, address: translatedAddress(port), port: port.port }
+  const address = translatedAddress(port) ?? (addressFamily(port.target) === 4 ? '0.0.0.0' : '::')
+  return { protocol: port.protocol, address, port: port.port }
 }
 
 /**

@@ -226,6 +226,20 @@ describe('published ports', () => {
     assert.deepEqual(logged, [])
   })
 
+  test('a port of an IPv4 target is taken from the host for IPv4 alone: its own socket serves the other family', async () => {
+    const { id } = await network('front', '10.1.0.0/24', { subnet6: '2001:db8:1::/64' })
+    const web = await host('front', { name: 'web' })
+    const diverted = async (): Promise<unknown> =>
+      ((await engine.settle(engine.command('gateway/divert', 'tables', null))) as { published: unknown }).published
+    await controller.publish([port(id, web.address), port(id, web.address6, { key: 'six', address: '::' })])
+    assert.deepEqual(await diverted(), [
+      { protocol: 'udp', address: '0.0.0.0', port: 8080 },
+      { protocol: 'udp', address: '::', port: 8080 }
+    ])
+    await controller.unpublish(['web', 'six'])
+    assert.deepEqual(await diverted(), [])
+  })
+
   test('a network that goes takes its ports with it', async () => {
     const { id } = await network('front', '10.1.0.0/24')
     const web = await host('front', { name: 'web' })
