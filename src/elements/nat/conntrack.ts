@@ -2,17 +2,18 @@
  * The flows: what passes through, in both directions, in tables of typed arrays.
  *
  *   flow, 64 bytes in `core`   | original: a b c d  translation  path  believed  packets | reply: the same |
- *   by flow in arrays          | expires | status | places | tcp (16 words) |
+ *   by flow in arrays          | expires | status | places | began | tcp (16 words) |
  *   slots, 8 bytes             | hash of a tuple | flow << 1 | direction, + 1 |     both tuples of a flow, linear probing
  *
  * The tuple of a direction is what its frames have when they come in; what they have when they leave is the opposite of the other
  * direction's tuple (Linux's nf_conntrack keeps the same two). A flow is *tentative* until its first frame leaves: it is found by
  * its original tuple only, so that a second frame finds the first one's decisions, and goes soon when no frame ever leaves.
  *
- * The slots are at most half full and double; the rest has its full size from the start, which costs address space only.
+ * The slots are at most half full and grow; the rest has its full size from the start, which costs address space only.
  * Time is in ticks (1/16 s) and compared by difference.
  */
 import { type InternedAddresses, NO_ADDRESS } from './interned-addresses.ts'
+import { SourceMappings } from './source-mappings.ts'
 import { IPV6_KIND, Tuple } from './tuple.ts'
 
 /** Words of a flow in `core`, and of one direction. */
@@ -45,14 +46,18 @@ export const FlowStatus = {
   dying: 64,
   /** Frames of the original and the reply direction need nothing but translation and a new time-out. */
   fastOriginal: 128,
-  fastReply: 256
+  fastReply: 256,
+  /** Its source stands in SourceMappings. */
+  mapped: 512,
+  /** Its answers come from the gateway of the client's network. */
+  proxied: 1024
 } as const
 export const STATE_SHIFT = 12
 export const STATE_MASK = 0xf
 export const TIMEOUT_SHIFT = 16
 export const TIMEOUT_MASK = 0x1f
 
-const SMALLEST_SLOTS = 256
+const SMALLEST_SLOTS = 512
 /** Neighbors that an eviction looks at, as Linux's early_drop looks at 8 lists. */
 const EVICTION_WINDOW = 8
 
@@ -65,7 +70,10 @@ export class Conntrack {
   /** Interface where the original direction comes in << 16 | where it leaves. */
   readonly places: Int32Array
   readonly tcp: Int32Array
+  /** Tick of the first frame. */
+  readonly began: Int32Array
   readonly addresses: InternedAddresses
+  readonly mappings: SourceMappings
   slots = new Int32Array(SMALLEST_SLOTS * 2)
   /** Leaves as many bits of a hash as there are slots. */
   shift = 32 - Math.log2(SMALLEST_SLOTS)
@@ -89,11 +97,13 @@ export class Conntrack {
     this.capacity = capacity
     this.timeouts = timeouts
     this.addresses = addresses
+    this.mappings = new SourceMappings(random)
     this.core = new Int32Array(capacity * FLOW_WORDS)
     this.expires = new Int32Array(capacity)
     this.status = new Int32Array(capacity)
     this.places = new Int32Array(capacity)
     this.tcp = new Int32Array(capacity * TCP_WORDS)
+    this.began = new Int32Array(capacity)
     this.k1 = random() | 1
     this.k2 = random() | 1
     this.k3 = random() | 1
@@ -112,8 +122,8 @@ export class Conntrack {
 
   /** Bytes of all arrays, of which pages that were never written are not in memory. */
   get byteLength(): number {
-    const { core, expires, status, places, tcp, slots } = this
-    return core.byteLength + expires.byteLength + status.byteLength + places.byteLength + tcp.byteLength + slots.byteLength
+    const { core, expires, status, places, tcp, began, slots } = this
+    return [core, expires, status, places, tcp, began, slots].reduce((sum, { byteLength }) => sum + byteLength, 0)
   }
 
   /**
@@ -177,9 +187,11 @@ export class Conntrack {
   begin(original: Tuple, reply: Tuple, ingress: number, expires: number): number {
     const flow = this.newFlow()
     if (flow === NO_FLOW) return NO_FLOW
-    this.core.fill(0, flow * FLOW_WORDS, (flow + 1) * FLOW_WORDS)
+    const word = flow * FLOW_WORDS
+    for (let i = TRANSLATION; i < DIRECTION_WORDS; i++) this.core[word + i] = this.core[word + DIRECTION_WORDS + i] = 0
     this.setTuple(flow, 0, original)
     this.setTuple(flow, 1, reply)
+    this.began[flow] = this.tick
     this.status[flow] = FlowStatus.used
     this.expires[flow] = expires
     this.places[flow] = ingress << 16
@@ -204,6 +216,7 @@ export class Conntrack {
 
   remove(flow: number): void {
     const { status } = this
+    if ((status[flow] & FlowStatus.mapped) !== 0) this.unmap(flow)
     this.leave(flow << 1)
     if ((status[flow] & FlowStatus.confirmed) !== 0) this.leave((flow << 1) | 1)
     this.release(flow, 0)
@@ -212,6 +225,22 @@ export class Conntrack {
     this.core[flow * FLOW_WORDS] = this.free
     this.free = flow
     this.count--
+  }
+
+  /** Notes which port stands for the source of a confirmed flow; SourceMappings forgets it with the flow. */
+  map(flow: number): void {
+    const original = this.tuple(flow, 0, this.scratch)
+    const { source, sourcePort, d } = original
+    const reply = this.tuple(flow, 1, this.scratch)
+    this.mappings.take(source, sourcePort, d, reply.destination, reply.destinationPort)
+    this.status[flow] |= FlowStatus.mapped
+  }
+
+  private unmap(flow: number): void {
+    const original = this.tuple(flow, 0, this.scratch)
+    const { source, sourcePort, d } = original
+    const reply = this.tuple(flow, 1, this.scratch)
+    this.mappings.release(source, sourcePort, d, reply.destination, reply.destinationPort)
   }
 
   /**
@@ -287,7 +316,7 @@ export class Conntrack {
 
   private enter(hash: number, reference: number): void {
     this.entries++
-    if (this.entries * 4 > this.slots.length) this.double()
+    if (this.entries * 4 > this.slots.length) this.grow()
     this.put(hash, reference + 1)
   }
 
@@ -320,10 +349,11 @@ export class Conntrack {
     this.entries--
   }
 
-  private double(): void {
+  /** Four times as many slots: growing goes through all of them, and doubling would do that twice as often. */
+  private grow(): void {
     const old = this.slots
-    this.slots = new Int32Array(old.length * 2)
-    this.shift--
+    this.slots = new Int32Array(old.length * 4)
+    this.shift -= 2
     for (let at = 0; at < old.length; at += 2) if (old[at + 1] !== 0) this.put(old[at], old[at + 1])
   }
 }

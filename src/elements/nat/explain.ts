@@ -135,7 +135,7 @@ class Walk {
     const reply = new Tuple()
     reply.setOpposite(tuple)
     reply.set(tuple.destination, source, reply.sourcePort, reply.destinationPort, reply.d)
-    const keeps = tables.ports.wouldKeep(reply, tuple.sourcePort, this.packet.protocol === 'icmp')
+    const keeps = tables.ports.wouldKeep(reply, tuple.source, tuple.sourcePort, this.packet.protocol === 'icmp')
     if (!keeps) steps.push(`port ${this.sourcePort} is taken by another flow: another one would be chosen`)
     this.comeFrom(source === tuple.source ? this.source : this.format(source), keeps ? this.sourcePort : 0)
     return this.end('forward', null)

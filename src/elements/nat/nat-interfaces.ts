@@ -35,6 +35,9 @@ export class NatInterfaces {
   /** Gateway addresses of all interfaces, and how many have each. */
   private readonly gateways = new Map<number, number>()
   private readonly gateways6 = new Map<number, number>()
+  /** The same for the addresses that masqueraded flows get. */
+  private readonly outside = new Map<number, number>()
+  private readonly outside6 = new Map<number, number>()
 
   constructor(addresses: InternedAddresses) {
     this.addresses = addresses
@@ -82,12 +85,17 @@ export class NatInterfaces {
 
   /** Whether an address of a tuple is the router's own. */
   isGateway(address: number, isIpv6: boolean): boolean {
-    return isIpv6 ? this.gateways6.has(address) : this.gateways.has(address)
+    return (isIpv6 ? this.outside6 : this.outside).has(address) || this.isInsideGateway(address, isIpv6)
+  }
+
+  /** The same without those of uplinks. */
+  isInsideGateway(address: number, isIpv6: boolean): boolean {
+    return (isIpv6 ? this.gateways6 : this.gateways).has(address)
   }
 
   /** All of them. */
   gatewayAddresses(isIpv6: boolean): Iterable<number> {
-    return (isIpv6 ? this.gateways6 : this.gateways).keys()
+    return isIpv6 ? [...this.gateways6.keys(), ...this.outside6.keys()] : [...this.gateways.keys(), ...this.outside.keys()]
   }
 
   private read(key: string, spec: InterfaceSpec): NatInterface {
@@ -116,9 +124,10 @@ export class NatInterfaces {
 
   private count(one: NatInterface, by: 1 | -1): void {
     if (!one.isUplink) for (const prefix of one.prefixes) by > 0 ? this.inside.add(prefix) : this.inside.remove(prefix)
-    const own = [one.hasGateway ? one.gateway : null, one.hasSnat ? one.snat : null]
-    for (const address of own) if (address !== null) countIn(this.gateways, address, by)
-    for (const address of [one.gateway6, one.snat6]) if (address !== NO_ADDRESS) countIn(this.gateways6, address, by)
+    if (one.hasGateway) countIn(this.gateways, one.gateway, by)
+    if (one.hasSnat) countIn(this.outside, one.snat, by)
+    if (one.gateway6 !== NO_ADDRESS) countIn(this.gateways6, one.gateway6, by)
+    if (one.snat6 !== NO_ADDRESS) countIn(this.outside6, one.snat6, by)
   }
 
   private release(one: NatInterface): void {

@@ -77,6 +77,11 @@ export interface NatSettings {
   readonly tcpLiberal?: boolean
   /** Repeats of a segment until the connection's time-out is shortened; default 3. */
   readonly tcpMaxRetrans?: number
+  /**
+   * UDP from a station of ours to a published port by an address of the host that is no gateway's is answered from the station's gateway, as
+   * Docker's proxy does (recorded: port-udp). A connected socket does not hear such an answer. Default true; false: from the address asked.
+   */
+  readonly udpProxyAnswers?: boolean
   /** Flows and paths leave by the shortcut; default true. Off for comparisons. */
   readonly fastPath?: boolean
 }
@@ -91,6 +96,7 @@ export interface ReadSettings {
   readonly firstPort: number
   readonly lastPort: number
   readonly tcp: { readonly loose: boolean; readonly liberal: boolean; readonly maxRetrans: number }
+  readonly udpProxyAnswers: boolean
   readonly fastPath: boolean
 }
 
@@ -100,7 +106,7 @@ const DEFAULT_MAX_RETRANS = 3
 /** Throws NatOptionsError. */
 export function readNatSettings(options: NatSettings): ReadSettings {
   const { capacity = DEFAULT_CAPACITY, mapping = 'address-and-port-dependent', portRange = [1024, 65_535] } = options
-  const { tcpLoose = true, tcpLiberal = false, tcpMaxRetrans = DEFAULT_MAX_RETRANS, fastPath = true } = options
+  const { tcpLoose = true, tcpLiberal = false, tcpMaxRetrans = DEFAULT_MAX_RETRANS, udpProxyAnswers = true, fastPath = true } = options
   whole('capacity', capacity, 1, FLOWS_MAX)
   whole('tcpMaxRetrans', tcpMaxRetrans, 1, 255)
   const [firstPort, lastPort] = portRange
@@ -116,6 +122,7 @@ export function readNatSettings(options: NatSettings): ReadSettings {
     firstPort,
     lastPort,
     tcp: { loose: tcpLoose, liberal: tcpLiberal, maxRetrans: tcpMaxRetrans },
+    udpProxyAnswers,
     fastPath
   }
 }

@@ -87,6 +87,7 @@ export class NatTables {
     this.tcp.policy = settings.tcp
     this.ports.firstPort = settings.firstPort
     this.ports.lastPort = settings.lastPort
+    this.ports.endpointIndependent = settings.endpointIndependent
   }
 
   /** Takes over the engine's time. */
@@ -117,7 +118,7 @@ export class NatTables {
       const verdict = tcp.follow(flow, direction, packet.bytes, packet.transport, packet.end)
       if (verdict !== TcpVerdict.pass) return verdict
     } else if (protocol === IpProtocol.udp) {
-      this.followUdp(flow, isFirst)
+      this.followUdp(flow)
     } else {
       const timeout = packet.isIcmp ? (packet.isIpv6 ? TimeoutIndex.icmpv6 : TimeoutIndex.icmp) : TimeoutIndex.generic
       this.setTimeout(flow, timeout)
@@ -131,12 +132,10 @@ export class NatTables {
   }
 
   /** nf_conntrack_proto_udp: with answers, and still there after two seconds, it is a stream. */
-  private followUdp(flow: number, isFirst: boolean): void {
+  private followUdp(flow: number): void {
     const { flows } = this
-    const since = flow * 16
-    if (isFirst) flows.tcp[since] = flows.tick
     let timeout = TimeoutIndex.udp
-    if ((flows.status[flow] & FlowStatus.seenReply) !== 0 && ((flows.tick - flows.tcp[since]) | 0) > STREAM_AFTER) {
+    if ((flows.status[flow] & FlowStatus.seenReply) !== 0 && ((flows.tick - flows.began[flow]) | 0) > STREAM_AFTER) {
       flows.status[flow] |= FlowStatus.assured
       timeout = TimeoutIndex.udpStream
     }

@@ -6,13 +6,14 @@
  */
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, EtherType, etherType } from '../../wire/ethernet.ts'
-import { ipv4Ttl } from '../../wire/ipv4.ts'
+import { IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit } from '../../wire/ipv6.ts'
 import { FlowStatus, NO_FLOW, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
 import { ALLOWED } from './forward-policy.ts'
 import { leaveError, leaveRouterError } from './icmp-errors.ts'
+import { NO_ADDRESS } from './interned-addresses.ts'
 import { NatDrop } from './nat-drop.ts'
-import { sourceFor } from './nat-interfaces.ts'
+import { type NatInterface, sourceFor } from './nat-interfaces.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
 import { Counter, type NatTables } from './nat-tables.ts'
 import { NO_PORT } from './port-allocation.ts'
@@ -74,6 +75,7 @@ export class Postrouting {
         return refusal
       }
     }
+    if (direction === 1 && (flows.status[flow] & FlowStatus.proxied) !== 0) return this.answerAsProxy(frame, flow)
     const other = tables.otherTuple(flow, direction)
     const own = tables.ownTuple(flow, direction)
     const port = packet.kind === PacketKind.query && direction === 1 ? KEEP_PORT : other.destinationPort
@@ -86,6 +88,26 @@ export class Postrouting {
     }
     if (packet.kind <= PacketKind.query && !packet.isFragment) this.notePath(frame, flow, direction, number, reference)
     return READ_OK
+  }
+
+  /** An answer that Docker's UDP proxy would send: from the gateway of the client's network, whatever address was asked. */
+  private answerAsProxy(frame: FrameHandle, flow: number): number {
+    const { tables } = this
+    const { flows, interfaces, packet, frames } = tables
+    const ingress = interfaces.at(flows.places[flow] >>> 16)
+    if (ingress === null) return NatDrop.noEgress
+    const source = packet.isIpv6 ? ingress.gateway6 : ingress.gateway
+    rewriteSide(packet, tables.addresses, true, source, tables.otherTuple(flow, 1).destinationPort, isPartialAt(tables, frame, packet))
+    frames.flags[frame] &= ~FrameFlag.captured
+    return READ_OK
+  }
+
+  /** Whether the answers of a new flow to a published port come from the gateway of the client's network. */
+  private isProxied(ingress: NatInterface, flow: number, protocol: number, isIpv6: boolean): boolean {
+    const { tables } = this
+    if (!tables.settings.udpProxyAnswers || ingress.isUplink || protocol !== IpProtocol.udp) return false
+    const asked = tables.ownTuple(flow, 0).destination
+    return (isIpv6 ? ingress.gateway6 !== NO_ADDRESS : ingress.hasGateway) && !tables.interfaces.isInsideGateway(asked, isIpv6)
   }
 
   /** Whether the packet at hand is one of this flow with its destination translated: the flow may be another one by now. */
@@ -126,7 +148,7 @@ export class Postrouting {
     reply.set(tuple.destination, source, reply.sourcePort, reply.destinationPort, reply.d)
     if (packet.kind === PacketKind.other) {
       if (flows.look(reply) !== NO_FLOW) return NatDrop.clash
-    } else if (tables.ports.choose(reply, tuple.sourcePort, packet.kind === PacketKind.query) === NO_PORT) {
+    } else if (tables.ports.choose(reply, tuple.source, tuple.sourcePort, packet.kind === PacketKind.query) === NO_PORT) {
       return NatDrop.portsExhausted
     }
     if (isIpv6) {
@@ -134,8 +156,11 @@ export class Postrouting {
       addresses.refer(reply.destination)
     }
     if (source !== tuple.source || reply.destinationPort !== tuple.sourcePort) flows.status[flow] |= FlowStatus.snat
+    if (isDnat && this.isProxied(ingress, flow, tuple.protocol, isIpv6)) flows.status[flow] |= FlowStatus.proxied
     flows.setReply(flow, reply)
     flows.confirm(flow, number)
+    const isMoved = source !== tuple.source && reply.destinationPort !== tuple.sourcePort
+    if (isMoved || (tables.ports.endpointIndependent && source !== tuple.source)) flows.map(flow)
     flows.refresh(flow, (flows.status[flow] >>> TIMEOUT_SHIFT) & TIMEOUT_MASK)
     context.counters[Counter.flowsOpened]++
     if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `flow opened from ${ingress.spec.name} to ${egress.spec.name}`)

@@ -71,7 +71,7 @@ export class Prerouting {
     }
     // Padding of short frames ends here, as in Linux.
     frames.length[frame] = packet.end - at
-    if (packet.kind === PacketKind.error) return enterError(tables, frame, number)
+    if (packet.kind === PacketKind.error) return this.isGuest ? tables.drop(frame, NatDrop.spoofed) : enterError(tables, frame, number)
     this.enterFlow(frame, number)
   }
 

@@ -60,8 +60,9 @@ describe('masquerade', () => {
     const port = Number(/^2: udp 198\.51\.100\.50:(\d+) >/.exec(line)?.[1])
     assert.ok(port >= 1024 && port !== 5000, line)
     assert.deepEqual(bench.send(2, udp(`${WORLD}:53`, `198.51.100.50:${port}`)), ['0: udp 203.0.113.200:53 > 192.0.2.3:5000'])
-    // To another destination its own port is free.
-    assert.deepEqual(bench.send(0, udp('192.0.2.3:5000', '203.0.113.201:53')), ['2: udp 198.51.100.50:5000 > 203.0.113.201:53'])
+    // To another destination its own port is free, but it stays with the one that it has (nf_nat's find_appropriate_src).
+    assert.deepEqual(bench.send(0, udp('192.0.2.3:5000', '203.0.113.201:53')), [`2: udp 198.51.100.50:${port} > 203.0.113.201:53`])
+    assert.deepEqual(bench.send(0, udp('192.0.2.4:5000', '203.0.113.202:53')), ['2: udp 198.51.100.50:5000 > 203.0.113.202:53'])
   })
 
   test('ports below 512 stay there, those below 1024 go to 600 and up', () => {
@@ -138,6 +139,26 @@ describe('published ports', () => {
     assert.deepEqual(bench.send(0, tcp('192.0.2.2:80', '192.0.2.1:40006', { flags: 'SA', seq: 5, ack: 2 })), [
       '0: tcp 192.0.2.1:8080 > 192.0.2.2:40006 SA'
     ])
+  })
+
+  test("UDP from a station: the answer comes from the gateway of its network, as from Docker's proxy", () => {
+    const bench = new NatBench()
+    for (const [asked, answers] of [
+      ['198.51.100.50', '192.0.2.129'],
+      ['192.0.2.1', '192.0.2.1'],
+      ['192.0.2.129', '192.0.2.129']
+    ]) {
+      for (let i = 0; i < 3; i++) {
+        assert.deepEqual(bench.send(1, udp('192.0.2.130:40', `${asked}:5353`)).length, 1)
+        const [{ reply }] = bench.flows({ address: asked }).filter(({ original }) => original.destination === asked)
+        assert.deepEqual(bench.send(0, udp('192.0.2.2:53', `192.0.2.1:${reply.destinationPort}`)), [
+          `1: udp ${answers}:5353 > 192.0.2.130:40`
+        ])
+      }
+    }
+    // From outside it is the address that was asked.
+    bench.send(2, udp(`${WORLD}:40`, '198.51.100.50:5353'))
+    assert.deepEqual(bench.send(0, udp('192.0.2.2:53', `${WORLD}:40`)), ['2: udp 198.51.100.50:5353 > 203.0.113.200:40'])
   })
 
   test('an address of its own goes before any', () => {
@@ -234,6 +255,29 @@ describe('what is no packet of a flow', () => {
       bench.checkBooks()
     })
   }
+
+  test('a station on two networks may answer by the other gateway, and begin nothing there', () => {
+    const bench = new NatBench()
+    bench.send(2, udp(`${WORLD}:40`, '198.51.100.50:5353'))
+    assert.deepEqual(bench.send(1, udp('192.0.2.2:53', `${WORLD}:40`)), ['2: udp 198.51.100.50:5353 > 203.0.113.200:40'])
+    bench.send(0, udp('192.0.2.2:7', `${WORLD}:8`))
+    assert.deepEqual(bench.send(1, udp('192.0.2.2:7', `${WORLD}:8`)), [], 'as another station in its own flow')
+    assert.deepEqual(bench.send(3, udp('192.0.2.2:53', `${WORLD}:40`)), [], 'from an internal network')
+    assert.deepEqual(bench.send(1, icmpError('192.0.2.2', WORLD, udp(`${WORLD}:40`, '192.0.2.2:53'))), [])
+    assert.deepEqual(bench.drops(), { 'nat.spoofed': 3 })
+  })
+
+  test('what only the router may get does not go on', () => {
+    const bench = new NatBench()
+    // Neighbor discovery to an address that is routed elsewhere.
+    const frame = echo('2001:db8:a::2', '2001:db8:f::1', 1, { payload: 16 })
+    frame[54] = 136
+    const sum = ((frame[56] << 8) | frame[57]) - 0x800
+    frame[56] = sum >>> 8
+    frame[57] = sum & 0xff
+    assert.deepEqual(bench.send(0, frame), [])
+    assert.deepEqual(bench.drops(), { 'nat.untracked': 1 })
+  })
 
   test('damaged: headers cut short at every length, wrong checksums', () => {
     const bench = new NatBench()
