@@ -9,7 +9,9 @@ import { elementRegistry } from '../../src/network/element-registry.ts'
 import { type Endpoint, endpointAddresses } from '../../src/network/endpoint.ts'
 import { InlineEngine } from '../../src/network/inline-engine.ts'
 import { ThreadedEngine } from '../../src/network/threaded-engine.ts'
+import type { Uplink } from '../../src/network/uplink.ts'
 import type { PingResult } from '../../src/stack/pinger.ts'
+import { VirtualUplink } from './virtual-uplink.ts'
 
 /** What was done since the last reset. */
 class Work {
@@ -80,10 +82,11 @@ interface Rig {
   readonly controller: NetworkController
 }
 
-function rig(): Rig {
+function rig(uplink?: Uplink): Rig {
   const work = new Work()
   const engine = new CountingEngine(work)
-  return { work, engine, controller: new NetworkController({ engine, addresses: new AddressSpace(), random: new Random('ids') }) }
+  const options = { engine, addresses: new AddressSpace(), random: new Random('ids'), ...(uplink !== undefined && { uplink }) }
+  return { work, engine, controller: new NetworkController(options) }
 }
 
 /** Names and addresses have the same length for every number: what is left to grow is what should not. */
@@ -112,11 +115,17 @@ async function costs(it: Rig, network: string, number: number): Promise<Record<s
   const plug = work.take()
   await controller.updateEndpoint(network, name, { names: ['other'], links: { a: 'b' } })
   const update = work.take()
+  const { id } = controller.network(network)
+  const port = { key: 'p', protocol: 'tcp', address: '0.0.0.0', port: 80, target: '10.250.0.1', targetPort: 80, network: id } as const
+  if (controller.hasGateway) await controller.publish([port])
+  const publish = work.take()
+  await controller.unpublish(['p'])
+  const unpublish = work.take()
   await controller.disconnect(network, name)
   const unplug = work.take()
   await controller.removeNetwork(netName(number))
   const remove = work.take()
-  return { create, plug, update, unplug, remove }
+  return { create, plug, update, publish, unpublish, unplug, remove }
 }
 
 /** Numbers grow by some bytes; nothing else may. */
@@ -134,8 +143,11 @@ const FEW = 10
 const MANY = 500
 
 describe('the cost of a change', () => {
-  test(`does not grow with the number of networks: ${FEW} and ${MANY}`, async () => {
-    const it = rig()
+  for (const uplink of [undefined, new VirtualUplink()]) {
+    const which = uplink === undefined ? '' : ', with a gateway'
+    test(`does not grow with the number of networks: ${FEW} and ${MANY}${which}`, () => amongNetworks(rig(uplink)))
+  }
+  async function amongNetworks(it: Rig): Promise<void> {
     for (let i = 0; i < FEW; i++) await createNetwork(it, i)
     for (let i = 0; i < FEW; i++) await connect(it, netName(i), i)
     const few = await costs(it, netName(0), 998)
@@ -143,7 +155,7 @@ describe('the cost of a change', () => {
     for (let i = FEW; i < MANY; i++) await connect(it, netName(i), i)
     sameWork(few, await costs(it, netName(1), 999))
     assert.ok(few.plug.bytes < 8192 && few.plug.calls < 20, JSON.stringify(few.plug))
-  })
+  }
 
   test(`does not grow with the number of endpoints on the network: ${FEW} and ${MANY}`, async () => {
     const it = rig()
@@ -180,9 +192,16 @@ test('idle elements cost a turn nothing, and a ping what its way costs', async (
   assert.equal(pings[2], pings[1])
 })
 
-test('1,000 endpoints, each on a network of its own, over the engine thread: all are there, and all is given back', async () => {
+for (const uplink of [undefined, new VirtualUplink()]) {
+  const which = uplink === undefined ? '' : ', with a gateway'
+  test(`1,000 endpoints, each on a network of its own, over the engine thread${which}: all are there, and all is given back`, () =>
+    thousand(uplink))
+}
+
+async function thousand(uplink: Uplink | undefined): Promise<void> {
   const engine = new ThreadedEngine({ seed: 1 })
-  const controller = new NetworkController({ engine, addresses: new AddressSpace(), random: new Random('ids') })
+  const options = { engine, addresses: new AddressSpace(), random: new Random('ids'), ...(uplink !== undefined && { uplink }) }
+  const controller = new NetworkController(options)
   const it = { controller } as Rig
   try {
     for (let i = 0; i < 1000; i++) await createNetwork(it, i)
@@ -194,12 +213,16 @@ test('1,000 endpoints, each on a network of its own, over the engine thread: all
       assert.equal(received, 1)
       assert.equal(controller.endpointCounters(controller.network(netName(i)), endpoints[i]).counters['rxFrames'], 2, 'ARP and echo')
     }
-    assert.equal(engine.counters().size, 4 * 1000 + 1)
+    // Bridge, endpoint, dns-tap, and a virtual host or a filter; dns, and the gateway's three with the world.
+    assert.equal(engine.counters().size, 4 * 1000 + (uplink === undefined ? 1 : 5))
     for (let i = 0; i < 1000; i++) await controller.disconnect(netName(i), endpoints[i].name)
     for (let i = 0; i < 1000; i++) await controller.removeNetwork(netName(i))
-    assert.deepEqual([...engine.counters().keys()], ['dns'])
+    assert.deepEqual(
+      [...engine.counters().keys()].filter((name) => !name.includes('/') || /^n\d/.test(name)),
+      ['dns']
+    )
     assert.equal(await engine.framesInUse(), 0)
   } finally {
     await controller.close()
   }
-})
+}
