@@ -24,13 +24,16 @@ import { get16, put16, put32 } from '../../src/wire/big-endian.ts'
 import { EtherType, etherType } from '../../src/wire/ethernet.ts'
 import { IpProtocol, parseIpv4Header } from '../../src/wire/ipv4.ts'
 import { parseIpv6Header } from '../../src/wire/ipv6.ts'
+import { packet } from '../elements/divert/divert-bench.ts'
 import { TestBench } from '../engine/test-bench.ts'
-import type { FuzzFrame } from './fuzz-frame.ts'
+import { FuzzFrame } from './fuzz-frame.ts'
 import type { Targets } from './mutator.ts'
 
 /** Ports at which frames come in. */
 export const PORTS = ['a', 'a', 'in', 'host', 'outside'] as const
 const ECHO = 7
+/** Ports that only `ask` uses, for it and those above. */
+const HONEST_PORT = 61_000
 const MACS = { a: '02:cc:00:00:01:02', b: '02:cc:00:00:02:02', in: '02:cc:00:00:03:02', world: '02:cc:00:00:00:02' }
 const GATEWAYS = { a: '02:cc:00:00:01:01', b: '02:cc:00:00:02:01', in: '02:cc:00:00:03:01', world: '02:cc:00:00:00:01' }
 const UPLINK = '203.0.113.66'
@@ -128,12 +131,16 @@ export class GatewayNetwork extends TestBench {
   /** Frames that left, by where. */
   readonly seen: Record<string, number> = { 'spy-a': 0, 'spy-host': 0, 'spy-b': 0, 'spy-in': 0, 'spy-world': 0 }
   private readonly shooters: Map<string, Shooter>
+  /** Answers to `ask` that reached station a. */
+  private answers = 0
+  private readonly question = new FuzzFrame()
 
   constructor(seed: number) {
     const shooters = new Map<string, Shooter>()
     const look = (name: string, bytes: Uint8Array, ingress: number): void => {
       const from = [...shooters].find(([, { context }]) => context.number === ingress)?.[0] ?? ''
       this.seen[name]++
+      if (name === 'spy-a' && from === '' && isAnswer(bytes)) this.answers++
       const breach = judge(name, { bytes, from })
       if (breach !== null) this.breaches.push(`${name}, from ${from || 'the inside'}: ${breach}: ${Buffer.from(bytes).toString('hex')}`)
     }
@@ -161,6 +168,18 @@ export class GatewayNetwork extends TestBench {
     this.shooters.get(port)!.shoot(frame)
   }
 
+  /** Station a asks the world `count` times, from as many ports: how many answers came. */
+  ask(count: number): number {
+    this.answers = 0
+    for (let i = 0; i < count; i++) {
+      const fields = { source: A, destination: WORLD, sourcePort: HONEST_PORT + i, destinationPort: ECHO, mac: GATEWAYS.a }
+      this.question.set(packet(fields))
+      this.send('a', this.question)
+    }
+    this.run()
+    return this.answers
+  }
+
   /** Every frame that the router had is accounted for. */
   checkCounters(): void {
     const { counters, drops } = this.counters('router')
@@ -176,6 +195,7 @@ export class GatewayNetwork extends TestBench {
       options: { mac, addresses, gateway, gateway6, udpEcho: [ECHO], resolver: null }
     })
     const published = { echo: { protocol: 'udp', address: null, port: 8080, target: B, targetPort: ECHO, interface: 2 } }
+    const bindings = { [A]: MACS.a, [B]: MACS.b, [WORLD]: MACS.world }
     const routes = { '0.0.0.0/0': { via: WORLD, interface: 0 }, '::/0': { via: WORLD6, interface: 0 } }
     const staticEntries = [
       { mac: GATEWAYS.world, port: 0 },
@@ -188,7 +208,7 @@ export class GatewayNetwork extends TestBench {
         filter: { type: 'filter', options: { gateway: GATEWAYS.a, mac: MACS.a, sources: [A, A6] } },
         divert: { type: 'divert', options: { mac: GATEWAYS.a } },
         nat: { type: 'nat', options: { capacity: 4096, interfaces: INTERFACES, published, local: HOSTS } },
-        router: { type: 'router', options: { interfaces: ROUTED, routes } },
+        router: { type: 'router', options: { interfaces: ROUTED, routes, bindings } },
         b: host(MACS.b, [`${B}/24`, `${B6}/64`], '198.51.100.1', '2001:db8:b::1'),
         world: host(MACS.world, [`${WORLD}/28`, `${WORLD6}/64`], UPLINK, UPLINK6),
         lan: { type: 'bridge', options: { staticEntries } }
@@ -212,6 +232,14 @@ export class GatewayNetwork extends TestBench {
       ]
     )
   }
+}
+
+/** Whether this is an answer to `ask`. */
+function isAnswer(bytes: Uint8Array): boolean {
+  const header = etherType(bytes, 0) === EtherType.ipv4 ? parseIpv4Header(bytes, 14, bytes.length) : null
+  return (
+    header !== null && header.source === WORLD && header.destination === A && get16(bytes, 34) === ECHO && get16(bytes, 36) >= HONEST_PORT
+  )
 }
 
 /** What is wrong with a frame that leaves; null: nothing. */
