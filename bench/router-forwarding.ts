@@ -1,26 +1,56 @@
 /**
- * One frame through a router with production classes: link, router, link, with neighbors that were resolved by ARP. What stands in
+ * One frame through a router with production classes: link, router, link, with neighbors that were learned by their questions. What stands in
  * for the stations only puts headers back and frames in again.
  */
 import { routerType } from '../src/elements/router/router.ts'
 import type { ElementContext, ElementType } from '../src/engine/element.ts'
 import { ElementRegistry, Engine, VirtualClock } from '../src/engine/index.ts'
-import { formatIpv4, formatMac, macFromIpv4 } from '../src/wire/address.ts'
-import { emitArp } from '../src/wire/arp.ts'
+import { formatMac } from '../src/wire/address.ts'
+import { ArpOperation, emitArp } from '../src/wire/arp.ts'
 import { EtherType, emitEthernet } from '../src/wire/ethernet.ts'
-import { emitIpv4 } from '../src/wire/ipv4.ts'
+import { emitIpv4, IpProtocol } from '../src/wire/ipv4.ts'
+import { emitIpv6 } from '../src/wire/ipv6.ts'
+import { emitNeighborDiscovery } from '../src/wire/neighbor-discovery.ts'
+import { macLow, STATION_MAC_HI } from './station-mac.ts'
 
 const BATCH = 64
 /** Bytes of a frame without FCS. */
 const FRAME_LENGTH = 60
-/** Words of a frame that a router changes: MACs, TTL and checksum. */
+/** Words of a frame that a router changes: MACs, TTL or hop limit, checksum. */
 const CHANGED = [0, 1, 2, 5, 6] as const
-/** 10.1.0.0/16 is the network that the frames go to. */
-const FIRST_DESTINATION = 0x0a010002
+const STATION_MAC = '02:cc:00:00:00:0a'
 const MACS = ['02:cc:00:00:00:01', '02:cc:00:00:00:02'] as const
+const BROADCAST = 'ff:ff:ff:ff:ff:ff'
+
+/** Stations of the networks behind port 0 and 1. */
+function address(family: 4 | 6, network: 0 | 1, station: number): string {
+  return family === 4 ? `10.${network}.${station >> 8}.${station & 255}` : `2001:db8:${network}::${station.toString(16)}`
+}
+
+/** A UDP packet without content for the router's port 0. */
+function writePacket(family: 4 | 6, bytes: Uint8Array, at: number, destination: string): void {
+  emitEthernet({ destination: MACS[0], source: STATION_MAC, type: family === 4 ? EtherType.ipv4 : EtherType.ipv6 }, bytes, at)
+  const ends = { source: address(family, 0, 2), destination }
+  if (family === 4) emitIpv4({ ...ends, protocol: IpProtocol.udp, payloadLength: 26 }, bytes, at + 14)
+  else emitIpv6({ ...ends, nextHeader: IpProtocol.udp, payloadLength: 6 }, bytes, at + 14)
+}
+
+/** A station's question for the router, from which its MAC is learned. Returns its length. */
+function writeQuestion(family: 4 | 6, bytes: Uint8Array, at: number, source: string, mac: string): number {
+  const router = address(family, 1, 1)
+  if (family === 4) {
+    emitEthernet({ destination: BROADCAST, source: mac, type: EtherType.arp }, bytes, at)
+    const repr = { operation: ArpOperation.request, senderMac: mac, senderIp: source, targetMac: '00:00:00:00:00:00', targetIp: router }
+    return 14 + emitArp(repr, bytes, at + 14)
+  }
+  emitEthernet({ destination: MACS[1], source: mac, type: EtherType.ipv6 }, bytes, at)
+  emitIpv6({ source, destination: router, nextHeader: IpProtocol.icmpv6, payloadLength: 32, hopLimit: 255 }, bytes, at + 14)
+  const repr = { kind: 'neighbor-solicitation', target: router, flags: 0, linkLayer: mac } as const
+  return 54 + emitNeighborDiscovery(repr, bytes, at + 54, at + 14)
+}
 
 /** The loop of a micro case: `count` frames from port 0 to `destinations` stations behind port 1. */
-export function forwardingLoop(destinations: number): (count: number) => number {
+export function forwardingLoop(family: 4 | 6, destinations: number): (count: number) => number {
   const contexts: ElementContext[] = []
   const station: ElementType = {
     type: 'station',
@@ -34,8 +64,8 @@ export function forwardingLoop(destinations: number): (count: number) => number 
   const clock = new VirtualClock()
   const engine = new Engine({ clock, elements: new ElementRegistry().register(routerType, station) })
   const interfaces = {
-    0: { name: 'a', mac: MACS[0], addresses: ['10.0.0.1/16'], mtu: 1500, answers: true },
-    1: { name: 'b', mac: MACS[1], addresses: ['10.1.0.1/16'], mtu: 1500, answers: true }
+    0: { name: 'a', mac: MACS[0], addresses: ['10.0.0.1/16', '2001:db8:0::1/64'], mtu: 1500, answers: true },
+    1: { name: 'b', mac: MACS[1], addresses: ['10.1.0.1/16', '2001:db8:1::1/64'], mtu: 1500, answers: true }
   }
   engine.configure({
     elements: { router: { type: 'router', options: { interfaces } }, a: { type: 'station' }, b: { type: 'station' } },
@@ -48,34 +78,28 @@ export function forwardingLoop(destinations: number): (count: number) => number 
   const { frames } = engine
   const handles = Int32Array.from({ length: destinations }, () => frames.allocate(FRAME_LENGTH))
   const fresh = new Int32Array(destinations * CHANGED.length)
-  /** Takes what waits at a station. */
-  const drain = (context: ElementContext, each: (frame: number) => void): void => {
+  /** Ends what waits at a station. */
+  const drain = (context: ElementContext): void => {
     const { rx } = context.ports[0]!
-    while (!rx.empty) each(rx.receive())
+    while (!rx.empty) frames.free(rx.receive())
     context.nextReady()
   }
   for (let i = 0; i < destinations; i++) {
-    const address = FIRST_DESTINATION + i
-    const mac = formatMac(macFromIpv4(address))
-    const question = frames.allocate(FRAME_LENGTH)
-    emitEthernet({ destination: 'ff:ff:ff:ff:ff:ff', source: mac, type: EtherType.arp }, frames.bytes(question), frames.start[question])
-    const arp = { operation: 2, senderMac: mac, senderIp: formatIpv4(address), targetMac: MACS[1], targetIp: '10.1.0.1' }
-    const bytes = frames.bytes(handles[i])
-    const at = frames.start[handles[i]]
-    emitEthernet({ destination: MACS[0], source: '02:cc:00:00:00:0a', type: EtherType.ipv4 }, bytes, at)
-    emitIpv4({ source: '10.0.0.2', destination: formatIpv4(address), protocol: 17, payloadLength: 26, id: i & 0xffff }, bytes, at + 14)
+    const destination = address(family, 1, i + 2)
+    const handle = handles[i]
+    writePacket(family, frames.bytes(handle), frames.start[handle], destination)
     CHANGED.forEach((word, k) => {
-      fresh[i * CHANGED.length + k] = frames.words(handles[i])[(at >> 2) + word]
+      fresh[i * CHANGED.length + k] = frames.words(handle)[(frames.start[handle] >> 2) + word]
     })
-    // Asked for, answered, forwarded: reachable, and in the cache of ways the next time.
-    frames.bytes(question).set([0x02, 0xcc, 0, 0, 0, 2], frames.start[question])
-    emitArp(arp, frames.bytes(question), frames.start[question] + 14)
-    const first = frames.copy(handles[i])
-    a.ports[0]!.tx.transmit(first)
-    engine.turn()
+    // Learned and used once: in the cache of ways the next time.
+    const question = frames.allocate(128)
+    const mac = formatMac({ hi: STATION_MAC_HI, lo: macLow(i) })
+    frames.length[question] = writeQuestion(family, frames.bytes(question), frames.start[question], destination, mac)
     b.ports[0]!.tx.transmit(question)
     engine.turn()
-    drain(b, (frame) => frames.free(frame))
+    a.ports[0]!.tx.transmit(frames.copy(handle))
+    engine.turn()
+    drain(b)
   }
   let next = 0
   return (count) => {

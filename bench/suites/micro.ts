@@ -294,8 +294,10 @@ const engineCases = [
 ]
 
 /** With the links before and behind it, and the headers put back. */
-const routerCases = [64, 1000, 4000].map((destinations) =>
-  micro('router', `IPv4 forwarded, ${destinations.toLocaleString('en')} destinations`, () => forwardingLoop(destinations))
+const routerCases = ([4, 6] as const).flatMap((family) =>
+  [64, 1000].map((destinations) =>
+    micro('router', `IPv${family} forwarded, ${destinations.toLocaleString('en')} destinations`, () => forwardingLoop(family, destinations))
+  )
 )
 
 export const suite = trialSuite({

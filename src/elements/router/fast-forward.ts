@@ -48,6 +48,11 @@ export function sourceFilterIndex(key: number): number {
   return Math.imul(key ^ (key >>> 16), 0x85ebca6b | 0) >>> 16
 }
 
+/** The same for an IPv6 address. */
+export function sourceFilterIndex6(s0: number, s1: number, s2: number, s3: number): number {
+  return sourceFilterIndex(s3 ^ Math.imul(s2, 0x27d4eb2f) ^ Math.imul(s1, 0xc2b2ae35 | 0) ^ Math.imul(s0, 0x9e3779b1 | 0))
+}
+
 export interface FastInterface {
   /** The MAC as words of a frame: the first four bytes, and the last two in the lower half. */
   readonly macWord: number

@@ -90,17 +90,20 @@ export class Forwarding {
     const isReassembled = (core.frames.flags[frame] & FrameFlag.reassembled) !== 0
     if (isLong || isReassembled) return core.output.fragment(egress, family, w0, w1, w2, w3, frame)
     core.output.toLink(egress, family, w0, w1, w2, w3, frame)
-    if (family === 4) this.remember(egress, d0, w0)
+    this.remember(egress, packet, w0, w1, w2, w3)
   }
 
-  /** So that the fast path knows the way the next time. */
-  private remember(egress: RouterInterface, destination: number, hop: number): void {
+  /** So that the fast path knows the way the next time: to the packet's destination, by next hop w0 to w3. */
+  private remember(egress: RouterInterface, { family, d0, d1, d2, d3 }: IpPacket, w0: number, w1: number, w2: number, w3: number): void {
     const { neighbors, cache } = this.core
-    const slot = neighbors.usable(egress.number, 4, hop, 0, 0, 0)
+    const slot = neighbors.usable(egress.number, family, w0, w1, w2, w3)
     if (slot === NO_NEIGHBOR) return
     const { table } = neighbors
+    const { mac: from, mtu, mtu6, noDecrement } = egress
     const to = { hi: table.macHi[slot], lo: table.macLo[slot] }
-    cache.put(destination, egress.number, to, egress.mac, egress.mtu, egress.noDecrement, neighbors.usableUntil(slot))
+    const way = { egress: egress.number, to, from, mtu: family === 4 ? mtu : mtu6, noDecrement }
+    if (family === 4) cache.put(d0, way, neighbors.usableUntil(slot))
+    else cache.put6(d0, d1, d2, d3, way, neighbors.usableUntil(slot))
   }
 
   private mayBeCut(frame: FrameHandle, packet: IpPacket): boolean {

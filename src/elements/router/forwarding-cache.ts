@@ -1,8 +1,8 @@
 /**
- * What the way to an IPv4 destination came to, last time: a direct-mapped table that the fast path asks once per frame.
+ * What the way to a destination came to, last time: a direct-mapped table of each family that the fast path asks once per frame.
  *
- *   entry, 32 bytes, one read of the cache
- *   | destination | epoch | until | egress | MACs: 3 words as they stand in a frame | mtu, no-decrement |
+ *   entry, 32 bytes      | destination | epoch | until | egress | MACs: 3 words as they stand in a frame | mtu, no-decrement |
+ *   of IPv6, 64 bytes    the same with the last word of the destination; its first three words; 5 words of nothing
  *
  * Words are those of this machine (little endian), addresses and MACs with their bytes in the frame's order. An entry holds while
  * nothing has changed that it rests on: `epoch` counts changes of routes, interfaces and MACs; `until` is when the neighbor must be
@@ -10,8 +10,10 @@
  */
 import type { Mac } from '../../wire/address.ts'
 
-export const CACHE_ENTRIES = 8192
-export const CACHE_WORDS = 8
+const ENTRIES = 8192
+const ENTRIES_6 = 2048
+const WORDS = 8
+const WORDS_6 = 16
 // Words of an entry.
 export const CACHE_DESTINATION = 0
 export const CACHE_EPOCH = 1
@@ -19,6 +21,8 @@ export const CACHE_UNTIL = 2
 export const CACHE_EGRESS = 3
 export const CACHE_MACS = 4
 export const CACHE_LIMIT = 7
+/** First of three words; IPv6 only. */
+export const CACHE_PREFIX = 8
 /** In CACHE_LIMIT, above the MTU: TTL is not counted down on this way. */
 export const CACHE_NO_DECREMENT = 1 << 16
 
@@ -26,7 +30,8 @@ export const CACHE_NO_DECREMENT = 1 << 16
 const TICK_NS = 62.5e6
 
 export class ForwardingCache {
-  readonly entries = new Int32Array(CACHE_ENTRIES * CACHE_WORDS)
+  readonly entries = new Int32Array(ENTRIES * WORDS)
+  readonly entries6 = new Int32Array(ENTRIES_6 * WORDS_6)
   /** Never 0, which is an empty entry. */
   epoch = 1
 
@@ -36,14 +41,30 @@ export class ForwardingCache {
   }
 
   /**
-   * Enters a way.
+   * Enters the way to an IPv4 address.
    * @param destination int32, network order
    * @param until ns
    */
-  put(destination: number, egress: number, to: Mac, from: Mac, mtu: number, noDecrement: boolean, until: number): void {
+  put(destination: number, way: Way, until: number): void {
     const key = swap32(destination)
-    const at = cacheIndex(key)
-    const { entries } = this
+    this.write(this.entries, cacheIndex(key), key, way, until)
+  }
+
+  /** The same for IPv6; four words, network order. */
+  put6(w0: number, w1: number, w2: number, w3: number, way: Way, until: number): void {
+    const d0 = swap32(w0)
+    const d1 = swap32(w1)
+    const d2 = swap32(w2)
+    const d3 = swap32(w3)
+    const at = cacheIndex6(d0, d1, d2, d3)
+    const { entries6 } = this
+    entries6[at + CACHE_PREFIX] = d0
+    entries6[at + CACHE_PREFIX + 1] = d1
+    entries6[at + CACHE_PREFIX + 2] = d2
+    this.write(entries6, at, d3, way, until)
+  }
+
+  private write(entries: Int32Array, at: number, key: number, { egress, to, from, mtu, noDecrement }: Way, until: number): void {
     entries[at + CACHE_DESTINATION] = key
     entries[at + CACHE_EPOCH] = this.epoch
     entries[at + CACHE_UNTIL] = tickOf(until)
@@ -57,11 +78,22 @@ export class ForwardingCache {
   /** Entries that hold. */
   size(now: number): number {
     let count = 0
-    for (let at = 0; at < this.entries.length; at += CACHE_WORDS) {
-      if (this.entries[at + CACHE_EPOCH] === this.epoch && this.entries[at + CACHE_UNTIL] > tickOf(now)) count++
+    for (const [entries, words] of [[this.entries, WORDS] as const, [this.entries6, WORDS_6] as const]) {
+      for (let at = 0; at < entries.length; at += words) {
+        if (entries[at + CACHE_EPOCH] === this.epoch && entries[at + CACHE_UNTIL] > tickOf(now)) count++
+      }
     }
     return count
   }
+}
+
+/** How a packet leaves: by which interface, with which MACs, how long it may be. */
+export interface Way {
+  readonly egress: number
+  readonly to: Mac
+  readonly from: Mac
+  readonly mtu: number
+  readonly noDecrement: boolean
 }
 
 /** Time as the cache counts it. */
@@ -75,7 +107,14 @@ export function tickOf(now: number): number {
  */
 export function cacheIndex(key: number): number {
   const station = (key >>> 24) | ((key >>> 8) & 0xf00)
-  return (((station ^ (Math.imul(key & 0xf0ffff, 0x9e3779b1 | 0) >>> 19)) & (CACHE_ENTRIES - 1)) * CACHE_WORDS) | 0
+  return (((station ^ (Math.imul(key & 0xf0ffff, 0x9e3779b1 | 0) >>> 19)) & (ENTRIES - 1)) * WORDS) | 0
+}
+
+/** The same for IPv6. */
+export function cacheIndex6(d0: number, d1: number, d2: number, d3: number): number {
+  const station = (d3 >>> 24) | ((d3 >>> 8) & 0x700)
+  const network = Math.imul(d0 ^ Math.imul(d1, 0xc2b2ae35 | 0) ^ Math.imul(d2, 0x27d4eb2f), 0x9e3779b1 | 0) ^ (d3 & 0xffff)
+  return (((station ^ (network >>> 21) ^ network) & (ENTRIES_6 - 1)) * WORDS_6) | 0
 }
 
 /** The first four bytes of a MAC as a word of a frame. */

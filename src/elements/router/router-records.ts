@@ -5,7 +5,7 @@
 import type { Mac } from '../../wire/address.ts'
 import type { Words } from './address-words.ts'
 import type { Claims } from './claims.ts'
-import { sourceFilterIndex } from './fast-forward.ts'
+import { sourceFilterIndex, sourceFilterIndex6 } from './fast-forward.ts'
 import { swap32 } from './forwarding-cache.ts'
 import type { RouterAdvertisements } from './router-advertisements.ts'
 import type { RouterCore } from './router-core.ts'
@@ -108,15 +108,17 @@ export class RouterRecords {
 
   /** Own addresses and broadcast addresses are no sources: the fast path leaves what may be one to the slow one. */
   private suspect({ addresses }: RouterInterface, count: 1 | -1): void {
-    const { suspects } = this
     for (const { family, words, broadcast } of addresses) {
-      if (family !== 4) continue
-      for (const address of broadcast === null ? [words[0]] : [words[0], broadcast]) {
-        const at = sourceFilterIndex(swap32(address))
-        // A full place stays so: it only sends frames the slow way.
-        if (suspects[at] < 255) suspects[at] += count
-      }
+      const [w0, w1, w2, w3] = words
+      if (family === 4) this.suspectAt(sourceFilterIndex(swap32(w0)), count)
+      else this.suspectAt(sourceFilterIndex6(swap32(w0), swap32(w1), swap32(w2), swap32(w3)), count)
+      if (broadcast !== null) this.suspectAt(sourceFilterIndex(swap32(broadcast)), count)
     }
+  }
+
+  private suspectAt(at: number, count: 1 | -1): void {
+    // A full place stays so: it only sends frames the slow way.
+    if (this.suspects[at] < 255) this.suspects[at] += count
   }
 }
 

@@ -28,6 +28,7 @@ import { Arp } from './arp.ts'
 import { Claims } from './claims.ts'
 import { type ExplainArgument, explain } from './explain.ts'
 import { canBeFast, type FastForward, makeFastForward, SOURCE_FILTER_SIZE } from './fast-forward.ts'
+import { makeFastForwardIpv6 } from './fast-forward-ipv6.ts'
 import { Forwarding, optionProblem } from './forward.ts'
 import { tickOf } from './forwarding-cache.ts'
 import { Fault, IcmpErrors } from './icmp-errors.ts'
@@ -57,6 +58,7 @@ export class Router implements Element {
   private readonly local: LocalDelivery
   private readonly records: RouterRecords
   private readonly fastForward: FastForward
+  private readonly fastForwardIpv6: FastForward
   /** Where each port sends. */
   private readonly links: (Link | null)[] = []
 
@@ -79,13 +81,14 @@ export class Router implements Element {
     this.local = new LocalDelivery(core)
     this.records = new RouterRecords(core, claims, advertisements, suspects)
     this.fastForward = makeFastForward(context.frames, core.cache, suspects, this.links)
+    this.fastForwardIpv6 = makeFastForwardIpv6(context.frames, core.cache, suspects, this.links)
     this.records.update(options)
     // An element made anew behind existing links gets no portsChanged.
     this.portsChanged()
   }
 
   push(): void {
-    const { context, core, fastForward } = this
+    const { context, core, fastForward, fastForwardIpv6 } = this
     const { ports } = context
     const tick = tickOf(context.now)
     for (let port = context.nextReady(); port >= 0; port = context.nextReady()) {
@@ -97,8 +100,9 @@ export class Router implements Element {
         const count = rx.receiveAll(batch)
         received += count
         for (let i = 0; i < count; i++) {
-          if (link !== null && canBeFast && fastForward(batch[i], link, tick)) fast++
-          else this.receive(batch[i], link)
+          const frame = batch[i]
+          if (link !== null && canBeFast && (fastForward(frame, link, tick) || fastForwardIpv6(frame, link, tick))) fast++
+          else this.receive(frame, link)
         }
       }
       core.counters[Counter.rxFrames] += received

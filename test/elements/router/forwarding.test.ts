@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FrameFlag, type FrameHandle } from '../../../src/engine/frame-pool.ts'
+import { parseIpv6 } from '../../../src/wire/address.ts'
 import { parseIpv4Header } from '../../../src/wire/ipv4.ts'
 import { BROADCAST, ECHO, frame, INTERFACES, ROUTER_MACS, ROUTES, RouterLab, station, udp, words } from './router-lab.ts'
 
@@ -338,14 +339,19 @@ describe('IPv6', () => {
 
 describe('the fast path', () => {
   /** Sends `bytes` by way of each path and returns what came out where; a start that is no multiple of four goes the slow way. */
-  function both(change: (bytes: Uint8Array) => void, options: ConstructorParameters<typeof RouterLab>[0] = {}): [string[], string[]] {
+  function both(
+    change: (bytes: Uint8Array) => void,
+    options: ConstructorParameters<typeof RouterLab>[0] = {},
+    from = A7,
+    to = B9
+  ): [string[], string[]] {
     const [aligned, shifted] = [0, 2].map((shift) => {
       const lab = met(options)
       // The way is in the cache from here on.
-      lab.send(0, 7, A7, B9, udp())
+      lab.send(0, 7, from, to, udp())
       lab.send(0, 7, A7, FAR, udp())
       for (const port of [0, 1, 2]) lab.take(port)
-      const bytes = frame(A7, B9, udp(), { from: station(0, 7), to: ROUTER_MACS[0] })
+      const bytes = frame(from, to, udp(), { from: station(0, 7), to: ROUTER_MACS[0] })
       change(bytes)
       lab.put(0, bytes, (handle) => {
         const { frames } = lab.net.engine
@@ -431,6 +437,53 @@ describe('the fast path', () => {
       }
     }
     lab.ends()
+  })
+  const A6 = '2001:db8:a::7'
+  const B6 = '2001:db8:b::7'
+  const same6 = (name: string, change: (bytes: Uint8Array) => void, options?: ConstructorParameters<typeof RouterLab>[0]): void => {
+    test(`IPv6: ${name}`, () => {
+      const [fast, slow] = both(change, options, A6, B6)
+      assert.deepEqual(fast, slow)
+    })
+  }
+  same6('a plain packet', () => {})
+  for (const [name, at, value] of [
+    ['no hop left', 21, 1],
+    ['hop limit 0', 21, 0],
+    ['hop limit 255', 21, 255],
+    ['traffic class', 15, 0xf0],
+    ['another version', 14, 0x40],
+    ['TCP', 20, 6],
+    ['ICMPv6', 20, 58],
+    ['extension headers that are none', 20, 0],
+    ['a fragment header', 20, 44],
+    ['short payload length', 19, 3],
+    ['long payload length', 18, 9],
+    ['another destination', 53, 77],
+    ['another network', 42, 77],
+    ['source group', 22, 0xff],
+    ['group MAC', 0, 0x33],
+    ['another MAC', 5, 0xee]
+  ] as const) {
+    same6(name, (bytes) => {
+      bytes[at] = value
+    })
+  }
+  for (const source of ['fe80::1', 'febf::1', '::', '::1', '2001:db8:a::1', '2001:db8:b::1', '2001:db8::ffff']) {
+    same6(`a source of ${source}`, (bytes) => bytes.set(parseIpv6(source), 22))
+  }
+  same6('no decrement on the way out', () => {}, { interfaces: { ...INTERFACES, 1: { ...INTERFACES[1], noDecrement: true } } })
+  same6('no decrement on the way in', () => {}, { interfaces: { ...INTERFACES, 0: { ...INTERFACES[0], noDecrement: true } } })
+  test('is what these tests compare with: the way is in the cache', () => {
+    for (const [from, to] of [
+      [A7, B9],
+      [A6, B6]
+    ]) {
+      const lab = met()
+      lab.send(0, 7, from, to, udp())
+      assert.equal(lab.command<{ cached: number }>('stats').cached, 1)
+      lab.ends()
+    }
   })
   test('ends with every change of what it rests on', () => {
     const lab = met()
