@@ -133,16 +133,21 @@ export class CrashLab {
   /** What was uncertain is what it turned out to be. */
   private adopt({ containers, networks, tags }: State): void {
     const old = new Map(Array.from(this.model.containers.values(), (container) => [container.id, container]))
+    const open = this.model
     this.model = new CrashModel()
     for (const { Name, Id } of networks) if (/^net/.test(Name)) this.model.networks.set(Name, Id)
     for (const [tag, id] of tags) this.model.tags.set(tag, id)
     for (const { Name, Id, HostConfig, State: now, NetworkSettings } of containers) {
+      const was = old.get(Id)
+      const restarts = was?.restarts ?? HostConfig.RestartPolicy.Name !== 'no'
+      // One that its policy starts in vain may run after another start of the daemon; not so when a user stopped it.
+      const isStopped = was !== undefined && !was.isRunning && !was.isUnsure && !open.isOpen(was.name, 'start', 'restart')
       this.model.containers.set(Name.slice(1), {
         id: Id,
         name: Name.slice(1),
-        restarts: old.get(Id)?.restarts ?? HostConfig.RestartPolicy.Name !== 'no',
+        restarts,
         isRunning: now.Running,
-        isUnsure: false,
+        isUnsure: restarts && !now.Running && !isStopped,
         networks: new Set(Object.keys(NetworkSettings.Networks))
       })
     }
