@@ -16,13 +16,19 @@ const AS_USER = [`--reuid=${ID}`, `--regid=${ID}`, '--clear-groups']
 
 const USER = '203.0.113.1'
 const SERVER = '203.0.113.2'
+const USER6 = '2001:db8:1::1'
+const SERVER6 = '2001:db8:1::2'
 
 /** A server at port 80 that answers with the client's address. */
 const WHO_ASKS = [
   process.execPath,
   '-e',
-  `require('http').createServer((request, answer) => answer.end(request.socket.remoteAddress)).listen(80, '0.0.0.0')`
+  `for (const host of ['0.0.0.0', '::'])
+     require('http').createServer((request, answer) => answer.end(request.socket.remoteAddress)).listen({ port: 80, host, ipv6Only: true })`
 ] as const
+
+/** Until the server listens. */
+const FETCH = ['curl', '-sS', '--retry', '10', '--retry-all-errors', '--retry-delay', '1', '--max-time', '20'] as const
 
 function whyNot(): string | false {
   const missing = namespacesMissing('docker', 'setpriv', 'unshare', 'mknod', 'ip', 'curl')
@@ -42,11 +48,12 @@ describe('netloom daemon --uplink user of an ordinary user', { skip: whyNot() },
   before(async () => {
     for (const namespace of [user, server]) namespace.run('ip', 'link', 'set', 'lo', 'up')
     user.run('ip', 'link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'lan', 'netns', server.path)
-    for (const [namespace, device, address] of [
-      [user, 'wan', USER],
-      [server, 'lan', SERVER]
+    for (const [namespace, device, address, address6] of [
+      [user, 'wan', USER, USER6],
+      [server, 'lan', SERVER, SERVER6]
     ] as const) {
       namespace.run('ip', 'address', 'add', `${address}/24`, 'dev', device)
+      namespace.run('ip', 'address', 'add', `${address6}/64`, 'dev', device, 'nodad')
       namespace.run('ip', 'link', 'set', device, 'up')
     }
     user.run('sysctl', '-qw', 'net.ipv4.ping_group_range=0 2147483647')
@@ -79,6 +86,17 @@ describe('netloom daemon --uplink user of an ordinary user', { skip: whyNot() },
     })
   }
 
+  test('curl over IPv6, and a published port', () => {
+    docker(socket, 'network', 'create', '--ipv6', '--subnet', '2001:db8:77::/64', 'six')
+    const run = (...argv: string[]): string => docker(socket, 'run', '--rm', '--network', 'six', 'alpine', ...argv)
+    assert.equal(run('curl', '-sS', '--max-time', '10', `http://[${SERVER6}]/`), USER6)
+    assert.match(run('ping', '-c', '1', '-W', '5', SERVER6), / ttl=63 /)
+    docker(socket, 'create', '--name', 'web6', '--network', 'six', '-p', '8086:80', 'alpine', ...WHO_ASKS)
+    docker(socket, 'start', 'web6')
+    assert.equal(server.run(...FETCH, `http://[${USER6}]:8086/`), SERVER6)
+    docker(socket, 'rm', '-f', 'web6')
+  })
+
   test('a closed port outside is refused, an unreachable network is told', () => {
     const why = (url: string): string => docker(socket, 'run', '--rm', 'alpine', 'sh', '-c', `curl -sS --max-time 10 ${url} 2>&1; true`)
     assert.match(why(`http://${SERVER}:81/`), /Connection refused|Couldn't connect|Failed to connect/)
@@ -89,9 +107,8 @@ describe('netloom daemon --uplink user of an ordinary user', { skip: whyNot() },
     docker(socket, 'create', '--name', 'web', '-p', '8080:80', 'alpine', ...WHO_ASKS)
     docker(socket, 'start', 'web')
     assert.match(docker(socket, 'port', 'web'), /80\/tcp -> 0\.0\.0\.0:8080/)
-    const fetch = ['curl', '-sS', '--retry', '10', '--retry-all-errors', '--retry-delay', '1', '--max-time', '20']
-    assert.equal(server.run(...(fetch as [string]), `http://${USER}:8080/`), SERVER)
-    assert.equal(user.run(...(fetch as [string]), 'http://127.0.0.1:8080/'), '192.0.0.1')
+    assert.equal(server.run(...FETCH, `http://${USER}:8080/`), SERVER)
+    assert.equal(user.run(...FETCH, 'http://127.0.0.1:8080/'), '192.0.0.1')
     // And from another container, by the host's address.
     assert.notEqual(
       docker(socket, 'run', '--rm', '--network', 'front', 'alpine', 'curl', '-sS', '--max-time', '10', `http://${USER}:8080/`),

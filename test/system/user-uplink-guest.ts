@@ -16,6 +16,7 @@ export type GuestOrder =
   | { readonly frames: readonly string[] }
   | { readonly stats: true }
   | { readonly failures: true }
+  | { readonly hostAddresses: true }
 
 export interface GuestAnswer {
   readonly error?: { readonly code: string; readonly errno?: string; readonly message: string }
@@ -24,19 +25,24 @@ export interface GuestAnswer {
   readonly stderr?: string
   readonly stats?: Record<string, number>
   readonly failures?: readonly string[]
+  readonly hostAddresses?: readonly string[]
 }
 
 /** virtio_net_hdr_v1 of a frame that needs nothing. */
 const PLAIN_HEADER = 12
 
 const failures: string[] = []
+let hostAddresses: readonly string[] = []
 const logs: string[] = []
 const uplink = new UserUplink({ timeouts: JSON.parse(process.argv[2] ?? '{}') })
 const part = await uplink.start({
-  hostAddresses: () => {},
+  hostAddresses: (addresses) => {
+    hostAddresses = addresses
+  },
   log: (message) => logs.push(message),
   failed: (error) => failures.push(error.message)
 })
+hostAddresses = part.hostAddresses
 const { fd: uplinkFd } = part.elements['uplink/tap'].options as { fd: number }
 const container = await Sandbox.create({ name: 'container' })
 const tap = await container.openTap({ name: 'eth0' })
@@ -85,6 +91,7 @@ async function carryOut(order: GuestOrder): Promise<GuestAnswer> {
   }
   if ('stats' in order) return { stats: await uplink.stats() }
   if ('failures' in order) return { failures }
+  if ('hostAddresses' in order) return { hostAddresses }
   return {}
 }
 

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { UplinkPort } from '../../src/network/uplink.ts'
 import { Service, SOURCE_BYTES } from './user-uplink-server.ts'
-import { FAR, noUserUplink, SERVER, SERVER6, USER, UserWorld } from './user-uplink-set-up.ts'
+import { FAR, noUserUplink, SERVER, SERVER6, USER, USER6, UserWorld } from './user-uplink-set-up.ts'
 
 const ROUTER = '192.0.0.2'
 const HELPER = '192.0.0.1'
@@ -262,6 +262,15 @@ describe('the user uplink', { skip: noUserUplink }, () => {
         socket.on('connect', () => { out('connected'); socket.end() })`)
     assert.equal(await connect(USER), 'connected') // as with Docker: the host itself may be reached
     assert.equal(await connect(HELPER), 'ECONNREFUSED')
+  })
+
+  test('addresses of the machine are told as they come and go', async () => {
+    const addresses = async (): Promise<readonly string[]> => (await world.ask({ hostAddresses: true })).hostAddresses!
+    assert.deepEqual([...(await addresses())].sort(), [USER6, USER].sort())
+    world.user.run('ip', 'address', 'add', '192.0.2.200/32', 'dev', 'wan')
+    await eventually('it is told', async () => (await addresses()).includes('192.0.2.200'))
+    world.user.run('ip', 'address', 'del', '192.0.2.200/32', 'dev', 'wan')
+    await eventually('that is told too', async () => !(await addresses()).includes('192.0.2.200'))
   })
 
   test('frames of any kind do it no harm', async () => {

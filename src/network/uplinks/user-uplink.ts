@@ -6,6 +6,8 @@
  * Nothing on the machine is changed: all of it is descriptors and processes of ours, which end with us. So there is no journal.
  */
 import { networkInterfaces } from 'node:os'
+import { loadNative } from '../../io/load-native.ts'
+import { ChangeWatch } from '../../io/netlink/change-watch.ts'
 import type { SandboxError } from '../../sandbox/sandbox-error.ts'
 import { NetworkError } from '../network-error.ts'
 import { type NetworkTap, type Uplink, type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../uplink.ts'
@@ -34,6 +36,7 @@ export class UserUplink implements Uplink {
   readonly kind = 'user'
   private readonly timeouts: UserTimeouts
   private helper: UserHelper | null = null
+  private watch: ChangeWatch | null = null
 
   constructor(options: UserUplinkOptions = {}) {
     this.timeouts = options.timeouts ?? {}
@@ -45,6 +48,7 @@ export class UserUplink implements Uplink {
     } catch (error) {
       throw cannotStart(error as SandboxError)
     }
+    this.watch = ChangeWatch.open(loadNative(), -1, ['ipv4Address', 'ipv6Address'], () => world.hostAddresses(hostAddresses()))
     const { tap, missing } = this.helper
     if (missing.includes('ping')) {
       world.log('containers cannot ping the outside: let this user in with `sysctl -w net.ipv4.ping_group_range="0 2147483647"`')
@@ -85,6 +89,8 @@ export class UserUplink implements Uplink {
   async close(): Promise<void> {
     const { helper } = this
     this.helper = null
+    this.watch?.close()
+    this.watch = null
     await helper?.close()
   }
 
