@@ -27,7 +27,7 @@ export async function dockerHost(uplink?: Uplink): Promise<ContainerWorld> {
   const events = new EventLog(clock)
   const store = new MemoryStore()
   const networks = await NetworkService.open({ store, controller, events, clock, random, log: () => {} })
-  const world = { controller, events, networks, store, random, clock, close: () => controller.close() }
+  const world = { controller, events, networks, store, random, clock, logged: [], close: () => controller.close() }
   return new ContainerWorld(world, {
     makeSandbox: async ({ name, config, directory }, network) => {
       const sandbox = await Sandbox.create({ name, hostname: config.Hostname, network })

@@ -8,6 +8,7 @@ import { AddressSpace } from '../../src/ipam/address-space.ts'
 import { NetworkController } from '../../src/network/controller.ts'
 import { elementRegistry } from '../../src/network/element-registry.ts'
 import { InlineEngine } from '../../src/network/inline-engine.ts'
+import type { Uplink } from '../../src/network/uplink.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
 import type { Store } from '../../src/store/store.ts'
 
@@ -18,16 +19,24 @@ export interface NetworkWorld {
   readonly store: Store
   readonly random: Random
   readonly clock: RealClock
+  /** What the network service told its operator. */
+  readonly logged: readonly string[]
   close(): Promise<void>
 }
 
 /** With a store that was used before: the daemon's next start. `avoid`: what the host has. */
-export async function networkWorld(store: Store = new MemoryStore(), avoid: readonly string[] = []): Promise<NetworkWorld> {
+export async function networkWorld(
+  store: Store = new MemoryStore(),
+  avoid: readonly string[] = [],
+  uplink?: Uplink
+): Promise<NetworkWorld> {
   const random = new Random(7)
   const clock = new RealClock()
   const engine = new InlineEngine({ elements: elementRegistry(), seed: 1 })
-  const controller = new NetworkController({ engine, addresses: new AddressSpace(), random, avoid: () => avoid })
+  const controller = new NetworkController({ engine, addresses: new AddressSpace(), random, avoid: () => avoid, ...(uplink && { uplink }) })
   const events = new EventLog(clock)
-  const networks = await NetworkService.open({ store, controller, events, clock, random, log: () => {} })
-  return { controller, events, networks, store, random, clock, close: () => controller.close() }
+  const logged: string[] = []
+  const log = (message: string): unknown => logged.push(message)
+  const networks = await NetworkService.open({ store, controller, events, clock, random, log })
+  return { controller, events, logged, networks, store, random, clock, close: () => controller.close() }
 }

@@ -4,7 +4,8 @@
 import { ApiError } from '../../api/api-error.ts'
 import type { NetworkController } from '../../network/controller.ts'
 import type { Network, NetworkSpec } from '../../network/network.ts'
-import { bridgeName, checkBridgeOptions } from './bridge-options.ts'
+import { NetworkError } from '../../network/network-error.ts'
+import { BridgeOption, boolOption, bridgeName, checkBridgeOptions } from './bridge-options.ts'
 import { DockerNetwork } from './docker-network.ts'
 import { checkPools, createError, type IpamRequest, noPool, poolSpec } from './ipam-request.ts'
 import { NO_SWARM } from './network-checks.ts'
@@ -13,10 +14,12 @@ import type { NetworkRecord } from './network-record.ts'
 export class BridgeNetworks {
   private readonly controller: NetworkController
   private readonly networks: () => Iterable<DockerNetwork>
+  private readonly log: (message: string) => void
 
-  constructor(controller: NetworkController, networks: () => Iterable<DockerNetwork>) {
+  constructor(controller: NetworkController, networks: () => Iterable<DockerNetwork>, log: (message: string) => void) {
     this.controller = controller
     this.networks = networks
+    this.log = log
   }
 
   /** Makes the network and says what it got. Throws ApiError. */
@@ -73,11 +76,22 @@ export class BridgeNetworks {
   private async make(record: NetworkRecord, pools: Partial<NetworkSpec>): Promise<Network> {
     const { id, name, internal } = record
     const { icc, mtu, masquerade } = new DockerNetwork(record)
+    const spec = { id, name, internal, icc, mtu, masquerade, ...pools }
     try {
-      return await this.controller.createNetwork({ id, name, internal, icc, mtu, masquerade, ...pools })
+      return await this.controller.createNetwork(spec).catch((error) => this.makeBeside(record, spec, error))
     } catch (error) {
       throw createError(error)
     }
+  }
+
+  /** On a host that has a docker0 already, that of a Docker daemon say, the default bridge's interface is called as others are. */
+  private async makeBeside(record: NetworkRecord, spec: NetworkSpec, error: Error): Promise<Network> {
+    const isTaken =
+      error instanceof NetworkError && error.code === 'conflict' && boolOption(record.options, BridgeOption.defaultBridge, false)
+    if (!isTaken) throw error
+    const network = await this.controller.createNetwork({ ...spec, bridgeName: bridgeName({}, record.id) })
+    this.log(`${error.message}; the default bridge is ${network.bridgeName} on this host`)
+    return network
   }
 }
 

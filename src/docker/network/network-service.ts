@@ -47,7 +47,7 @@ export class NetworkService {
 
   private constructor(options: NetworkServiceOptions) {
     this.options = options
-    this.bridges = new BridgeNetworks(options.controller, () => this.all())
+    this.bridges = new BridgeNetworks(options.controller, () => this.all(), options.log)
   }
 
   /** With every network of the store, and the daemon's own where they are missing. */
