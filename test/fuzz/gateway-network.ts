@@ -20,8 +20,9 @@ import { NO_FRAME } from '../../src/engine/frame-pool.ts'
 import type { TopologyElement, TopologyLink } from '../../src/engine/topology.ts'
 import { virtualHostType } from '../../src/stack/virtual-host.ts'
 import { parseIpv4, parseIpv6, parseMac } from '../../src/wire/address.ts'
+import { ArpOperation, emitArp } from '../../src/wire/arp.ts'
 import { get16, put16, put32 } from '../../src/wire/big-endian.ts'
-import { EtherType, etherType } from '../../src/wire/ethernet.ts'
+import { EtherType, emitEthernet, etherType } from '../../src/wire/ethernet.ts'
 import { IpProtocol, parseIpv4Header } from '../../src/wire/ipv4.ts'
 import { parseIpv6Header } from '../../src/wire/ipv6.ts'
 import { packet } from '../elements/divert/divert-bench.ts'
@@ -171,6 +172,9 @@ export class GatewayNetwork extends TestBench {
   /** Station a asks the world `count` times, from as many ports: how many answers came. */
   ask(count: number): number {
     this.answers = 0
+    // As a station that does not know the gateway: so the router knows whom it answers.
+    this.question.set(whoIsTheGateway())
+    this.send('a', this.question)
     for (let i = 0; i < count; i++) {
       const fields = { source: A, destination: WORLD, sourcePort: HONEST_PORT + i, destinationPort: ECHO, mac: GATEWAYS.a }
       this.question.set(packet(fields))
@@ -232,6 +236,15 @@ export class GatewayNetwork extends TestBench {
       ]
     )
   }
+}
+
+/** Station a's ARP request. */
+function whoIsTheGateway(): Uint8Array {
+  const bytes = new Uint8Array(60)
+  emitEthernet({ destination: 'ff:ff:ff:ff:ff:ff', source: MACS.a, type: EtherType.arp }, bytes, 0)
+  const targetMac = '00:00:00:00:00:00'
+  emitArp({ operation: ArpOperation.request, senderMac: MACS.a, senderIp: A, targetMac, targetIp: '192.0.2.1' }, bytes, 14)
+  return bytes
 }
 
 /** Whether this is an answer to `ask`. */
