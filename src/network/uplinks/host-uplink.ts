@@ -25,6 +25,7 @@ import { openHostTap, tapElementOf } from './host/open-host-tap.ts'
 import { PortListeners } from './host/port-listeners.ts'
 
 const LINK_ELEMENT = 'uplink/netloom0'
+const UDP = 17
 
 export interface HostUplinkOptions {
   readonly native: NativeBinding
@@ -107,6 +108,7 @@ export class HostUplink implements Uplink {
     for (const { key } of gone) this.ports.delete(key)
     await this.listeners.close(keys)
     await this.host.nftables.commit(deletePorts(gone))
+    await this.forgetDatagrams(gone)
   }
 
   async close(): Promise<void> {
@@ -161,6 +163,21 @@ export class HostUplink implements Uplink {
       },
       routes: link.routes,
       hostAddresses: this.watch.addresses
+    }
+  }
+
+  /**
+   * A client that goes on sending keeps its translation alive, and would send to an address that may be somebody else's by now. TCP
+   * connections end by themselves. Where the kernel cannot filter what it deletes, entries live on for up to three minutes.
+   */
+  private async forgetDatagrams(ports: readonly UplinkPort[]): Promise<void> {
+    for (const { protocol, target, targetPort } of ports) {
+      if (protocol !== 'udp') continue
+      try {
+        await this.host.conntrack.forgetAnsweredBy({ protocol: UDP, address: target, port: targetPort })
+      } catch (error) {
+        if (!(error instanceof NetlinkError)) throw error
+      }
     }
   }
 

@@ -42,6 +42,7 @@ export class HostLink {
     host.trySysctl(`net/ipv6/conf/${LINK_NAME}/addr_gen_mode`, '1')
     // Packets come in here from addresses whose way back is another interface (docker0, br-...): loose. 2 also wins over `all`.
     host.setSysctl(`net/ipv4/conf/${LINK_NAME}/rp_filter`, '2')
+    host.setSysctl(`net/ipv4/conf/${LINK_NAME}/forwarding`, '1') // also where new interfaces are not to forward
     // The router is where it belongs, whatever is sent back to it.
     host.setSysctl(`net/ipv4/conf/${LINK_NAME}/send_redirects`, '0')
     await netlink.links.set(LINK_NAME, { mac: LINK_MAC, mtu: link.mtu, up: true })

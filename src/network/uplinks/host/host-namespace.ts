@@ -1,5 +1,6 @@
 import { fstatSync, statSync } from 'node:fs'
 import type { NativeBinding } from '../../../io/native-binding.ts'
+import { Conntrack } from '../../../io/netlink/conntrack.ts'
 import { Netlink } from '../../../io/netlink/netlink.ts'
 import { Nftables } from '../../../io/netlink/nftables/nftables.ts'
 
@@ -10,12 +11,14 @@ export class HostNamespace {
   readonly fd: number
   readonly netlink: Netlink
   readonly nftables: Nftables
+  readonly conntrack: Conntrack
 
   constructor(native: NativeBinding, fd: number) {
     this.native = native
     this.fd = fd
     this.netlink = Netlink.inNamespace(native, fd)
     this.nftables = Nftables.inNamespace(native, fd)
+    this.conntrack = Conntrack.inNamespace(native, fd)
   }
 
   /** Tells this namespace of this boot from all others: its inode, and the kernel's id of the boot. */
