@@ -141,6 +141,8 @@ export class Neighbors {
         return CLAIM_OK
       }
       if (now - table.updated[slot] < LOCK_NS) return RouterDrop.neighborLocked
+      // Ways rest on the MAC that it had. Those to a new neighbor there are none of: who invents some does not slow down the others.
+      core.cache.invalidate()
     }
     if (!isSame) this.setMac(slot, hi, lo, now)
     if (how === Heard.answer && isAwaited) this.confirm(slot, now)
@@ -215,9 +217,9 @@ export class Neighbors {
     if (table.incompleteOn(number) >= table.capacity * INCOMPLETE_SHARE) this.giveUp(table.longestIncomplete(number))
     const slot = table.add(number, family, w0, w1, w2, w3)
     if (slot !== NO_NEIGHBOR) return slot
-    // What is stale by now no cached way rests on any more.
+    // What is stale by now no cached way rests on any more. One that is just failing still tells the senders of its frames.
     const evicted = table.evictable(this.core.context.now)
-    if (evicted !== NO_NEIGHBOR) table.remove(evicted)
+    if (evicted !== NO_NEIGHBOR && this.queues.length(evicted) === 0) table.remove(evicted)
     else this.giveUp(table.longestIncomplete(ANY_INTERFACE))
     return table.add(number, family, w0, w1, w2, w3)
   }
@@ -265,7 +267,6 @@ export class Neighbors {
 
   private setStale(slot: number): void {
     const { table } = this
-    // Ways rest on a MAC that could be used. A new one they do not know: who invents neighbors does not slow down the others.
     if (this.usableUntil(slot) > 0) this.core.cache.invalidate()
     table.stopWaiting(slot)
     table.become(slot, NeighborState.stale)

@@ -139,6 +139,20 @@ describe('reachability (RFC 4861 7.3)', () => {
     assert.equal(stateOf(lab), 'reachable')
     lab.ends()
   })
+  test('a probe that another MAC answers: it is the neighbor at once, also for ways that are known', () => {
+    const lab = reachable()
+    lab.run(46)
+    lab.send(0, 7, A7, B9, udp())
+    lab.run(5.5)
+    lab.send(0, 7, A7, B9, udp())
+    lab.take(1)
+    assert.equal(stateOf(lab), 'probe')
+    lab.arp(1, 2, FORGED, B9, '198.51.100.1', B)
+    assert.equal(stateOf(lab), 'reachable')
+    lab.send(0, 7, A7, B9, udp())
+    assert.deepEqual(lab.take(1), [`${B} > ${FORGED}: ${A7} > ${B9} ttl 63 udp 4000 > 5000 20`])
+    lab.ends()
+  })
   test('no answer to three probes: failed, and everybody is asked as soon as it is needed', () => {
     const lab = reachable()
     lab.run(46)
@@ -449,6 +463,16 @@ describe('cache poisoning', () => {
       if (i === 520) lab.arp(1, 2, B9_MAC, '10.0.9.9', '10.0.0.1', B)
     }
     assert.equal(stateOf(lab, '10.0.9.9'), 'reachable')
+    lab.ends()
+  })
+  test('a full table whose neighbors fail at once tells every sender that it has room for', () => {
+    const lab = new RouterLab({ neighborCapacity: 16, interfaces: { ...INTERFACES, 0: { ...INTERFACES[0], addresses: ['192.0.2.1/24'] } } })
+    // Nobody is known, neither the senders: telling one needs a place for it while others are failing.
+    for (let i = 0; i < 16; i++)
+      lab.send(i % 2 === 0 ? 0 : 1, 9, i % 2 === 0 ? `192.0.2.${100 + i}` : `198.51.100.${100 + i}`, `203.0.113.${100 + i}`, udp())
+    lab.run(20)
+    assert.equal(lab.command<{ waiting: number }>('stats').waiting, 0)
+    assert.equal(lab.counters['errors'] > 0, true)
     lab.ends()
   })
   test('who invents neighbors does not end the ways that others use', () => {
