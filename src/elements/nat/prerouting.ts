@@ -53,6 +53,7 @@ export class Prerouting {
     const type = etherType(bytes, at)
     const isIpv6 = type === EtherType.ipv6
     if (isGroup(bytes, at) || (type !== EtherType.ipv4 && !isIpv6)) return this.leaveAlone(frame, number)
+    if (!this.isForRouter(bytes, at, number)) return this.leaveAlone(frame, number)
     const ingress = tables.interfaces.at(number)
     if (ingress === null) return tables.drop(frame, NatDrop.unknownInterface)
     let problem = packet.read(bytes, at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
@@ -73,6 +74,13 @@ export class Prerouting {
     frames.length[frame] = packet.end - at
     if (packet.kind === PacketKind.error) return this.isGuest ? tables.drop(frame, NatDrop.spoofed) : enterError(tables, frame, number)
     this.enterFlow(frame, number)
+  }
+
+  /** False for what a bridge floods and is for another station: no flow of ours. True while the router's MAC was not seen yet. */
+  private isForRouter(bytes: Uint8Array, at: number, number: number): boolean {
+    const { routerMac } = this.tables
+    const tail = routerMac[2 * number + 1]
+    return tail < 0 || (readPort(bytes, at + 4) === tail && readAddress(bytes, at) === routerMac[2 * number])
   }
 
   /** For the router alone. */
@@ -239,9 +247,8 @@ export class Prerouting {
     const { bytes, ip, transport, protocol } = packet
     if ((packet.isIpv6 ? ipv6HopLimit(bytes, ip) : ipv4Ttl(bytes, ip)) <= 1) return -1
     if (protocol === IpProtocol.tcp && (tcpFlags(bytes, transport) & ENDS) !== 0) return -1
-    // A bridge floods: the frame may be for somebody else.
-    const at = frames.start[frame]
-    if (readAddress(bytes, at) !== tables.routerMac[2 * number] || readPort(bytes, at + 4) !== tables.routerMac[2 * number + 1]) return -1
+    // While the router's MAC was not seen, the frame may be for somebody else.
+    if (tables.routerMac[2 * number + 1] < 0) return -1
     return packetSize(tables, frame) <= paths.fits[ports & 0xffff] ? path : -1
   }
 

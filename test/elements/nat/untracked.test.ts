@@ -50,3 +50,18 @@ test('a station on two networks may answer by the other gateway, and only answer
   assert.deepEqual(bench.send(3, answer), [], 'not from an internal network')
   assert.deepEqual(bench.drops(), { 'nat.spoofed': 1 })
 })
+
+test('what the bridge floods and is for another station begins no flow and moves none', () => {
+  const bench = new NatBench()
+  const flow = udp('192.0.2.2:5000', '203.0.113.200:53')
+  const flooded = { destinationMac: '02:cc:00:00:00:99' }
+  bench.send(0, flow)
+  bench.send(2, udp('203.0.113.200:53', '198.51.100.50:5000'))
+  assert.equal(bench.flows()[0].original.packets, 1)
+  assert.deepEqual(bench.send(0, udp('192.0.2.2:5000', '203.0.113.200:53', flooded)), [])
+  assert.deepEqual(bench.send(0, udp('192.0.2.2:5001', '203.0.113.200:53', flooded)), [])
+  assert.deepEqual(bench.send(0, udp('192.0.2.2:5001', '203.0.113.200:53', { ...flooded, sourceMac: '02:cc:00:00:00:98' })), [])
+  assert.equal(bench.flows().length, 1)
+  assert.equal(bench.flows()[0].original.packets, 1)
+  assert.deepEqual(bench.send(0, flow), ['2: udp 198.51.100.50:5000 > 203.0.113.200:53'])
+})
