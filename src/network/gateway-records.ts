@@ -2,12 +2,15 @@
  * What NAT, router and divert elements are told of networks, endpoints, ports and the uplink: parts of `Element.update` changes.
  */
 import type { ElementUpdate } from '../engine/index.ts'
-import { addressFamily } from '../wire/address.ts'
+import { addressFamily, parseMac } from '../wire/address.ts'
 import { formatPrefix } from '../wire/cidr.ts'
 import type { Endpoint } from './endpoint.ts'
 import { DIVERT_ELEMENT, NAT_ELEMENT, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
 import type { Network } from './network.ts'
 import type { UplinkPart, UplinkPort } from './uplink.ts'
+
+/** In the first 16 bits of a MAC. */
+const GROUP_BIT = 0x0100
 
 /** The way out. */
 export function uplinkRecords({ interface: station, routes }: UplinkPart): ElementUpdate[] {
@@ -49,8 +52,13 @@ export function gatewayAddresses({ pool, pool6 }: Pick<Network, 'pool' | 'pool6'
   return [pool, pool6].flatMap((each) => (each?.gateway == null ? [] : [`${each.gateway}/${each.prefix.length}`]))
 }
 
-/** Whose address is whose: the router lets nobody else claim it. */
+/**
+ * Whose address is whose: the router lets nobody else claim it. A MAC that no station can have is left to the kernel of the
+ * endpoint, which refuses it in words that are compared.
+ */
 export function endpointRecords({ address, address6, mac }: Endpoint, ends: boolean): ElementUpdate[] {
+  const { hi, lo } = parseMac(mac)
+  if ((hi & GROUP_BIT) !== 0 || (hi === 0 && lo === 0)) return []
   const bindings = Object.fromEntries([address, address6].filter((each) => each !== '').map((each) => [each, ends ? null : mac]))
   return [{ element: ROUTER_ELEMENT, change: { bindings } }]
 }

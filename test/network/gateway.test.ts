@@ -154,6 +154,14 @@ describe('between networks', () => {
     assert.equal((await ping(web.element, '2001:db8:a::1')).received, 1)
   })
 
+  test('an endpoint with a MAC that no station can have comes and goes: its own kernel is to refuse it', async () => {
+    await network('front', '10.1.0.0/24')
+    for (const mac of ['01:00:5e:00:00:01', '00:00:00:00:00:00']) {
+      await host('front', { name: 'web', mac }, { mac: '02:cc:00:00:00:01' })
+      await controller.disconnect('front', 'web')
+    }
+  })
+
   test('a sandbox on two networks may send under either address; it can no more when it has left one', async () => {
     await network('front', '10.1.0.0/24')
     await network('back', '10.2.0.0/24')
