@@ -11,11 +11,13 @@ import { Icmpv6Type } from '../../wire/icmpv6.ts'
 import { IPV4_HEADER_LENGTH, IpProtocol, ipv4Source } from '../../wire/ipv4.ts'
 import {
   checkIpv6,
+  IPV6_HEADER_LENGTH,
   IPV6_SOURCE,
   IPV6_WALK_LENGTH,
   IPV6_WALK_OFFSET,
   IPV6_WALK_PROTOCOL,
   ipv6End,
+  ipv6NextHeader,
   walkIpv6Extensions
 } from '../../wire/ipv6.ts'
 import { ND_TARGET } from '../../wire/neighbor-discovery.ts'
@@ -24,6 +26,8 @@ import type { FilterSettings, Source } from './filter-options.ts'
 
 /** What a judgement returns for a frame that may pass. */
 export const PASS = -1
+
+const { tcp, udp } = IpProtocol
 
 const walk = new Int32Array(IPV6_WALK_LENGTH)
 
@@ -62,16 +66,23 @@ export class SourceGuard {
 
   /** The IPv6 packet in [at, end) of the frame at `frameAt`; neighbor discovery is judged wherever it goes. */
   judgeIpv6(bytes: Uint8Array, frameAt: number, at: number, end: number, toGateway: boolean): number {
-    if (!checkIpv6(bytes, at, end)) return FilterDrop.malformed
-    if (!walkIpv6Extensions(bytes, at, ipv6End(bytes, at), walk)) return FilterDrop.malformed
-    if (walk[IPV6_WALK_PROTOCOL] === IpProtocol.icmpv6) {
-      const verdict = this.judgeIcmpv6(bytes, at, walk[IPV6_WALK_OFFSET], ipv6End(bytes, at))
+    if (at + IPV6_HEADER_LENGTH > end || bytes[at] >> 4 !== 6) return FilterDrop.malformed
+    const next = ipv6NextHeader(bytes, at)
+    // Anything else may hide neighbor discovery behind extension headers.
+    if (next !== tcp && next !== udp) {
+      const verdict = this.judgeUpperLayer(bytes, at, end)
       if (verdict !== PASS) return verdict
     }
     if (!toGateway && !this.strict) return PASS
     const source = at + IPV6_SOURCE
-    if (isIpv6LinkLocal(bytes, source) || includes6(this.sources, bytes, source)) return PASS
+    if (includes6(this.sources, bytes, source) || isIpv6LinkLocal(bytes, source)) return PASS
     return isIpv6Unspecified(bytes, source) && isGroup(bytes, frameAt) ? PASS : FilterDrop.spoofedSource
+  }
+
+  private judgeUpperLayer(bytes: Uint8Array, at: number, end: number): number {
+    if (!checkIpv6(bytes, at, end) || !walkIpv6Extensions(bytes, at, ipv6End(bytes, at), walk)) return FilterDrop.malformed
+    if (walk[IPV6_WALK_PROTOCOL] !== IpProtocol.icmpv6) return PASS
+    return this.judgeIcmpv6(bytes, at, walk[IPV6_WALK_OFFSET], ipv6End(bytes, at))
   }
 
   /** A solicitation claims its source, an advertisement its target; one from :: (duplicate address detection) claims nothing. */

@@ -125,7 +125,7 @@ describe('sources of packets', () => {
     const bench = new FilterBench({ ...SOURCES, strict: true })
     for (const frame of [
       mine({}).subarray(0, 34),
-      mine({ source: MINE6, destination: '2001:db8::9' }),
+      mine({ source: MINE6, destination: '2001:db8::9' }).subarray(0, 54),
       arp(MINE),
       icmpv6(136, MINE6, MINE6)
     ]) {
