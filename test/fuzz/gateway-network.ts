@@ -35,9 +35,9 @@ export const PORTS = ['a', 'a', 'in', 'host', 'outside'] as const
 const ECHO = 7
 /** Ports that only `ask` uses, for it and those above. */
 const HONEST_PORT = 61_000
-const MACS = { a: '02:cc:00:00:01:02', b: '02:cc:00:00:02:02', in: '02:cc:00:00:03:02', world: '02:cc:00:00:00:02' }
-const GATEWAYS = { a: '02:cc:00:00:01:01', b: '02:cc:00:00:02:01', in: '02:cc:00:00:03:01', world: '02:cc:00:00:00:01' }
-const UPLINK = '203.0.113.66'
+export const MACS = { a: '02:cc:00:00:01:02', b: '02:cc:00:00:02:02', in: '02:cc:00:00:03:02', world: '02:cc:00:00:00:02' }
+export const GATEWAYS = { a: '02:cc:00:00:01:01', b: '02:cc:00:00:02:01', in: '02:cc:00:00:03:01', world: '02:cc:00:00:00:01' }
+export const UPLINK = '203.0.113.66'
 const UPLINK6 = '2001:db8:c::66'
 const WORLD = '203.0.113.65'
 const WORLD6 = '2001:db8:c::65'
@@ -136,7 +136,8 @@ export class GatewayNetwork extends TestBench {
   private answers = 0
   private readonly question = new FuzzFrame()
 
-  constructor(seed: number) {
+  /** `nat`: more options of the NAT. */
+  constructor(seed: number, nat: object = {}) {
     const shooters = new Map<string, Shooter>()
     const look = (name: string, bytes: Uint8Array, ingress: number): void => {
       const from = [...shooters].find(([, { context }]) => context.number === ingress)?.[0] ?? ''
@@ -159,7 +160,7 @@ export class GatewayNetwork extends TestBench {
     const types = [spyType, shooterType, filterType, divertType, natType, routerType, virtualHostType, learningBridge]
     super({ seed, pool: { maxSmallChunks: 4, maxLargeChunks: 8 }, types: types as ElementType<never>[] })
     this.shooters = shooters
-    this.build()
+    this.build(nat)
     this.engine.patch({
       updates: [{ element: 'divert', change: { hosts: HOSTS, published: { echo: { protocol: 'udp', address: null, port: 8080 } } } }]
     })
@@ -167,6 +168,24 @@ export class GatewayNetwork extends TestBench {
 
   send(port: string, frame: FuzzFrame): void {
     this.shooters.get(port)!.shoot(frame)
+  }
+
+  /** The same for bytes. */
+  sendBytes(port: string, ...frames: Uint8Array[]): void {
+    for (const bytes of frames) {
+      this.question.set(bytes)
+      this.send(port, this.question)
+    }
+    this.run()
+  }
+
+  /** All drops of all elements, by reason. */
+  get allDrops(): Record<string, number> {
+    const drops: Record<string, number> = {}
+    for (const name of ['filter', 'divert', 'nat', 'router']) {
+      for (const [reason, count] of Object.entries(this.counters(name).drops)) drops[reason] = (drops[reason] ?? 0) + count
+    }
+    return drops
   }
 
   /** Station a asks the world `count` times, from as many ports: how many answers came. */
@@ -193,7 +212,7 @@ export class GatewayNetwork extends TestBench {
     assert.equal(inward, counters.txFrames + counters.consumed + dropped + waiting)
   }
 
-  private build(): void {
+  private build(nat: object): void {
     const host = (mac: string, addresses: string[], gateway: string, gateway6: string): TopologyElement => ({
       type: virtualHostType.type,
       options: { mac, addresses, gateway, gateway6, udpEcho: [ECHO], resolver: null }
@@ -211,7 +230,7 @@ export class GatewayNetwork extends TestBench {
         ...Object.fromEntries(Object.keys(this.seen).map((name) => [name, { type: 'spy' }])),
         filter: { type: 'filter', options: { gateway: GATEWAYS.a, mac: MACS.a, sources: [A, A6] } },
         divert: { type: 'divert', options: { mac: GATEWAYS.a } },
-        nat: { type: 'nat', options: { capacity: 4096, interfaces: INTERFACES, published, local: HOSTS } },
+        nat: { type: 'nat', options: { capacity: 4096, interfaces: INTERFACES, published, local: HOSTS, ...nat } },
         router: { type: 'router', options: { interfaces: ROUTED, routes, bindings } },
         b: host(MACS.b, [`${B}/24`, `${B6}/64`], '198.51.100.1', '2001:db8:b::1'),
         world: host(MACS.world, [`${WORLD}/28`, `${WORLD6}/64`], UPLINK, UPLINK6),
