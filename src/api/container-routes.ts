@@ -211,7 +211,8 @@ function tailOf(text: string | null): number | null {
 
 function pathOf({ query }: ApiRequest): string {
   const path = query.get('path') ?? ''
-  if (path === '') throw ApiError.badRequest('bad parameter: path cannot be empty')
+  // As daemon 20.10 has it, without the blank.
+  if (path === '') throw ApiError.badRequest('bad parameter: pathcannot be empty')
   return path
 }
 

@@ -142,9 +142,9 @@ export class DaemonProcess {
     return this.ask(method, target, 'application/json', body === undefined ? '' : JSON.stringify(body))
   }
 
-  /** A POST of an archive. */
-  send(target: string, archive: Uint8Array): Promise<{ status: number; body: string }> {
-    return this.ask('POST', target, 'application/x-tar', archive)
+  /** An archive as a request's body. */
+  send(target: string, archive: Uint8Array, method = 'POST'): Promise<{ status: number; body: string }> {
+    return this.ask(method, target, 'application/x-tar', archive)
   }
 
   private ask(method: string, target: string, type: string, data: string | Uint8Array): Promise<{ status: number; body: string }> {

@@ -65,6 +65,19 @@ describe('attached to containers', { skip: daemonMissing() }, () => {
     }
   })
 
+  test('a client that is killed in the middle ends the stdin that is its own', async () => {
+    await create('killed', { Cmd: ['sh', '-c', 'cat; echo end'], OpenStdin: true, StdinOnce: true })
+    const client = await open(`/containers/killed/attach?${ALL}`)
+    await start('killed')
+    client.socket.pause()
+    client.socket.write('x'.repeat(1 << 20))
+    await until('output comes that the client does not read', async () => (await daemon.ok('logs', 'killed')).length > 1 << 19)
+    // Unread bytes make the kernel reset the connection: the daemon sees an error, not an end.
+    client.socket.destroy()
+    assert.equal(await daemon.ok('wait', 'killed'), '0')
+    await daemon.ok('rm', 'killed')
+  })
+
   test('a terminal: raw output, its size, and the keys that detach', async () => {
     await create('term', { Cmd: ['sh'], Tty: true, OpenStdin: true })
     const first = await open(`/containers/term/attach?${ALL}`)

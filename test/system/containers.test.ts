@@ -1,8 +1,10 @@
 // Containers from create to remove, by the real docker client.
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { DaemonProcess, daemonMissing, until } from '../docker/daemon-process.ts'
 
 describe('containers', { skip: daemonMissing() }, () => {
@@ -291,6 +293,48 @@ describe('containers', { skip: daemonMissing() }, () => {
     const refused = await daemon.api('PUT', '/v1.41/containers/copy/archive?path=/var/in', {})
     assert.deepEqual(refused, { status: 400, body: '{"message":"extraction point is not a directory"}\n' })
     await daemon.ok('rm', 'copy')
+  })
+
+  test('what a slash or a dot at the end of a copied path means', async () => {
+    await daemon.ok('run', '-d', '--name', 'dots', '--net', 'none', 'box', 'sleep', '1000')
+    await daemon.ok('exec', 'dots', 'sh', '-c', 'mkdir -p /d/.hid; echo 1 > /d/one; ln -s /d /link')
+    /** Names in the folder that the copy made of, or put into, a new one. */
+    const copied = async (source: string, exists: boolean): Promise<string[]> => {
+      const target = path.join(mkdtempSync(path.join(daemon.folder, 'cp-')), 'new')
+      if (exists) mkdirSync(target)
+      await daemon.ok('cp', `dots:${source}`, target)
+      return lstatSync(target).isDirectory() ? readdirSync(target).sort() : ['a link']
+    }
+    assert.deepEqual(await copied('/d/.', false), ['.hid', 'one'])
+    assert.deepEqual(await copied('/d/.', true), ['.hid', 'one'])
+    assert.deepEqual(await copied('/d', true), ['d'])
+    assert.deepEqual(await copied('/link', false), ['a link'])
+    assert.deepEqual(await copied('/link/.', false), ['.hid', 'one'])
+    await daemon.ok('rm', '-f', 'dots')
+  })
+
+  test('copying in: packed, empty, before the first start, and not where nothing may be written', async () => {
+    const file = path.join(daemon.folder, 'put')
+    writeFileSync(file, 'put\n')
+    await daemon.ok('create', '--name', 'new', '--net', 'none', 'box', 'cat', '/var/put')
+    await daemon.ok('cp', file, 'new:/var/put')
+    assert.equal(await daemon.ok('start', '-a', 'new'), 'put')
+    const put = async (container: string, folder: string, archive: Uint8Array): Promise<string> => {
+      const { status, body } = await daemon.send(`/v1.41/containers/${container}/archive?path=${folder}`, archive, 'PUT')
+      return `${status} ${body}`
+    }
+    const archive = spawnSync('tar', ['-C', daemon.folder, '-cf', '-', 'put']).stdout
+    assert.equal(await put('new', '/tmp', gzipSync(archive)), '200 ')
+    assert.equal(await put('new', '/tmp/', new Uint8Array()), '200 ')
+    await daemon.ok('cp', 'new:/tmp/put', `${file}-back`)
+    assert.equal(readFileSync(`${file}-back`, 'utf8'), 'put\n')
+    const readonly = ['--read-only', '-v', `${daemon.folder}:/mnt:ro`, '-v', `${daemon.folder}:/media`]
+    await daemon.ok('run', '-d', '--name', 'fixed', '--net', 'none', ...readonly, 'box', 'sleep', '1000')
+    assert.equal(await put('fixed', '/var', archive), '500 {"message":"container rootfs is marked read-only"}\n')
+    assert.equal(await put('fixed', '/mnt', archive), '500 {"message":"mounted volume is marked read-only"}\n')
+    assert.equal(await put('fixed', '/media', archive), '200 ')
+    assert.equal(await put('fixed', '', archive), '400 {"message":"bad parameter: pathcannot be empty"}\n')
+    await daemon.ok('rm', '-f', 'new', 'fixed')
   })
 
   test('nothing is left of all of it', async () => {

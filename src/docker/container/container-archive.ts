@@ -3,13 +3,15 @@
  * opened from outside, where a link could lead to the host: the container's own tar, stat and readlink do the work, in its sandbox or,
  * when it does not run, in one that is made for the moment. An image without them cannot be copied from.
  */
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat, mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { ApiError } from '../../api/api-error.ts'
 import type { PathStat } from '../../api/container-backend.ts'
+import { decompress } from '../../image/decompress.ts'
+import { ImageError } from '../../image/image-error.ts'
 import { Sandbox } from '../../sandbox/sandbox.ts'
 import type { SandboxError } from '../../sandbox/sandbox-error.ts'
 import type { SandboxProcess } from '../../sandbox/sandbox-process.ts'
@@ -42,35 +44,54 @@ export function archiveStat(container: Container, name: string, file: string): P
   return withSandbox(container, (sandbox) => statIn(sandbox, name, file))
 }
 
-/** A tar of a file or directory, whose entries begin with its last name. */
+/** A tar of a file or directory, whose entries begin with its last name; with '.' where the path ends in '/.'. */
 export async function archiveGet(
   container: Container,
   name: string,
   file: string
 ): Promise<{ stat: PathStat; send: (to: Writable) => Promise<void> }> {
   const stat = await archiveStat(container, name, file)
-  const whole = path.posix.resolve('/', file)
-  // `DIR/.` is the directory itself, under its own name.
-  const [folder, base] = whole === '/' ? ['/', '.'] : [path.posix.dirname(whole), path.posix.basename(whole)]
+  const whole = absolute(file)
+  const isInside = whole === '/' || whole.endsWith('/.')
+  // A slash at the end goes along: behind a link it means the directory.
+  const [folder, base] = isInside ? [whole, '.'] : [path.posix.dirname(whole), whole.slice(whole.lastIndexOf('/', whole.length - 2) + 1)]
   return { stat, send: (to) => withSandbox(container, (sandbox) => sendTar(sandbox, folder, [base], to)) }
 }
 
-/** Unpacks a tar into a directory. */
+/** Unpacks a tar, compressed or not, into a directory. No bytes at all are an empty one. */
 export function archivePut(container: Container, name: string, folder: string, tar: Readable): Promise<void> {
   return withSandbox(container, async (sandbox) => {
-    const stat = await statIn(sandbox, name, path.posix.join(folder, '.')).catch(async (error: ApiError) => {
+    const whole = absolute(folder)
+    const stat = await statIn(sandbox, name, path.posix.join(whole, '/.')).catch(async (error: ApiError) => {
       await statIn(sandbox, name, folder) // a file, or nothing at all
       throw ApiError.badRequest('extraction point is not a directory', { cause: error })
     })
     if (stat.mode < 2 ** 31) throw ApiError.badRequest('extraction point is not a directory')
-    const process = await run(sandbox, ['tar', '-C', path.posix.resolve('/', folder), '-xf', '-'])
+    checkWritable(container, ((await output(sandbox, ['readlink', '-f', whole])) ?? whole).trim())
+    const process = await run(sandbox, ['tar', '-C', whole, '-xf', '-'])
     const said = text(process.stderr!)
     process.stdout!.resume()
+    let length = 0
+    const counted = async function* (): AsyncGenerator<Uint8Array> {
+      for await (const chunk of decompress(tar)) {
+        length += chunk.length
+        yield chunk
+      }
+    }
     // A tar that fails closes its end: what it says is the better message.
-    await pipeline(tar, process.stdin!).catch(() => {})
+    const failure = await pipeline(counted, process.stdin!).catch((error: Error) => error)
     const { code } = await process.wait()
-    if (code !== 0) throw ApiError.internal(`Error processing tar file: ${(await said).trim()}`)
+    if (failure instanceof ImageError) throw failure
+    if (code !== 0 && length > 0) throw ApiError.internal(`Error processing tar file(exit status 1): ${(await said).trim()}`)
   })
+}
+
+/** Docker asks what was configured, not the kernel. `folder` without links. Throws ApiError. */
+function checkWritable({ mounts, hostConfig }: Container, folder: string): void {
+  const above = mounts.filter(({ Destination }) => folder === Destination || folder.startsWith(`${Destination}/`))
+  const mount = above.sort((a, b) => b.Destination.length - a.Destination.length)[0]
+  if (mount?.RW === false) throw ApiError.internal('mounted volume is marked read-only')
+  if (mount === undefined && hostConfig.ReadonlyRootfs) throw ApiError.internal('container rootfs is marked read-only')
 }
 
 /** A tar of everything but the kernel's file systems. Not by an option: busybox has none for it. */
@@ -113,10 +134,17 @@ export async function fileChanges(container: Container): Promise<FileChange[]> {
   return changes
 }
 
+/** From the root, where relative paths begin, without '.' and '..'. The end says whether a link is followed, so '/' and '/.' stay there. */
+function absolute(file: string): string {
+  const clean = path.posix.resolve('/', file)
+  const isRoot = clean === '/'
+  if (path.posix.basename(file) === '.' && !file.endsWith('/')) return isRoot ? '/.' : `${clean}/.`
+  return file.endsWith('/') && !isRoot ? `${clean}/` : clean
+}
+
 async function statIn(sandbox: Sandbox, name: string, file: string): Promise<PathStat> {
-  // A relative path begins at the root. The end says whether a link is followed, so it stays.
-  const asked = `/${path.posix.normalize(file).replace(/^\/+/, '')}`
-  const found = await output(sandbox, ['stat', '-c', '%f %s %Y', file.endsWith('/.') ? `${asked}/.` : asked])
+  const asked = absolute(file)
+  const found = await output(sandbox, ['stat', '-c', '%f %s %Y', asked])
   if (found === null) throw ApiError.notFound(`Could not find the file ${file} in container ${name}`)
   const [mode, size, seconds] = found.trim().split(' ')
   const bits = Number.parseInt(mode!, 16)
@@ -177,6 +205,7 @@ function withSandbox<T>(container: Container, work: (sandbox: Sandbox) => Promis
     if (container.sandbox !== null) return work(container.sandbox)
     const directory = `${container.directory}/root`
     const root = { image: container.image.layers, directory }
+    await mkdir(directory, { recursive: true }) // where it was never started
     const moment = await Sandbox.create({ name: container.id.slice(0, 12), root, mounts: await dataMounts(container) })
     try {
       return await work(moment)

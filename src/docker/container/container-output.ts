@@ -126,17 +126,13 @@ export class ContainerOutput {
     }
     const { Tty, StdinOnce } = container.config
     const input = await sandbox.openInput(MAIN_PROCESS)
-    const filter = Tty ? new DetachFilter(keys) : null
     try {
-      for await (const chunk of connection.iterator({ destroyOnReturn: false })) {
-        const { data, isDetached } = filter?.take(chunk as Buffer) ?? { data: chunk as Buffer, isDetached: false }
-        if (data.length > 0) await writeAll(input, data)
-        if (!isDetached) continue
-        this.context.publish(container, 'detach')
+      if (await this.copyInput(container, Tty ? new DetachFilter(keys) : null, connection, input)) {
         connection.resume()
-        over.abort()
-        return
+        return over.abort()
       }
+    } catch {
+      // The client has gone without a farewell: that is the end of its input as well.
     } finally {
       await new Promise<void>((resolve) => {
         input.on('close', resolve)
@@ -145,6 +141,18 @@ export class ContainerOutput {
       })
     }
     if (StdinOnce && !Tty) await sandbox.closeInput(MAIN_PROCESS)
+  }
+
+  /** True: the client has detached. */
+  private async copyInput(container: Container, filter: DetachFilter | null, from: Duplex, to: Writable): Promise<boolean> {
+    for await (const chunk of from.iterator({ destroyOnReturn: false })) {
+      const { data, isDetached } = filter?.take(chunk as Buffer) ?? { data: chunk as Buffer, isDetached: false }
+      if (data.length > 0) await writeAll(to, data)
+      if (!isDetached) continue
+      this.context.publish(container, 'detach')
+      return true
+    }
+    return false
   }
 }
 
