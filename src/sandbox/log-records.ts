@@ -38,6 +38,7 @@ const HEADER = 16
 const MAX_DATA = 32 * 1024
 /** Read at once: a multiple of what any record needs. */
 const CHUNK = 256 * 1024
+const NEWLINE = 10
 
 /**
  * The records of one file of a log from a record's offset on, up to the last one that is complete; the file may be growing.
@@ -108,11 +109,48 @@ async function wholeRecords(file: string, size: number): Promise<number> {
   let end = 0
   const handle = await open(file)
   try {
-    for await (const { next } of recordsOf(handle, file, 0)) if ((end = next) >= size) break
+    for (let at = 0; at < size; at = end) {
+      const chunk = await readChunk(handle, at)
+      forEachRecord(chunk, file, at, (_stream, _data, next) => {
+        end = next
+      })
+      if (end === at) break
+    }
   } finally {
     await handle.close()
   }
   return end
+}
+
+/**
+ * Places at which neither stream is in the middle of a line, oldest first, one for CHUNK bytes or more: reading lines may begin
+ * there. They are found without making lines, at the speed of the disk.
+ */
+export async function lineStarts(log: string): Promise<LogPosition[]> {
+  const starts: LogPosition[] = []
+  const isOpen = { 1: false, 2: false }
+  for (const segment of await segmentsOf(log)) {
+    const file = segmentFile(log, segment)
+    const handle = await openOrNull(file)
+    if (handle === null) continue
+    let last = 0
+    try {
+      for (let at = 0, end = 0; ; at = end) {
+        const chunk = await readChunk(handle, at)
+        forEachRecord(chunk, file, at, (stream, data, next) => {
+          end = next
+          isOpen[stream] = data[data.length - 1] !== NEWLINE
+          if (isOpen[1] || isOpen[2] || next - last < CHUNK) return
+          starts.push({ segment, offset: next })
+          last = next
+        })
+        if (end === at) break
+      }
+    } finally {
+      await handle.close()
+    }
+  }
+  return starts
 }
 
 function segmentFile(log: string, segment: number): string {
@@ -148,20 +186,32 @@ async function openOrNull(file: string): Promise<FileHandle | null> {
 
 async function* recordsOf(handle: FileHandle, file: string, from: number): AsyncGenerator<LogRecord> {
   for (let at = from; ; ) {
-    const chunk = Buffer.allocUnsafe(CHUNK)
-    const { bytesRead } = await handle.read(chunk, 0, CHUNK, at)
-    let used = 0
-    while (used + HEADER <= bytesRead) {
-      const length = chunk.readUInt32LE(used + 8)
-      const stream = chunk.readUInt32LE(used + 12)
-      if ((stream !== 1 && stream !== 2) || length > MAX_DATA) throw new RangeError(`${file}: no log record at ${at + used}`)
-      const end = used + HEADER + length
-      if (end > bytesRead) break
-      yield { time: chunk.readBigUInt64LE(used), stream, data: chunk.subarray(used + HEADER, end), next: at + end }
-      used = end
-    }
-    if (used === 0 || bytesRead < CHUNK) return
-    at += used
+    const chunk = await readChunk(handle, at)
+    const records: LogRecord[] = []
+    forEachRecord(chunk, file, at, (stream, data, next, time) => records.push({ time: time(), stream, data, next }))
+    yield* records
+    if (records.length === 0 || chunk.length < CHUNK) return
+    at = records.at(-1)!.next
+  }
+}
+
+async function readChunk(handle: FileHandle, at: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, at)
+  return buffer.subarray(0, bytesRead)
+}
+
+type RecordVisitor = (stream: 1 | 2, data: Buffer, next: number, time: () => bigint) => void
+
+/** The complete records of a chunk that begins with one, at offset `at` of its file. RangeError when it does not. */
+function forEachRecord(chunk: Buffer, file: string, at: number, visit: RecordVisitor): void {
+  for (let used = 0; used + HEADER <= chunk.length; ) {
+    const begin = used
+    const length = chunk.readUInt32LE(begin + 8)
+    const stream = chunk.readUInt32LE(begin + 12)
+    if ((stream !== 1 && stream !== 2) || length > MAX_DATA) throw new RangeError(`${file}: no log record at ${at + begin}`)
+    used += HEADER + length
+    if (used > chunk.length) return
+    visit(stream, chunk.subarray(begin + HEADER, used), at + used, () => chunk.readBigUInt64LE(begin))
   }
 }
 

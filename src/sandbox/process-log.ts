@@ -1,4 +1,4 @@
-import { type FollowedRecord, followProcessLog, type LogPosition } from './log-records.ts'
+import { followProcessLog, type LogPosition, lineStarts } from './log-records.ts'
 
 export { type FollowOptions, followProcessLog, type LogPosition, type LogRecord, logEnd, readProcessLog } from './log-records.ts'
 
@@ -54,42 +54,81 @@ class LineAssembler {
   }
 }
 
+/** The same for both streams, whose lines do not mix. */
+class StreamAssembler {
+  private readonly streams = { 1: new LineAssembler(), 2: new LineAssembler() }
+
+  add(stream: 1 | 2, data: Buffer): Buffer[] {
+    return this.streams[stream].add(data)
+  }
+
+  take(stream: 1 | 2): Buffer | null {
+    return this.streams[stream].take()
+  }
+}
+
 /** Lines of a log with all its files, in the order in which they ended, stdout's and stderr's apart. */
 export async function* readLogLines(log: string, options: LogLinesOptions = {}): AsyncGenerator<LogLine> {
   const { tail, since = 0n, before, until, signal } = options
-  const assemblers = { 1: new LineAssembler(), 2: new LineAssembler() }
-  const assemble = (record: FollowedRecord): LogLine[] =>
-    assemblers[record.stream].add(record.data).map((data) => ({ time: record.time, stream: record.stream, data }))
-  const tooLate = (line: LogLine): boolean => before !== undefined && line.time > before
-  let from: LogPosition | 'start' | 'end' = tail === 0 ? 'end' : 'start'
-  let time = 0n
+  let reading: Reading = { from: tail === 0 ? 'end' : 'start', time: 0n, assembler: new StreamAssembler() }
+  const isWanted = ({ time }: LogLine): boolean => time >= since && !(before !== undefined && time > before)
 
   // What is there already comes first by itself: which lines are its last ones is known only at its end.
-  const recent: LogLine[] = []
-  if (tail !== 0) {
-    for await (const record of followProcessLog(log, { ...(signal && { signal }) })) {
-      from = { segment: record.segment, offset: record.next }
-      time = record.time
-      for (const line of assemble(record)) {
-        if (line.time < since || tooLate(line)) continue
-        if (tail === undefined) yield line
-        else recent.push(line)
-      }
-      if (tail !== undefined && recent.length > 2 * tail + 1024) recent.splice(0, recent.length - tail)
-    }
+  if (tail === undefined) {
+    for await (const line of readOn(log, reading, signal)) if (isWanted(line)) yield line
+  } else if (tail > 0) {
+    const recent = await lastLines(log, tail, isWanted, signal)
+    reading = recent.reading
+    yield* recent.lines
   }
-  yield* recent.slice(Math.max(0, recent.length - (tail ?? 0)))
   if (until !== undefined) {
-    for await (const record of followProcessLog(log, { from, until, ...(signal && { signal }) })) {
-      time = record.time
-      for (const line of assemble(record)) {
-        if (tooLate(line)) return
-        if (line.time >= since) yield line
-      }
+    for await (const line of readOn(log, reading, signal, until)) {
+      if (before !== undefined && line.time > before) return
+      if (isWanted(line)) yield line
     }
   }
+  const { time, assembler } = reading
   for (const stream of [1, 2] as const) {
-    const data = signal?.aborted ? null : assemblers[stream].take()
-    if (data !== null && time >= since && !(before !== undefined && time > before)) yield { time, stream, data }
+    const data = signal?.aborted ? null : assembler.take(stream)
+    if (data !== null && isWanted({ time, stream, data })) yield { time, stream, data }
+  }
+}
+
+/** How far a log was read. */
+interface Reading {
+  from: LogPosition | 'start' | 'end'
+  /** Of the last record. */
+  time: bigint
+  readonly assembler: StreamAssembler
+}
+
+/** The lines behind `reading`, which moves along; without `until`, those that are there. */
+async function* readOn(log: string, reading: Reading, signal?: AbortSignal, until?: Promise<unknown>): AsyncGenerator<LogLine> {
+  for await (const record of followProcessLog(log, { from: reading.from, ...(signal && { signal }), ...(until && { until }) })) {
+    const { segment, next: offset, time, stream, data } = record
+    reading.from = { segment, offset }
+    reading.time = time
+    for (const line of reading.assembler.add(stream, data)) yield { time, stream, data: line }
+  }
+}
+
+/** The last lines that are wanted, read from as late a place as has enough of them: logs may be long. */
+async function lastLines(
+  log: string,
+  count: number,
+  isWanted: (line: LogLine) => boolean,
+  signal?: AbortSignal
+): Promise<{ lines: LogLine[]; reading: Reading }> {
+  const starts = await lineStarts(log)
+  for (let back = 1; ; back *= 4) {
+    const from = starts.at(-back) ?? 'start'
+    const reading: Reading = { from, time: 0n, assembler: new StreamAssembler() }
+    const lines: LogLine[] = []
+    for await (const line of readOn(log, reading, signal)) {
+      if (!isWanted(line)) continue
+      lines.push(line)
+      if (lines.length > 2 * count + 1024) lines.splice(0, lines.length - count)
+    }
+    if (lines.length >= count || from === 'start') return { lines: lines.slice(-count), reading }
   }
 }

@@ -26,7 +26,9 @@ export class LmdbStore implements Store {
   static open(file: string): LmdbStore {
     try {
       checkFile(file)
-      return new LmdbStore(open<string, string>({ path: file, encoding: 'string', noSubdir: true }))
+      const database = open<string, string>({ path: file, encoding: 'string', noSubdir: true })
+      reserve(database)
+      return new LmdbStore(database)
     } catch (error) {
       throw new StoreError('ERR_STORE_OPEN', `${file}: ${(error as Error).message}`, { cause: error })
     }
@@ -61,6 +63,28 @@ export class LmdbStore implements Store {
 
   async close(): Promise<void> {
     await this.database.close()
+  }
+}
+
+/**
+ * Bytes that the file holds at the start beyond what is in it. LMDB writes changed pages into free ones first: so on a full disk records can
+ * still be changed and removed, without which nobody could remove what fills the disk.
+ */
+const RESERVE = 1 << 20
+const RESERVE_KEY = 'reserve'
+
+/**
+ * Free pages come of a value that was there. What one transaction frees the next but one can use, hence the second round. A daemon may
+ * be killed on the way: a key that is left means nothing, and goes with the next start.
+ */
+function reserve(database: RootDatabase<string, string>): void {
+  try {
+    for (const length of [RESERVE, 1]) {
+      database.putSync(RESERVE_KEY, 'x'.repeat(length))
+      database.removeSync(RESERVE_KEY)
+    }
+  } catch {
+    // The disk is full already. What can be read can be read.
   }
 }
 

@@ -3,6 +3,8 @@ import { appendFileSync, mkdtempSync, rmSync, unlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
+import { Random } from '../../src/engine/random.ts'
+import { lineStarts } from '../../src/sandbox/log-records.ts'
 import { followProcessLog, logEnd, readLogLines } from '../../src/sandbox/process-log.ts'
 
 let folder: string
@@ -48,6 +50,25 @@ test('a line longer than 16 KiB comes in parts', async () => {
     (await lines()).map((line) => line.length),
     [16384 + 4, 16384 + 4, 2 + 4]
   )
+})
+
+test('the last lines of a long log are those at the end of all its lines', async () => {
+  const random = new Random(11)
+  let text = ''
+  for (let record = 0; record < 4000; record++) {
+    // Lines of few bytes and of many, ended in their record or in a later one.
+    const stream = random.below(4) === 0 ? 2 : 1
+    text = Array.from({ length: random.below(20) }, () => 'x'.repeat(random.below(random.below(100) === 0 ? 9000 : 60))).join('\n')
+    write(Math.floor(record / 1500), record, stream, `${record} ${text}${random.below(3) > 0 ? '\n' : ''}`)
+  }
+  assert.ok((await lineStarts(log)).length > 3, 'there are places to begin at')
+  const all = await lines()
+  for (const tail of [1, 2, 10, 500, 3000, all.length - 3, all.length + 5]) {
+    const found = await lines({ tail })
+    assert.deepEqual(found, all.slice(-found.length), `${tail}`)
+    // What has no newline yet is shown too, and not counted: of two streams two at most.
+    assert.ok(found.length >= Math.min(tail, all.length) && found.length <= tail + 2, `${tail}: ${found.length}`)
+  }
 })
 
 test('a log that does not exist is empty', async () => {

@@ -1,7 +1,7 @@
 // A file that cannot grow: the write says why, and what was acknowledged before it is there.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, test } from 'node:test'
@@ -26,4 +26,13 @@ test('a write that the disk has no room for tells the reason and leaves the stat
   assert.equal(store.get('left'), acknowledged)
   assert.equal(store.get('right'), acknowledged)
   await store.close()
+})
+
+test('on a disk that is full when the daemon starts, records are changed and removed all the same', async () => {
+  const file = path.join(folder, 'grown.mdb')
+  await LmdbStore.open(file).close()
+  // No file may grow beyond what this one has.
+  const limited = `trap '' XFSZ; ulimit -f ${Math.floor(statSync(file).size / 512)}; "$0" "$1" "$2" 2>/dev/null | head -n 500 | tail -n 1`
+  const writer = spawnSync('sh', ['-c', limited, process.execPath, WRITER, file], { encoding: 'utf8', timeout: 60_000 })
+  assert.equal(writer.stdout, '500\n')
 })
