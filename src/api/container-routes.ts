@@ -6,6 +6,7 @@ import { createBody, updateBody } from './container-shapes.ts'
 import { messageOf, statusOf } from './error-status.ts'
 import { parseGoTimestamp } from './go-timestamp.ts'
 import type { Router } from './router.ts'
+import { whenAborted } from './when-aborted.ts'
 
 /** How Docker answers where it does not say that the request is at fault. */
 const UNREADABLE = { status: 500, empty: 'EOF' }
@@ -77,7 +78,10 @@ function runRoutes(router: Router, backend: ContainerBackend): void {
     const waiting = backend.wait(params['id']!, conditionOf(query.get('condition')), gone)
     // The headers tell the client that whatever happens from now on will be told: `docker run` starts the container then.
     const stream = response.stream(200, 'application/json')
-    stream.end(`${JSON.stringify(await waiting)}\n`)
+    const result = await Promise.race([waiting, whenAborted(gone)])
+    // Nobody reads it any more, and the connection of a client that only ended its direction would stay for ever.
+    if (result === undefined) stream.destroy()
+    else stream.end(`${JSON.stringify(result)}\n`)
   })
   router.add('POST', '/containers/{id}/resize', async ({ params, query }, response) => {
     await backend.resize(params['id']!, dimensionsOf(query))
@@ -160,6 +164,11 @@ function fileRoutes(router: Router, backend: ContainerBackend): void {
     await backend.archivePut(request.params['id']!, pathOf(request), request.body)
     response.empty(200)
   })
+  for (const method of ['GET', 'POST']) {
+    router.add(method, '/containers/{id}/checkpoints', () => {
+      throw ApiError.notImplemented('checkpoints are outside of what netloom does: it emulates networks')
+    })
+  }
   router.add('POST', '/containers/{id}/copy', () => {
     throw ApiError.notImplemented('POST /containers/{id}/copy was replaced by /containers/{id}/archive')
   })

@@ -8,6 +8,7 @@ import { parseGoTimestamp } from './go-timestamp.ts'
 import type { Router } from './router.ts'
 import type { SystemBackend } from './system-backend.ts'
 import { API_VERSION, ENGINE_VERSION, MIN_API_VERSION } from './version.ts'
+import { whenAborted } from './when-aborted.ts'
 
 /** Bytes that may wait for a client that does not read; then it is let go. */
 const EVENT_BACKLOG = 4 << 20
@@ -70,13 +71,6 @@ function timeOf(text: string | null): bigint | undefined {
   } catch (error) {
     throw ApiError.internal((error as Error).message, { cause: error })
   }
-}
-
-function whenAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** Never when it is longer than a timer can wait, which is 24 days. */

@@ -1,5 +1,8 @@
 // Attach, exec and terminals over hijacked connections; events, stats, health checks and limits.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { DaemonProcess, daemonMissing, until } from '../docker/daemon-process.ts'
 import { Hijacked } from '../docker/hijacked.ts'
@@ -76,6 +79,21 @@ describe('attached to containers', { skip: daemonMissing() }, () => {
     client.socket.destroy()
     assert.equal(await daemon.ok('wait', 'killed'), '0')
     await daemon.ok('rm', 'killed')
+  })
+
+  test('who gives up waiting leaves no connection behind', async () => {
+    await daemon.ok('run', '-d', '--name', 'waited', '--net', 'none', 'box', 'sleep', '1000')
+    const descriptors = (): number => readdirSync(`/proc/${daemon.pid}/fd`).length
+    const before = descriptors()
+    for (let i = 0; i < 8; i++) {
+      const socket = connect({ path: daemon.socket, allowHalfOpen: true })
+      socket.write('POST /v1.41/containers/waited/wait HTTP/1.1\r\nHost: docker\r\nContent-Length: 0\r\n\r\n')
+      await once(socket, 'data')
+      if (i % 2 === 0) socket.destroy()
+      else socket.end()
+    }
+    await until('the daemon lets go of them', () => descriptors() <= before)
+    await daemon.ok('rm', '-f', 'waited')
   })
 
   test('a terminal: raw output, its size, and the keys that detach', async () => {

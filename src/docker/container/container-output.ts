@@ -2,6 +2,7 @@ import type { Duplex, Writable } from 'node:stream'
 import { ApiError } from '../../api/api-error.ts'
 import type { AttachOptions, LogsOptions } from '../../api/container-backend.ts'
 import { outputFrame } from '../../api/output-frame.ts'
+import { whenAborted } from '../../api/when-aborted.ts'
 import { followProcessLog, type LogLine, type LogPosition, logEnd, readLogLines } from '../../sandbox/process-log.ts'
 import type { Container } from './container.ts'
 import type { ContainerContext } from './container-context.ts'
@@ -99,7 +100,7 @@ export class ContainerOutput {
         await writeAll(connection, container.config.Tty ? data : outputFrame(stream, data))
       }
     } else if (options.stream) {
-      await Promise.race([start.ended, untilAborted(over.signal)])
+      await Promise.race([start.ended, whenAborted(over.signal)])
     }
     endConnection(connection)
   }
@@ -168,11 +169,4 @@ function decorate({ time, data }: LogLine, { timestamps, details }: LogsOptions)
 function fixedTime(time: bigint): string {
   const whole = new Date(Number(time / 1_000_000n)).toISOString().slice(0, 19)
   return `${whole}.${(time % 1_000_000_000n).toString().padStart(9, '0')}Z`
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
