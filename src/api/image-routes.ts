@@ -85,9 +85,10 @@ async function importArchive(backend: ImageBackend, request: ApiRequest, respons
   if (source !== '-') {
     throw ApiError.notImplemented(`netloom downloads nothing: fetch ${source === '' ? 'the archive' : source} and import the file`)
   }
-  const repository = query.get('repo') ?? ''
+  const [repository, tag] = [query.get('repo') ?? '', query.get('tag') ?? '']
+  if (tag !== '' && !tag.includes(':') && !TAG.test(tag)) throw ApiError.badRequest('invalid tag format')
   const image = await backend.import(request.body, {
-    reference: repository === '' ? undefined : withTag(repository, query.get('tag') ?? ''),
+    reference: repository === '' ? undefined : withTag(repository, tag),
     changes: query.getAll('changes'),
     message: query.get('message') ?? ''
   })

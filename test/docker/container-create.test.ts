@@ -103,6 +103,24 @@ describe('create requests', () => {
     assert.throws(hostConfig({ Sysctls: { 'net.../../kernel/core_pattern': 'x' } }), { status: 400 })
   })
 
+  test('what is without effect is said, what the client always sends is not', () => {
+    const warnings = (HostConfig: object): string[] => verifyHostConfig(read({ HostConfig }).hostConfig!)
+    const ofTheClient = {
+      MemorySwappiness: -1,
+      OomKillDisable: false,
+      BlkioWeightDevice: [],
+      Devices: [],
+      IpcMode: 'private',
+      Isolation: ''
+    }
+    assert.deepEqual(warnings(ofTheClient), [])
+    assert.deepEqual(warnings({ PidMode: 'host', GroupAdd: ['audio'], Ulimits: [{ Name: 'nofile' }] }), [
+      '--group-add is outside of what netloom does: it is without effect.',
+      '--pid is outside of what netloom does: it is without effect.',
+      '--ulimit is outside of what netloom does: it is without effect.'
+    ])
+  })
+
   test('names', () => {
     assert.equal(checkedName('/web.1'), 'web.1')
     for (const name of ['a', '-ab', 'a/b', '../x', 'a b', '']) assert.throws(() => checkedName(name), { status: 400 })

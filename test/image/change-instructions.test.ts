@@ -34,10 +34,10 @@ const CASES: readonly [change: string | string[], expected: Partial<ImageConfig>
 ]
 
 const ERRORS: readonly [change: string, message: string][] = [
-  ['RUN make', 'RUN is not a valid change command'],
-  ['FROM x', 'FROM is not a valid change command'],
-  ['NONSENSE x', 'unknown instruction: NONSENSE'],
-  ['__proto__ x', 'unknown instruction: __PROTO__'],
+  ['RUN make', 'run is not a valid change command'],
+  ['FROM x', 'from is not a valid change command'],
+  ['NONSENSE x', 'nonsense is not a valid change command'],
+  ['__proto__ x', '__proto__ is not a valid change command'],
   ['ENV', 'ENV requires at least one argument'],
   ['ENV A', 'ENV must have two arguments'],
   ['ENV A=1 B', 'Syntax error - can\'t find = in "B". Must be of the form: name=value'],

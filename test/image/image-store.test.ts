@@ -145,7 +145,7 @@ describe('image store', () => {
     await assert.rejects(images.import(inPieces(ARCHIVE.subarray(0, 1100))), { code: 'failed' })
     await assert.rejects(images.import(inPieces(ARCHIVE), { changes: ['RUN rm'] }), {
       code: 'invalid',
-      message: 'RUN is not a valid change command'
+      message: 'run is not a valid change command'
     })
     await assert.rejects(images.import(inPieces(ARCHIVE), { reference: 'A b' }), { code: 'invalid' })
     await assert.rejects(images.import(inPieces(ARCHIVE), { reference: `x@sha256:${'0'.repeat(64)}` }), { code: 'invalid' })

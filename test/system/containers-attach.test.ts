@@ -210,6 +210,10 @@ describe('attached to containers', { skip: daemonMissing() }, () => {
     await until('it is unhealthy', async () => (await health()) === 'unhealthy')
     await daemon.ok('exec', 'patient', 'touch', '/tmp/well')
     await until('it is healthy', async () => (await health()) === 'healthy')
+    const probes = ['events', '--since', '1m', '--until', '0s', '--filter', 'container=patient', '--format', '{{.Action}}']
+    const told = (await daemon.ok(...probes)).split('\n')
+    for (const action of ['exec_create: /bin/sh -c test -e /tmp/well', 'exec_start: /bin/sh -c test -e /tmp/well', 'exec_die'])
+      assert.ok(told.includes(action), `${action}: ${told}`)
     assert.match(await daemon.ok('ps', '--format', '{{.Status}}', '-f', 'health=healthy'), /\(healthy\)$/)
     await daemon.ok('rm', '-f', 'patient')
   })

@@ -124,7 +124,7 @@ describe('images by the docker client', { skip: noDocker }, () => {
     assert.equal(badImport.err, 'Error response from daemon: Error processing tar file(exit status 1): archive/tar: invalid tar header')
     assert.equal(badImport.status, 1)
     assert.equal((await docker('load', '-i', bad)).status, 1)
-    assert.match((await docker('import', '-c', 'RUN x', archive)).err, /RUN is not a valid change command/)
+    assert.match((await docker('import', '-c', 'RUN x', archive)).err, /run is not a valid change command/)
     assert.match((await docker('import', 'http://192.0.2.1/x.tar')).err, /netloom downloads nothing/)
     assert.match((await docker('save', '-o', path.join(directory, 'x'), 'host')).err, /outside of what netloom does/)
     assert.match((await docker('image', 'inspect', 'nosuch')).err, /No such image: nosuch/)

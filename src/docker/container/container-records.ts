@@ -127,7 +127,7 @@ export class ContainerRecords {
     if (link) throw ApiError.notImplemented('removing a link of the default bridge is outside of what netloom does: remove the container')
     const container = this.context.options.registry.find(reference)
     const { id, state } = container
-    if (container.isBeingRemoved) throw ApiError.conflict(`removal of container ${id} is already in progress`)
+    if (container.isBeingRemoved) throw ApiError.conflict(`removal of container ${reference} is already in progress`)
     if (state.Running && !force) {
       const advice = 'Stop the container before attempting removal or force remove'
       const procedure = state.Paused ? `Unpause and then ${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : advice
@@ -176,8 +176,12 @@ export class ContainerRecords {
         if (container.hostConfig.AutoRemove && RestartPolicy.Name !== 'no') {
           throw ApiError.badRequest('Restart policy cannot be updated because AutoRemove is enabled for the container')
         }
+        const before = container.hostConfig.RestartPolicy
         container.hostConfig.RestartPolicy = { ...RestartPolicy }
-        await container.save()
+        await container.save().catch((error) => {
+          container.hostConfig.RestartPolicy = before
+          throw error
+        })
       }
       this.context.publish(container, 'update')
       return { Warnings: [] }

@@ -82,8 +82,12 @@ export class ContainerRunner {
       state.Paused = true
       state.Status = 'paused'
       this.health.stop(container)
-      await container.save()
       this.context.publish(container, 'pause')
+      // What cannot be recorded is not so: a failed pause leaves it running.
+      await container.save().catch(async (error) => {
+        await this.wake(container)
+        throw error
+      })
     })
   }
 

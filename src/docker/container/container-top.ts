@@ -12,7 +12,8 @@ export async function containerTop(container: Container, psArgs: string): Promis
   checkArguments(args)
   const pids = new Set(await container.sandbox!.processes())
   const { stdout } = await run('ps', args, { maxBuffer: 64 << 20 }).catch((error: NodeJS.ErrnoException & { stderr?: string }) => {
-    throw ApiError.internal(`Error running ps: ${error.stderr?.trim() || error.message}`, { cause: error })
+    const [reason] = (error.stderr?.trim() || error.message).split('\n')
+    throw ApiError.internal(`ps: ${reason}`, { cause: error })
   })
   return parsePs(stdout, pids)
 }

@@ -104,12 +104,16 @@ export class ExecService {
     if (exec.config.Tty && exec.endedAt === null) await exec.process?.resize(size)
   }
 
-  /** Runs a command without streams to its end: -1 when it took longer than `ms`, and was killed. For health checks. */
+  /** Runs a command without streams to its end: -1 when it took longer than `ms`, and was killed. For health checks; told as an exec. */
   async probe(container: Container, argv: string[], ms: number): Promise<{ exitCode: number; output: string }> {
     const { sandbox, config } = container
     if (sandbox === null) return { exitCode: -1, output: '' }
     const env = processEnvironment(container, false)
     const user = config.User === '' ? {} : { user: config.User }
+    const execID = newDockerId(this.context.options.random)
+    const [command, ...args] = argv
+    for (const action of ['exec_create', 'exec_start'])
+      this.context.publish(container, `${action}: ${command} ${args.join(' ')}`, { execID })
     const process = await sandbox.spawn({ argv, env, cwd: config.WorkingDir || '/', stdio: ['null', 'pipe', 'pipe'], ...user })
     let output = ''
     for (const stream of [process.stdout!, process.stderr!]) {
@@ -124,6 +128,7 @@ export class ExecService {
     })
     const status = await process.wait().finally(cancel)
     await sandbox.forget(process.id).catch(() => {})
+    this.context.publish(container, 'exec_die', { execID, exitCode: String(exitCodeOf(status)) })
     if (isLate) return { exitCode: -1, output: `Health check exceeded timeout (${ms / 1000}s)` }
     return { exitCode: exitCodeOf(status), output }
   }

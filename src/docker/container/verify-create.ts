@@ -14,6 +14,35 @@ const MIN_MEMORY = 6 << 20
 /** Nanoseconds. */
 const MILLISECOND = 1_000_000
 
+const given = (value: readonly unknown[] | object | string | null): boolean => value !== null && Object.keys(value).length > 0
+
+/** What is taken, since scripts give it, and does nothing: said, so that nobody relies on it. */
+const WITHOUT_EFFECT: readonly (readonly [flag: string, isAsked: (host: HostConfigBody) => boolean])[] = [
+  ['--blkio-weight', ({ BlkioWeight }) => BlkioWeight > 0],
+  ['--cgroup-parent', ({ CgroupParent }) => given(CgroupParent)],
+  ['--cgroupns', ({ CgroupnsMode }) => CgroupnsMode === 'private'],
+  ['--cpu-shares', ({ CpuShares }) => CpuShares > 0],
+  ['--cpuset-cpus', ({ CpusetCpus }) => given(CpusetCpus)],
+  ['--cpuset-mems', ({ CpusetMems }) => given(CpusetMems)],
+  ['--device', ({ Devices }) => given(Devices)],
+  ['--device-cgroup-rule', ({ DeviceCgroupRules }) => given(DeviceCgroupRules)],
+  ['--group-add', ({ GroupAdd }) => given(GroupAdd)],
+  ['--ipc', ({ IpcMode }) => !['', 'private', 'shareable'].includes(IpcMode)],
+  ['--kernel-memory', ({ KernelMemory }) => KernelMemory > 0],
+  ['--memory-reservation', ({ MemoryReservation }) => MemoryReservation > 0],
+  ['--memory-swap', ({ MemorySwap }) => MemorySwap > 0],
+  // The client's own default is -1.
+  ['--memory-swappiness', ({ MemorySwappiness }) => MemorySwappiness !== null && MemorySwappiness >= 0],
+  ['--oom-kill-disable', ({ OomKillDisable }) => OomKillDisable === true],
+  ['--oom-score-adj', ({ OomScoreAdj }) => OomScoreAdj !== 0],
+  ['--pid', ({ PidMode }) => given(PidMode)],
+  ['--storage-opt', ({ StorageOpt }) => given(StorageOpt)],
+  ['--ulimit', ({ Ulimits }) => given(Ulimits)],
+  ['--userns', ({ UsernsMode }) => given(UsernsMode)],
+  ['--uts', ({ UTSMode }) => given(UTSMode)],
+  ['--volume-driver', ({ VolumeDriver }) => given(VolumeDriver)]
+]
+
 /** Throws ApiError 400. */
 export function verifyConfig(config: ConfigBody): void {
   const { WorkingDir, StopSignal, Env, Healthcheck } = config
@@ -58,10 +87,9 @@ export function verifyHostConfig(host: HostConfigBody): string[] {
   if ((host.DeviceRequests?.length ?? 0) > 0) {
     throw ApiError.badRequest('could not select device driver "" with capabilities: devices are outside of what netloom does')
   }
-  if (host.Devices !== null && host.Devices.length > 0)
-    warnings.push('Devices are outside of what netloom does: --device is without effect.')
-  if ((host.Ulimits?.length ?? 0) > 0)
-    warnings.push('Limits of single processes are outside of what netloom does: --ulimit is without effect.')
+  for (const [flag, isAsked] of WITHOUT_EFFECT) {
+    if (isAsked(host)) warnings.push(`${flag} is outside of what netloom does: it is without effect.`)
+  }
   if ((host.SecurityOpt ?? []).some((option) => /seccomp|apparmor|label/.test(option))) {
     warnings.push('netloom is not a security boundary: --security-opt is without effect.')
   }
