@@ -60,6 +60,8 @@ export const TIMEOUT_MASK = 0x1f
 const SMALLEST_SLOTS = 512
 /** Neighbors that an eviction looks at, as Linux's early_drop looks at 8 lists. */
 const EVICTION_WINDOW = 8
+/** Newcomers that are refused unseen after a search in vain: a flood of them costs established flows little. */
+const EVICTION_PAUSE = 15
 
 export class Conntrack {
   readonly capacity: number
@@ -86,6 +88,7 @@ export class Conntrack {
   tick = 0
   /** Ticks that a flow is kept, by TimeoutIndex. */
   timeouts: Int32Array
+  private evictionPause = 0
   private entries = 0
   private count = 0
   private high = 0
@@ -245,11 +248,11 @@ export class Conntrack {
 
   /**
    * Makes room by removing a flow that is not assured, among a few neighbors of `start` (any number 0..2^31-1). The statuses of
-   * neighbors share a cache line: refusing a newcomer stays cheap. False when all are worth keeping.
+   * neighbors share a cache line, and after a search in vain the next newcomers are refused without one. False: no room was made.
    */
   evict(start: number): boolean {
     const { status, high } = this
-    if (high === 0) return false
+    if (high === 0 || this.evictionPause-- > 0) return false
     let flow = start % high
     for (let i = 0; i < EVICTION_WINDOW; i++) {
       const bits = status[flow]
@@ -259,7 +262,18 @@ export class Conntrack {
       }
       flow = flow + 1 === high ? 0 : flow + 1
     }
+    this.evictionPause = EVICTION_PAUSE
     return false
+  }
+
+  /** The table is full, and a search for room was in vain just now. */
+  get isRefusing(): boolean {
+    return this.evictionPause > 0 && this.count >= this.capacity
+  }
+
+  /** Refuses a newcomer without a search; false when it is time for one. */
+  refuse(): boolean {
+    return this.isRefusing && this.evictionPause-- > 0
   }
 
   /**

@@ -31,11 +31,13 @@ const ENDS_AND_ACK = 0x17
 /** Two NOPs and the timestamps option, as Linux writes them. */
 const TIMESTAMPS_FIRST = 0x0101
 const TIMESTAMPS_SECOND = 0x0a08
+/** In place of an egress: the frame is of no flow, and the table is too full for another one. */
+export const REFUSED = -1
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 
 /**
  * Handles `batch[from..count-1]`, which came in by interface `number`, up to the first frame that is none of this kind, and returns its
- * index. `egress[i]` is the interface by which frame i leaves; it stands as it is to be sent.
+ * index. `egress[i]` is the interface by which frame i leaves, and it stands as it is to be sent; or REFUSED, and it is untouched.
  */
 export type FastPath = (from: number, count: number, number: number) => number
 
@@ -60,6 +62,7 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
     const tick = flows.tick | 0
     const epoch = paths.epoch | 0
     const mask = (slots.length - 1) | 0
+    const isRefusing = flows.isRefusing
     const words = frames.words(batch[from])
     const chunk = frames.chunkOf(batch[from])
     let i = from | 0
@@ -99,6 +102,10 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
           break
         }
         slot = (slot + 2) & mask
+      }
+      if (word < 0 && isRefusing) {
+        egress[i] = REFUSED
+        continue
       }
       if (word < 0 || core[word] !== a || core[(word + 1) | 0] !== w7 || core[(word + 2) | 0] !== w8 || core[(word + 3) | 0] !== protocol)
         return i

@@ -13,7 +13,7 @@ import type { Link } from '../../engine/link.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
 import { FlowStatus, TICKS_PER_SECOND } from './conntrack.ts'
 import { type ExplainArgument, explain } from './explain.ts'
-import { type FastPath, makeFastPath } from './fast-path.ts'
+import { type FastPath, makeFastPath, REFUSED } from './fast-path.ts'
 import { describeFlow, type FlowFilter, isPlaced, listFlows, matches } from './flow-list.ts'
 import {
   checkLocal,
@@ -41,6 +41,8 @@ const BATCH = 256
 /** Frames of one port, and the interfaces they leave by. All NATs of a thread share them: nothing is left in them by `push`. */
 const batch = new Int32Array(BATCH)
 const egress = new Int32Array(BATCH)
+// A constant of this module is part of the code that V8 makes; one that it imports is looked up at every use.
+const refused = REFUSED
 
 export class Nat implements Element {
   private readonly context: ElementContext
@@ -83,7 +85,7 @@ export class Nat implements Element {
       const count = rx.receiveAll(batch)
       for (let at = 0; at < count; ) {
         const known = fastPath(at, count, number)
-        this.sendOff(at, known)
+        this.sendOff(at, known, number)
         // What ended the run is looked at again where it may begin one: it may only lie in another chunk.
         if (known === at) prerouting.enter(batch[at++], number)
         else at = known
@@ -91,18 +93,24 @@ export class Nat implements Element {
     }
   }
 
-  /** Sends `batch[from..to-1]` out by the interfaces that the fast path chose. */
-  private sendOff(from: number, to: number): void {
+  /** Sends `batch[from..to-1]`, which came in by interface `number`, out by those that the fast path chose. */
+  private sendOff(from: number, to: number, number: number): void {
     if (from === to) return
     const { context } = this
     const { counters } = context
+    let sent = 0
     for (let i = from; i < to; i++) {
+      if (egress[i] === refused) {
+        this.prerouting.refuse(batch[i], number)
+        continue
+      }
+      sent++
       const port = context.ports[egress[i] << 1]
       if (port === null || port === undefined) context.drop(batch[i], EngineDrop.unlinked)
       else port.tx.transmit(batch[i])
     }
-    counters[Counter.fastFrames] += to - from
-    counters[Counter.txFrames] += to - from
+    counters[Counter.fastFrames] += sent
+    counters[Counter.txFrames] += sent
   }
 
   reconfigure(options: Plain): boolean {

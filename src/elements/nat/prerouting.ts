@@ -8,7 +8,7 @@ import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.t
 import { isIpv6LinkLocal, isIpv6Multicast, isIpv6Unspecified } from '../../wire/address.ts'
 import { get32 } from '../../wire/big-endian.ts'
 import { ETHERNET_HEADER_LENGTH, EtherType, etherType, isGroup } from '../../wire/ethernet.ts'
-import { decrementIpv4Ttl, IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
+import { decrementIpv4Ttl, IPV4_DESTINATION, IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit, setIpv6HopLimit } from '../../wire/ipv6.ts'
 import { TcpFlag, tcpFlags, tcpHeaderLength } from '../../wire/tcp.ts'
 import { UDP_HEADER_LENGTH } from '../../wire/udp.ts'
@@ -81,6 +81,16 @@ export class Prerouting {
     const { routerMac } = this.tables
     const tail = routerMac[2 * number + 1]
     return tail < 0 || (readPort(bytes, at + 4) === tail && readAddress(bytes, at) === routerMac[2 * number])
+  }
+
+  /** A sound TCP or UDP frame over IPv4 of no flow, while the table is full: ends at once, unless it is for the router itself. */
+  refuse(frame: FrameHandle, number: number): void {
+    const { tables } = this
+    const { frames, flows, interfaces } = tables
+    const destination = readAddress(frames.bytes(frame), frames.start[frame] + ETHERNET_HEADER_LENGTH + IPV4_DESTINATION)
+    if (interfaces.isGateway(destination, false) || !flows.refuse()) return this.enter(frame, number)
+    tables.context.counters[Counter.flowsRefused]++
+    tables.drop(frame, NatDrop.tableFull)
   }
 
   /** For the router alone. */

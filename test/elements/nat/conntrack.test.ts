@@ -101,6 +101,7 @@ test('a full table evicts what is not assured and nothing else', () => {
   for (let i = 0; i < 64; i++) table.status[open(i)] |= i === 40 ? 0 : 8
   assert.equal(open(99), NO_FLOW)
   assert.ok(!table.evict(0), 'eight neighbors are looked at')
+  for (let i = 0; i < 15; i++) assert.ok(!table.evict(35), 'and then nobody for a while')
   assert.ok(table.evict(35))
   assert.equal(table.status[40], 0)
   assert.equal(open(99), 40)
@@ -118,6 +119,13 @@ test('under a full table established flows go on and new ones are refused', () =
   assert.deepEqual(bench.drops(), { 'nat.tableFull': 1 })
   for (let i = 0; i < 16; i++) assert.equal(bench.send(0, udp(`192.0.2.2:${100 + i}`, '203.0.113.200:53')).length, 1)
   assert.equal(bench.counters('nat').counters['flowsRefused'], 1)
+  // A flood of them is refused at once; what is for the router itself passes, and a flow that ends makes room.
+  for (let i = 0; i < 100; i++) assert.deepEqual(bench.send(0, udp(`192.0.2.2:${2000 + i}`, '203.0.113.200:53')), [])
+  assert.deepEqual(bench.drops(), { 'nat.tableFull': 100 })
+  bench.send(0, udp('192.0.2.2:999', '192.0.2.1:9'))
+  assert.equal(bench.router.consumed, 1)
+  bench.command('nat', 'flush', { port: 100 })
+  assert.equal(bench.send(0, udp('192.0.2.2:999', '203.0.113.200:53')).length, 1)
 })
 
 test('addresses against a Map: numbers are kept while somebody refers to them', () => {
