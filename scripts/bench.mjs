@@ -1,4 +1,4 @@
-// Builds, then runs the benchmarks: npm run bench -- --suite micro|datapath|system (see bench/README.md).
+// Builds, then runs the benchmarks: npm run bench -- --suite micro|datapath|gateway|system (see bench/README.md).
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
