@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { mergeConfig } from '../../src/daemon/config-file.ts'
+import { defaultConfig, readMember } from '../../src/daemon/daemon-config.ts'
+import { checkUplink, isOnHost, parseInterface } from '../../src/daemon/uplink-setting.ts'
+
+test('words, and an interface with its address', () => {
+  for (const text of ['none-legacy', 'none', 'host', 'user', 'interface=eth0,address=192.0.2.9/24']) assert.equal(checkUplink(text), text)
+  assert.deepEqual(parseInterface('interface=eth0,address=192.0.2.9/24,gateway=192.0.2.1,mac=02:cc:00:00:00:09'), {
+    interface: 'eth0',
+    address: '192.0.2.9/24',
+    gateway: '192.0.2.1',
+    mac: '02:cc:00:00:00:09'
+  })
+  assert.deepEqual(['none-legacy', 'host', 'user', 'none', 'interface=eth0,address=192.0.2.9/24'].map(isOnHost), [
+    true,
+    true,
+    true,
+    false,
+    false
+  ])
+})
+
+test('what cannot be names the value', () => {
+  for (const [text, problem] of [
+    ['', /'' is none of none, host, user and interface=/],
+    ['bridge', /'bridge' is none of/],
+    ['interface=eth0', /which address is ours on the LAN\? add ,address=/],
+    ['address=192.0.2.9/24', /which interface\?/],
+    ['interface=eth0,address=192.0.2.9/24,gateway=x', /gateway x is not an IPv4 address/],
+    ['interface=eth0,address=2001:db8::9/64', /is not IPv4/],
+    ['interface=eth0,address=192.0.2.9', /192\.0\.2\.9/],
+    ['interface=a,interface=b,address=192.0.2.9/24', /names interface twice/],
+    ['interface=eth0,address=192.0.2.9/24,mac=9', /9/]
+  ] as const) {
+    assert.throws(() => checkUplink(text), problem, text)
+  }
+})
+
+test('a member of the configuration, refused with where it stands', () => {
+  const defaults = defaultConfig({ HOME: '/root' }, true)
+  assert.equal(mergeConfig(defaults, {}, { uplink: readMember('uplink', 'none', 'file') as string }).uplink, 'none')
+  assert.throws(() => readMember('uplink', 'bridge', '--uplink'), { code: 'ERR_DAEMON_CONFIG', message: /^--uplink: 'bridge' is none of/ })
+  assert.throws(() => readMember('uplink', 7, 'daemon.json: uplink'), { message: 'daemon.json: uplink: 7 is not a text' })
+})
