@@ -71,7 +71,8 @@ void TcpRelay::start() {
 
 void TcpRelay::ready(int number, uint32_t events) {
   if (events & EPOLLERR) {
-    // Bytes that came before the error are lost to the peer, as with a RST anywhere.
+    // What came before a RST can still be read, and a container with a connection of its own would have read it.
+    pump(number);
     return end(true);
   }
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) pump(number);

@@ -18,10 +18,15 @@ const services: Record<number, (socket: Socket) => void> = {
   },
   [Service.echo]: (socket) => socket.pipe(socket),
   [Service.source]: (socket) => socket.end(Buffer.alloc(SOURCE_BYTES, 'netloom')),
-  [Service.reset]: (socket) => socket.once('data', () => socket.resetAndDestroy()),
+  /** Resets the connection, after an answer to `words`. */
+  [Service.reset]: (socket) =>
+    socket.once('data', (data) => {
+      if (!String(data).startsWith('words')) return socket.resetAndDestroy()
+      return socket.write('last words', () => socket.resetAndDestroy())
+    }),
   /** Tells how the connection ends. */
   [Service.watch]: (socket) => {
-    socket.resume()
+    socket.on('data', () => socket.write('heard'))
     socket.on('error', ({ code }: NodeJS.ErrnoException) => console.log(code))
     socket.on('end', () => socket.end())
     socket.on('close', (failed) => failed || console.log('closed'))

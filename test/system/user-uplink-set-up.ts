@@ -29,7 +29,7 @@ export interface Ready {
 export const noUserUplink: string | false = whyNot()
 
 function whyNot(): string | false {
-  const missing = namespacesMissing('ip', 'setpriv', 'unshare', 'sysctl', 'curl', 'ping')
+  const missing = namespacesMissing('ip', 'setpriv', 'unshare', 'sysctl', 'curl', 'ping', 'socat')
   if (missing !== false) return missing
   if (!existsSync('build/Release/netloom-uplink')) return 'netloom-uplink is not built'
   const tried = spawnSync('setpriv', [`--reuid=${UID}`, `--regid=${UID}`, '--clear-groups', 'unshare', '-Urn', 'true'])
