@@ -21,6 +21,7 @@ import { KEEP_PORT, rewriteSide } from './translate.ts'
 import { readAddress, Tuple } from './tuple.ts'
 
 const wanted = new Tuple()
+const opposite = new Tuple()
 
 /** An error that came in by an interface; `tables.packet` has it. Its mark is the flow in the direction in which the error travels. */
 export function enterError(tables: NatTables, frame: FrameHandle, number: number): void {
@@ -34,6 +35,8 @@ export function enterError(tables: NatTables, frame: FrameHandle, number: number
   if (reference === NO_FLOW || (flows.status[reference >> 1] & FlowStatus.confirmed) === 0) {
     return tables.drop(frame, NatDrop.unrelatedError)
   }
+  // An error goes to the sender of what it quotes; one that goes elsewhere was forged (nf_conntrack_inet_error).
+  if (destinationOf(tables) !== quoted.tuple.source) return tables.drop(frame, NatDrop.unrelatedError)
   const sent = flows.tuple(reference >> 1, 1 - (reference & 1), wanted)
   if (!sent.equals(quoted.tuple)) writeQuote(tables, sent)
   rewriteSide(packet, addresses, false, sent.source, KEEP_PORT, false)
@@ -50,12 +53,9 @@ export function leaveError(tables: NatTables, frame: FrameHandle, reference: num
   const flow = reference >> 1
   const direction = reference & 1
   const other = tables.otherTuple(flow, direction)
-  const { bytes, destinationAt, isIpv6 } = packet
-  const destination = isIpv6 ? addresses.find(bytes, destinationAt) : readAddress(bytes, destinationAt)
   // The flow may be another one by now.
-  if (other.isIpv6 !== isIpv6 || destination !== other.source) return false
+  if (other.isIpv6 !== packet.isIpv6 || destinationOf(tables) !== other.source) return false
   if ((flows.status[flow] & (direction === 0 ? FlowStatus.snat : FlowStatus.dnat)) === 0) return true
-  if (other.destination === tables.ownTuple(flow, direction).source) return true
   rewriteSide(packet, addresses, true, other.destination, KEEP_PORT, false)
   frames.flags[frame] &= ~FrameFlag.captured
   return true
@@ -63,14 +63,17 @@ export function leaveError(tables: NatTables, frame: FrameHandle, reference: num
 
 /** An error that the router itself sends: the quote becomes what the offending packet was when it came in. */
 export function leaveRouterError(tables: NatTables, frame: FrameHandle, isIpv6: boolean): void {
-  const { packet, quoted, frames, flows, context } = tables
+  const { packet, quoted, frames, addresses, context } = tables
   const at = frames.start[frame]
   const problem = packet.readOutgoing(frames.bytes(frame), at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
   if (problem >= 0 || packet.kind !== PacketKind.error || !readQuote(tables)) return
-  if (flows.look(quoted.tuple) !== NO_FLOW) return
+  if (find(tables, quoted.tuple) !== NO_FLOW) return
   if (!findSent(tables, quoted)) return
   if (!finishChecksum(tables, frame)) return
+  const isElsewhere = quoted.tuple.destination !== wanted.destination
   writeQuote(tables, wanted)
+  // Who spoke to a published port or to a masqueraded flow hears of it from the address that he spoke to, as from Linux.
+  if (isElsewhere) rewriteSide(packet, addresses, true, wanted.destination, KEEP_PORT, false)
   frames.flags[frame] &= ~FrameFlag.captured
   context.counters[Counter.errorsTranslated]++
 }
@@ -79,13 +82,30 @@ export function leaveRouterError(tables: NatTables, frame: FrameHandle, isIpv6: 
 function findSent(tables: NatTables, quote: NatPacket): boolean {
   const { flows, published } = tables
   wanted.setOpposite(quote.tuple)
-  const reference = flows.look(wanted)
-  if (reference !== NO_FLOW) {
-    flows.tuple(reference >> 1, 1 - (reference & 1), wanted)
-    return true
+  let reference = find(tables, wanted)
+  if (reference === NO_FLOW) {
+    if (quote.kind !== PacketKind.ports) return false
+    // A flow to a published port that has not left yet, or with another source: it is known by what it was addressed to.
+    const isFlow = (tuple: Tuple): boolean => find(tables, tuple) !== NO_FLOW
+    if (published.findOriginal(quote.tuple, wanted, isFlow)) return true
+    // An answer from there to a client whose own address the target was not shown.
+    opposite.setOpposite(quote.tuple)
+    if (!published.findOriginal(opposite, wanted, isFlow)) return false
+    reference = find(tables, wanted)
   }
-  // A flow to a published port that has not left yet, or with another source: it is known by what it was addressed to.
-  return quote.kind === PacketKind.ports && published.findOriginal(quote.tuple, wanted, (tuple) => flows.look(tuple) !== NO_FLOW)
+  flows.tuple(reference >> 1, 1 - (reference & 1), wanted)
+  return true
+}
+
+/** A flow is known by its tuples until it is removed: the packet that ended it may be the one that is quoted. */
+function find({ flows }: NatTables, { a, b, c, d }: Tuple): number {
+  return flows.find(a, b, c, d)
+}
+
+/** Where the error in `tables.packet` goes, as an address of a tuple. */
+function destinationOf({ packet, addresses }: NatTables): number {
+  const { bytes, destinationAt, isIpv6 } = packet
+  return isIpv6 ? addresses.find(bytes, destinationAt) : readAddress(bytes, destinationAt)
 }
 
 /** Reads what the error in `tables.packet` quotes. */

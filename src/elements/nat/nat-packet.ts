@@ -16,6 +16,7 @@ import {
   ipv4HasTransportHeader,
   ipv4HeaderLength,
   ipv4IsFragment,
+  ipv4MoreFragments,
   ipv4Payload,
   ipv4Protocol,
   verifyIpv4Checksum
@@ -179,6 +180,13 @@ export class NatPacket {
     this.kind = PacketKind.other
     this.setTuple(0, 0, 0)
     return true
+  }
+
+  /** Further fragments of this packet follow. */
+  get hasMore(): boolean {
+    const { bytes, ip, fragmentAt, isIpv6, isFragment } = this
+    if (!isFragment) return false
+    return isIpv6 ? ipv6MoreFragments(bytes, fragmentAt) : ipv4MoreFragments(bytes, ip)
   }
 
   /** ICMP of the packet's own family. */

@@ -46,8 +46,10 @@ export class Postrouting {
       if (problem !== READ_OK) return tables.drop(frame, problem)
     }
     tables.context.counters[Counter.txFrames]++
+    const isLast = reference < 0 || !tables.packet.hasMore
     tables.context.transmit(2 * number, frame)
-    this.bury(reference)
+    // A packet that was cut on its way leaves in several frames.
+    if (isLast) this.bury(reference)
   }
 
   private leaveUntracked(frame: FrameHandle, reference: number, isIpv6: boolean): number {
@@ -66,8 +68,11 @@ export class Postrouting {
     const problem = packet.readOutgoing(frames.bytes(frame), at + ETHERNET_HEADER_LENGTH, at + frames.length[frame], isIpv6)
     if (problem !== READ_OK) return problem
     if (flow >= flows.end || flows.status[flow] === 0) return NatDrop.flowGone
-    if (packet.kind === PacketKind.error) return leaveError(tables, frame, reference) ? READ_OK : NatDrop.flowGone
-    if (!this.isOf(flow, direction)) return NatDrop.flowGone
+    const isOf = packet.kind !== PacketKind.error && this.isOf(flow, direction)
+    // Further fragments of an error have nothing of it but the addresses.
+    const isError = packet.kind === PacketKind.error || (packet.kind === PacketKind.fragment && packet.isIcmp && !isOf)
+    if (isError) return leaveError(tables, frame, reference) ? READ_OK : NatDrop.flowGone
+    if (!isOf) return NatDrop.flowGone
     if ((flows.status[flow] & FlowStatus.confirmed) === 0) {
       const refusal = this.confirm(frame, flow, direction, number)
       if (refusal !== READ_OK) {

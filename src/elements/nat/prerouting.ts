@@ -127,6 +127,11 @@ export class Prerouting {
     const { flows, packet } = tables
     let reference = flows.look(packet.tuple)
     let verdict: number = TcpVerdict.reopen
+    if (reference !== NO_FLOW && packet.protocol === IpProtocol.tcp && (flows.status[reference >> 1] & FlowStatus.confirmed) === 0) {
+      // Nothing of a tentative connection has left: it begins with this segment, as if there had been none before.
+      flows.remove(reference >> 1)
+      reference = NO_FLOW
+    }
     if (reference !== NO_FLOW) {
       if (this.isGuest && (reference & 1) === 0) return tables.drop(frame, NatDrop.spoofed)
       if (!this.isWhole(frame)) return tables.drop(frame, NatDrop.badChecksum)

@@ -184,7 +184,21 @@ export class TcpTracker {
       const other = base + (1 - direction) * END_WORDS
       const isAssured = (status & FlowStatus.assured) !== 0
       let isSettled = false
-      if ((words[other + FLAGS] & MAXACK_SET) !== 0 && lastKind !== TcpKind.syn) {
+      if (isClosing(before)) {
+        // The ports may be in use again: what is known of windows and numbers is worth nothing any more.
+        judged = false
+        isSettled = true
+      } else if (
+        before === TcpState.synSent &&
+        direction === 0 &&
+        lastKind === TcpKind.ack &&
+        lastDirection === 1 &&
+        this.seq === words[base + LAST_ACK]
+      ) {
+        // RFC 5961 4.2: the peer challenged a SYN of ours, and this is the answer that it asked for.
+        judged = false
+        isSettled = true
+      } else if ((words[other + FLAGS] & MAXACK_SET) !== 0 && lastKind !== TcpKind.syn) {
         const isEstablished = before === TcpState.established && isAssured
         const isAnswerToSyn = this.seq === 0 && !isEstablished
         if (!isAnswerToSyn && ((this.seq - words[other + MAXACK]) | 0) < 0) return TcpVerdict.outOfWindow
@@ -196,13 +210,17 @@ export class TcpTracker {
       // It answers a segment that we let pass unjudged.
       const isToSyn = (status & FlowStatus.seenReply) !== 0 && lastKind === TcpKind.syn
       const isToAck = !isAssured && lastKind === TcpKind.ack
-      if (!isSettled && (isToSyn || isToAck) && this.ack === words[base + LAST_END]) judged = false
+      const isAnswer = (flags & ACK) !== 0 || lastDirection !== direction
+      if (!isSettled && isAnswer && (isToSyn || isToAck) && this.ack === words[base + LAST_END]) judged = false
     }
 
     if (judged) {
       const verdict = this.judge(base, direction, before, kind, bytes, at)
       if (verdict === LATE) return TcpVerdict.pass
-      if (verdict !== IN_WINDOW) return TcpVerdict.outOfWindow
+      if (verdict !== IN_WINDOW) {
+        if ((status & FlowStatus.assured) !== 0 && isEnd(kind)) this.noteWrongEnd(flow, direction, kind)
+        return TcpVerdict.outOfWindow
+      }
     }
     words[base + LAST] = (words[base + LAST] & ~(KIND_MASK | DIRECTION_BIT)) | kind | (direction !== 0 ? DIRECTION_BIT : 0)
     if (before !== after && after === TcpState.finWait) words[base + direction * END_WORDS + FLAGS] |= CLOSE_INIT
@@ -252,6 +270,22 @@ export class TcpTracker {
     return ((words[sender + FLAGS] | words[receiver + FLAGS]) & UNACKNOWLEDGED) !== 0 ? waiting : steady
   }
 
+  /**
+   * A FIN or RST beyond the windows of a connection. When the other end had one before, the two ends and we are out of step: the
+   * connection is not kept for days any more (nf_tcp_handle_invalid).
+   */
+  private noteWrongEnd(flow: number, direction: number, kind: number): void {
+    const { words, flows } = this
+    const base = flow * TCP_WORDS
+    const lastDirection = (words[base + LAST] & DIRECTION_BIT) !== 0 ? 1 : 0
+    if (lastDirection === direction || !isEnd(words[base + LAST] & KIND_MASK)) {
+      words[base + LAST] = (words[base + LAST] & ~(KIND_MASK | DIRECTION_BIT)) | kind | (direction !== 0 ? DIRECTION_BIT : 0)
+      return
+    }
+    const expires = (flows.tick + flows.timeouts[TimeoutIndex.tcpUnacknowledged]) | 0
+    if (((flows.expires[flow] - expires) | 0) > 0) flows.expires[flow] = expires
+  }
+
   /** 1 when data waits for its acknowledgment, which shortens the time-out. */
   waits(flow: number): number {
     const base = flow * TCP_WORDS
@@ -291,7 +325,9 @@ export class TcpTracker {
     words[base + LAST_OPTIONS] &= ~CHALLENGE_EXPECTED
     words[last + FLAGS] = words[base + LAST_OPTIONS] & 0xff
     const other = base + (1 - lastDirection) * END_WORDS
+    const liberal = words[other + FLAGS] & LIBERAL
     words.fill(0, other, other + END_WORDS)
+    words[other + FLAGS] = liberal
   }
 
   /** Judges the segment by the windows, and brings them up to date when it is in them. */
@@ -325,8 +361,9 @@ export class TcpTracker {
       }
     } else if ((flags & SYN) !== 0 && ((end - words[sender + END]) | 0) > 0) {
       // A SYN again with another number: the end began anew.
-      if ((state === TcpState.synSent && direction === 0) || (state === TcpState.synRecv && direction === 1)) {
+      if (state === TcpState.synSent || state === TcpState.synRecv) {
         this.initialise(sender, receiver, bytes, at)
+        if (direction === 1 && (flags & ACK) === 0) return IN_WINDOW
       }
     }
 
@@ -337,12 +374,13 @@ export class TcpTracker {
     const receiverWindow = words[receiver + MAXWIN]
     const ackWindow = Math.max(words[sender + MAXWIN], ACK_WINDOW)
     const isLiberal = this.policy.liberal || (words[sender + FLAGS] & LIBERAL) !== 0
-    const isInWindow = receiverWindow === 0 || ((end - words[sender + END] + receiverWindow) | 0) >= 0
-    const acksTooMuch = ((sack - words[receiver + END]) | 0) > 0
-    const acksTooLate = ((sack - words[receiver + END] + ackWindow) | 0) < 0
+    // Written as Linux's before() and after(), which decide otherwise than a plain comparison when numbers are 2^31 apart.
+    const isInWindow = receiverWindow === 0 || ((words[sender + END] - receiverWindow - 1 - end) | 0) < 0
+    const acksTooMuch = ((sack - words[receiver + END] - 1) | 0) >= 0
+    const acksTooLate = ((words[receiver + END] - ackWindow - 1 - sack) | 0) >= 0
     let found: number = IN_WINDOW
-    if (((seq - words[sender + MAXEND]) | 0) > 0) {
-      const overshot = (end - words[sender + MAXEND] + 1) | 0
+    if (((seq - words[sender + MAXEND] - 1) | 0) >= 0) {
+      const overshot = (end - words[sender + MAXEND] + 1) >>> 0
       found = OUT_OF_WINDOW
       // A sender that says a little more than it may: it passes, and an answer to it is not held against the receiver.
       if (receiverWindow !== 0 && isInWindow && !acksTooLate && !acksTooMuch && overshot <= receiverWindow) {
@@ -404,7 +442,7 @@ export class TcpTracker {
     words[sender + END] = this.end
     words[sender + MAXEND] = this.end
     words[sender + MAXWIN] = Math.max(1, this.window)
-    words[sender + FLAGS] = this.readOptions(bytes, at)
+    words[sender + FLAGS] = this.readOptions(bytes, at) | (words[sender + FLAGS] & LIBERAL)
     if ((words[sender + FLAGS] & words[receiver + FLAGS] & WINDOW_SCALE) === 0) {
       words[sender + FLAGS] &= ~SCALE_MASK
       words[receiver + FLAGS] &= ~SCALE_MASK
@@ -480,6 +518,15 @@ export class TcpTracker {
     flows.status[flow] = (isSteady ? status | fast : status & ~fast) | (after << STATE_SHIFT) | (timeout << TIMEOUT_SHIFT)
     flows.refresh(flow, timeout)
   }
+}
+
+function isEnd(kind: number): boolean {
+  return kind === TcpKind.fin || kind === TcpKind.rst
+}
+
+/** An end has said that it ends: tcp_can_early_drop. */
+function isClosing(state: number): boolean {
+  return state >= TcpState.finWait && state <= TcpState.close
 }
 
 // What `judge` found.

@@ -112,10 +112,7 @@ export class Forwarding {
   }
 }
 
-/** What the options of a packet that goes on mean; -1: nothing, or the reason to drop it. */
+/** One of Options: what the packet's options mean for it. */
 export function optionProblem(packet: IpPacket): number {
-  if (packet.family === 6 || !packet.hasOptions) return -1
-  const verdict = checkOptions(packet.bytes, packet.ipAt)
-  if (verdict === Options.sourceRoute) return RouterDrop.sourceRoute
-  return verdict === Options.malformed ? RouterDrop.badOption : -1
+  return packet.family === 6 || !packet.hasOptions ? Options.fine : checkOptions(packet.bytes, packet.ipAt)
 }

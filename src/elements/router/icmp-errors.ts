@@ -42,6 +42,8 @@ export const Fault = {
   tooBig: { 4: [IcmpType.unreachable, IcmpUnreachable.fragmentationNeeded], 6: [Icmpv6Type.packetTooBig, 0] },
   port: { 4: [IcmpType.unreachable, IcmpUnreachable.port], 6: [Icmpv6Type.unreachable, Icmpv6Unreachable.port] },
   protocol: { 4: [IcmpType.unreachable, IcmpUnreachable.protocol], 6: [Icmpv6Type.parameterProblem, 1] },
+  /** RFC 1812 4.3.3.5: the pointer is in the word. */
+  option: { 4: [IcmpType.parameterProblem, 0], 6: null },
   scope: { 4: null, 6: [Icmpv6Type.unreachable, Icmpv6Unreachable.beyondScope] }
 } as const satisfies Record<string, IcmpFault>
 
@@ -59,9 +61,9 @@ export class IcmpErrors {
   /**
    * Tells the sender of a packet what is wrong with it, if it may be told.
    * @param link where the packet came in
-   * @param mtu for `tooBig`: what would have fitted, bytes
+   * @param detail the message's second word: for `tooBig` what would have fitted, bytes; for `option` the pointer << 24
    */
-  tell(packet: IpPacket, link: RouterInterface, fault: IcmpFault, mtu = 0): void {
+  tell(packet: IpPacket, link: RouterInterface, fault: IcmpFault, detail = 0): void {
     const message = packet.family === 4 ? fault[4] : fault[6]
     if (message === null || packet.isLinkGroup || !mayBeTold(packet)) return
     const { core } = this
@@ -74,7 +76,7 @@ export class IcmpErrors {
       return
     }
     const source = this.sourceOf(packet, core.interface(route.interface)!)
-    const word = isTooBig ? mtu : fault === Fault.protocol && family === 6 ? NEXT_HEADER_POINTER : 0
+    const word = fault === Fault.protocol && family === 6 ? NEXT_HEADER_POINTER : detail
     if (source !== null) this.send(packet, route, source, message[0], message[1], word)
   }
 

@@ -10,14 +10,14 @@
 import { get32, put32 } from '../../wire/big-endian.ts'
 import { fillIpv4Checksum, IPV4_HEADER_LENGTH, Ipv4Option, ipv4HeaderLength } from '../../wire/ipv4.ts'
 
-/** What was found. */
-export const Options = { fine: 0, sourceRoute: 1, malformed: 2 } as const
+/** What was found. From MALFORMED on it is the offset from the start of the header of what is wrong: the pointer of RFC 792's parameter problem. */
+export const Options = { fine: 0, sourceRoute: 1, malformed: IPV4_HEADER_LENGTH } as const
 
 /** Flags of the timestamp option. */
 const TimestampFlag = { only: 0, withAddress: 1, prespecified: 3 } as const
 const OVERFLOW_MAX = 15
 
-/** Looks at the options of the header at `at` without changing them; one of Options. */
+/** Looks at the options of the header at `at` without changing them; see Options. The pointers are those of ip_options_compile. */
 export function checkOptions(bytes: Uint8Array, at: number): number {
   const end = at + ipv4HeaderLength(bytes, at)
   for (let option = at + IPV4_HEADER_LENGTH; option < end; ) {
@@ -28,14 +28,35 @@ export function checkOptions(bytes: Uint8Array, at: number): number {
       continue
     }
     const length = option + 1 < end ? bytes[option + 1] : 0
-    if (length < 2 || option + length > end) return Options.malformed
+    if (length < 2 || option + length > end) return option - at
     if (kind === Ipv4Option.looseRoute || kind === Ipv4Option.strictRoute) return Options.sourceRoute
-    // The pointer stands behind what it counts from: 4 is the first place of record route, 5 that of timestamp.
-    if (kind === Ipv4Option.recordRoute && (length < 3 || bytes[option + 2] < 4)) return Options.malformed
-    if (kind === Ipv4Option.timestamp && (length < 4 || bytes[option + 2] < 5)) return Options.malformed
+    const problem =
+      kind === Ipv4Option.recordRoute ? routeProblem(bytes, option) : kind === Ipv4Option.timestamp ? stampProblem(bytes, option) : 0
+    if (problem !== 0) return option - at + problem
     option += length
   }
   return Options.fine
+}
+
+/** 0, or the offset in a record route option of what is wrong. The pointer counts from the option's first byte as 1: 4 is the first place. */
+function routeProblem(bytes: Uint8Array, option: number): number {
+  const length = bytes[option + 1]
+  const pointer = bytes[option + 2]
+  if (length < 3) return 1
+  return pointer < 4 || (pointer <= length && pointer + 3 > length) ? 2 : 0
+}
+
+/** The same of a timestamp option, whose first place is 5. */
+function stampProblem(bytes: Uint8Array, option: number): number {
+  const length = bytes[option + 1]
+  const pointer = bytes[option + 2]
+  if (length < 4) return 1
+  if (pointer < 5) return 2
+  const flag = bytes[option + 3] & 0xf
+  // RFC 791: full, and 15 routers have said that they could not: the packet is in error.
+  if (pointer > length) return bytes[option + 3] >> 4 === OVERFLOW_MAX ? 3 : 0
+  if (flag !== TimestampFlag.only && flag !== TimestampFlag.withAddress && flag !== TimestampFlag.prespecified) return 3
+  return pointer + (flag === TimestampFlag.only ? 3 : 7) > length ? 2 : 0
 }
 
 /**

@@ -7,7 +7,16 @@ import { put16, put32 } from '../../wire/big-endian.ts'
 import { ETHERNET_HEADER_LENGTH, EtherType, setEtherType } from '../../wire/ethernet.ts'
 import { checkIcmp, fillIcmpChecksum, IcmpType, icmpIsError, verifyIcmpChecksum } from '../../wire/icmp.ts'
 import { checkIcmpv6, fillIcmpv6Checksum, Icmpv6Type, icmpv6IsError, verifyIcmpv6Checksum } from '../../wire/icmpv6.ts'
-import { fillIpv4Checksum, IPV4_DONT_FRAGMENT, IPV4_FRAGMENT, IPV4_HEADER_LENGTH, IPV4_ID, IPV4_TOS, IpProtocol } from '../../wire/ipv4.ts'
+import {
+  fillIpv4Checksum,
+  IPV4_DONT_FRAGMENT,
+  IPV4_FRAGMENT,
+  IPV4_HEADER_LENGTH,
+  IPV4_ID,
+  IPV4_TOS,
+  IpProtocol,
+  ipv4Tos
+} from '../../wire/ipv4.ts'
 import {
   IPV6_FRAGMENT_HEADER_LENGTH,
   IPV6_HEADER_LENGTH,
@@ -35,6 +44,9 @@ import { DEFAULT_TTL, writeIpHeader } from './output.ts'
 import { Counter, type RouterCore } from './router-core.ts'
 import { RouterDrop } from './router-drop.ts'
 import type { RouterInterface } from './router-interface.ts'
+
+/** The two bits of TOS and traffic class that are not about service: RFC 3168. */
+const ECN_MASK = 3
 
 export class LocalDelivery {
   private readonly core: RouterCore
@@ -160,7 +172,9 @@ export class LocalDelivery {
     const { bytes, family, transportAt, end, s0, s1, s2, s3, d0, d1, d2, d3 } = packet
     const route = core.output.route(link, family, s0, s1, s2, s3)
     if (route === null) return
-    const reset = core.output.build(family, [d0, d1, d2, d3], [s0, s1, s2, s3], IpProtocol.tcp, TCP_HEADER_LENGTH, 0, DEFAULT_TTL)
+    // As Linux: the service of the segment, but not its word on congestion.
+    const tos = (family === 4 ? ipv4Tos(bytes, packet.ipAt) : ipv6TrafficClass(bytes, packet.ipAt)) & ~ECN_MASK
+    const reset = core.output.build(family, [d0, d1, d2, d3], [s0, s1, s2, s3], IpProtocol.tcp, TCP_HEADER_LENGTH, tos, DEFAULT_TTL)
     if (reset === NO_FRAME) return
     const into = core.frames.bytes(reset)
     const headerAt = core.frames.start[reset] + ETHERNET_HEADER_LENGTH

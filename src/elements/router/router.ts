@@ -32,6 +32,7 @@ import { makeFastForwardIpv6 } from './fast-forward-ipv6.ts'
 import { Forwarding, optionProblem } from './forward.ts'
 import { tickOf } from './forwarding-cache.ts'
 import { Fault, IcmpErrors } from './icmp-errors.ts'
+import { Options } from './ip-options.ts'
 import { IpPacket, READ_OK } from './ip-packet.ts'
 import { LocalDelivery } from './local-delivery.ts'
 import { NeighborDiscovery } from './neighbor-discovery.ts'
@@ -127,7 +128,11 @@ export class Router implements Element {
     const problem = packet.read(frames, frame)
     if (problem !== READ_OK) return core.drop(frame, problem)
     const option = optionProblem(packet)
-    if (option >= 0) return core.drop(frame, option)
+    if (option === Options.sourceRoute) return core.drop(frame, RouterDrop.sourceRoute)
+    if (option >= Options.malformed) {
+      core.errors.tell(packet, link, Fault.option, option << 24)
+      return core.drop(frame, RouterDrop.badOption)
+    }
     if (packet.family === 4) this.receiveIpv4(frame, packet, link)
     else this.receiveIpv6(frame, packet, link)
   }

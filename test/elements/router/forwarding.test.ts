@@ -226,10 +226,30 @@ describe('what is not forwarded', () => {
   refused('less than an Ethernet header', 'runt', (lab) => lab.put(0, new Uint8Array(13)))
   const options = (...bytes: number[]): Uint8Array => Uint8Array.from(bytes)
   refused('a loose source route', 'sourceRoute', (lab) => lab.send(0, 7, A7, B9, udp(), { options: options(131, 7, 4, 203, 0, 113, 9, 0) }))
-  refused('an option beyond the header', 'badOption', (lab) => lab.send(0, 7, A7, B9, udp(), { options: options(7, 9, 4, 0) }))
 })
 
 describe('IPv4 options', () => {
+  // As ip_options_compile; the pointer counts from the header's first byte, 20 is the first option's.
+  for (const [option, pointer] of [
+    [[7, 9, 4, 0], 20],
+    [[1, 7, 0, 0], 21],
+    [[7, 7, 3, 0, 0, 0, 0, 0], 22],
+    [[7, 7, 6, 0, 0, 0, 0, 0], 22],
+    [[68, 8, 4, 0, 0, 0, 0, 0], 22],
+    [[68, 8, 5, 1, 0, 0, 0, 0], 22],
+    [[68, 8, 5, 2, 0, 0, 0, 0], 23],
+    [[68, 8, 9, 0xf0, 0, 0, 0, 0], 23]
+  ]) {
+    test(`${option}: the sender hears of byte ${pointer}`, () => {
+      const lab = met()
+      lab.send(0, 7, A7, B9, udp(), { options: Uint8Array.from(option as number[]) })
+      const [bytes] = lab.bytes(0)
+      assert.deepEqual([...bytes.subarray(34, 36), ...bytes.subarray(38, 42)], [12, 0, pointer, 0, 0, 0])
+      assert.deepEqual(lab.bytes(1), [])
+      assert.deepEqual(lab.drops, { 'router.badOption': 1 })
+      lab.ends()
+    })
+  }
   test('record route gets the address of the way out, until it is full', () => {
     const lab = met()
     const recorded = (pointer: number): Uint8Array => {
