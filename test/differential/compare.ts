@@ -1,8 +1,9 @@
 /** Plays streams through two gateways and tells what they did differently, with as few steps as show it. */
 import { shrink } from '../fuzz/shrink.ts'
+import { DECISIONS } from './decisions.ts'
 import type { Gateway } from './gateway.ts'
 import { generateStream } from './generate.ts'
-import { type Played, play } from './player.ts'
+import { type Played, type PlayOptions, play } from './player.ts'
 import { formatStep, formatStream, type Stream } from './stream.ts'
 import { SLOTS } from './world.ts'
 
@@ -15,6 +16,8 @@ export interface Tally {
   withChoice: number
   /** Flows compared at the ends of streams. */
   flows: number
+  /** Steps at which a decision showed, by its name. */
+  readonly decided: Record<string, number>
 }
 
 export interface Difference {
@@ -44,7 +47,7 @@ export interface RunOptions {
 /** Streams one after the other, each in its slot; when the slots are used up everything is forgotten. */
 export function compareStreams(pair: Pair, options: RunOptions): { tally: Tally; differences: Difference[] } {
   const { seed, first, count, flowsEvery = 1, limit = 1 } = options
-  const tally: Tally = { streams: 0, steps: 0, frames: 0, withChoice: 0, flows: 0 }
+  const tally: Tally = { streams: 0, steps: 0, frames: 0, withChoice: 0, flows: 0, decided: {} }
   const differences: Difference[] = []
   let used = 0
   const persisting = (): number => differences.filter(({ persists }) => persists).length
@@ -54,9 +57,9 @@ export function compareStreams(pair: Pair, options: RunOptions): { tally: Tally;
       used = 0
     }
     const stream = generateStream(seed, number, used++)
-    const [left, right] = playBoth(pair, stream, number % flowsEvery === 0)
+    const [left, right] = playBoth(pair, stream, { withFlows: number % flowsEvery === 0 })
     add(tally, left)
-    if (sameText(left, right)) continue
+    if (isAlike(stream, left, right, tally.decided)) continue
     differences.push(explain(pair, stream, report(pair, stream, left, right)))
     used = 0
     forget(pair)
@@ -64,8 +67,8 @@ export function compareStreams(pair: Pair, options: RunOptions): { tally: Tally;
   return { tally, differences }
 }
 
-function playBoth({ one, other }: Pair, stream: Stream, withFlows: boolean): [Played, Played] {
-  return [play(stream, one, withFlows), play(stream, other, withFlows)]
+function playBoth({ one, other }: Pair, stream: Stream, options: PlayOptions): [Played, Played] {
+  return [play(stream, one, options), play(stream, other, options)]
 }
 
 function add(tally: Tally, { steps, flows, chosen }: Played): void {
@@ -76,8 +79,28 @@ function add(tally: Tally, { steps, flows, chosen }: Played): void {
   if (chosen > 0) tally.withChoice++
 }
 
-function sameText(one: Played, other: Played): boolean {
-  return JSON.stringify([one.steps, one.flows]) === JSON.stringify([other.steps, other.flows])
+/** Whether all that is to be compared is equal. `decided`: counts of what is not, by decision. */
+function isAlike({ steps }: Stream, one: Played, other: Played, decided: Record<string, number> = {}): boolean {
+  for (const [index, left] of one.steps.entries()) {
+    const right = other.steps[index]
+    const notes = other.notes[index]
+    const isEqual = left.length === right.length && left.every((line, at) => line === right[at])
+    if (isEqual && notes.length === 0) continue
+    // What was alike may still have left the two in different states.
+    const candidates = isEqual ? DECISIONS.filter(({ leavesOut }) => leavesOut === 'rest') : DECISIONS
+    const decision = candidates.find(({ isThis }) => isThis({ step: steps[index], left, right, notes }))
+    if (decision === undefined && isEqual) continue
+    if (decision === undefined) return false
+    decided[decision.name] = (decided[decision.name] ?? 0) + 1
+    if (decision.leavesOut === 'rest') return true
+  }
+  return one.flows.length === other.flows.length && one.flows.every((line, at) => line === other.flows[at])
+}
+
+/** Adds `part` to `total`. */
+export function addTally(total: Tally, { decided, ...part }: Tally): void {
+  for (const key of Object.keys(part) as (keyof typeof part)[]) total[key] += part[key]
+  for (const [name, count] of Object.entries(decided)) total.decided[name] = (total.decided[name] ?? 0) + count
 }
 
 /** The fewest steps that still differ. Each try has a slot of its own, so that fragments left over from one cannot meet the next. */
@@ -91,8 +114,9 @@ function explain(pair: Pair, { seed, number, kind }: Stream, seen: string): Diff
   }
   forget(pair)
   const differs = (indices: readonly number[]): boolean => {
-    const [left, right] = playBoth(pair, trial(indices), true)
-    return !sameText(left, right)
+    const stream = trial(indices)
+    const [left, right] = playBoth(pair, stream, { withFlows: true })
+    return !isAlike(stream, left, right)
   }
   const all = [...generateStream(seed, number).steps.keys()]
   if (!differs(all))
@@ -105,8 +129,8 @@ function explain(pair: Pair, { seed, number, kind }: Stream, seen: string): Diff
 ${seen}`
     }
   const stream = trial(shrink(all, differs, SLOTS - 2))
-  const [left, right] = playBoth(pair, stream, true)
-  if (sameText(left, right)) return { seed, number, kind, persists: false, text: `differs now and then:\n${seen}` }
+  const [left, right] = playBoth(pair, stream, { withFlows: true })
+  if (isAlike(stream, left, right)) return { seed, number, kind, persists: false, text: `differs now and then:\n${seen}` }
   return { seed, number, kind, persists: true, text: report(pair, stream, left, right) }
 }
 
@@ -114,6 +138,12 @@ function report({ one, other }: Pair, stream: Stream, left: Played, right: Playe
   const lines = [formatStream({ ...stream, steps: [] })]
   for (const [index, step] of stream.steps.entries()) {
     lines.push(`> ${formatStep(step)}`, ...both(one, other, left.steps[index], right.steps[index]))
+    for (const [name, notes] of [
+      [one.name, left.notes[index]],
+      [other.name, right.notes[index]]
+    ] as const) {
+      if (notes !== undefined && notes.length > 0) lines.push(`    ${name} says: ${notes.join(', ')}`)
+    }
   }
   lines.push('flows', ...both(one, other, left.flows, right.flows))
   return lines.join('\n')

@@ -66,7 +66,7 @@ export function describeFrame({ interface: number, bytes }: OutFrame, names: Nam
 
 export function describeFlow(flow: FlowRecord, names: Names): string {
   const { protocol, state, replied, assured } = flow
-  const tuple = (text: string): string => text.replace(/(?<=[: ])\d+(?= |$)/g, (port) => names.port(Number(port)))
+  const tuple = (text: string): string => text.replace(/(?<=:|> \S+ )\d+(?= |$)/g, (port) => names.port(Number(port)))
   return `protocol ${protocol} ${state} ${replied ? 'replied' : 'unreplied'}${assured ? ' assured' : ''} ${tuple(flow.original)} | ${tuple(flow.reply)}`
 }
 

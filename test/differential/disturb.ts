@@ -37,7 +37,7 @@ const errors: Disturbance = {
         code,
         rest: type === 3 && code === 4 ? 1280 : type === 5 ? 0xcb007142 | 0 : 0,
         quote: [28, 28, 36, 48, 80, 548, 20, 24, 27, 12][random.below(10)],
-        ...(random.below(5) === 0 && { edits: [{ at: random.below(28), xor: 1 << random.below(8) }] })
+        ...(random.below(5) === 0 && { edits: [{ at: quoteEdit(random, flows[flow].protocol), xor: 1 << random.below(8) }] })
       },
       id: takeId(),
       // A router on the way, which the gateway has never heard of.
@@ -55,7 +55,9 @@ const fragments: Disturbance = {
     const step = steps[at]
     const payload = payloadLength(step)
     if (step.fragment !== undefined || payload < 16) return steps
-    const size = 8 * (1 + random.below(Math.min(100, payload >> 3)))
+    // Those under 48 bytes are tiny, which is another matter, and rare here.
+    const least = random.below(8) === 0 ? 1 : 6
+    const size = 8 * (least + random.below(Math.min(100, payload >> 3)))
     let pieces: Step[] = []
     for (let offset = 0; offset < payload && pieces.length < 12; offset += size) {
       pieces.push({ ...step, dontFragment: false, fragment: { offset, length: size, more: offset + size < payload } })
@@ -143,8 +145,8 @@ const mutated: Disturbance = {
     for (let rounds = 1 + random.below(3); rounds > 0; rounds--) {
       changed = change(changed, random, (step) => {
         const edits: Edit[] = Array.from({ length: 1 + random.below(3) }, () => ({ at: random.below(60), xor: 1 << random.below(8) }))
-          // Under another protocol number a port that a gateway chose is payload, which is compared byte by byte.
-          .filter(({ at }) => at !== 9 || flows.length === 1)
+          // The code of a query is part of Linux's tuple, and always 0. Under another protocol number a port that a gateway chose is payload, which is compared byte by byte.
+          .filter(({ at }) => (at !== 9 || flows.length === 1) && (at !== 21 || flows[step.flow].protocol !== 1))
         return { ...step, edits, repair: random.below(2) === 0, ...(random.below(6) === 0 && { cut: random.below(40) }) }
       })
     }
@@ -219,8 +221,14 @@ const DESTINATIONS = [
   '10.9.8.7',
   '198.51.100.1',
   '203.0.113.1',
-  '203.0.113.99'
+  '203.0.113.240'
 ]
+
+/** A byte of a quote that is to be broken; not the code of a query, which is part of Linux's tuple, and always 0. */
+function quoteEdit(random: Random, protocol: number): number {
+  const at = random.below(28)
+  return protocol === 1 && at === 21 ? 20 : at
+}
 
 function change(steps: readonly Step[], random: Random, how: (step: Step) => Step): Step[] {
   const at = random.below(steps.length)

@@ -28,6 +28,8 @@ export interface Gateway {
   pass(seconds: number): void
   /** The tracked flows with one of these addresses as the source or destination of the original direction. */
   flows(addresses: ReadonlySet<string>): FlowRecord[]
+  /** What the gateway has to say of the frames since the last call: for reports. */
+  notes?(): string[]
   /** Forgets all flows. */
   flush(): void
   close(): void

@@ -1,8 +1,10 @@
 /**
  * The kernel's side as text: the nftables rules that Docker's amount to, and what `ip` and sysctl are told.
  *
- * Where Docker's rules accept "related, established" and what leaves a bridge, these also drop what is "invalid": Docker lets such
- * packets out untranslated, which our gateway never does.
+ * Two of our decisions are in them, so that all that follows from these does not hide the rest:
+ * - what is "invalid" is not forwarded. Docker lets such packets out untranslated;
+ * - what ends at the gateway itself is tracked no longer than it takes: it keeps no port from a flow through the NAT. (ESP is
+ *   refused by a rule, with the same answer, because its time-out cannot be set.)
  */
 import { DEFAULT_VIA, INTERFACES, PUBLISHED, stations } from './world.ts'
 
@@ -15,7 +17,7 @@ export interface KernelOptions {
 
 /**
  * No limits on ICMP errors, since hundreds of streams follow each other within a second. Strict source validation, as our networks have
- * it. No IPv6, so that the kernel has nothing of its own to say.
+ * it. Fragments without a rest stay for ever: what Linux says of them when their time is over would come at any moment. No IPv6, so that the kernel has nothing of its own to say.
  */
 const SYSCTLS: Readonly<Record<string, string>> = {
   'ipv6/conf/all/disable_ipv6': '1',
@@ -24,6 +26,7 @@ const SYSCTLS: Readonly<Record<string, string>> = {
   'ipv4/conf/all/send_redirects': '0',
   'ipv4/conf/default/send_redirects': '0',
   'ipv4/conf/all/arp_ignore': '1',
+  'ipv4/ipfrag_time': '3600',
   'ipv4/icmp_ratelimit': '0',
   'ipv4/icmp_msgs_per_sec': '1000000',
   'ipv4/icmp_msgs_burst': '1000000'
@@ -38,9 +41,9 @@ export function sysctlsOf({ sysctls = {} }: KernelOptions): [path: string, value
 /** For `ip -batch`. */
 export function ipCommands(): string {
   const lines: string[] = ['link set lo up']
-  for (const { name, mac, address, subnet, mtu } of INTERFACES) {
+  for (const { name, mac, address, broadcast, subnet, mtu } of INTERFACES) {
     lines.push(`link set dev ${name} address ${mac} mtu ${mtu} up`)
-    lines.push(`address add ${address}/${subnet.split('/')[1]} broadcast + dev ${name}`)
+    lines.push(`address add ${address}/${subnet.split('/')[1]} broadcast ${broadcast} dev ${name}`)
   }
   for (const { address, interface: number, mac } of stations()) {
     lines.push(`neighbor add ${address} lladdr ${mac} dev ${INTERFACES[number].name} nud permanent`)
@@ -67,8 +70,17 @@ table ip gateway {
   map udp_ports { type inet_service : ipv4_addr . inet_service; elements = { ${map('udp')} }; }
   set tcp_targets { type ipv4_addr . inet_service; elements = { ${targets('tcp')} }; }
   set udp_targets { type ipv4_addr . inet_service; elements = { ${targets('udp')} }; }
+  ct timeout none_tcp { protocol tcp; l3proto ip; policy = { syn_sent : 0, syn_recv : 0, established : 0, close : 0, fin_wait : 0, close_wait : 0, last_ack : 0, time_wait : 0 }; }
+  ct timeout none_udp { protocol udp; l3proto ip; policy = { unreplied : 0, replied : 0 }; }
+  chain input {
+    type filter hook input priority filter;
+    meta l4proto esp reject with icmp prot-unreachable
+    meta l4proto tcp ct timeout set "none_tcp"
+    meta l4proto udp ct timeout set "none_udp"
+  }
   chain prerouting {
     type nat hook prerouting priority dstnat;
+    ip daddr 127.0.0.0/8 return
     fib daddr type local dnat to tcp dport map @tcp_ports
     fib daddr type local dnat to udp dport map @udp_ports
   }

@@ -7,32 +7,42 @@ import { type FlowView, makeFrame, noView } from './make-packet.ts'
 import type { Flow, Step, Stream } from './stream.ts'
 
 const ETHERNET = 14
+const HAS_PORTS = new Set([6, 17])
 
 /** What a gateway made of a stream, as text. */
 export interface Played {
   /** Of each step, what came out. */
   readonly steps: readonly (readonly string[])[]
   readonly flows: readonly string[]
+  /** Of each step, what the gateway says of it (why it dropped). */
+  readonly notes: readonly (readonly string[])[]
   /** Ports and ids that the gateway chose. */
   readonly chosen: number
 }
 
-/** @param withFlows whether the gateway's table is read at the end */
-export function play(stream: Stream, gateway: Gateway, withFlows: boolean): Played {
+export interface PlayOptions {
+  /** The gateway's table is read at the end. */
+  readonly withFlows: boolean
+}
+
+export function play(stream: Stream, gateway: Gateway, { withFlows }: PlayOptions): Played {
   const names = new Names(stream)
   const views = stream.flows.map(noView)
+  const notes: string[][] = []
+  gateway.notes?.()
   const steps = stream.steps.map((step) => {
     const { interface: number, bytes } = makeFrame(stream, step, views[step.flow])
     const out = gateway.send(number, bytes)
     for (const frame of out) learn(stream.flows[step.flow], step, views[step.flow], frame)
     gateway.pass(stream.pace)
+    notes.push(gateway.notes?.() ?? [])
     return describeFrames(
       out.sort((one, other) => one.interface - other.interface),
       names
     )
   })
   const flows = withFlows ? gateway.flows(addressesOf(stream)).map((flow) => describeFlow(flow, names)) : []
-  return { steps, flows: flows.sort(), chosen: names.chosen.size }
+  return { steps, notes, flows: flows.sort(), chosen: names.chosen.size }
 }
 
 /** What the end of a flow takes note of. Fragments but the first, and errors, tell nobody's address. */
@@ -43,10 +53,12 @@ function learn(flow: Flow, step: Step, view: FlowView, { interface: number, byte
   const at = ETHERNET
   if (number !== end.interface || formatIpv4(get32(bytes, at + 16)) !== end.address) return
   if (step.body.kind === 'error' || (get16(bytes, at + 6) & 0x1fff) !== 0 || bytes[at + 9] !== flow.protocol) return
+  const transport = at + 4 * (bytes[at] & 15)
+  // When both ends are one station, only the port tells them apart.
+  if (HAS_PORTS.has(flow.protocol) && get16(bytes, transport + 2) !== end.port) return
   view.received[other] = bytes.slice(at, at + get16(bytes, at + 2))
   // What was sent with an address or port of its own, or broken, is no sign of the flow.
   if (other === 'client' || step.source !== undefined || step.edits !== undefined) return
-  const transport = at + 4 * (bytes[at] & 15)
   const port = flow.protocol === 1 ? get16(bytes, transport + 4) : get16(bytes, transport)
   view.seen = { address: formatIpv4(get32(bytes, at + 12)), port }
 }

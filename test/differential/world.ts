@@ -13,13 +13,38 @@ export interface WorldInterface {
   readonly subnet: string
   /** The gateway's address there. */
   readonly address: string
+  readonly broadcast: string
   readonly mtu: number
 }
 
 export const INTERFACES: readonly WorldInterface[] = [
-  { name: 'a', role: 'network', mac: '02:cc:00:00:00:01', subnet: '192.0.2.0/24', address: '192.0.2.1', mtu: 1500 },
-  { name: 'b', role: 'network', mac: '02:cc:00:00:00:02', subnet: '198.51.100.0/24', address: '198.51.100.1', mtu: 1500 },
-  { name: 'up', role: 'uplink', mac: '02:cc:00:00:00:03', subnet: '203.0.113.0/24', address: '203.0.113.1', mtu: 1400 }
+  {
+    name: 'a',
+    role: 'network',
+    mac: '02:cc:00:00:00:01',
+    subnet: '192.0.2.0/24',
+    address: '192.0.2.1',
+    broadcast: '192.0.2.255',
+    mtu: 1500
+  },
+  {
+    name: 'b',
+    role: 'network',
+    mac: '02:cc:00:00:00:02',
+    subnet: '198.51.100.0/24',
+    address: '198.51.100.1',
+    broadcast: '198.51.100.255',
+    mtu: 1500
+  },
+  {
+    name: 'up',
+    role: 'uplink',
+    mac: '02:cc:00:00:00:03',
+    subnet: '203.0.113.0/24',
+    address: '203.0.113.1',
+    broadcast: '203.0.113.255',
+    mtu: 1400
+  }
 ]
 
 /** Numbers of the interfaces. */
