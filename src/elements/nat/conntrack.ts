@@ -3,7 +3,7 @@
  *
  *   flow, 64 bytes in `core`   | original: a b c d  translation  path  believed  packets | reply: the same |
  *   by flow in arrays          | expires | status | places | began | tcp (16 words) |
- *   slots, 8 bytes             | hash of a tuple | flow << 1 | direction, + 1 |     both tuples of a flow, linear probing
+ *   slots, 4 bytes             | low bits of a tuple's hash | flow << 1 | direction, + 1 |     both tuples of a flow, linear probing
  *
  * The tuple of a direction is what its frames have when they come in; what they have when they leave is the opposite of the other
  * direction's tuple (Linux's nf_conntrack keeps the same two). A flow is *tentative* until its first frame leaves: it is found by
@@ -58,6 +58,8 @@ export const TIMEOUT_SHIFT = 16
 export const TIMEOUT_MASK = 0x1f
 
 const SMALLEST_SLOTS = 512
+/** Slots from which a table is large. */
+const LARGE_TABLE = 65_536
 /** Neighbors that an eviction looks at, as Linux's early_drop looks at 8 lists. */
 const EVICTION_WINDOW = 8
 /** Newcomers that are refused unseen after a search in vain: a flood of them costs established flows little. */
@@ -76,7 +78,9 @@ export class Conntrack {
   readonly began: Int32Array
   readonly addresses: InternedAddresses
   readonly mappings: SourceMappings
-  slots = new Int32Array(SMALLEST_SLOTS * 2)
+  slots = new Int32Array(SMALLEST_SLOTS)
+  /** Low bits of a slot, which say whose it is; the others are the hash's lowest. */
+  readonly referenceBits: number
   /** Leaves as many bits of a hash as there are slots. */
   shift = 32 - Math.log2(SMALLEST_SLOTS)
   /** Odd secret multipliers of the hash. */
@@ -101,6 +105,7 @@ export class Conntrack {
     this.timeouts = timeouts
     this.addresses = addresses
     this.mappings = new SourceMappings(random)
+    this.referenceBits = 32 - Math.clz32(capacity * 2)
     this.core = new Int32Array(capacity * FLOW_WORDS)
     this.expires = new Int32Array(capacity)
     this.status = new Int32Array(capacity)
@@ -134,15 +139,16 @@ export class Conntrack {
    * tuples that meet, and it costs four multiplications that do not wait for each other.
    */
   find(a: number, b: number, c: number, d: number): number {
-    const { slots, core } = this
+    const { slots, core, referenceBits } = this
     const mask = slots.length - 1
     const hash = this.hash(a, b, c, d)
-    for (let at = (hash >>> this.shift) << 1; ; at = (at + 2) & mask) {
-      const entry = slots[at + 1]
+    for (let at = hash >>> this.shift; ; at = (at + 1) & mask) {
+      const entry = slots[at]
       if (entry === 0) return NO_FLOW
-      if (slots[at] !== hash) continue
-      const word = (entry - 1) << 3
-      if (core[word] === a && core[word + 1] === b && core[word + 2] === c && core[word + 3] === d) return entry - 1
+      if ((entry ^ (hash << referenceBits)) >>> referenceBits !== 0) continue
+      const reference = (entry & ((1 << referenceBits) - 1)) - 1
+      const word = reference << 3
+      if (core[word] === a && core[word + 1] === b && core[word + 2] === c && core[word + 3] === d) return reference
     }
   }
 
@@ -195,6 +201,7 @@ export class Conntrack {
     this.setTuple(flow, 0, original)
     this.setTuple(flow, 1, reply)
     this.began[flow] = this.tick
+    this.makeRoom()
     this.status[flow] = FlowStatus.used
     this.expires[flow] = expires
     this.places[flow] = ingress << 16
@@ -212,6 +219,7 @@ export class Conntrack {
   /** The first frame leaves by interface `egress`: answers are found from now on. */
   confirm(flow: number, egress: number): void {
     const reply = this.tuple(flow, 1, this.scratch)
+    this.makeRoom()
     this.status[flow] |= FlowStatus.confirmed
     this.places[flow] |= egress
     this.enter(this.hash(reply.a, reply.b, reply.c, reply.d), (flow << 1) | 1)
@@ -330,44 +338,52 @@ export class Conntrack {
 
   private enter(hash: number, reference: number): void {
     this.entries++
-    if (this.entries * 4 > this.slots.length) this.grow()
-    this.put(hash, reference + 1)
+    this.put(hash, reference)
   }
 
-  private put(hash: number, entry: number): void {
+  private put(hash: number, reference: number): void {
     const { slots } = this
     const mask = slots.length - 1
-    let at = (hash >>> this.shift) << 1
-    while (slots[at + 1] !== 0) at = (at + 2) & mask
-    slots[at] = hash
-    slots[at + 1] = entry
+    let at = hash >>> this.shift
+    while (slots[at] !== 0) at = (at + 1) & mask
+    slots[at] = (hash << this.referenceBits) | (reference + 1)
+  }
+
+  private hashOf(reference: number): number {
+    const { core } = this
+    const word = reference << 3
+    return this.hash(core[word], core[word + 1], core[word + 2], core[word + 3])
   }
 
   /** Takes a tuple out of the slots and moves up the followers that would no longer be found. */
   private leave(reference: number): void {
-    const { slots, core } = this
+    const { slots } = this
     const mask = slots.length - 1
-    const word = reference << 3
-    const hash = this.hash(core[word], core[word + 1], core[word + 2], core[word + 3])
-    let hole = (hash >>> this.shift) << 1
-    while (slots[hole + 1] !== reference + 1) hole = (hole + 2) & mask
-    for (let next = (hole + 2) & mask; slots[next + 1] !== 0; next = (next + 2) & mask) {
-      const home = (slots[next] >>> this.shift) << 1
+    const references = (1 << this.referenceBits) - 1
+    let hole = this.hashOf(reference) >>> this.shift
+    while ((slots[hole] & references) !== reference + 1) hole = (hole + 1) & mask
+    for (let next = (hole + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
+      const home = this.hashOf((slots[next] & references) - 1) >>> this.shift
       // Stays when its home lies cyclically between the hole and its place: the hole is not on its way.
       if (((next - home) & mask) < ((next - hole) & mask)) continue
       slots[hole] = slots[next]
-      slots[hole + 1] = slots[next + 1]
       hole = next
     }
-    slots[hole + 1] = 0
+    slots[hole] = 0
     this.entries--
   }
 
-  /** Four times as many slots: growing goes through all of them, and doubling would do that twice as often. */
-  private grow(): void {
-    const old = this.slots
-    this.slots = new Int32Array(old.length * 4)
-    this.shift -= 2
-    for (let at = 0; at < old.length; at += 2) if (old[at + 1] !== 0) this.put(old[at], old[at + 1])
+  /** For one more tuple. A small table grows by four, so that growing is rare; all flows are entered anew, in their order in memory. */
+  private makeRoom(): void {
+    const { slots, status, high } = this
+    if ((this.entries + 1) * 2 <= slots.length) return
+    const bits = slots.length < LARGE_TABLE ? 2 : 1
+    this.slots = new Int32Array(slots.length << bits)
+    this.shift -= bits
+    for (let flow = 0; flow < high; flow++) {
+      if (status[flow] === 0) continue
+      this.put(this.hashOf(flow << 1), flow << 1)
+      if ((status[flow] & FlowStatus.confirmed) !== 0) this.put(this.hashOf((flow << 1) | 1), (flow << 1) | 1)
+    }
   }
 }

@@ -62,6 +62,8 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
     const tick = flows.tick | 0
     const epoch = paths.epoch | 0
     const mask = (slots.length - 1) | 0
+    const referenceBits = flows.referenceBits | 0
+    const references = ((1 << referenceBits) - 1) | 0
     const isRefusing = flows.isRefusing
     const words = frames.words(batch[from])
     const chunk = frames.chunkOf(batch[from])
@@ -94,14 +96,15 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
       const a = (w6 >>> 16) | (w9 << 16)
       const mixed = (Math.imul(a, k1) + Math.imul(w7, k2) + Math.imul(w8, k3) + Math.imul(protocol, k4)) | 0
       const hash = Math.imul(mixed ^ (mixed >>> 16), 0x9e3779b1)
-      let slot = (hash >>> shift) << 1
+      let slot = hash >>> shift
       let word = -1
-      for (let entry = slots[slot | 1]; entry !== 0; entry = slots[slot | 1]) {
-        if (slots[slot] === hash) {
-          word = (entry - 1) << 3
+      for (let entry = slots[slot]; entry !== 0; entry = slots[slot]) {
+        // Few bits of the hash: the tuple is compared below, and who is not meant here is sought again by others.
+        if ((entry ^ (hash << referenceBits)) >>> referenceBits === 0) {
+          word = ((entry & references) - 1) << 3
           break
         }
-        slot = (slot + 2) & mask
+        slot = (slot + 1) & mask
       }
       if (word < 0 && isRefusing) {
         egress[i] = REFUSED
