@@ -132,6 +132,16 @@ describe('create request', () => {
     })
     assert.deepEqual([request.Cmd, request.Tty, request.AttachStdin, request.AttachStdout], [['a', '-b'], true, false, true])
   })
+  it('takes health checks, in nanoseconds', () => {
+    const health = (options: object): unknown => createRequest('box', [], options, true, {}).Healthcheck
+    assert.deepEqual(health({}), undefined)
+    const asked = { healthCmd: 'test -e /ok', healthInterval: '1m30s', healthTimeout: '500ms', healthRetries: '2' }
+    assert.deepEqual(health(asked), { Test: ['CMD-SHELL', 'test -e /ok'], Interval: 90e9, Timeout: 5e8, Retries: 2 })
+    assert.deepEqual(health({ healthcheck: false }), { Test: ['NONE'] })
+    assert.throws(() => health({ healthcheck: false, ...asked }), /--no-healthcheck conflicts with --health-\* options/)
+    assert.throws(() => health({ healthInterval: '-1s' }), /--health-interval cannot be negative/)
+    assert.throws(() => health({ healthInterval: 'soon' }), /invalid duration "soon"/)
+  })
   it('takes variables from here, sizes with units, mounts', () => {
     const options = {
       env: ['A=1', 'HERE', 'NOT_HERE'],

@@ -20,6 +20,13 @@ export interface CreateOptions extends HostOption {
   readonly envFile?: string[]
   readonly expose?: string[]
   readonly groupAdd?: string[]
+  readonly healthCmd?: string
+  readonly healthInterval?: string
+  readonly healthRetries?: string
+  readonly healthStartPeriod?: string
+  readonly healthTimeout?: string
+  /** False after --no-healthcheck. */
+  readonly healthcheck?: boolean
   readonly hostname?: string
   readonly init?: boolean
   readonly interactive?: boolean
@@ -84,6 +91,12 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--env-file <file>*', 'variables, one a line'],
   ['--expose <port>*', 'a port that others may know of'],
   ['--group-add <group>*', 'a group more'],
+  ['--health-cmd <command>', 'a command that tells by its exit status whether it is well'],
+  ['--health-interval <duration>', 'between two such checks: 30s, 1m30s, 500ms'],
+  ['--health-retries <n>', 'so many failures in a row make it unhealthy'],
+  ['--health-start-period <duration>', 'in which failures do not count'],
+  ['--health-timeout <duration>', 'that one check may take'],
+  ['--no-healthcheck', "none, not the image's either"],
   ['-h, --hostname <name>', 'the host name in the container'],
   ['--init', 'a small PID 1 that passes signals on and buries orphans'],
   ['-i, --interactive', 'keep stdin open'],

@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { MountRequest, RestartPolicy } from '../../api/container-json.ts'
 import type { EndpointConfig } from '../../api/network-json.ts'
 import type { CreateRequest } from '../../client/container-calls.ts'
+import { parseGoDuration } from '../../docker/go-time.ts'
 import { parseReference } from '../../image/image-reference.ts'
 import { CliError } from '../cli-error.ts'
 import type { CreateOptions } from './create-options.ts'
@@ -45,6 +46,7 @@ export function createRequest(
     Labels: { ...Object.assign({}, ...(options.labelFile ?? []).map((file) => readPairs(linesOf(file)))), ...readPairs(options.label) },
     ...(options.stopSignal === undefined ? {} : { StopSignal: options.stopSignal }),
     ...(options.stopTimeout === undefined ? {} : { StopTimeout: wholeNumber(options.stopTimeout, '--stop-timeout') }),
+    ...healthcheck(options),
     HostConfig: hostConfig(options, networkMode, ports.bindings),
     NetworkingConfig: { EndpointsConfig: endpoints }
   }
@@ -111,6 +113,34 @@ function hostConfig(
     ...(pidsLimit === undefined ? {} : { PidsLimit: wholeNumber(pidsLimit, '--pids-limit') }),
     ...(options.mount === undefined ? {} : { Mounts: options.mount.map(mount) })
   }
+}
+
+/** What is not given is the image's. */
+function healthcheck(options: CreateOptions): Pick<CreateRequest, 'Healthcheck'> {
+  const { healthCmd, healthInterval, healthTimeout, healthStartPeriod, healthRetries } = options
+  const isAsked = [healthCmd, healthInterval, healthTimeout, healthStartPeriod, healthRetries].some((value) => value !== undefined)
+  if (options.healthcheck === false) {
+    if (isAsked) throw new RangeError('--no-healthcheck conflicts with --health-* options')
+    return { Healthcheck: { Test: ['NONE'] } }
+  }
+  if (!isAsked) return {}
+  return {
+    Healthcheck: {
+      ...(healthCmd && { Test: ['CMD-SHELL', healthCmd] }),
+      ...(healthInterval !== undefined && { Interval: nanoseconds(healthInterval, '--health-interval') }),
+      ...(healthTimeout !== undefined && { Timeout: nanoseconds(healthTimeout, '--health-timeout') }),
+      ...(healthStartPeriod !== undefined && { StartPeriod: nanoseconds(healthStartPeriod, '--health-start-period') }),
+      ...(healthRetries !== undefined && { Retries: wholeNumber(healthRetries, '--health-retries') })
+    }
+  }
+}
+
+/** Of Go's '1m30s'. */
+function nanoseconds(text: string, flag: string): number {
+  const span = parseGoDuration(text)
+  if (span === undefined) throw new RangeError(`invalid argument "${text}" for "${flag}" flag: time: invalid duration "${text}"`)
+  if (span < 0n) throw new RangeError(`${flag} cannot be negative`)
+  return Number(span)
 }
 
 /** Which streams the user sees: those of -a, else stdout and stderr, and stdin with -i. */
