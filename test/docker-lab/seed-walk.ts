@@ -36,16 +36,14 @@ export interface SeedStep {
 }
 
 export const LATER = {
-  wayOut: 'needs a way out of the emulated network (a later issue)',
-  ports: 'needs published ports (a later issue)',
   overlay: 'needs the overlay driver (a later issue)',
   macvlan: 'needs the macvlan driver (a later issue)',
   ipvlan: 'needs the ipvlan driver (a later issue)'
 } as const
 
-/** busybox's ping with `count` answers. */
-export function pings(name: string, address: string, count: number): string {
-  const answers = Array.from({ length: count }, (_, seq) => `64 bytes from ${address}: seq=${seq} ttl=64`)
+/** busybox's ping with `count` answers; one hop on the way takes one from `ttl`. */
+export function pings(name: string, address: string, count: number, ttl = 64): string {
+  const answers = Array.from({ length: count }, (_, seq) => `64 bytes from ${address}: seq=${seq} ttl=${ttl}`)
   return [
     `PING ${name} (${address}): 56 data bytes`,
     ...answers,
@@ -60,6 +58,7 @@ export function followSeed(title: string, steps: readonly SeedStep[]): void {
     let passed = 0
     before(async () => {
       lab = new DockerLab('seed', daemonKind())
+      lab.daemonEnvironment['NETLOOM_DAEMON_ARGS'] = '--uplink host'
       await lab.up()
       // A real daemon lists the gateway of its network bridge from the second start on.
       if (lab.kind === 'dockerd') await lab.reset()
@@ -122,6 +121,7 @@ function masked(text: string): string[] {
     .replace(/\b[0-9a-f]{12}\b/g, '<id>')
     .replace(/^\d+: (?=\w)/gm, '<n>: ')
     .replace(/@if\d+/g, '')
+    .replace(/:\d{5}->/g, ':<port>->')
     .replace(/([RT]X (packets|bytes)):\d+( \([^)]*\))?/g, '$1:<n>')
     .replace(/(dropped|txqueuelen):\d+/g, '$1:<n>')
     .split('\n')

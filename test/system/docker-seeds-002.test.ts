@@ -9,6 +9,14 @@ const LOOPBACK = `lo Link encap:Local Loopback
   collisions:0 txqueuelen:<n>
   RX bytes:<n> TX bytes:<n>`
 
+/** Where the document's user sits. */
+const HOST = `nsenter --net=/run/netns/\${LAB_PREFIX}1`
+
+// Broadcast and carrier are those of a TAP with a container's address: the document's bridge is older, and nobody is on it.
+const DOCKER0 = `docker0 Link encap:Ethernet HWaddr
+  inet addr:172.17.0.1
+  UP BROADCAST`
+
 followSeed('document 002: overview of the kinds of networks', [
   { run: 'docker network ls', shows: 'NETWORK ID NAME DRIVER\n<id> bridge bridge\n<id> host host\n<id> none null' },
   {
@@ -31,7 +39,7 @@ followSeed('document 002: overview of the kinds of networks', [
     run: 'docker run --name host_net_busybox --net=host -ti busybox /bin/sh',
     exits: true,
     typed: [
-      { line: 'ifconfig docker0', later: LATER.wayOut },
+      { line: 'ifconfig docker0', shows: DOCKER0 },
       // The lab's host has up0 for the document's eth0.
       {
         line: 'ifconfig',
@@ -55,6 +63,6 @@ followSeed('document 002: overview of the kinds of networks', [
       }
     ]
   },
-  { run: 'ifconfig docker0', later: LATER.wayOut },
+  { run: `${HOST} busybox ifconfig docker0`, shows: DOCKER0 },
   { run: 'docker run --net=an-overlay -ti busybox ifconfig', later: LATER.overlay }
 ])

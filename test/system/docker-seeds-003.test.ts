@@ -21,7 +21,7 @@ followSeed('document 003: notes on bridge, macvlan and ipvlan', [
   // The container's side: eth0, the bridge's address as its gateway, the host's name server.
   { run: 'docker run --rm busybox ip route', shows: 'default via 172.17.0.1 dev eth0' },
   { run: 'docker run --rm busybox cat /etc/resolv.conf', shows: 'nameserver 192.0.2.60' },
-  { run: 'docker run --rm busybox wget -qO- http://198.51.100.10/', later: LATER.wayOut },
+  { run: 'docker run --rm busybox wget -qO- http://198.51.100.10/', shows: 'you are 192.0.2.50' },
   { run: `${MACVLAN}   # host 1`, later: LATER.macvlan },
   { run: 'docker container run -d --net net01 --ip 172.16.0.3 --name web01 -h web01 nginx:latest', later: LATER.macvlan },
   { run: `${MACVLAN}   # host 2`, later: LATER.macvlan },

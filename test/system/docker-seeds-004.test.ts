@@ -60,8 +60,10 @@ followSeed('document 004: network commands', [
       }
     ]
   },
-  { run: 'docker run -d -P --name redis --net my-network redis', later: LATER.ports },
-  { run: 'docker ps   # 172.23.0.1:32770->6379/tcp', later: LATER.ports },
+  // The document's host has this address.
+  { run: `nsenter --net=/run/netns/\${LAB_PREFIX}1 ip address add 172.23.0.1/32 dev up0` },
+  { run: 'docker run -d -P --name redis --net my-network redis', shows: '<ID>' },
+  { run: 'docker ps   # 172.23.0.1:32770->6379/tcp', shows: '172.23.0.1:32770->6379/tcp   redis' },
   // Containers and networks.
   { run: 'docker run -itd --name=container1 busybox', shows: '<ID>' },
   { run: 'docker run -itd --name=container2 busybox', shows: '<ID>' },
