@@ -6,7 +6,7 @@
  */
 
 /** Reasons that can be declared: the width of every element's block of drop counters. */
-export const DROP_REASONS_MAX = 128
+export const DROP_REASONS_MAX = 192
 
 export interface DropReason {
   /** `area.name`, such as `bridge.runt`. */
