@@ -9,7 +9,7 @@
  * direction's tuple (Linux's nf_conntrack keeps the same two). A flow is *tentative* until its first frame leaves: it is found by
  * its original tuple only, so that a second frame finds the first one's decisions, and goes soon when no frame ever leaves.
  *
- * The slots are at most half full and grow; the rest has its full size from the start, which costs address space only.
+ * The slots are at most half full and grow while they are few; the rest has its full size from the start, which costs address space only.
  * Time is in ticks (1/16 s) and compared by difference.
  */
 import { type InternedAddresses, NO_ADDRESS } from './interned-addresses.ts'
@@ -373,11 +373,15 @@ export class Conntrack {
     this.entries--
   }
 
-  /** For one more tuple. A small table grows by four, so that growing is rare; all flows are entered anew, in their order in memory. */
+  /**
+   * For one more tuple. A small table grows by four and stays dense; a large one gets its last size at once, so that growing never
+   * takes long. All flows are entered anew, in their order in memory.
+   */
   private makeRoom(): void {
     const { slots, status, high } = this
     if ((this.entries + 1) * 2 <= slots.length) return
-    const bits = slots.length < LARGE_TABLE ? 2 : 1
+    const last = Math.ceil(Math.log2(this.capacity * 4))
+    const bits = slots.length < LARGE_TABLE ? 2 : Math.max(1, last - Math.log2(slots.length))
     this.slots = new Int32Array(slots.length << bits)
     this.shift -= bits
     for (let flow = 0; flow < high; flow++) {
