@@ -51,7 +51,8 @@ export const DECISIONS: readonly Decision[] = [
   {
     name: 'transport checksums are not verified in the middle of a flow',
     leavesOut: 'rest',
-    isThis: ({ left, right }) => left.length === 0 && right.length > 0 && right.every((line) => line.includes('checksum off by'))
+    isThis: ({ left, right }) =>
+      right.length > 0 && left.every((line) => OWN.test(line)) && right.every((line) => line.includes('checksum off by'))
   },
   {
     name: 'no timestamp replies (RFC 1812 4.3.3.8: MAY)',
