@@ -12,23 +12,20 @@
  * Breaking I or III is a forgery, but for a little more data than was offered; breaking II or IV is a late segment, which passes and
  * changes nothing.
  *
+ * Longer than files here are: what a segment means, and which windows it moves, is one decision over one set of words.
+ *
  *   tcp words of a flow   | END MAXEND MAXWIN MAXACK FLAGS, original | the same, reply | last: seq ack end window | LAST |
  */
-import { get16 } from '../../wire/big-endian.ts'
-import {
-  TCP_HEADER_LENGTH,
-  TCP_OFFSET,
-  TcpFlag,
-  TcpOption,
-  tcpAcknowledgment,
-  tcpFlags,
-  tcpHeaderLength,
-  tcpSequence,
-  tcpWindow
-} from '../../wire/tcp.ts'
+import { TcpFlag, tcpAcknowledgment, tcpFlags, tcpHeaderLength, tcpSequence, tcpWindow } from '../../wire/tcp.ts'
 import { type Conntrack, FlowStatus, STATE_MASK, STATE_SHIFT, TCP_WORDS, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
 import { nextTcpState, TcpKind, TcpState, tcpFlagsValid, tcpKind } from './tcp-states.ts'
+import { readSack, readSynOptions, SynOption } from './tcp-window-options.ts'
 import { TimeoutIndex } from './timeouts.ts'
+
+// Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
+const SCALE_MASK = SynOption.scaleMask
+const WINDOW_SCALE = SynOption.windowScale
+const SACK_PERMITTED = SynOption.sackPermitted
 
 /** What `follow` and `begin` found. */
 export const TcpVerdict = {
@@ -57,10 +54,7 @@ const LAST_WINDOW = 13
 const LAST = 14
 const LAST_OPTIONS = 15
 
-// FLAGS of one end; the window's shift count in the low four bits.
-const SCALE_MASK = 0xf
-const WINDOW_SCALE = 0x10
-const SACK_PERMITTED = 0x20
+// FLAGS of one end: what its SYN said, in the low bits, and:
 /** Closed first: may reopen. */
 const CLOSE_INIT = 0x40
 /** Picked up in mid-stream: its window scale is not known, so its windows are not judged. */
@@ -129,7 +123,7 @@ export class TcpTracker {
     words[base + MAXWIN] = Math.max(1, this.window)
     if ((this.flags & SYN) !== 0) {
       words[base + MAXEND] = this.end
-      words[base + FLAGS] = this.readOptions(bytes, at)
+      words[base + FLAGS] = readSynOptions(bytes, at)
       return
     }
     words[base + MAXEND] = (this.end + words[base + MAXWIN]) | 0
@@ -310,7 +304,7 @@ export class TcpTracker {
     words[base + LAST_END] = this.end
     words[base + LAST_WINDOW] = this.window
     if (kind === TcpKind.syn && direction === 0) {
-      words[base + LAST_OPTIONS] = this.readOptions(bytes, at) | (state === TcpState.lastAck ? CHALLENGE_EXPECTED : 0)
+      words[base + LAST_OPTIONS] = readSynOptions(bytes, at) | (state === TcpState.lastAck ? CHALLENGE_EXPECTED : 0)
     }
     if (state === TcpState.synSent && kind === TcpKind.ack && direction === 1) words[base + LAST_ACK] = this.ack
   }
@@ -338,7 +332,7 @@ export class TcpTracker {
     let { seq, ack, end } = this
     let sack = ack
     let window = this.window
-    if ((words[receiver + FLAGS] & SACK_PERMITTED) !== 0) sack = this.readSack(bytes, at, ack)
+    if ((words[receiver + FLAGS] & SACK_PERMITTED) !== 0) sack = readSack(bytes, at, ack)
 
     if (words[sender + MAXWIN] === 0) {
       if ((flags & SYN) !== 0) {
@@ -442,56 +436,11 @@ export class TcpTracker {
     words[sender + END] = this.end
     words[sender + MAXEND] = this.end
     words[sender + MAXWIN] = Math.max(1, this.window)
-    words[sender + FLAGS] = this.readOptions(bytes, at) | (words[sender + FLAGS] & LIBERAL)
+    words[sender + FLAGS] = readSynOptions(bytes, at) | (words[sender + FLAGS] & LIBERAL)
     if ((words[sender + FLAGS] & words[receiver + FLAGS] & WINDOW_SCALE) === 0) {
       words[sender + FLAGS] &= ~SCALE_MASK
       words[receiver + FLAGS] &= ~SCALE_MASK
     }
-  }
-
-  /** FLAGS of the options of a SYN. */
-  private readOptions(bytes: Uint8Array, at: number): number {
-    let flags = 0
-    const end = at + tcpHeaderLength(bytes, at)
-    for (let option = at + TCP_HEADER_LENGTH; option < end; ) {
-      const kind = bytes[option]
-      if (kind === TcpOption.end) break
-      if (kind === TcpOption.noOperation) {
-        option++
-        continue
-      }
-      const length = option + 1 < end ? bytes[option + 1] : 0
-      if (length < 2 || option + length > end) break
-      if (kind === TcpOption.sackPermitted && length === 2) flags |= SACK_PERMITTED
-      else if (kind === TcpOption.windowScale && length === 3)
-        flags = (flags & ~SCALE_MASK) | WINDOW_SCALE | Math.min(14, bytes[option + 2])
-      option += length
-    }
-    return flags
-  }
-
-  /** The right edge of the highest SACK block, or `ack` when none is beyond it. */
-  private readSack(bytes: Uint8Array, at: number, ack: number): number {
-    let edge = ack
-    const end = at + ((bytes[at + TCP_OFFSET] >> 4) << 2)
-    for (let option = at + TCP_HEADER_LENGTH; option < end; ) {
-      const kind = bytes[option]
-      if (kind === TcpOption.end) break
-      if (kind === TcpOption.noOperation) {
-        option++
-        continue
-      }
-      const length = option + 1 < end ? bytes[option + 1] : 0
-      if (length < 2 || option + length > end) break
-      if (kind === TcpOption.sack && length >= 10 && (length - 2) % 8 === 0) {
-        for (let block = option + 2; block < option + length; block += 8) {
-          const right = (get16(bytes, block + 4) << 16) | get16(bytes, block + 6)
-          if (((right - edge) | 0) > 0) edge = right
-        }
-      }
-      option += length
-    }
-    return edge
   }
 
   /** The flow's new state, what it is worth, and how long it is kept. */
