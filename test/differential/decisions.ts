@@ -27,7 +27,7 @@ const OPTIONS = / id own ttl 64,(?: fragment 4000,)? options \w+, (?:icmp|tcp)/
 /** An error's type, code and second word, and the destination port of what it quotes. */
 const QUOTE = /, (icmp \d+\/\d+ checksum ok \w+) about \[.*(?:udp|tcp) \S+(?: below \d+)? > (\S+)/
 const BAD_QUOTE = /about \[(cut|.*protocol \d+ \([0-7] bytes)/
-const INVALID = new Set(['nat.invalidState', 'nat.outOfWindow', 'nat.badChecksum', 'nat.malformed'])
+const INVALID = new Set(['nat.invalidState', 'nat.outOfWindow', 'nat.badChecksum', 'nat.malformed', 'nat.icmpType'])
 const IMPOSSIBLE = new Set(['nat.spoofed', 'nat.martian'])
 
 export const DECISIONS: readonly Decision[] = [
