@@ -62,7 +62,11 @@ describe('host uplink under traffic', { skip: namespacesMissing('ip', 'nft', 'so
     world = new TestNamespace()
     inside = new TestNamespace()
     directory = mkdtempSync(path.join(os.tmpdir(), 'netloom-test-'))
-    for (const netns of [host, world, inside]) ip(netns, 'link set lo up')
+    for (const netns of [host, world, inside]) {
+      ip(netns, 'link set lo up')
+      // Link-local addresses are there at once: neighbors are asked from them.
+      native.writeFileInNetns(netns.fd, '/proc/sys/net/ipv6/conf/default/accept_dad', '0')
+    }
     ip(host, `link add eth0 type veth peer name lan0 netns ${world.path}`, 'link set eth0 up', 'address add 192.0.2.50/24 dev eth0')
     ip(host, 'address add 192.0.2.51/24 dev eth0', 'address add 2001:db8::50/64 dev eth0 nodad')
     ip(world, 'link set lan0 up', 'address add 192.0.2.60/24 dev lan0', 'address add 2001:db8::60/64 dev lan0 nodad')
