@@ -67,15 +67,16 @@ export function holdings(lab: DockerLab): Holdings {
 
 /** Waits (at most `seconds`) until the lab holds no more than `before`: what has been closed goes a moment later. */
 export async function backTo(lab: DockerLab, before: Holdings, seconds = 20): Promise<Holdings> {
-  const api = new ApiConnection(lab.socket)
   let now = holdings(lab)
   for (let tries = 0; tries < seconds * 5; tries++) {
     now = holdings(lab)
     if (Object.keys(before).every((key) => now[key as keyof Holdings] <= before[key as keyof Holdings])) break
-    await new Promise((resolve) => setTimeout(resolve, 200))
-    // Descriptors of objects without owner go with a collection, which an idle daemon has no reason for.
+    // Descriptors of objects without owner go with a collection, which an idle daemon has no reason for. A connection that stayed
+    // open would be one of the daemon's descriptors itself.
+    const api = new ApiConnection(lab.socket)
     await api.request('GET', '/_ping')
+    api.close()
+    await new Promise((resolve) => setTimeout(resolve, 200))
   }
-  api.close()
   return now
 }
