@@ -24,6 +24,8 @@ export interface SystemServiceOptions {
   readonly isDebug: () => boolean
   /** netloom's own. */
   readonly version: string
+  /** Default: the machine's. */
+  readonly name?: string
   readonly inventory: () => Promise<Inventory>
   readonly diskUsage: () => Promise<{ images: unknown[]; containers: unknown[]; layersSize: number }>
 }
@@ -113,6 +115,7 @@ export class SystemService implements SystemBackend {
       LoggingDriver: 'json-file',
       NEventsListener: options.events.listenerCount,
       ...machineInfo(),
+      ...(options.name !== undefined && { Name: options.name }),
       IndexServerAddress: '',
       RegistryConfig: {
         AllowNondistributableArtifactsCIDRs: [],

@@ -1,0 +1,237 @@
+/**
+ * One Docker host: networks, containers, images and the API that serves them, on an engine, a store and a directory that it is given.
+ * A daemon has one of these, an emulated lab several on one engine.
+ *
+ *   images - networks - containers - routes - listeners
+ */
+import { containerRoutes } from '../api/container-routes.ts'
+import { execRoutes } from '../api/exec-routes.ts'
+import { Filters } from '../api/filters.ts'
+import { imageSummary } from '../api/image-json.ts'
+import { imageRoutes } from '../api/image-routes.ts'
+import { inspectionRoutes } from '../api/inspection-routes.ts'
+import type { Logger } from '../api/logger.ts'
+import { networkRoutes } from '../api/network-routes.ts'
+import { outsideRoutes } from '../api/outside-routes.ts'
+import { Router } from '../api/router.ts'
+import { ApiServer, type TlsCredentials } from '../api/server.ts'
+import { systemRoutes } from '../api/system-routes.ts'
+import { ContainerRegistry } from '../docker/container/container-registry.ts'
+import { ContainerService } from '../docker/container/container-service.ts'
+import { EventLog } from '../docker/event-log.ts'
+import { Attachments } from '../docker/network/attachments.ts'
+import { ContainerNetworkService } from '../docker/network/container-network-service.ts'
+import { DockerNetworkBackend } from '../docker/network/network-backend.ts'
+import { NetworkService } from '../docker/network/network-service.ts'
+import { type RealClock, realTimers } from '../engine/clock.ts'
+import { freshSeed, Random } from '../engine/index.ts'
+import { ImageStore } from '../image/image-store.ts'
+import { AddressSpace } from '../ipam/address-space.ts'
+import { NetworkController } from '../network/controller.ts'
+import type { EngineHost } from '../network/engine-host.ts'
+import { Inspection } from '../network/inspection.ts'
+import type { Uplink } from '../network/uplink.ts'
+import type { Store } from '../store/store.ts'
+import type { DaemonConfig } from './daemon-config.ts'
+import type { Directories } from './directories.ts'
+import { Forwarding } from './forwarding.ts'
+import type { HostAddress } from './host-address.ts'
+import { listenOn } from './listeners.ts'
+import { hostFiles } from './name-servers.ts'
+import { SystemService } from './system-service.ts'
+import { UndoStack } from './undo-stack.ts'
+
+export interface DockerHostOptions {
+  /** All of it but hosts, certificates and uplink: those are the caller's. */
+  readonly config: DaemonConfig
+  readonly logger: Logger
+  /** netloom's own. */
+  readonly version: string
+  /** As `docker info` shows it; default: the machine's. */
+  readonly name?: string
+  readonly directories: Directories
+  readonly store: Store
+  readonly clock: RealClock
+  readonly engine: EngineHost
+  /** The way out; undefined: no router. */
+  readonly uplink: Uplink | undefined
+  /** Prefixes that automatic subnets must not touch. */
+  readonly avoid: () => readonly string[] | Promise<readonly string[]>
+  /** Whether published ports are the machine's own, which others may have taken. */
+  readonly publishesOnMachine: boolean
+}
+
+/** Networks and containers, as long as they are needed by others of this host. */
+interface Services {
+  readonly router: Router
+  readonly containers: ContainerService
+}
+
+/** More than the ten seconds that a container has by default, less than a service manager waits. */
+const SHUTDOWN_MS = 60_000
+
+export class DockerHost {
+  private readonly options: DockerHostOptions
+  private readonly undo: UndoStack
+  private readonly events: EventLog
+  private readonly server: ApiServer
+  private readonly router = new Router()
+  private keepContainers = false
+
+  private constructor(options: DockerHostOptions) {
+    const { logger, clock } = options
+    this.options = options
+    this.undo = new UndoStack((error) => logger.error('a part of the host did not end well', { error }))
+    this.events = new EventLog(clock)
+    this.server = new ApiServer(this.router, logger)
+  }
+
+  /** Resolves when everything that the store knows is there again; nobody is served before `listen`. Leaves nothing when it rejects. */
+  static async open(options: DockerHostOptions): Promise<DockerHost> {
+    const host = new DockerHost(options)
+    try {
+      await host.begin()
+      return host
+    } catch (error) {
+      await host.close({ keepContainers: true })
+      throw error
+    }
+  }
+
+  /** Serves the API there, too. Throws DaemonError. */
+  listen(address: HostAddress, tls: TlsCredentials | undefined): Promise<void> {
+    return listenOn(this.server, address, this.options.config.group, tls, this.options.logger)
+  }
+
+  /** No more requests; then everything ends, containers too unless they are to be found again. */
+  async close({ keepContainers = false }: { keepContainers?: boolean } = {}): Promise<void> {
+    this.keepContainers = keepContainers
+    await this.undo.run()
+  }
+
+  private async begin(): Promise<void> {
+    const images = await this.openImages()
+    const { router, containers } = await this.openDocker(images)
+    systemRoutes(router, await this.openSystem(images, containers))
+    outsideRoutes(router)
+    this.undo.push(() => this.server.close())
+  }
+
+  /** Networks and containers, with all that the store has of them, and their routes. */
+  private async openDocker(images: ImageStore): Promise<Services> {
+    const { config, logger, directories, store, clock, publishesOnMachine } = this.options
+    const { events, router } = this
+    const log = (message: string): void => logger.warn(message)
+    // Ids and names; nobody should foresee them.
+    const random = new Random(freshSeed())
+    const files = hostFiles(config, directories.state)
+    const forwarding = new Forwarding(config.dns)
+    this.undo.push(() => forwarding.close())
+    const controller = await this.openController(random, forwarding)
+    const networks = await NetworkService.open({ store, controller, events, clock, random, log })
+    const registry = new ContainerRegistry()
+    const networking = new ContainerNetworkService({
+      networks,
+      controller,
+      containers: registry,
+      random,
+      hostFiles: files,
+      ...(!publishesOnMachine && { probe: async () => undefined }),
+      log
+    })
+    forwarding.serversOf = (sandbox) => networking.upstream(sandbox)
+    const containers = new ContainerService({
+      store,
+      images,
+      directory: directories.containers,
+      volumesDirectory: directories.volumes,
+      runDirectory: directories.run,
+      registry,
+      networking,
+      events,
+      clock,
+      timers: realTimers,
+      random,
+      liveRestore: config['live-restore'],
+      log
+    })
+    containers.load()
+    this.undo.push(() => this.stopContainers(containers))
+    await containers.restore()
+    await networks.reconcile()
+    const attachments = new Attachments({ networks, controller, random })
+    this.undo.push(() => attachments.close())
+
+    networkRoutes(router, new DockerNetworkBackend({ networks, containerNetworks: networking, containers: registry, attachments }))
+    containerRoutes(router, containers)
+    execRoutes(router, containers)
+    imageRoutes(router, images)
+    inspectionRoutes(router, new Inspection(controller))
+    return { router, containers }
+  }
+
+  /** The control plane over the engine. */
+  private async openController(random: Random, forwarding: Forwarding): Promise<NetworkController> {
+    const { config, logger, engine, uplink, avoid } = this.options
+    const pools = config['default-address-pools']
+    const addresses = new AddressSpace(pools.length > 0 ? pools : undefined)
+    const controller = new NetworkController({
+      engine,
+      addresses,
+      random,
+      forward: (request) => forwarding.forward(request),
+      avoid,
+      // As Docker's server answers.
+      dns: { edns: false, exactZones: true },
+      ...(uplink !== undefined && { uplink }),
+      log: (message) => logger.warn(message)
+    })
+    this.undo.push(() => controller.closeUplink())
+    await controller.start()
+    return controller
+  }
+
+  private async openImages(): Promise<ImageStore> {
+    const { config, version, directories, store, clock } = this.options
+    const hostImages = config['host-images']
+    const images = await ImageStore.open({ directory: directories.images, store, clock, version, hostImages, imageTable: config.images })
+    images.onEvent = (action, image, name) =>
+      this.events.publish('image', action, { id: image.id, attributes: { ...image.config.Labels, name } })
+    return images
+  }
+
+  private openSystem(images: ImageStore, containers: ContainerService): Promise<SystemService> {
+    const { config, logger, version, directories, store, clock, name } = this.options
+    const all = { all: true, limit: 0, size: true, filters: new Filters() }
+    return SystemService.open({
+      store,
+      clock,
+      events: this.events,
+      stateDirectory: directories.state,
+      liveRestore: config['live-restore'],
+      isDebug: () => logger.level === 'debug',
+      version,
+      ...(name !== undefined && { name }),
+      inventory: async () => ({ ...containers.counts(), images: images.list().length }),
+      diskUsage: async () => ({
+        images: images.list().map((image) => imageSummary(image)),
+        containers: await containers.list(all),
+        layersSize: images.usedBytes()
+      })
+    })
+  }
+
+  /** A container that cannot be ended must not hold the host: the next one finds it. */
+  private async stopContainers(containers: ContainerService): Promise<void> {
+    let cancel = (): void => {}
+    const patience = new Promise<boolean>((resolve) => {
+      cancel = realTimers.after(SHUTDOWN_MS, () => resolve(false))
+    })
+    const stopped = containers.shutdown({ stopContainers: !this.keepContainers }).then(() => true)
+    try {
+      if (!(await Promise.race([stopped, patience]))) this.options.logger.error('containers did not end in time', { ms: SHUTDOWN_MS })
+    } finally {
+      cancel()
+    }
+  }
+}
