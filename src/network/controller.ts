@@ -7,10 +7,10 @@
 import { DNS_PORTS_MAX } from '../dns/dns-directory.ts'
 import type { DnsChange, DnsSettings } from '../dns/dns-options.ts'
 import type { DnsForwardEvent } from '../dns/dns-service.ts'
-import { type ElementCounters, type Plain, patchBetween, type Random, type TopologyPatch } from '../engine/index.ts'
+import { type ElementCounters, type ElementUpdate, type Plain, patchBetween, type Random, type TopologyPatch } from '../engine/index.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
 import { checkId, checkName, isName } from './check-spec.ts'
-import { dnsAskers, dnsStation, type Membership } from './dns-records.ts'
+import { dnsAskers, dnsStations, type Membership } from './dns-records.ts'
 import type { Driver } from './driver.ts'
 import { bridgeDriver } from './drivers/bridge-driver.ts'
 import type { Attachment, Endpoint, EndpointSpec, EndpointUpdate } from './endpoint.ts'
@@ -19,10 +19,11 @@ import { Gateway } from './gateway.ts'
 import { RESERVED_ELEMENTS } from './gateway-part.ts'
 import { endpointRecords } from './gateway-records.ts'
 import type { Network, NetworkSpec } from './network.ts'
-import { releaseAddresses, releasePools, requestAddresses, requestPools } from './network-addresses.ts'
+import { releaseAddresses, releasePools, requestAddresses, requestPools, withoutGateway } from './network-addresses.ts'
 import { NetworkError } from './network-error.ts'
 import { NetworkIndex } from './network-index.ts'
 import { NumberPool } from './number-pool.ts'
+import { SharedParts } from './shared-parts.ts'
 import { type CapturePlan, DNS_ELEMENT, dnsPart, endpointPart, sandboxFilters } from './topology-builder.ts'
 import type { Uplink, UplinkPort } from './uplink.ts'
 
@@ -59,6 +60,8 @@ export interface NetworkControllerOptions {
    * echo and routes nothing.
    */
   readonly uplink?: Uplink
+  /** Kinds of networks beside `bridge`. */
+  readonly drivers?: readonly Driver[]
   /** For what nobody asked for but an operator should read. */
   readonly log?: (message: string) => void
 }
@@ -67,7 +70,9 @@ export class NetworkController {
   readonly engine: EngineHost
   private readonly options: NetworkControllerOptions
   private readonly dns: DnsSettings
-  private readonly drivers = new Map<string, Driver>([[bridgeDriver.name, bridgeDriver]])
+  /** By name. */
+  private readonly drivers: ReadonlyMap<string, Driver>
+  private readonly parts = new SharedParts()
   private readonly index: NetworkIndex
   private readonly gateway: Gateway | null
   /** Who asks at each port of the DNS service. */
@@ -85,10 +90,12 @@ export class NetworkController {
     this.engine = options.engine
     this.dns = { ...options.dns, unanswered: options.dns?.unanswered ?? (options.engine.virtual ? 'servfail' : 'silent') }
     this.engine.listen(DNS_ELEMENT, (event) => this.dnsEvent(event as DnsForwardEvent))
-    const { engine, uplink, log = () => {} } = options
+    const { engine, uplink, drivers = [], log = () => {} } = options
+    this.drivers = new Map([bridgeDriver, ...drivers].map((driver) => [driver.name, driver]))
     const change = (work: () => Promise<void>): Promise<void> => this.change(work)
     this.gateway = uplink === undefined ? null : new Gateway({ uplink, engine, log, change })
-    this.index = new NetworkIndex(this.gateway === null ? [] : RESERVED_ELEMENTS)
+    const reserved = drivers.flatMap((driver) => driver.reserved ?? [])
+    this.index = new NetworkIndex(this.gateway === null ? reserved : [...reserved, ...RESERVED_ELEMENTS])
   }
 
   /** Starts the uplink, so that its errors come now and not with the first network. */
@@ -110,7 +117,6 @@ export class NetworkController {
   createNetwork(spec: NetworkSpec): Promise<Network> {
     return this.change(async () => {
       if (spec.id === undefined) checkName('network', spec.name)
-      const { addresses } = this.options
       const id = spec.id === undefined ? this.newId() : checkId('network', spec.id)
       if (this.networks.has(id)) throw new NetworkError('conflict', `network with id ${id} already exists`)
       if (spec.id === undefined && this.index.hasName(spec.name)) {
@@ -121,7 +127,9 @@ export class NetworkController {
         throw new NetworkError('invalid', `driver: '${spec.driver}' is unknown; there is ${[...this.drivers.keys()].join(', ')}`)
       }
       await this.gateway?.start()
+      const addresses = driver.addresses ?? this.options.addresses
       const avoid = spec.subnet === undefined ? ((await this.options.avoid?.()) ?? []) : []
+      const pools = requestPools(addresses, id, driver.isRouted ? spec : withoutGateway(spec), avoid)
       const begun: Omit<Network, 'gateway'> = {
         id,
         name: spec.name,
@@ -133,21 +141,30 @@ export class NetworkController {
         mtu: spec.mtu ?? 1500,
         masquerade: spec.masquerade ?? true,
         bridgeName: spec.bridgeName ?? `br-${id.slice(0, 12)}`,
-        ...requestPools(addresses, id, spec, avoid),
+        driverOptions: spec.driverOptions,
+        ...pools,
         endpoints: new Map()
       }
+      let opened: Network | null = null
       try {
-        const network: Network = { ...begun, gateway: (await this.gateway?.admit(begun)) ?? null }
-        const { elements, links: linked } = driver.network(network)
+        const network: Network = { ...begun, gateway: driver.isRouted ? ((await this.gateway?.admit(begun)) ?? null) : null }
+        await driver.open?.(network)
+        opened = network
+        const part = driver.network(network)
+        const { elements, linked } = this.parts.missing(part)
         const first = this.hasDns ? {} : dnsPart(this.dns).elements
         const records = network.dns ? { zones: { [id]: { name: network.name } } } : {}
-        await this.apply({ elements: { ...first, ...elements }, linked, updates: this.gateway?.networkUpdates(network, false) }, records)
+        const updates = [...(this.gateway?.networkUpdates(network, false) ?? []), ...(driver.networkUpdates?.(network, false) ?? [])]
+        await this.apply({ elements: { ...first, ...elements }, linked, updates }, records)
         this.hasDns = true
-        this.index.add(network, Object.keys(elements))
+        this.parts.add(part)
+        this.index.add(network, Object.keys(part.elements))
         return network
       } catch (error) {
-        releasePools(addresses, id)
-        await this.gateway?.dismiss(id).catch(() => {}) // the first error says why
+        releasePools(addresses, { id, ...pools })
+        // The first error says why.
+        if (opened !== null) await driver.close?.(opened).catch(() => {})
+        await this.gateway?.dismiss(id).catch(() => {})
         throw error
       }
     })
@@ -163,13 +180,17 @@ export class NetworkController {
         })
       }
       await this.gateway?.unpublish(this.gateway.publishedOn(network.id))
-      const { elements, links } = network.driver.network(network)
-      const unlinked = links.filter(({ a, b }) => !Object.hasOwn(elements, a[0]) && !Object.hasOwn(elements, b[0]))
+      const { driver } = network
+      const part = driver.network(network)
+      const { removed, unlinked } = this.parts.dispensable(part)
       const records = network.dns ? { zones: { [network.id]: null } } : {}
-      const updates = this.gateway?.networkUpdates(network, true)
-      const errors = [...(await this.apply({ removed: Object.keys(elements), unlinked, updates }, records))]
+      const told = (driver.networkUpdates?.(network, true) ?? []).filter(({ element }) => !removed.includes(element))
+      const updates = [...(this.gateway?.networkUpdates(network, true) ?? []), ...told]
+      const errors = [...(await this.apply({ removed, unlinked, updates }, records))]
+      this.parts.remove(part)
       this.index.remove(network)
-      releasePools(this.options.addresses, network.id)
+      releasePools(driver.addresses ?? this.options.addresses, network)
+      await driver.close?.(network).catch((error: Error) => errors.push(error))
       await this.gateway?.dismiss(network.id).catch((error: Error) => errors.push(error))
       reportUnclean(`network ${network.name} is removed`, errors)
     })
@@ -183,7 +204,7 @@ export class NetworkController {
       for (const alias of spec.aliases ?? []) checkName('alias', alias)
       this.index.checkFree(network, spec.name)
       const id = spec.id === undefined ? this.newId() : checkId('endpoint', spec.id)
-      const addresses = requestAddresses(network, spec)
+      const addresses = requestAddresses(network, spec, network.driver.mac?.(network))
       const slot = this.index.takeSlot(network)
       const dnsPort = this.dnsPorts.take()
       try {
@@ -207,10 +228,10 @@ export class NetworkController {
         const memberships = [...others, { network, endpoint }]
         const part = endpointPart(network, endpoint, captured, memberships)
         const elements = { ...part.elements, ...sandboxFilters(others, memberships) }
-        const updates = network.gateway === null ? [] : endpointRecords(endpoint, false)
+        const updates = endpointUpdates(network, endpoint, false)
         await this.apply(
           { elements, linked: part.links, updates },
-          { ...stations(network, endpoint, false), askers: dnsAskers(memberships) }
+          { ...dnsStations(network, endpoint, false), askers: dnsAskers(memberships) }
         )
         this.index.plug(network, endpoint)
         this.askers.set(dnsPort, endpoint)
@@ -239,7 +260,7 @@ export class NetworkController {
       const memberships = this.index
         .memberships(endpoint.sandbox)
         .map((membership): Membership => (membership.endpoint === endpoint ? { network, endpoint: changed } : membership))
-      await this.apply({}, { ...stations(network, changed, false), askers: dnsAskers(memberships) })
+      await this.apply({}, { ...dnsStations(network, changed, false), askers: dnsAskers(memberships) })
       endpoint.names = names
       endpoint.links = links
       this.index.rename(network, endpoint, name)
@@ -257,8 +278,8 @@ export class NetworkController {
       const removed = Object.keys(endpointPart(network, endpoint, this.captured.get(endpoint), all).elements)
       const elements = sandboxFilters(memberships, memberships)
       const askers = { ...dnsAskers(memberships), [endpoint.dnsPort]: null }
-      const updates = network.gateway === null ? [] : endpointRecords(endpoint, true)
-      const errors = await this.apply({ elements, removed, updates }, { ...stations(network, endpoint, true), askers })
+      const updates = endpointUpdates(network, endpoint, true)
+      const errors = await this.apply({ elements, removed, updates }, { ...dnsStations(network, endpoint, true), askers })
       this.index.unplug(network, endpoint)
       this.askers.delete(endpoint.dnsPort)
       this.dnsPorts.give(endpoint.dnsPort)
@@ -367,9 +388,9 @@ function elementPrefix(name: string): string {
   return isName(name) ? name : ''
 }
 
-/** The endpoint's record, or its end, where the network has names. */
-function stations(network: Network, endpoint: Endpoint, ends: boolean): DnsChange {
-  return network.dns ? { stations: { [endpoint.id]: ends ? null : dnsStation(network, endpoint) } } : {}
+function endpointUpdates(network: Network, endpoint: Endpoint, gone: boolean): ElementUpdate[] {
+  const routed = network.gateway === null ? [] : endpointRecords(endpoint, gone)
+  return [...routed, ...(network.driver.endpointUpdates?.(network, endpoint, gone) ?? [])]
 }
 
 /** Throws NetworkError when there are errors. */

@@ -1,7 +1,7 @@
 /**
  * What the DNS service is told of networks and endpoints. Zones go by network id, stations by endpoint id.
  */
-import type { DnsAsker, DnsStation } from '../dns/dns-options.ts'
+import type { DnsAsker, DnsChange, DnsStation } from '../dns/dns-options.ts'
 import type { Endpoint } from './endpoint.ts'
 import { compareNetworks, type Network } from './network.ts'
 
@@ -9,6 +9,11 @@ import { compareNetworks, type Network } from './network.ts'
 export interface Membership {
   readonly network: Network
   readonly endpoint: Endpoint
+}
+
+/** The endpoint's record, or its end, where the network has names. */
+export function dnsStations(network: Network, endpoint: Endpoint, ends: boolean): DnsChange {
+  return network.dns ? { stations: { [endpoint.id]: ends ? null : dnsStation(network, endpoint) } } : {}
 }
 
 /** Under which names the endpoint is found. */

@@ -1,7 +1,8 @@
 /**
  * What a network driver does: it turns networks and endpoints into elements and links. Docker's driver contract in our words.
  */
-import type { TopologyElement, TopologyLink } from '../engine/index.ts'
+import type { ElementUpdate, TopologyElement, TopologyLink } from '../engine/index.ts'
+import type { AddressSpace } from '../ipam/address-space.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Network } from './network.ts'
 
@@ -17,10 +18,32 @@ export type PortReference = readonly [element: string, port: number]
 export interface Driver {
   /** As in `--driver`. */
   readonly name: string
-  /** What the network itself needs. */
+  /**
+   * Whether the engine's gateway (NAT, router, filter) stands at its networks. Where it does not, a network has a gateway only when
+   * one is given: somebody outside of the engine.
+   */
+  readonly isRouted: boolean
+  /** Where its subnets come from; by default the controller's address space, in which no two networks share an address. */
+  readonly addresses?: AddressSpace
+  /** First parts of names of elements that several networks share: no network may begin its own with them. */
+  readonly reserved?: readonly string[]
+  /** Before the network's elements run: opens what lies outside of the engine. What it throws leaves nothing behind. */
+  open?(network: Network): Promise<void>
+  /** After they ended, or when they could not begin. What it throws is told; the network is gone all the same. */
+  close?(network: Network): Promise<void>
+  /**
+   * What the network itself needs; the same whenever it is asked between `open` and `close`. An element that several networks name
+   * comes with the first and goes with the last of them, and has to have the same options in all.
+   */
   network(network: Network): TopologyPart
+  /** What elements are told when the network comes or goes; none to those that go with it. */
+  networkUpdates?(network: Network, gone: boolean): ElementUpdate[]
   /** The element that relays between the network's endpoints. */
   element(network: Network): string
   /** Where the endpoint's chain of elements is plugged in. */
   port(network: Network, endpoint: Endpoint): PortReference
+  /** What elements are told when an endpoint comes or goes. */
+  endpointUpdates?(network: Network, endpoint: Endpoint, gone: boolean): ElementUpdate[]
+  /** The MAC that all endpoints of the network have (ipvlan: the parent's); undefined: each its own. */
+  mac?(network: Network): string | undefined
 }

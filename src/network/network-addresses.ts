@@ -4,73 +4,119 @@
 import type { AddressPool } from '../ipam/address-pool.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
 import { formatMac, macFromIpv4, parseIpv4, parseMac } from '../wire/address.ts'
+import { parseAddress, prefixContains } from '../wire/cidr.ts'
 import type { Endpoint, EndpointSpec } from './endpoint.ts'
 import type { Network, NetworkSpec } from './network.ts'
 import { NetworkError } from './network-error.ts'
 
-type Pools = Pick<Network, 'pool' | 'pool6'>
+type Pools = Pick<Network, 'pool' | 'pool6' | 'pools'>
 
-/** `avoid`: what an automatic subnet must not touch. Throws IpamError, NetworkError. */
+/** Where nobody gave a gateway there is none. */
+export function withoutGateway(spec: NetworkSpec): NetworkSpec {
+  const { gateway = null, gateway6 = null, subnets = [] } = spec
+  return { ...spec, gateway, gateway6, subnets: subnets.map((each) => ({ ...each, gateway: each.gateway ?? null })) }
+}
+
+/** `avoid`: what an automatic subnet must not touch. Throws IpamError, NetworkError; no pool is left then. */
 export function requestPools(addresses: AddressSpace, id: string, spec: NetworkSpec, avoid: readonly string[]): Pools {
-  const { gateway, ipRange, auxAddresses: auxiliary } = spec
-  const more = { gateway, ipRange, auxiliary }
-  const pool =
-    spec.subnet === undefined ? addresses.addDefaultPool(id, avoid, more) : addresses.addPool(id, { subnet: spec.subnet, ...more })
-  if (pool.family !== 4) {
-    addresses.removePool(id)
-    throw new NetworkError('invalid', `subnet '${spec.subnet}' is not IPv4`, {
-      fix: 'give an IPv6 subnet as subnet6, beside an IPv4 one'
-    })
-  }
-  if (spec.subnet6 === undefined) return { pool, pool6: null }
+  const more = spec.subnets ?? []
   try {
-    return { pool, pool6: requestPool6(addresses, id, spec.subnet6, spec) }
+    const pool = requestPool(addresses, id, spec, avoid)
+    if (pool.family !== 4) {
+      throw new NetworkError('invalid', `subnet '${spec.subnet}' is not IPv4`, {
+        fix: 'give an IPv6 subnet as subnet6, beside an IPv4 one'
+      })
+    }
+    const pool6 = spec.subnet6 === undefined ? null : requestPool6(addresses, id, spec.subnet6, spec)
+    const further = more.map(({ subnet, gateway, ipRange, auxAddresses: auxiliary }, index) => {
+      const made = addresses.addPool(furtherName(id, index), { subnet, gateway, ipRange, auxiliary })
+      if (made.family === 4 || pool6 !== null) return made
+      throw new NetworkError('invalid', `subnet '${subnet}' is IPv6, and there is no first one of IPv6`, { fix: 'give it as subnet6' })
+    })
+    return { pool, pool6, pools: [pool, ...(pool6 === null ? [] : [pool6]), ...further] }
   } catch (error) {
-    addresses.removePool(id)
+    removePools(addresses, id, more.length)
     throw error
   }
+}
+
+function requestPool(addresses: AddressSpace, id: string, spec: NetworkSpec, avoid: readonly string[]): AddressPool {
+  const { gateway, ipRange, auxAddresses: auxiliary } = spec
+  const more = { gateway, ipRange, auxiliary }
+  return spec.subnet === undefined ? addresses.addDefaultPool(id, avoid, more) : addresses.addPool(id, { subnet: spec.subnet, ...more })
 }
 
 function requestPool6(addresses: AddressSpace, id: string, subnet: string, spec: NetworkSpec): AddressPool {
   const { gateway6: gateway, ipRange6: ipRange, auxAddresses6: auxiliary } = spec
   const pool = addresses.addPool(`${id}/6`, { subnet, gateway, ipRange, auxiliary })
   if (pool.family === 6) return pool
-  addresses.removePool(`${id}/6`)
   throw new NetworkError('invalid', `subnet6 '${subnet}' is not IPv6`)
 }
 
-export function releasePools(addresses: AddressSpace, id: string): void {
-  addresses.removePool(id)
-  addresses.removePool(`${id}/6`)
+export function releasePools(addresses: AddressSpace, { id, pools }: { readonly id: string } & Pick<Pools, 'pools'>): void {
+  removePools(addresses, id, pools.length)
 }
 
-/** What an endpoint has of addresses; those of IP are to be released. Throws IpamError, NetworkError. */
+/** Those that there are of the first two and `further` others. */
+function removePools(addresses: AddressSpace, id: string, further: number): void {
+  addresses.removePool(id)
+  addresses.removePool(`${id}/6`)
+  for (let index = 0; index < further; index++) addresses.removePool(furtherName(id, index))
+}
+
+/** `index` in `NetworkSpec.subnets`. */
+function furtherName(id: string, index: number): string {
+  return `${id}/more-${index}`
+}
+
+/** The network's pool that an address belongs to; `pool` or `pool6` where the text is none, or in no subnet. */
+export function poolOf({ pool, pool6, pools }: Pools, address: string): AddressPool {
+  const first = address.includes(':') ? (pool6 ?? pool) : pool
+  try {
+    const value = parseAddress(address)
+    return pools.find(({ prefix }) => prefixContains(prefix, value)) ?? first
+  } catch {
+    return first
+  }
+}
+
+/**
+ * What an endpoint has of addresses; those of IP are to be released. Throws IpamError, NetworkError.
+ * @param shared the MAC that all endpoints of the network have
+ */
 export function requestAddresses(
-  { pool, pool6 }: Pools,
-  spec: EndpointSpec
+  network: Pools,
+  spec: EndpointSpec,
+  shared?: string
 ): Pick<Endpoint, 'address' | 'prefixLength' | 'address6' | 'prefixLength6' | 'mac'> {
-  const mac = spec.mac === undefined ? undefined : checkedMac(spec.mac)
+  const { pool, pool6 } = network
+  const mac = spec.mac === undefined ? shared : checkedMac(spec.mac)
+  if (shared !== undefined && mac !== shared) {
+    throw new NetworkError('invalid', `mac '${mac}': all endpoints of this network have the parent's, ${shared}`)
+  }
   if (pool6 === null && spec.address6 !== undefined) {
     throw new NetworkError('invalid', `address6 '${spec.address6}': the network has no IPv6 subnet`)
   }
-  const address = pool.requestAddress(spec.address)
+  const from = spec.address === undefined ? pool : poolOf(network, spec.address)
+  const from6 = spec.address6 === undefined ? pool6 : poolOf(network, spec.address6)
+  const address = from.requestAddress(spec.address)
   try {
     return {
       address,
-      prefixLength: pool.prefix.length,
-      address6: pool6?.requestAddress(spec.address6) ?? '',
-      prefixLength6: pool6?.prefix.length ?? 0,
+      prefixLength: from.prefix.length,
+      address6: from6?.requestAddress(spec.address6) ?? '',
+      prefixLength6: from6?.prefix.length ?? 0,
       mac: mac ?? formatMac(macFromIpv4(parseIpv4(address)))
     }
   } catch (error) {
-    pool.release(address)
+    from.release(address)
     throw error
   }
 }
 
-export function releaseAddresses({ pool, pool6 }: Pools, { address, address6 }: Pick<Endpoint, 'address' | 'address6'>): void {
-  pool.release(address)
-  if (address6 !== '') pool6?.release(address6)
+export function releaseAddresses(network: Pools, { address, address6 }: Pick<Endpoint, 'address' | 'address6'>): void {
+  poolOf(network, address).release(address)
+  if (address6 !== '') poolOf(network, address6).release(address6)
 }
 
 /** In the form in which MACs are shown. Throws NetworkError. */

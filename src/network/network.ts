@@ -1,10 +1,19 @@
 /**
  * A network as the control plane keeps it.
  */
+import type { Plain } from '../engine/index.ts'
 import type { AddressPool } from '../ipam/address-pool.ts'
 import type { Driver } from './driver.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { NetworkGateway } from './gateway-part.ts'
+
+/** One subnet that a user asks for: see NetworkSpec. */
+export interface SubnetSpec {
+  readonly subnet: string
+  readonly gateway?: string | null
+  readonly ipRange?: string
+  readonly auxAddresses?: Readonly<Record<string, string>>
+}
 
 /** What a user asks for. */
 export interface NetworkSpec {
@@ -15,13 +24,18 @@ export interface NetworkSpec {
   readonly id?: string
   /** Letters, digits, `_`, `.` and `-`, beginning with a letter or digit. */
   readonly name: string
-  /** Only `bridge` so far. */
+  /** `bridge` by default; others as the controller was given drivers. */
   readonly driver?: string
+  /** What only the driver knows of: see its own options. */
+  readonly driverOptions?: Plain
   /** IPv4 CIDR; without one the next free default subnet is taken. */
   readonly subnet?: string
   /** IPv6 CIDR; without one the network has no IPv6. */
   readonly subnet6?: string
-  /** Addresses inside the subnets; the first ones by default. null: none, the address is an endpoint's like any other. */
+  /**
+   * Addresses inside the subnets; by default the first ones, or none where the driver's networks are not routed by the engine.
+   * null: none, the address is an endpoint's like any other.
+   */
   readonly gateway?: string | null
   readonly gateway6?: string | null
   /** CIDR inside the subnet, from which addresses are given out. */
@@ -30,6 +44,11 @@ export interface NetworkSpec {
   /** Names and addresses that are never given out. */
   readonly auxAddresses?: Readonly<Record<string, string>>
   readonly auxAddresses6?: Readonly<Record<string, string>>
+  /**
+   * More subnets, of either family, beside `subnet` and `subnet6`. Automatic addresses come from those two; an address that is asked
+   * for may be of any.
+   */
+  readonly subnets?: readonly SubnetSpec[]
   /** No way out: names outside are not forwarded, endpoints get no default route. */
   readonly internal?: boolean
   /**
@@ -60,12 +79,15 @@ export interface Network {
   readonly mtu: number
   readonly masquerade: boolean
   readonly bridgeName: string
-  /** How it is joined to the engine's gateway; null: a virtual host of its own answers at the gateway's address. */
+  /** How it is joined to the engine's gateway; null: that does not route it. */
   readonly gateway: NetworkGateway | null
-  /** IPv4 addresses. */
+  /** IPv4 addresses, of the first subnet. */
   readonly pool: AddressPool
-  /** IPv6 addresses; null without IPv6. */
+  /** IPv6 addresses, of the first subnet; null without IPv6. */
   readonly pool6: AddressPool | null
+  /** All subnets: `pool`, then `pool6`, then the others as they were asked for. */
+  readonly pools: readonly AddressPool[]
+  readonly driverOptions: Plain
   /** By name. */
   readonly endpoints: Map<string, Endpoint>
 }

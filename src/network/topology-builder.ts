@@ -73,7 +73,11 @@ export function filterName({ element }: Endpoint): string {
   return `${element}/filter`
 }
 
-/** The gateway's addresses: DNS answers there too, for stations that know nothing of 127.0.0.11. */
+/**
+ * The gateway's addresses: DNS answers there too, for stations that know nothing of 127.0.0.11. None where the gateway is somebody
+ * outside of the engine, who may answer himself.
+ */
 export function gatewaysOf(network: Network): string[] {
+  if (!network.driver.isRouted) return []
   return [network.pool.gateway, network.pool6?.gateway].filter((address) => typeof address === 'string')
 }

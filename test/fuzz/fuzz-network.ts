@@ -280,6 +280,8 @@ export class FuzzNetwork {
 /** A bridge network with the hosts echo (.2) and judge (.3) and these devices from .4 on. */
 export function fuzzNetwork(devices: readonly [name: string, attachment: Attachment][]): Network {
   const space = new AddressSpace()
+  const pool = space.addPool('4', { subnet: '192.0.2.0/24' })
+  const pool6 = space.addPool('6', { subnet: '2001:db8::/64' })
   const network: Network = {
     id: 'f'.repeat(64),
     name: NETWORK,
@@ -292,8 +294,10 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
     masquerade: true,
     bridgeName: 'br-fuzz',
     gateway: null,
-    pool: space.addPool('4', { subnet: '192.0.2.0/24' }),
-    pool6: space.addPool('6', { subnet: '2001:db8::/64' }),
+    pool,
+    pool6,
+    pools: [pool, pool6],
+    driverOptions: undefined,
     endpoints: new Map()
   }
   const host = (last: number): Attachment => ({

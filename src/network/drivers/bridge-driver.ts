@@ -12,6 +12,7 @@ import type { Network } from '../network.ts'
 
 export const bridgeDriver: Driver = {
   name: 'bridge',
+  isRouted: true,
 
   network(network: Network): TopologyPart {
     const bridge = this.element(network)
