@@ -1,6 +1,6 @@
 /**
- * Packets for the router itself: echo is answered, neighbor discovery handed on, everything else refused, as a host without a
- * service does (RFC 1122 3.2.2, RFC 9293 3.5.2).
+ * Packets for the router itself: echo is answered, neighbor discovery handed on, what is for a program that stands at an interface
+ * goes there, everything else is refused, as by a host without a service (RFC 1122 3.2.2, RFC 9293 3.5.2).
  */
 import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
 import { put16, put32 } from '../../wire/big-endian.ts'
@@ -36,7 +36,7 @@ import {
   tcpSequence,
   tcpSourcePort
 } from '../../wire/tcp.ts'
-import { checkUdp, udpChecksum, verifyUdpChecksum } from '../../wire/udp.ts'
+import { checkUdp, udpChecksum, udpDestinationPort, verifyUdpChecksum } from '../../wire/udp.ts'
 import type { Words } from './address-words.ts'
 import { Fault } from './icmp-errors.ts'
 import type { IpPacket } from './ip-packet.ts'
@@ -67,7 +67,7 @@ export class LocalDelivery {
     if (!answers) return core.drop(frame, RouterDrop.notAnswered)
     if (isToGroup(packet)) return core.drop(frame, RouterDrop.group)
     if (family === 4 && protocol === IpProtocol.icmp) return this.receiveIcmp(frame, packet, link)
-    if (protocol === IpProtocol.udp) return this.refuseUdp(frame, packet, link)
+    if (protocol === IpProtocol.udp) return this.receiveUdp(frame, packet, link)
     if (protocol === IpProtocol.tcp) return this.refuseTcp(frame, packet, link)
     core.errors.tell(packet, link, Fault.protocol)
     core.drop(frame, RouterDrop.unknownProtocol)
@@ -145,10 +145,20 @@ export class LocalDelivery {
     frames.gsoSize[frame] = mtu
   }
 
+  /** For a program that stands at one of our interfaces, checksum unseen; else refused. */
+  private receiveUdp(frame: FrameHandle, packet: IpPacket, link: RouterInterface): void {
+    const { core } = this
+    const { bytes, transportAt, end } = packet
+    if (!checkUdp(bytes, transportAt, end)) return core.drop(frame, RouterDrop.malformed)
+    for (const { service, number } of core.services) {
+      if (service === udpDestinationPort(bytes, transportAt)) return core.transmit(number, frame)
+    }
+    this.refuseUdp(frame, packet, link)
+  }
+
   private refuseUdp(frame: FrameHandle, packet: IpPacket, link: RouterInterface): void {
     const { core } = this
-    const { bytes, transportAt, end, ipAt, family } = packet
-    if (!checkUdp(bytes, transportAt, end)) return core.drop(frame, RouterDrop.malformed)
+    const { bytes, transportAt, ipAt, family } = packet
     const hasNone = udpChecksum(bytes, transportAt) === 0
     const isWrong = hasNone ? family === 6 : !this.isVouchedFor(frame) && !verifyUdpChecksum(bytes, transportAt, ipAt)
     if (isWrong) return core.drop(frame, RouterDrop.badChecksum)

@@ -28,8 +28,8 @@ export const Counter = {
   unresolved: 11
 } as const
 
-/** `frames.mark` of what the router makes itself: no flow of the NAT's. */
-const UNTRACKED = -1
+/** `frames.mark` of what the router, or a program on it, makes itself: no flow of the NAT's. */
+export const UNTRACKED = -1
 
 export class RouterCore {
   readonly context: ElementContext
@@ -37,6 +37,8 @@ export class RouterCore {
   readonly counters: Float64Array
   /** By number; null or missing: none. */
   readonly interfaces: (RouterInterface | null)[] = []
+  /** Those of them that are programs. */
+  services: readonly RouterInterface[] = []
   readonly routing: Routing
   readonly cache = new ForwardingCache()
   // Set once, by the router: they need each other.

@@ -31,6 +31,8 @@ export class RouterInterface {
   readonly mtu6: number
   readonly answers: boolean
   readonly noDecrement: boolean
+  /** The UDP port of the program that stands here in place of a link; 0: a link. */
+  readonly service: number
   /** The MAC as words of a frame: see FastInterface. */
   readonly macWord: number
   readonly macTail: number
@@ -54,6 +56,7 @@ export class RouterInterface {
     this.mtu6 = Math.max(given.mtu, IPV6_MIN_MTU)
     this.answers = given.answers
     this.noDecrement = given.noDecrement ?? false
+    this.service = given.service ?? 0
     this.addresses = addresses.filter((prefix) => !isLinkLocal(prefix)).map(ownAddress)
     this.linkLocal = linkLocal === undefined ? wordsAt(linkLocalFromMac(mac), 0) : wordsOfNumber(linkLocal.address)
     this.hasIpv6 = addresses.some(({ family }) => family === 6)

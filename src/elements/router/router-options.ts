@@ -28,6 +28,8 @@ export interface InterfaceSpec {
   readonly advertise?: boolean
   readonly proxyArp?: boolean
   readonly bindings?: boolean
+  /** A UDP port: see the README. */
+  readonly service?: number
 }
 
 export interface RouteSpec {
@@ -101,6 +103,10 @@ export function readInterfaceNumber(key: string | number, field = 'interfaces'):
 export function readInterface(field: string, spec: InterfaceSpec): { mac: Mac; addresses: Prefix[] } {
   if (!Number.isInteger(spec.mtu) || spec.mtu < MTU_MIN || spec.mtu > 65_535) {
     throw new RouterOptionsError(`${field}.mtu`, spec.mtu, `is not a whole number from ${MTU_MIN} to 65535`)
+  }
+  const { service = 1 } = spec
+  if (!Number.isInteger(service) || service < 1 || service > 65_535) {
+    throw new RouterOptionsError(`${field}.service`, service, 'is not a UDP port from 1 to 65535')
   }
   const mac = readMac(`${field}.mac`, spec.mac)
   const addresses = spec.addresses.map((text) => read(`${field}.addresses`, text, parseCidr))

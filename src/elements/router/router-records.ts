@@ -55,6 +55,8 @@ export class RouterRecords {
       undo.interfaces[number] = this.core.interface(number)?.given ?? null
       this.setInterface(number, next)
     }
+    if (interfaces.length > 0)
+      this.core.services = this.core.interfaces.filter((link) => link !== null).filter(({ service }) => service !== 0)
     for (const { destination, route } of routes) undo.routes[destination.text] = this.core.routing.setRoute(destination, route)
     for (const binding of bindings) {
       undo.bindings[binding.text] = this.bindings.get(binding.text) ?? null

@@ -39,7 +39,7 @@ import { NeighborDiscovery } from './neighbor-discovery.ts'
 import { Neighbors } from './neighbors.ts'
 import { Output } from './output.ts'
 import { RouterAdvertisements } from './router-advertisements.ts'
-import { Counter, RouterCore } from './router-core.ts'
+import { Counter, RouterCore, UNTRACKED } from './router-core.ts'
 import { RouterDrop } from './router-drop.ts'
 import type { RouterInterface } from './router-interface.ts'
 import { ROUTER_PORTS_MAX, type RouterChange, type RouterOptions, readInterfaceNumber, readNeighborCapacity } from './router-options.ts'
@@ -95,6 +95,8 @@ export class Router implements Element {
     for (let port = context.nextReady(); port >= 0; port = context.nextReady()) {
       const { rx } = ports[port]!
       const link = core.interface(port)
+      // What a program sends has our own address, which the fast path takes for a forgery.
+      const isFast = link !== null && canBeFast && link.service === 0
       let received = 0
       let fast = 0
       while (!rx.empty) {
@@ -102,7 +104,7 @@ export class Router implements Element {
         received += count
         for (let i = 0; i < count; i++) {
           const frame = batch[i]
-          if (link !== null && canBeFast && (fastForward(frame, link, tick) || fastForwardIpv6(frame, link, tick))) fast++
+          if (isFast && (fastForward(frame, link, tick) || fastForwardIpv6(frame, link, tick))) fast++
           else this.receive(frame, link)
         }
       }
@@ -139,11 +141,11 @@ export class Router implements Element {
 
   private receiveIpv4(frame: FrameHandle, packet: IpPacket, link: RouterInterface): void {
     const { core } = this
-    const { s0, d0 } = packet
+    const { d0 } = packet
     const own = core.routing.own(4, d0, 0, 0, 0)
     // Who has no address yet (DHCP) speaks to all; the others must say who they are.
     if (d0 === -1 || own === Own.broadcast) return core.drop(frame, RouterDrop.broadcast)
-    if (core.isMartianSource(4, s0, 0, 0, 0)) return core.drop(frame, RouterDrop.martianSource)
+    if (this.isForged(frame, packet, link)) return core.drop(frame, RouterDrop.martianSource)
     if (core.isMartianDestination(4, d0, 0, 0, 0)) return core.drop(frame, RouterDrop.martianDestination)
     if (d0 >>> 28 === 0xe) return core.drop(frame, RouterDrop.group)
     if (packet.isLinkGroup) return core.drop(frame, RouterDrop.linkBroadcast)
@@ -155,7 +157,7 @@ export class Router implements Element {
   private receiveIpv6(frame: FrameHandle, packet: IpPacket, link: RouterInterface): void {
     const { core } = this
     const { bytes, ipAt, s0, s1, s2, s3, d0, d1, d2, d3 } = packet
-    if (core.isMartianSource(6, s0, s1, s2, s3) || link.owns(6, s0, s1, s2, s3)) return core.drop(frame, RouterDrop.martianSource)
+    if (this.isForged(frame, packet, link)) return core.drop(frame, RouterDrop.martianSource)
     if (core.isMartianDestination(6, d0, d1, d2, d3)) return core.drop(frame, RouterDrop.martianDestination)
     if (d0 >>> 24 === 0xff) {
       if (link.hasIpv6 && link.hears(d0, d1, d2, d3)) this.local.receive(frame, packet, link, link.answers)
@@ -173,6 +175,14 @@ export class Router implements Element {
       return core.drop(frame, RouterDrop.linkLocal)
     }
     this.forwarding.forward(frame, packet, link)
+  }
+
+  /** Whether the source cannot be who sent it: nobody on a link has our addresses, a program of ours has no others. */
+  private isForged(frame: FrameHandle, { family, s0, s1, s2, s3 }: IpPacket, link: RouterInterface): boolean {
+    const { core } = this
+    if (link.service === 0) return core.isMartianSource(family, s0, s1, s2, s3) || (family === 6 && link.owns(6, s0, s1, s2, s3))
+    this.frames.mark[frame] = UNTRACKED
+    return core.routing.owner(family, s0, s1, s2, s3) === null
   }
 
   portsChanged(): void {
