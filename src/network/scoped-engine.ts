@@ -9,6 +9,7 @@
  * `close` takes away what the part has put in, and leaves the engine to its owner.
  */
 import type { ElementCounters, ElementUpdate, Plain, Topology, TopologyLink, TopologyPatch, TraceStep } from '../engine/index.ts'
+import type { PortReference } from './driver.ts'
 import type { EngineEventListener, EngineHost, TraceRequest } from './engine-host.ts'
 import { NetworkError } from './network-error.ts'
 
@@ -134,4 +135,9 @@ export class ScopedEngine implements EngineHost {
   private link({ a, b, ...rest }: TopologyLink): TopologyLink {
     return { ...rest, a: [this.outside(a[0]), a[1]], b: [this.outside(b[0]), b[1]] }
   }
+}
+
+/** A port of an element outside of any part, as parts call it. */
+export function outsidePort([element, port]: PortReference): PortReference {
+  return [`/${element}`, port]
 }

@@ -30,7 +30,7 @@ import { NetworkError } from './network-error.ts'
 
 export interface Uplink {
   /** As in `--uplink`, without what follows an equals sign. */
-  readonly kind: 'host' | 'interface' | 'user' | 'none'
+  readonly kind: 'host' | 'interface' | 'user' | 'none' | 'emulated'
   /**
    * Once, before anything else. Resolves with the way out, or null when there is none (`none`): networks are then routed and
    * filtered, and what is for elsewhere is unreachable. `world` is told of later changes, until `close` resolves.

@@ -1,0 +1,23 @@
+/** A virtual host on a LAN of a lab: answers ARP, neighbor discovery and echo, and has UDP ports that send back. */
+import type { VirtualHostOptions } from '../../stack/host-config.ts'
+import type { EngineHost } from '../engine-host.ts'
+import { macOf } from './emulated-interface.ts'
+import type { EmulatedLan } from './emulated-lan.ts'
+
+export interface StationOptions extends Omit<VirtualHostOptions, 'mac' | 'mtu' | 'resolver'> {
+  readonly mac?: string
+}
+
+/** Plugs it in; resolves with the name of its element. It has no resolver: no name service is on a LAN. */
+export async function addStation(engine: EngineHost, name: string, lan: EmulatedLan, options: StationOptions): Promise<string> {
+  const element = `station/${name}`
+  const host: VirtualHostOptions = { ...options, mac: macOf(options.addresses, options.mac), mtu: lan.mtu, resolver: null }
+  const port = lan.plug()
+  try {
+    await engine.patch({ elements: { [element]: { type: 'host', options: host } }, linked: [{ a: [element, 0], b: port }] })
+  } catch (error) {
+    lan.unplug(port)
+    throw error
+  }
+  return element
+}
