@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
+// `--` ends node's own options: node 20 takes `--env-file` out of a script's words, too.
 // Starts the compiled program. Says what to do where `npm ci` has not been run, or was run without the build.
 import { existsSync } from 'node:fs'
 

@@ -73,6 +73,8 @@ export interface HostConfig {
   PortBindings: PortMap | null
   RestartPolicy: RestartPolicy
   AutoRemove: boolean
+  /** For an OCI runtime, of which there is none here. */
+  Annotations?: Record<string, string>
   VolumeDriver: string
   VolumesFrom: string[] | null
   CapAdd: string[] | null

@@ -51,6 +51,8 @@ export interface NetworkCreateRequest {
   CheckDuplicate?: boolean
   Driver?: string
   Scope?: string
+  /** Of later versions of the API. */
+  EnableIPv4?: boolean
   EnableIPv6?: boolean
   IPAM?: { Driver?: string; Options?: Record<string, string> | null; Config?: IpamPoolConfig[] | null } | null
   Internal?: boolean
@@ -75,6 +77,8 @@ export interface EndpointConfig {
   Aliases?: string[] | null
   MacAddress?: string
   DriverOpts?: Record<string, string> | null
+  /** Of later versions of the API: which endpoint's gateway is the default one. */
+  GwPriority?: number
 }
 
 /** One member of `NetworkSettings.Networks`. */

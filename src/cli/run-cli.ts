@@ -10,6 +10,7 @@ import { CliError, ExitCode } from './cli-error.ts'
 import type { CliContext } from './context.ts'
 import { commandOf, isDockerLike, normalizeArguments } from './docker/docker-arguments.ts'
 import { isRefusal, REFUSED, refusalText } from './docker/docker-command.ts'
+import { usageProblem } from './docker/usage-problem.ts'
 import { explainError } from './explain-error.ts'
 import { createProgram } from './program.ts'
 import { hasColours, paint } from './terminal.ts'
@@ -31,28 +32,34 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     // A group of commands without one of them: commander has printed the group's help.
     if (error instanceof CommanderError && error.code === 'commander.help') return ExitCode.usage
     const called = program === undefined ? undefined : calledCommand(program, args)
-    const explained = asDocker(error, explainError(error, called?.path), called?.isDockerLike === true)
+    const explained = called?.isDockerLike === true ? asDocker(error, called) : explainError(error, called?.path)
     tellError(explained, isDebug(args, context.env), context)
     return context.exitCode === ExitCode.interrupted ? ExitCode.interrupted : explained.exitCode
   }
 }
 
-/** The command that the words name: its path, for a hint at its help. */
-function calledCommand(program: Command, args: readonly string[]): { path: string | undefined; isDockerLike: boolean } {
+interface CalledCommand {
+  readonly command: Command
+  /** 'network create', for a hint at its help; undefined: none was named. */
+  readonly path: string | undefined
+  readonly isDockerLike: boolean
+}
+
+function calledCommand(program: Command, args: readonly string[]): CalledCommand {
   const { command } = commandOf(program, args)
   const path: string[] = []
   for (let at: Command | null = command; at !== null && at !== program; at = at.parent) path.unshift(at.name())
-  return { path: path.length === 0 ? undefined : path.join(' '), isDockerLike: isDockerLike(command) }
+  return { command, path: path.length === 0 ? undefined : path.join(' '), isDockerLike: isDockerLike(command) }
 }
 
-/** What the daemon said is told in its own words, as Docker's client does; a wrong command line ends as there. */
-function asDocker(error: unknown, explained: CliError, isDocker: boolean): CliError {
-  const { code, message, cause } = explained
-  if (isRefusal(error)) return new CliError(refusalText(error), { code, isPlain: true, cause: error })
-  if (!isDocker || explained.exitCode !== ExitCode.usage) return explained
-  // As there: 125 for a flag, 1 for too few or too many arguments.
-  const exitCode = /argument/.test(message) && !message.startsWith('invalid argument') ? ExitCode.failed : REFUSED
-  return new CliError(message, { code, fix: explained.fix, exitCode, cause })
+/** What the daemon said is told in its own words, as Docker's client does; a wrong command line is told and ends as there. */
+function asDocker(error: unknown, { command, path = '' }: CalledCommand): CliError {
+  const explained = explainError(error, path)
+  if (isRefusal(error)) return new CliError(refusalText(error), { code: explained.code, isPlain: true, cause: error })
+  const usage = usageProblem(error, command, path)
+  return usage === undefined
+    ? explained
+    : new CliError(usage.message, { code: 'ERR_USAGE', exitCode: usage.isFlag ? REFUSED : ExitCode.failed, isPlain: true, cause: error })
 }
 
 function tellError(error: CliError, debug: boolean, context: CliContext): void {

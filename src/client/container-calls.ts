@@ -45,8 +45,9 @@ export class ContainerCalls {
     this.http = http
   }
 
-  create(request: CreateRequest, name = ''): Promise<CreateResponse> {
-    return this.http.call('POST', '/containers/create', { query: { name: name || undefined }, json: request })
+  create(request: CreateRequest, name = '', platform = ''): Promise<CreateResponse> {
+    const query = { name: name || undefined, platform: platform || undefined }
+    return this.http.call('POST', '/containers/create', { query, json: request })
   }
 
   list(options: { all?: boolean; limit?: number; size?: boolean; filters?: FilterValues } = {}): Promise<ContainerSummary[]> {

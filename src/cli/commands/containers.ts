@@ -6,6 +6,7 @@ import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
 import { CONTAINER_HEADERS, CONTAINER_TABLE, containerRow } from '../docker/container-row.ts'
 import { collect, dockerCommand, forEach, type HostOption, openClient, readFilters, tellRefusal } from '../docker/docker-command.ts'
+import { intFlag } from '../docker/flag-value.ts'
 import { printList } from '../docker/list-output.ts'
 
 interface PsOptions extends HostOption {
@@ -87,8 +88,9 @@ function registerPs(program: Command, context: CliContext): void {
     .option('-q, --quiet', 'ids only')
     .option('-s, --size', 'with what they wrote')
     .action(async (options: PsOptions) => {
+      const last = options.last === undefined ? -1 : intFlag(options.last, '-n, --last')
+      const limit = options.latest === true ? 1 : last > 0 ? last : undefined
       const client = await openClient(options, context)
-      const limit = options.latest === true ? 1 : options.last === undefined ? undefined : Number(options.last)
       const filters = readFilters(options.filter)
       const list = await client.containers.list({
         all: options.all ?? false,
@@ -158,5 +160,5 @@ function restart(client: Client, container: string, options: SignalOptions): Pro
 
 function secondsOf({ timeout, time }: SignalOptions): number | undefined {
   const text = timeout ?? time
-  return text === undefined ? undefined : Number(text)
+  return text === undefined ? undefined : intFlag(text, '-t, --timeout')
 }

@@ -1,5 +1,6 @@
 /** `netloom exec`: one more process in a running container. */
 import type { Command } from 'commander'
+import { CliError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
 import { environmentVariables } from '../docker/create-request.ts'
@@ -41,6 +42,7 @@ export function registerExec(program: Command, context: CliContext): void {
 async function exec(container: string, words: string[], options: ExecOptions, context: CliContext): Promise<void> {
   const { detach = false, tty = false, interactive = false, detachKeys = DEFAULT_DETACH_KEYS } = options
   const stdin = interactive && !detach
+  const Env = variables(options, context)
   if (!detach) checkTerminal(tty, stdin)
   const client = await openClient(options, context)
   const { Id } = await client.execs.create(container, {
@@ -50,7 +52,7 @@ async function exec(container: string, words: string[], options: ExecOptions, co
     AttachStdin: stdin,
     AttachStdout: !detach,
     AttachStderr: !detach,
-    Env: environmentVariables(options, context.env),
+    Env,
     WorkingDir: options.workdir ?? '',
     Cmd: words,
     ...(options.detachKeys === undefined ? {} : { DetachKeys: options.detachKeys })
@@ -63,4 +65,14 @@ async function exec(container: string, words: string[], options: ExecOptions, co
   await session.started()
   if ((await session.ended) === 'detached') return
   context.exitCode = (await client.execs.inspect(Id)).ExitCode ?? 0
+}
+
+/** A file of variables that is wrong is told plainly, as Docker's client does. */
+function variables(options: ExecOptions, context: CliContext): string[] {
+  try {
+    return environmentVariables(options, context.env)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new CliError(error.message, { code: 'ERR_USAGE', isPlain: true, cause: error })
+  }
 }

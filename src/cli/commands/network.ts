@@ -1,5 +1,5 @@
 /** `netloom network ...`: Docker's commands for networks. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
 import type { Client } from '../../client/client.ts'
 import { CliError } from '../cli-error.ts'
@@ -7,6 +7,7 @@ import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
 import { confirm } from '../docker/confirm.ts'
 import { collect, dockerCommand, forEach, type HostOption, openClient, readFilters, readPairs } from '../docker/docker-command.ts'
+import { intFlag } from '../docker/flag-value.ts'
 import { compareNaturally, goTimeOf, shortId } from '../docker/human-units.ts'
 import { printInspected } from '../docker/inspect-output.ts'
 import { printList } from '../docker/list-output.ts'
@@ -58,6 +59,9 @@ interface CreateOptions extends HostOption {
   readonly ipamOpt?: string[]
   readonly internal?: boolean
   readonly attachable?: boolean
+  readonly ingress?: boolean
+  /** undefined: not said; the same of `ipv6`. */
+  readonly ipv4?: boolean
   readonly ipv6?: boolean
   readonly configFrom?: string
   readonly configOnly?: boolean
@@ -78,7 +82,11 @@ function registerCreate(group: Command, context: CliContext): void {
     .option('--ipam-opt <key=value>', 'a setting of who manages addresses', collect)
     .option('--internal', 'no way out')
     .option('--attachable', 'containers may join it')
+    .option('--ipv4', 'with IPv4, as every network here is')
+    .addOption(new Option('--no-ipv4').hideHelp())
     .option('--ipv6', 'with IPv6')
+    .addOption(new Option('--no-ipv6').hideHelp())
+    .option('--ingress', "a swarm's routing mesh; without effect here")
     .option('--config-from <network>', 'with the settings of that network')
     .option('--config-only', 'only settings, for others')
     .option('--scope <scope>', 'local, global or swarm')
@@ -98,7 +106,9 @@ function createRequest(name: string, options: CreateOptions): NetworkCreateReque
     IPAM: { Driver: ipamDriver, Options: readPairs(options.ipamOpt), Config: ipamPools(options) },
     Internal: options.internal ?? false,
     Attachable: options.attachable ?? false,
-    EnableIPv6: options.ipv6 ?? false,
+    ...(options.ipv4 === undefined ? {} : { EnableIPv4: options.ipv4 }),
+    ...(options.ipv6 === undefined ? {} : { EnableIPv6: options.ipv6 }),
+    ...(options.ingress === undefined ? {} : { Ingress: options.ingress }),
     Options: readPairs(options.opt),
     Labels: readPairs(options.label),
     ConfigOnly: options.configOnly ?? false,
@@ -116,6 +126,10 @@ function ipamPools({
 }: CreateOptions): NonNullable<NetworkCreateRequest['IPAM']>['Config'] {
   if (subnet.length < ipRange.length || subnet.length < gateway.length) {
     throw refused('every ip-range or gateway must have a corresponding subnet')
+  }
+  for (const range of ipRange) if (!range.includes('/')) throw refused(`invalid CIDR address: ${range}`)
+  if (subnet.some((one, at) => subnet.slice(at + 1).some((other) => contains(one, other) || contains(other, one)))) {
+    throw refused('multiple overlapping subnet configuration is not supported')
   }
   const pools = subnet.map(
     (Subnet) => ({ Subnet }) as { Subnet: string; IPRange?: string; Gateway?: string; AuxiliaryAddresses?: Record<string, string> }
@@ -230,6 +244,7 @@ interface ConnectOptions extends HostOption {
   readonly link?: string[]
   readonly linkLocalIp?: string[]
   readonly driverOpt?: string[]
+  readonly gwPriority?: string
 }
 
 function registerConnect(group: Command, context: CliContext): void {
@@ -242,8 +257,11 @@ function registerConnect(group: Command, context: CliContext): void {
     .option('--link <container[:alias]>', 'a name for another container, for this one alone', collect)
     .option('--link-local-ip <address>', 'a link-local address', collect)
     .option('--driver-opt <key=value>', 'a setting of the driver', collect)
+    .option('--gw-priority <n>', 'of later versions of the API: the highest has the default gateway')
     .action(async (network: string, container: string, options: ConnectOptions) => {
-      const { ip, ip6, alias, link, linkLocalIp, driverOpt } = options
+      const { ip, ip6, alias, link, linkLocalIp, driverOpt, gwPriority } = options
+      const priority = gwPriority === undefined ? {} : { GwPriority: intFlag(gwPriority, '--gw-priority') }
+      if (driverOpt?.some((setting) => !setting.includes('='))) throw refused('invalid key/value pair format in driver options')
       const client = await openClient(options, context)
       await client.networks.connect(network, container, {
         IPAMConfig: {
@@ -252,8 +270,9 @@ function registerConnect(group: Command, context: CliContext): void {
           ...(linkLocalIp === undefined ? {} : { LinkLocalIPs: linkLocalIp })
         },
         Links: link ?? null,
-        Aliases: alias ?? null,
-        DriverOpts: readPairs(driverOpt)
+        Aliases: alias ?? [],
+        DriverOpts: readPairs(driverOpt),
+        ...priority
       })
     })
 }

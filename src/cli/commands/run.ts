@@ -45,9 +45,9 @@ export function registerRun(program: Command, context: CliContext): void {
     .argument('[command...]')
     .action((image: string, words: string[], options: CreateOptions) =>
       inDockersWords('create', async () => {
+        const request = createRequest(image, words, options, false, context.env)
         const client = await openClient(options, context)
-        const id = await create(client, createRequest(image, words, options, false, context.env), options, context)
-        context.stdout.write(`${id}\n`)
+        context.stdout.write(`${await create(client, request, options, context)}\n`)
       })
     )
 }
@@ -105,17 +105,19 @@ async function create(
   options: CreateOptions,
   context: CliContext
 ): Promise<string> {
-  const { Id, Warnings } = await client.containers.create(request, options.name).catch(async (error: Error & { status?: number }) => {
-    if (error.status !== 404 || !error.message.startsWith('No such image') || options.pull === 'never') throw error
-    const wanted = error.message.replace(/^No such image: /, '')
-    if (options.quiet !== true) context.stderr.write(`Unable to find image '${wanted}' locally\n`)
-    const [, name, tag] = /^(.*?)(?::([\w.-]+))?$/.exec(wanted)!
-    for await (const { status, error: problem } of client.images.pull(name!, tag ?? 'latest')) {
-      if (problem !== undefined) throw new CliError(problem, { code: 'ERR_DAEMON', exitCode: REFUSED })
-      if (options.quiet !== true) context.stderr.write(`${status}\n`)
-    }
-    return client.containers.create(request, options.name)
-  })
+  const { Id, Warnings } = await client.containers
+    .create(request, options.name, options.platform)
+    .catch(async (error: Error & { status?: number }) => {
+      if (error.status !== 404 || !error.message.startsWith('No such image') || options.pull === 'never') throw error
+      const wanted = error.message.replace(/^No such image: /, '')
+      if (options.quiet !== true) context.stderr.write(`Unable to find image '${wanted}' locally\n`)
+      const [, name, tag] = /^(.*?)(?::([\w.-]+))?$/.exec(wanted)!
+      for await (const { status, error: problem } of client.images.pull(name!, tag ?? 'latest')) {
+        if (problem !== undefined) throw new CliError(problem, { code: 'ERR_DAEMON', exitCode: REFUSED })
+        if (options.quiet !== true) context.stderr.write(`${status}\n`)
+      }
+      return client.containers.create(request, options.name, options.platform)
+    })
   for (const warning of Warnings ?? []) context.stderr.write(`WARNING: ${warning}\n`)
   if (options.cidfile !== undefined) writeFileSync(options.cidfile, Id, { flag: 'wx' })
   return Id
@@ -142,12 +144,12 @@ export function startFailure(message: string): number {
   return REFUSED
 }
 
-/** What the daemon, or the reading of options, refuses becomes "netloom: ..." and exit code 125, as of `docker run`. */
+/** What the reading of options refuses, and of `run` the daemon too, becomes "netloom: ..." and exit code 125, as Docker's client has it. */
 async function inDockersWords(command: string, work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
-    const text = isRefusal(error) ? refusalText(error) : error instanceof RangeError ? error.message : undefined
+    const text = isRefusal(error) && command === 'run' ? refusalText(error) : error instanceof RangeError ? error.message : undefined
     if (text === undefined) throw error
     throw new CliError(`netloom: ${text}${hintAt(command)}`, { code: 'ERR_DAEMON', exitCode: REFUSED, isPlain: true, cause: error })
   }

@@ -1,15 +1,18 @@
 /** The options of `run` and `create`, by docker's names. */
 import type { Command } from 'commander'
 import { collect, type HostOption } from './docker-command.ts'
+import { RESOURCE_OPTIONS, type ResourceOptions } from './resource-options.ts'
 
 /** As commander gives them: absent when not on the command line. */
-export interface CreateOptions extends HostOption {
+export interface CreateOptions extends HostOption, ResourceOptions {
   readonly addHost?: string[]
+  readonly annotation?: string[]
   readonly attach?: string[]
   readonly capAdd?: string[]
   readonly capDrop?: string[]
   readonly cidfile?: string
-  readonly cpus?: string
+  readonly cpuCount?: string
+  readonly cpuPercent?: string
   readonly dns?: string[]
   readonly dnsOption?: string[]
   readonly dnsOpt?: string[]
@@ -23,6 +26,7 @@ export interface CreateOptions extends HostOption {
   readonly healthCmd?: string
   readonly healthInterval?: string
   readonly healthRetries?: string
+  readonly healthStartInterval?: string
   readonly healthStartPeriod?: string
   readonly healthTimeout?: string
   /** False after --no-healthcheck. */
@@ -30,6 +34,8 @@ export interface CreateOptions extends HostOption {
   readonly hostname?: string
   readonly init?: boolean
   readonly interactive?: boolean
+  readonly ioMaxbandwidth?: string
+  readonly ioMaxiops?: string
   readonly ip?: string
   readonly ip6?: string
   readonly ipc?: string
@@ -40,7 +46,6 @@ export interface CreateOptions extends HostOption {
   readonly logDriver?: string
   readonly logOpt?: string[]
   readonly macAddress?: string
-  readonly memory?: string
   readonly mount?: string[]
   readonly name?: string
   readonly network?: string[]
@@ -48,7 +53,6 @@ export interface CreateOptions extends HostOption {
   readonly networkAlias?: string[]
   readonly netAlias?: string[]
   readonly pid?: string
-  readonly pidsLimit?: string
   readonly platform?: string
   readonly privileged?: boolean
   readonly publish?: string[]
@@ -59,7 +63,6 @@ export interface CreateOptions extends HostOption {
   readonly restart?: string
   readonly rm?: boolean
   readonly securityOpt?: string[]
-  readonly shmSize?: string
   readonly stopSignal?: string
   readonly stopTimeout?: string
   readonly sysctl?: string[]
@@ -76,11 +79,14 @@ export interface CreateOptions extends HostOption {
 /** flags, description; `*` at the end: may be repeated. */
 const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--add-host <name:address>*', 'a line for /etc/hosts'],
+  ['--annotation <key=value>*', 'a note for the OCI runtime; without effect here'],
   ['-a, --attach <stream>*', 'join stdin, stdout or stderr'],
   ['--cap-add <capability>*', 'a capability more'],
   ['--cap-drop <capability>*', 'a capability less'],
   ['--cidfile <file>', "write the container's id there"],
-  ['--cpus <number>', 'so many processors at most'],
+  ['--cpu-count <n>', 'of Windows'],
+  ['--cpu-percent <percent>', 'of Windows'],
+  ['--disable-content-trust', 'taken for compatibility: nothing is downloaded'],
   ['--dns <address>*', 'a name server'],
   ['--dns-option <option>*', 'an option of the resolver'],
   ['--dns-opt <option>*', 'the same'],
@@ -94,12 +100,15 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--health-cmd <command>', 'a command that tells by its exit status whether it is well'],
   ['--health-interval <duration>', 'between two such checks: 30s, 1m30s, 500ms'],
   ['--health-retries <n>', 'so many failures in a row make it unhealthy'],
+  ['--health-start-interval <duration>', 'of later versions of the API'],
   ['--health-start-period <duration>', 'in which failures do not count'],
   ['--health-timeout <duration>', 'that one check may take'],
   ['--no-healthcheck', "none, not the image's either"],
   ['-h, --hostname <name>', 'the host name in the container'],
   ['--init', 'a small PID 1 that passes signals on and buries orphans'],
   ['-i, --interactive', 'keep stdin open'],
+  ['--io-maxbandwidth <bytes>', 'of Windows'],
+  ['--io-maxiops <n>', 'of Windows'],
   ['--ip <address>', 'an IPv4 address of the network'],
   ['--ip6 <address>', 'an IPv6 address of the network'],
   ['--ipc <mode>', 'IPC namespace'],
@@ -110,7 +119,6 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--log-driver <driver>', 'who keeps the output'],
   ['--log-opt <key=value>*', 'a setting of who keeps the output'],
   ['--mac-address <mac>', 'made from the address by default'],
-  ['-m, --memory <bytes>', 'so much memory at most: 512m, 1g'],
   ['--mount <mount>*', 'type=bind,source=...,target=...[,readonly]'],
   ['--name <name>', "the container's name"],
   ['--network <network>*', 'a network, host, none or container:NAME'],
@@ -118,7 +126,6 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--network-alias <name>*', 'one more name on the network'],
   ['--net-alias <name>*', 'the same'],
   ['--pid <mode>', 'PID namespace'],
-  ['--pids-limit <n>', 'so many processes at most'],
   ['--platform <platform>', 'as linux/amd64'],
   ['--privileged', 'all capabilities'],
   ['-p, --publish <[[address:]port:]port>*', 'let the outside reach a port'],
@@ -129,7 +136,6 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
   ['--restart <policy>', 'no, on-failure[:n], always or unless-stopped'],
   ['--rm', 'remove it when it ends'],
   ['--security-opt <option>*', 'taken for compatibility'],
-  ['--shm-size <bytes>', 'of /dev/shm'],
   ['--stop-signal <signal>', 'that `stop` sends'],
   ['--stop-timeout <seconds>', 'that `stop` waits'],
   ['--sysctl <name=value>*', 'a kernel setting of its namespaces'],
@@ -145,7 +151,7 @@ const OPTIONS: readonly (readonly [flags: string, description: string])[] = [
 
 export function withCreateOptions(command: Command): Command {
   command.helpOption('--help', 'print this help')
-  for (const [flags, description] of OPTIONS) {
+  for (const [flags, description] of [...OPTIONS, ...RESOURCE_OPTIONS]) {
     if (flags.endsWith('*')) command.option(flags.slice(0, -1), `${description}; may be repeated`, collect)
     else command.option(flags, description)
   }

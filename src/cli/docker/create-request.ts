@@ -1,17 +1,29 @@
 /** From the command line of `run` and `create` to the request: what Docker's client does before the daemon sees anything. */
-import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import type { MountRequest, RestartPolicy } from '../../api/container-json.ts'
 import type { EndpointConfig } from '../../api/network-json.ts'
 import type { CreateRequest } from '../../client/container-calls.ts'
 import { parseGoDuration } from '../../docker/go-time.ts'
 import { parseReference } from '../../image/image-reference.ts'
 import { CliError } from '../cli-error.ts'
 import type { CreateOptions } from './create-options.ts'
+import {
+  capabilities,
+  checkModes,
+  checkValues,
+  extraHost,
+  linesOf,
+  logging,
+  nameServer,
+  restartPolicy,
+  securityOptions
+} from './create-values.ts'
 import { readPairs } from './docker-command.ts'
+import { FlagError, integerProblem, intFlag } from './flag-value.ts'
+import { mountFlag } from './mount-flag.ts'
 import { readPortMappings } from './port-mappings.ts'
+import { resources } from './resource-options.ts'
 
-/** RangeError with Docker's text for what its client refuses. `detach`: nobody looks at the streams. */
+/** FlagError or RangeError with Docker's text for what its client refuses. `detach`: nobody looks at the streams. */
 export function createRequest(
   image: string,
   words: readonly string[],
@@ -19,8 +31,11 @@ export function createRequest(
   detach: boolean,
   env: NodeJS.ProcessEnv
 ): CreateRequest {
+  checkValues(options)
   const attach = attached(options, detach)
-  checkTogether(options)
+  const limits = resources(options)
+  checkMac(options)
+  checkModes(options)
   checkImage(image)
   const ports = readPortMappings(options.publish ?? [], options.expose ?? [])
   const { networkMode, endpoints } = networks(options)
@@ -36,7 +51,7 @@ export function createRequest(
     Tty: options.tty ?? false,
     OpenStdin: openStdin,
     StdinOnce: openStdin && attach.stdin,
-    Env: variables(options, env),
+    Env: nullIfNone(variables(options, env)),
     Cmd: words.length === 0 ? null : [...words],
     Image: image,
     Volumes: anonymousVolumes(options.volume ?? []),
@@ -45,9 +60,9 @@ export function createRequest(
     OnBuild: null,
     Labels: { ...Object.assign({}, ...(options.labelFile ?? []).map((file) => readPairs(linesOf(file)))), ...readPairs(options.label) },
     ...(options.stopSignal === undefined ? {} : { StopSignal: options.stopSignal }),
-    ...(options.stopTimeout === undefined ? {} : { StopTimeout: wholeNumber(options.stopTimeout, '--stop-timeout') }),
+    ...(options.stopTimeout === undefined ? {} : { StopTimeout: intFlag(options.stopTimeout, '--stop-timeout') }),
     ...healthcheck(options),
-    HostConfig: hostConfig(options, networkMode, ports.bindings),
+    HostConfig: { ...hostConfig(options, networkMode, ports.bindings), ...limits },
     NetworkingConfig: { EndpointsConfig: endpoints }
   }
 }
@@ -65,12 +80,13 @@ function checkImage(image: string): void {
   }
 }
 
-/** What Docker's client refuses by itself. */
-function checkTogether({ rm, restart, macAddress }: CreateOptions): void {
-  if (rm === true && restart !== undefined && restart !== 'no')
-    throw new RangeError('conflicting options: cannot specify both --restart and --rm')
+function checkMac({ macAddress }: CreateOptions): void {
   if (macAddress !== undefined && !/^([0-9a-f]{2}([:-]|$)){6}$/i.test(macAddress))
     throw new RangeError(`${macAddress} is not a valid mac address`)
+}
+
+function nullIfNone(list: string[]): string[] | null {
+  return list.length === 0 ? null : list
 }
 
 function hostConfig(
@@ -79,21 +95,20 @@ function hostConfig(
   bindings: ReturnType<typeof readPortMappings>['bindings']
 ): NonNullable<CreateRequest['HostConfig']> {
   const volumes = (options.volume ?? []).filter((volume) => volume.includes(':'))
-  const { memory, cpus, pidsLimit, shmSize } = options
   return {
     Binds: volumes.length === 0 ? null : volumes.map(absoluteSource),
     NetworkMode: networkMode,
     PortBindings: bindings,
     RestartPolicy: restartPolicy(options.restart ?? 'no'),
     AutoRemove: options.rm ?? false,
-    LogConfig: { Type: options.logDriver ?? '', Config: readPairs(options.logOpt) },
+    LogConfig: logging(options.logDriver, options.logOpt),
     VolumesFrom: options.volumesFrom ?? null,
-    CapAdd: options.capAdd ?? null,
-    CapDrop: options.capDrop ?? null,
-    Dns: options.dns ?? [],
+    CapAdd: capabilities(options.capAdd),
+    CapDrop: capabilities(options.capDrop),
+    Dns: (options.dns ?? []).map(nameServer),
     DnsOptions: [...(options.dnsOption ?? []), ...(options.dnsOpt ?? [])],
     DnsSearch: options.dnsSearch ?? [],
-    ExtraHosts: options.addHost ?? null,
+    ExtraHosts: options.addHost?.map(extraHost) ?? null,
     GroupAdd: options.groupAdd ?? null,
     IpcMode: options.ipc ?? '',
     Links: options.link ?? null,
@@ -101,17 +116,14 @@ function hostConfig(
     Privileged: options.privileged ?? false,
     PublishAllPorts: options.publishAll ?? false,
     ReadonlyRootfs: options.readOnly ?? false,
-    SecurityOpt: options.securityOpt ?? null,
+    ...securityOptions(options.securityOpt),
     UTSMode: options.uts ?? '',
     UsernsMode: options.userns ?? '',
     ...(options.tmpfs === undefined ? {} : { Tmpfs: Object.fromEntries(options.tmpfs.map(pathAndOptions)) }),
     ...(options.sysctl === undefined ? {} : { Sysctls: readPairs(options.sysctl) }),
     ...(options.init === undefined ? {} : { Init: options.init }),
-    ...(memory === undefined ? {} : { Memory: bytes(memory) }),
-    ...(shmSize === undefined ? {} : { ShmSize: bytes(shmSize) }),
-    ...(cpus === undefined ? {} : { NanoCpus: Math.round(Number(cpus) * 1e9) }),
-    ...(pidsLimit === undefined ? {} : { PidsLimit: wholeNumber(pidsLimit, '--pids-limit') }),
-    ...(options.mount === undefined ? {} : { Mounts: options.mount.map(mount) })
+    ...(options.annotation === undefined ? {} : { Annotations: readPairs(options.annotation) }),
+    ...(options.mount === undefined ? {} : { Mounts: options.mount.map(mountFlag) })
   }
 }
 
@@ -130,7 +142,7 @@ function healthcheck(options: CreateOptions): Pick<CreateRequest, 'Healthcheck'>
       ...(healthInterval !== undefined && { Interval: nanoseconds(healthInterval, '--health-interval') }),
       ...(healthTimeout !== undefined && { Timeout: nanoseconds(healthTimeout, '--health-timeout') }),
       ...(healthStartPeriod !== undefined && { StartPeriod: nanoseconds(healthStartPeriod, '--health-start-period') }),
-      ...(healthRetries !== undefined && { Retries: wholeNumber(healthRetries, '--health-retries') })
+      ...(healthRetries !== undefined && { Retries: retries(healthRetries) })
     }
   }
 }
@@ -138,17 +150,22 @@ function healthcheck(options: CreateOptions): Pick<CreateRequest, 'Healthcheck'>
 /** Of Go's '1m30s'. */
 function nanoseconds(text: string, flag: string): number {
   const span = parseGoDuration(text)
-  if (span === undefined) throw new RangeError(`invalid argument "${text}" for "${flag}" flag: time: invalid duration "${text}"`)
+  if (span === undefined) throw new FlagError(text, flag, `time: invalid duration "${text}"`)
   if (span < 0n) throw new RangeError(`${flag} cannot be negative`)
   return Number(span)
+}
+
+function retries(text: string): number {
+  const count = intFlag(text, '--health-retries')
+  if (count < 0) throw new RangeError('--health-retries cannot be negative')
+  return count
 }
 
 /** Which streams the user sees: those of -a, else stdout and stderr, and stdin with -i. */
 export function attached(options: CreateOptions, detach: boolean): { stdin: boolean; stdout: boolean; stderr: boolean } {
   const streams = (options.attach ?? []).map((stream) => stream.toLowerCase())
   const unknown = streams.find((stream) => !['stdin', 'stdout', 'stderr'].includes(stream))
-  if (unknown !== undefined)
-    throw new RangeError(`invalid argument "${unknown}" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`)
+  if (unknown !== undefined) throw new FlagError(unknown, '-a, --attach', 'valid streams are STDIN, STDOUT and STDERR')
   if (detach && streams.length > 0) {
     throw new CliError('conflicting options: cannot specify both --attach and --detach', { code: 'ERR_USAGE', isPlain: true })
   }
@@ -197,11 +214,18 @@ function networkOption(text: string): { name: string; config: EndpointConfig } {
     else if (key === 'mac-address') config.MacAddress = value
     else if (key === 'link-local-ip')
       config.IPAMConfig = { ...config.IPAMConfig, LinkLocalIPs: [...(config.IPAMConfig?.LinkLocalIPs ?? []), value] }
+    else if (key === 'gw-priority') config.GwPriority = gatewayPriority(text, value)
     else if (key === 'driver-opt') config.DriverOpts = { ...config.DriverOpts, ...readPairs([value]) }
-    else throw new RangeError(`invalid field key ${key}`)
+    else throw new FlagError(text, '--network', `invalid field key ${key}`)
   }
   if (name === '') throw new RangeError('network name/id is not specified')
   return { name, config }
+}
+
+function gatewayPriority(text: string, value: string): number {
+  const why = integerProblem(value)
+  if (why !== undefined) throw new FlagError(text, '--network', `invalid gw-priority (${value}): ${why.replace(/^.*: /, '')}`)
+  return Number(value)
 }
 
 /** Files first, then options; a name alone takes the value from here, or nothing where there is none. */
@@ -215,13 +239,6 @@ function variables(options: CreateOptions, env: NodeJS.ProcessEnv): string[] {
 
 export { variables as environmentVariables }
 
-function linesOf(file: string): string[] {
-  return readFileSync(file, 'utf8')
-    .split(/\r?\n/)
-    .map((line) => line.trimStart())
-    .filter((line) => line !== '' && !line.startsWith('#'))
-}
-
 /** Volumes without a source are the image's kind. */
 function anonymousVolumes(volumes: readonly string[]): Record<string, object> {
   return Object.fromEntries(volumes.filter((volume) => !volume.includes(':')).map((volume) => [volume, {}]))
@@ -234,23 +251,6 @@ function absoluteSource(volume: string): string {
   return source.startsWith('.') ? `${path.resolve(source)}${volume.slice(colon)}` : volume
 }
 
-function mount(text: string): MountRequest {
-  const result: MountRequest = { Type: 'volume', Target: '' }
-  for (const field of text.split(',')) {
-    const [key, value] = keyAndValue(field)
-    if (key === 'type') result.Type = value
-    else if (key === 'source' || key === 'src') result.Source = value.startsWith('.') ? path.resolve(value) : value
-    else if (key === 'target' || key === 'dst' || key === 'destination') result.Target = value
-    else if (key === 'readonly' || key === 'ro') result.ReadOnly = value !== 'false' && value !== '0'
-    else if (key === 'bind-propagation') result.BindOptions = { Propagation: value }
-    else if (key === 'tmpfs-size') result.TmpfsOptions = { ...result.TmpfsOptions, SizeBytes: bytes(value) }
-    else if (key === 'tmpfs-mode') result.TmpfsOptions = { ...result.TmpfsOptions, Mode: Number.parseInt(value, 8) }
-    else throw new RangeError(`invalid argument "${text}" for "--mount" flag: unexpected key '${key}' in '${field}'`)
-  }
-  if (result.Target === '') throw new RangeError(`invalid argument "${text}" for "--mount" flag: target is required`)
-  return result
-}
-
 function keyAndValue(field: string): [string, string] {
   const equals = field.indexOf('=')
   return equals === -1 ? [field.trim().toLowerCase(), ''] : [field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1).trim()]
@@ -259,23 +259,4 @@ function keyAndValue(field: string): [string, string] {
 function pathAndOptions(text: string): [string, string] {
   const colon = text.indexOf(':')
   return colon === -1 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)]
-}
-
-function restartPolicy(text: string): RestartPolicy {
-  const [Name = '', count] = text.split(':')
-  if (count !== undefined && !/^\d+$/.test(count)) throw new RangeError('maximum retry count must be an integer')
-  return { Name, MaximumRetryCount: Number(count ?? 0) }
-}
-
-/** '512m', '1g', '64k', '100' */
-function bytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?$/i.exec(text)
-  if (match === null) throw new RangeError(`invalid size: '${text}'`)
-  return Math.floor(Number(match[1]) * 1024 ** ' kmgtp'.indexOf(match[2]!.toLowerCase() || ' '))
-}
-
-function wholeNumber(text: string, flag: string): number {
-  if (!/^-?\d+$/.test(text))
-    throw new RangeError(`invalid argument "${text}" for "${flag}" flag: strconv.ParseInt: parsing "${text}": invalid syntax`)
-  return Number(text)
 }

@@ -3,6 +3,7 @@
  * (what follows is the container's command), and a flag takes a value only after an equals sign (`--rm=false`).
  */
 import type { Command, Option } from 'commander'
+import { booleanOf, FlagError } from './flag-value.ts'
 
 const endsAtOperand = new WeakSet<Command>()
 const dockerLike = new WeakSet<Command>()
@@ -60,13 +61,14 @@ export function normalizeArguments(program: Command, args: readonly string[]): s
   return result
 }
 
-/** `--rm=true` is `--rm`, and `--rm=false` is nothing, or `--no-rm` where there is that. undefined: no flag with a value. */
+/** FlagError for a value that is not a truth value. `--rm=true` is `--rm`, and `--rm=false` is nothing, or `--no-rm` where there is that. undefined: no flag with a value. */
 function flagWithValue(command: Command, word: string): string[] | undefined {
-  const match = /^(--[^=]+|-[^=])=(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.exec(word)
-  if (match === null) return undefined
-  const option = find(command, match[1]!)
+  const [, flag, value] = /^(--[^=]+|-[^=])=(.*)$/s.exec(word) ?? []
+  const option = flag === undefined ? undefined : find(command, flag)
   if (option === undefined || takesValue(option)) return undefined
-  if (/^[1tT]/.test(match[2]!)) return [match[1]!]
+  const isSet = booleanOf(value!)
+  if (isSet === undefined) throw new FlagError(value!, option.flags, `strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`)
+  if (isSet) return [flag!]
   const opposite = `--no-${option.long?.slice(2)}`
   return find(command, opposite) === undefined ? [] : [opposite]
 }

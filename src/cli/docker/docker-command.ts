@@ -1,9 +1,10 @@
 /** What the commands that are Docker's have in common: the daemon they speak to, and how they tell its errors. */
 import type { Command } from 'commander'
 import type { Client } from '../../client/client.ts'
-import { CliError, usageError } from '../cli-error.ts'
+import { usageError } from '../cli-error.ts'
 import type { CliContext } from '../context.ts'
 import { markDockerLike } from './docker-arguments.ts'
+import { FlagError } from './flag-value.ts'
 
 export interface HostOption {
   readonly host?: string
@@ -71,14 +72,13 @@ export function collect(value: string, values: string[] | undefined): string[] {
   return [...(values ?? []), value]
 }
 
-/** `--filter key=value`, repeated. CliError for one without an equals sign. */
+/** `--filter key=value`, repeated. FlagError for one without an equals sign. */
 export function readFilters(filters: readonly string[] | undefined): Record<string, string[]> {
   const result: Record<string, string[]> = {}
   for (const filter of filters ?? []) {
     const equals = filter.indexOf('=')
     if (equals === -1) {
-      const message = `invalid argument "${filter}" for "-f, --filter" flag: bad format of filter (expected name=value)`
-      throw new CliError(message, { code: 'ERR_USAGE', exitCode: REFUSED, isPlain: true })
+      throw new FlagError(filter, '-f, --filter', 'bad format of filter (expected name=value)')
     }
     const name = filter.slice(0, equals).trim().toLowerCase()
     result[name] = [...(result[name] ?? []), filter.slice(equals + 1).trim()]

@@ -1,4 +1,5 @@
 /** `-p` and `--expose` of run. Texts of errors are those of Docker's client. */
+import net from 'node:net'
 import type { PortBinding } from '../../api/network-json.ts'
 
 export interface PortMappings {
@@ -14,8 +15,7 @@ export function readPortMappings(published: readonly string[], exposed: readonly
     if (text.includes(':')) throw new RangeError(`invalid port format for --expose: ${text}`)
     const { range, protocol } = splitProtocol(text)
     const ports = readRange(range)
-    if (ports === null)
-      throw new RangeError(`invalid range format for --expose: ${range}, error: invalid start port '${range}': invalid syntax`)
+    if (ports === null) throw new RangeError(`invalid range format for --expose: ${range}, error: ${rangeProblem(range)}`)
     for (let port = ports[0]; port <= ports[1]; port++) result.exposed[`${port}/${protocol}`] = {}
   }
   return result
@@ -57,8 +57,17 @@ function splitPublished(text: string): { ip: string; hostPorts: string; containe
   const containerPorts = parts.pop()!
   const hostPorts = parts.pop() ?? ''
   const ip = parts.join(':').replace(/^\[(.*)\]$/, '$1')
-  if (ip !== '' && !/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)$/.test(ip)) throw new RangeError(`invalid IP address: ${ip}`)
+  if (ip !== '' && net.isIP(ip) === 0) throw new RangeError(`invalid IP address: ${ip}`)
   return { ip, hostPorts, containerPorts }
+}
+
+/** In the words of Go and of Docker's client. */
+function rangeProblem(range: string): string {
+  const [first = '', last = first] = range.split('-')
+  const wrong = [first, last].find((port) => !/^\d+$/.test(port))
+  if (wrong !== undefined) return `strconv.ParseUint: parsing ${JSON.stringify(wrong)}: invalid syntax`
+  const large = [first, last].find((port) => Number(port) > 65535)
+  return large === undefined ? `invalid range specified for port: ${range}` : `strconv.ParseUint: parsing "${large}": value out of range`
 }
 
 function readRange(text: string): [first: number, last: number] | null {
