@@ -41,6 +41,22 @@ describe('endpoints of processes and machines that no container holds', { skip: 
   const inside = (pid: number, ...argv: string[]): string =>
     spawnSync('nsenter', [`--net=/proc/${pid}/ns/net`, ...argv], { encoding: 'utf8' }).stdout
 
+  test('an endpoint whose record cannot be written is taken away again, and its address with it', async () => {
+    const pid = await stranger()
+    const { networks } = docker.world
+    const addEndpoint = networks.addEndpoint.bind(networks)
+    networks.addEndpoint = async (endpoint) => {
+      networks.addEndpoint = addEndpoint
+      throw new Error(`no space left for ${endpoint.name}`)
+    }
+    await assert.rejects(backend.attach({ network: 'lan', pid, name: 'db' }), { message: 'no space left for db' })
+    assert.deepEqual(backend.inspect('lan', '').Containers, {})
+    assert.equal(inside(pid, 'ip', '-o', 'link', 'show', 'eth0'), '')
+    const { ip } = await backend.attach({ network: 'lan', pid, name: 'db' })
+    assert.equal(ip, '10.46.0.2', 'the first address is free')
+    await backend.detach('lan', 'db')
+  })
+
   test('a process: seen by inspect, reached by name from a container, gone after detach', async () => {
     const pid = await stranger()
     const endpoint = await backend.attach({ network: 'lan', pid, name: 'db', aliases: ['base'], ip: '10.46.0.9' })

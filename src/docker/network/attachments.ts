@@ -72,9 +72,18 @@ export class Attachments {
           ? await this.plugNamespace(network, spec, request, ifname)
           : await this.plugTap(network, spec, request, request.tap)
       const attached = { networkId: network.id, owner: `ep-${endpoint.id}`, name, undo }
-      this.attached.set(`${network.id}/${name}`, attached)
+      const key = `${network.id}/${name}`
+      this.attached.set(key, attached)
       const { id, address, prefixLength, address6, prefixLength6, mac } = endpoint
-      await this.options.networks.addEndpoint({ ...attached, id, address, prefixLength, address6, prefixLength6, mac })
+      await this.options.networks
+        .addEndpoint({ ...attached, id, address, prefixLength, address6, prefixLength6, mac })
+        .catch(async (error) => {
+          // Nothing that has no record stays: nobody could take it away.
+          this.attached.delete(key)
+          await undo()
+          await this.options.networks.removeEndpoint(attached).catch(() => {}) // the store may be what failed
+          throw error
+        })
       const { subnet = '', gateway = '' } = network.record.pool ?? {}
       return { network: network.name, id, name, ip: address, ip6: address6, mac, subnet, gateway, ifname }
     } catch (error) {
