@@ -1,0 +1,371 @@
+/**
+ * One daemon's membership of a cluster: networks, addresses, names and endpoints that many daemons share through one store.
+ *
+ * What it knows of the others is a copy that follows the store; what it changes goes to the store first. So looking costs nothing and
+ * works while the store is away; a change is refused then. What this host has (`own`) is the truth about this host: whenever the tie to
+ * the store is made anew, the store is made to say so.
+ */
+import type { Timers } from '../engine/clock.ts'
+import type { Random } from '../engine/index.ts'
+import { AutomaticSubnets } from './automatic-subnets.ts'
+import { ClusterEndpoints } from './cluster-endpoints.ts'
+import { ClusterError, isAway } from './cluster-error.ts'
+import { CHANGES, hostKey, LIVE } from './cluster-keys.ts'
+import { ClusterNetworks } from './cluster-networks.ts'
+import type {
+  ClusterEndpoint,
+  ClusterEndpointSpec,
+  ClusterHost,
+  ClusterNetwork,
+  ClusterNetworkSpec,
+  EndpointRecord
+} from './cluster-records.ts'
+import { ClusterReplica, type ReplicaChange } from './cluster-replica.ts'
+import { ClusterSession } from './cluster-session.ts'
+import type { ClusterStore } from './cluster-store.ts'
+import { HostLiveness } from './host-liveness.ts'
+import { delay } from './transact.ts'
+
+/** `evicted`: an endpoint of this host that somebody else removed, or took the place of; it has to be unplugged. */
+export type ClusterChange =
+  | { readonly kind: 'host'; readonly type: 'added' | 'changed' | 'removed'; readonly host: ClusterHost }
+  | { readonly kind: 'network'; readonly type: 'added' | 'changed' | 'removed'; readonly network: ClusterNetwork }
+  | { readonly kind: 'endpoint'; readonly type: 'added' | 'changed' | 'removed' | 'evicted'; readonly endpoint: ClusterEndpoint }
+
+/** A Logger of the API is one. */
+export interface ClusterLog {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void
+}
+
+export interface ClusterOptions {
+  /** Closed by `close`. */
+  readonly store: ClusterStore
+  readonly timers: Timers
+  readonly random: Random
+  readonly log: ClusterLog
+  readonly self: ClusterHost
+  /** Endpoints of this host that outlived its last daemon; whatever else the store has of this host is removed. */
+  readonly keep?: readonly ClusterEndpointSpec[]
+  /** Called in order, from the first list on. Changes of the host's own endpoints are among them. */
+  readonly onChange?: (change: ClusterChange) => void
+  /** Seconds that a host may be silent before its lease ends; default 5. */
+  readonly ttl?: number
+  /** Whether a host whose lease has ended answers all the same; see host-probe. */
+  readonly isReachable?: (host: ClusterHost) => Promise<boolean>
+}
+
+const DEFAULT_TTL = 5
+/** From the end of another host's lease to its end: time to come back after a pause of the store or of itself. */
+const GRACE_MS = 2000
+/** How long the copy may lag behind a commit. */
+const PATIENCE_MS = 3000
+
+export class Cluster {
+  readonly self: ClusterHost
+  private readonly options: ClusterOptions
+  private readonly networksInStore: ClusterNetworks
+  private readonly endpointsInStore: ClusterEndpoints
+  private readonly replica: ClusterReplica
+  private readonly liveness: HostLiveness
+  private readonly session: ClusterSession
+  private readonly own = new Map<string, EndpointRecord>()
+  private readonly shown = new Map<string, Map<string, ClusterEndpoint>>()
+  /** Something of ours may be in the store, or not be there, against our will. */
+  private isUnsettled = false
+  /** The last change of ours, which the next one waits for. */
+  private turn: Promise<unknown> = Promise.resolve()
+
+  /** Resolves when the store was reached or could not be; in that case it goes on trying: see `isAvailable`. */
+  static async join(options: ClusterOptions): Promise<Cluster> {
+    const cluster = new Cluster(options)
+    await cluster.session.begun
+    return cluster
+  }
+
+  private constructor(options: ClusterOptions) {
+    const { store, timers, random, log, self, ttl = DEFAULT_TTL } = options
+    this.options = options
+    this.self = self
+    for (const spec of options.keep ?? []) this.own.set(spec.id, this.recordOf(spec))
+    this.liveness = new HostLiveness({
+      timers,
+      graceMs: GRACE_MS,
+      ...(options.isReachable === undefined ? {} : { isReachable: options.isReachable }),
+      tell: (id, before) => this.onHost(id, before)
+    })
+    this.replica = new ClusterReplica(
+      (change) => this.onReplica(change),
+      (key) => log.warn('the cluster store has a value that netloom did not write; it is ignored', { key })
+    )
+    // Whatever the store says, we are here.
+    this.liveness.present(self)
+    const context = { store, timers, random }
+    this.endpointsInStore = new ClusterEndpoints(context, self.id)
+    this.networksInStore = new ClusterNetworks(context, self.id, new AutomaticSubnets(), (id) => this.liveness.get(id) !== undefined)
+    this.session = new ClusterSession({
+      store,
+      timers,
+      random,
+      ttl,
+      prefix: LIVE,
+      onList: (entries) => this.replica.reset(entries),
+      onChanges: (changes) => this.replica.apply(changes),
+      settle: (lease) =>
+        this.inTurn(async () => {
+          await this.settle()
+          await store.commit([], [{ put: hostKey(self.id), value: JSON.stringify(self), lease }])
+        }),
+      look: async () => {
+        await this.catchUp()
+        if (this.isUnsettled) await this.inTurn(() => this.settle())
+      },
+      onState: (reason) => {
+        if (reason === undefined) {
+          // Those who are not there may have lost the store as we did, and need as long to be back.
+          for (const { id } of this.liveness.all)
+            if (id !== self.id && !this.replica.hosts.has(id)) this.liveness.missing(id, ttl * 1000 + GRACE_MS)
+          return log.info('the cluster store is there', { store: store.name })
+        }
+        this.liveness.hold()
+        if (reason.code !== 'closed')
+          log.warn('the cluster store cannot be used; what runs goes on', { store: store.name, reason: reason.message })
+      }
+    })
+  }
+
+  /** Whether changes are possible now. */
+  get isAvailable(): boolean {
+    return this.session.failure === undefined
+  }
+
+  /** Why not. */
+  get failure(): ClusterError | undefined {
+    return this.session.failure
+  }
+
+  /** Those that live, this one included, by id. */
+  hosts(): ReadonlyMap<string, ClusterHost> {
+    return new Map(this.liveness.all.map((host) => [host.id, host]))
+  }
+
+  /** By id. */
+  networks(): ReadonlyMap<string, ClusterNetwork> {
+    return this.replica.networks
+  }
+
+  /** Of all hosts, by id. */
+  endpoints(networkId: string): ReadonlyMap<string, ClusterEndpoint> {
+    return this.shown.get(networkId) ?? new Map()
+  }
+
+  /** After it, what is looked at is no older than the call. Rejects with ClusterError `unavailable`. */
+  async sync(): Promise<void> {
+    await this.change(() => this.catchUp(), false)
+  }
+
+  /**
+   * Makes a network with its subnets; those that name none get the next free default one that shares nothing with `avoid`.
+   * Rejects with ClusterError `exists`, or IpamError.
+   */
+  async createNetwork(spec: ClusterNetworkSpec, avoid: readonly string[] = []): Promise<ClusterNetwork> {
+    return this.change(async () => {
+      const { result, version } = await this.networksInStore.create(spec, avoid)
+      await this.seen(version)
+      return result
+    })
+  }
+
+  /** Rejects with ClusterError `not-found`, or `conflict` while any host has an endpoint, or an address for one, on it. */
+  async removeNetwork(id: string): Promise<void> {
+    await this.change(async () => this.seen((await this.networksInStore.remove(id)).version))
+  }
+
+  /** The subnet's VNI, drawn when it has none. Rejects with ClusterError `not-found` or `exhausted`. */
+  async vni(networkId: string, subnet: string): Promise<number> {
+    const known = this.replica.networks.get(networkId)?.subnets.find((each) => each.subnet === subnet)?.vni
+    if (typeof known === 'number') return known
+    return this.change(async () => {
+      const { result, version } = await this.networksInStore.vni(networkId, subnet)
+      await this.seen(version)
+      return result
+    })
+  }
+
+  /** `wanted`, or the lowest address that no host has. Rejects with ClusterError `not-found`, or IpamError. */
+  async requestAddress(networkId: string, subnet: string, wanted?: string): Promise<string> {
+    return this.change(() => this.endpointsInStore.request(networkId, subnet, wanted))
+  }
+
+  /** Gives back an address that was requested here and did not become an endpoint's. Without the store: when it is back. */
+  async releaseAddress(networkId: string, subnet: string, address: string): Promise<void> {
+    this.endpointsInStore.drop(networkId, address)
+    this.isUnsettled ||= !this.isAvailable
+    await this.change(() => this.endpointsInStore.release(networkId, subnet, address))
+  }
+
+  /** Its addresses were requested here. Rejects with ClusterError `exists` when another endpoint of the network has the name. */
+  async addEndpoint(spec: ClusterEndpointSpec): Promise<void> {
+    const record = this.recordOf(spec)
+    await this.change(async () => {
+      const version = await this.endpointsInStore.add(record)
+      this.own.set(record.id, record)
+      await this.seen(version)
+    })
+  }
+
+  /** Another name, other names, another detail of an own endpoint; its addresses stay. Rejects with ClusterError `not-found` or `exists`. */
+  async changeEndpoint(spec: ClusterEndpointSpec): Promise<void> {
+    const record = this.recordOf(spec)
+    await this.change(async () => {
+      const version = await this.endpointsInStore.change(record)
+      this.own.set(record.id, record)
+      await this.seen(version)
+    })
+  }
+
+  /**
+   * The endpoint, its name and its addresses. Another host's only with `force`, which is what `disconnect -f` is for.
+   * Without the store an own one is given up all the same, and leaves the store when that is back. Rejects with ClusterError
+   * `not-found`, `conflict` or `unavailable`.
+   */
+  async removeEndpoint(networkId: string, id: string, force = false): Promise<void> {
+    const record = this.own.get(id)
+    if (record !== undefined) {
+      this.own.delete(id)
+      this.endpointsInStore.forget(record)
+      this.isUnsettled ||= !this.isAvailable
+    }
+    await this.change(async () => this.seen(await this.endpointsInStore.remove(networkId, id, force)))
+  }
+
+  /** Leaves: the host goes from the others' view, records of its endpoints stay. Closes the store. */
+  async close(): Promise<void> {
+    await this.session.close()
+    this.liveness.hold()
+    await this.options.store.close()
+  }
+
+  private recordOf(spec: ClusterEndpointSpec): EndpointRecord {
+    return { ...spec, hostId: this.self.id, vtep: this.self.address }
+  }
+
+  /** One change after the other, while the store is there; a failure is looked into. */
+  private async change<T>(work: () => Promise<T>, isSerial = true): Promise<T> {
+    const { failure } = this.session
+    if (failure !== undefined)
+      throw failure.code === 'closed'
+        ? failure
+        : new ClusterError('unavailable', `${this.options.store.name}: ${failure.message}`, { cause: failure })
+    try {
+      return await (isSerial ? this.inTurn(work) : work())
+    } catch (error) {
+      if (isAway(error)) {
+        this.isUnsettled ||= isSerial
+        this.session.doubt(error as ClusterError)
+      }
+      throw error
+    }
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(work)
+    this.turn = result.catch(() => {})
+    return result
+  }
+
+  private async settle(): Promise<void> {
+    this.isUnsettled = false
+    try {
+      const lost = await this.endpointsInStore.settle(this.own, this.replica.endpoints.values())
+      for (const record of lost) this.evict(record)
+    } catch (error) {
+      this.isUnsettled = true
+      throw error
+    }
+  }
+
+  private evict(record: EndpointRecord): void {
+    this.own.delete(record.id)
+    this.endpointsInStore.forget(record)
+    this.options.log.warn('an endpoint of this host was removed by another', { endpoint: record.name, address: record.address })
+    this.tell({ kind: 'endpoint', type: 'evicted', endpoint: this.view(record) })
+  }
+
+  /** Waits until the copy is where the store is. */
+  private async catchUp(): Promise<void> {
+    const entry = await this.options.store.get(CHANGES)
+    if (!(await this.follows(entry?.version ?? 0)))
+      throw new ClusterError('unavailable', 'the watch of the cluster store has fallen behind')
+  }
+
+  /** A change of ours is in the copy, so that who asks next sees it. The store has it in any case. */
+  private async seen(version: number): Promise<void> {
+    await this.follows(version)
+  }
+
+  private async follows(version: number): Promise<boolean> {
+    return Promise.race([this.replica.reached(version).then(() => true), delay(this.options.timers, PATIENCE_MS).then(() => false)])
+  }
+
+  private onReplica(change: ReplicaChange): void {
+    switch (change.kind) {
+      case 'host':
+        if ((change.after ?? change.before)!.id === this.self.id) return
+        if (change.after !== undefined) this.liveness.present(change.after)
+        // While the tie does not hold nobody is judged: see onState.
+        else if (this.isAvailable) this.liveness.missing(change.before!.id)
+        return
+      case 'network':
+        return this.tell({ kind: 'network', type: typeOf(change), network: (change.after ?? change.before)! })
+      case 'endpoint':
+        return this.onEndpoint(change.before, change.after)
+    }
+  }
+
+  private onEndpoint(before: EndpointRecord | undefined, after: EndpointRecord | undefined): void {
+    const record = (after ?? before)!
+    const type = typeOf({ before, after })
+    if (type === 'removed') {
+      const endpoints = this.shown.get(record.networkId)
+      const endpoint = endpoints?.get(record.id) ?? this.view(record)
+      endpoints?.delete(record.id)
+      if (endpoints?.size === 0) this.shown.delete(record.networkId)
+      this.tell({ kind: 'endpoint', type, endpoint })
+      // While the tie holds, a record of ours that goes was taken; what was lost while it did not is claimed again by `settle`.
+      const own = this.own.get(record.id)
+      if (own !== undefined && this.isAvailable) this.evict(own)
+      else if (own !== undefined) this.isUnsettled = true
+      return
+    }
+    const endpoint = this.view(record)
+    const endpoints = this.shown.get(record.networkId)
+    if (endpoints === undefined) this.shown.set(record.networkId, new Map([[record.id, endpoint]]))
+    else endpoints.set(record.id, endpoint)
+    this.tell({ kind: 'endpoint', type, endpoint })
+  }
+
+  private onHost(id: string, before: ClusterHost | undefined): void {
+    const after = this.liveness.get(id)
+    this.tell({ kind: 'host', type: typeOf({ before, after }), host: (after ?? before)! })
+    for (const record of this.replica.endpoints.values()) {
+      if (record.hostId !== id) continue
+      const shown = this.shown.get(record.networkId)?.get(record.id)
+      const next = this.view(record)
+      if (shown !== undefined && (shown.isAlive !== next.isAlive || shown.vtep !== next.vtep)) this.onEndpoint(record, record)
+    }
+  }
+
+  private view(record: EndpointRecord): ClusterEndpoint {
+    const host = this.liveness.get(record.hostId)
+    return { ...record, vtep: host?.address ?? record.vtep, isAlive: host !== undefined }
+  }
+
+  private tell(change: ClusterChange): void {
+    this.options.onChange?.(change)
+  }
+}
+
+function typeOf({ before, after }: { before?: unknown; after?: unknown }): 'added' | 'changed' | 'removed' {
+  return before === undefined ? 'added' : after === undefined ? 'removed' : 'changed'
+}
