@@ -11,7 +11,7 @@ import { addressFamily } from '../wire/address.ts'
 import { parseCidr } from '../wire/cidr.ts'
 import { DaemonError } from './daemon-error.ts'
 import { parseHost } from './host-address.ts'
-import { checkUplink, LEGACY_UPLINK } from './uplink-setting.ts'
+import { AUTO_UPLINK, checkUplink } from './uplink-setting.ts'
 
 export interface DaemonConfig {
   /** 'unix:///path' or 'tcp://address:port'. */
@@ -56,7 +56,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, isRoot: boolean): DaemonCo
     'log-level': 'info',
     'live-restore': true,
     'host-images': true,
-    uplink: LEGACY_UPLINK,
+    uplink: AUTO_UPLINK,
     'default-address-pools': [],
     dns: [],
     'dns-search': [],

@@ -76,6 +76,7 @@ export class Daemon {
     this.undo.push(() => lock.release())
     const store = await this.openStore(directories)
     const engine = await this.startEngine()
+    const uplink = makeUplink(config.uplink, directories.state, process.getuid?.() === 0)
     const host = await DockerHost.open({
       config,
       logger,
@@ -84,9 +85,9 @@ export class Daemon {
       store,
       clock: new RealClock(),
       engine,
-      uplink: makeUplink(config.uplink, directories.state),
+      uplink,
       avoid: hostPrefixes,
-      publishesOnMachine: isOnHost(config.uplink)
+      publishesOnMachine: () => isOnHost(uplink?.kind)
     })
     this.undo.push(() => host.close({ keepContainers: this.keepContainers }))
     for (const address of addresses) await host.listen(address, tls)

@@ -57,8 +57,8 @@ export interface DockerHostOptions {
   readonly uplink: Uplink | undefined
   /** Prefixes that automatic subnets must not touch. */
   readonly avoid: () => readonly string[] | Promise<readonly string[]>
-  /** Whether published ports are the machine's own, which others may have taken. */
-  readonly publishesOnMachine: boolean
+  /** Whether published ports are the machine's own, which others may have taken; asked when the uplink has started. */
+  readonly publishesOnMachine: () => boolean
 }
 
 /** Networks and containers, as long as they are needed by others of this host. */
@@ -136,7 +136,7 @@ export class DockerHost {
       containers: registry,
       random,
       hostFiles: files,
-      ...(!publishesOnMachine && { probe: async () => undefined }),
+      ...(!publishesOnMachine() && { probe: async () => undefined }),
       log
     })
     forwarding.serversOf = (sandbox) => networking.upstream(sandbox)

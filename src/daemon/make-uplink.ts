@@ -1,20 +1,26 @@
 import { loadNative } from '../io/load-native.ts'
 import { Netlink } from '../io/netlink/netlink.ts'
 import type { Uplink } from '../network/uplink.ts'
+import { FirstUplink } from '../network/uplinks/first-uplink.ts'
 import { HostUplink } from '../network/uplinks/host-uplink.ts'
 import { InterfaceUplink } from '../network/uplinks/interface-uplink.ts'
 import { NoUplink } from '../network/uplinks/no-uplink.ts'
 import { UserUplink } from '../network/uplinks/user-uplink.ts'
-import { LEGACY_UPLINK, parseInterface } from './uplink-setting.ts'
+import { LEGACY_UPLINK, parseInterface, uplinkChoices } from './uplink-setting.ts'
 
 /**
  * What the setting means; undefined: no router. Throws NetworkError.
  * @param stateDirectory where an uplink writes down what it changes on the machine
  */
-export function makeUplink(setting: string, stateDirectory: string): Uplink | undefined {
+export function makeUplink(setting: string, stateDirectory: string, isRoot: boolean): Uplink | undefined {
+  if (setting === LEGACY_UPLINK) return undefined
+  const choices = uplinkChoices(setting, isRoot)
+  if (choices.length === 1) return uplinkOf(setting, stateDirectory)
+  return new FirstUplink(choices.map((choice) => [choice, () => uplinkOf(choice, stateDirectory)]))
+}
+
+function uplinkOf(setting: string, stateDirectory: string): Uplink {
   switch (setting) {
-    case LEGACY_UPLINK:
-      return undefined
     case 'none':
       return new NoUplink()
     case 'host':

@@ -1,15 +1,19 @@
 /**
  * The setting `uplink`: how frames leave the emulated networks.
  *
- *   none-legacy | none | host | user | interface=NAME,address=CIDR[,gateway=ADDRESS][,mac=MAC]
+ *   auto | none-legacy | none | host | user | interface=NAME,address=CIDR[,gateway=ADDRESS][,mac=MAC]
  */
+import type { Uplink } from '../network/uplink.ts'
 import { addressFamily, parseMac } from '../wire/address.ts'
 import { parseCidr } from '../wire/cidr.ts'
 
 /** No router at all: each network's gateway is a virtual host that answers echo. */
 export const LEGACY_UPLINK = 'none-legacy'
 
-const WORDS = [LEGACY_UPLINK, 'none', 'host', 'user']
+/** The best that this user can have on this machine. */
+export const AUTO_UPLINK = 'auto'
+
+const WORDS = [LEGACY_UPLINK, AUTO_UPLINK, 'none', 'host', 'user']
 
 export interface InterfaceSetting {
   readonly interface: string
@@ -18,9 +22,15 @@ export interface InterfaceSetting {
   readonly mac?: string
 }
 
-/** Whether published ports are the machine's own, which others may have taken. */
-export function isOnHost(setting: string): boolean {
-  return setting === LEGACY_UPLINK || setting === 'host' || setting === 'user'
+/** Settings to be tried one after the other: for `auto` several, the best one first. */
+export function uplinkChoices(setting: string, isRoot: boolean): string[] {
+  if (setting !== AUTO_UPLINK) return [setting]
+  return isRoot ? ['host', 'user', 'none'] : ['user', 'none']
+}
+
+/** Whether published ports are the machine's own, which others may have taken. `kind`: of the uplink that runs; undefined: no router. */
+export function isOnHost(kind: Uplink['kind'] | undefined): boolean {
+  return kind === undefined || kind === 'host' || kind === 'user'
 }
 
 /** Gives the text back when it can be. Throws RangeError, AddressError. */

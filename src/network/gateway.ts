@@ -8,12 +8,12 @@ import type { ElementUpdate } from '../engine/index.ts'
 import { formatMac, macFromIpv4, parseIpv4 } from '../wire/address.ts'
 import { formatPrefix } from '../wire/cidr.ts'
 import type { EngineHost } from './engine-host.ts'
-import { gatewayPart, type NetworkGateway, UPLINK_INTERFACE } from './gateway-part.ts'
+import { gatewayPart, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
 import { gatewayAddresses, hostRecords, networkRecords, portRecords, uplinkRecords } from './gateway-records.ts'
 import type { Network } from './network.ts'
 import { NetworkError } from './network-error.ts'
 import { NumberPool } from './number-pool.ts'
-import type { Uplink, UplinkPort } from './uplink.ts'
+import type { Uplink, UplinkPart, UplinkPort } from './uplink.ts'
 
 /** Networks with a gateway, and the uplink: what one divert element serves. */
 const INTERFACES_MAX = 1024
@@ -33,6 +33,8 @@ export class Gateway {
   /** Interface numbers by network id. */
   private readonly interfaces = new Map<string, number>()
   private readonly ports = new Map<string, UplinkPort>()
+  /** Destinations that lie behind the uplink. */
+  private routes: readonly string[] = []
   private isStarted = false
 
   constructor(options: GatewayOptions) {
@@ -47,12 +49,14 @@ export class Gateway {
     try {
       const part = await uplink.start({
         hostAddresses: (addresses) => this.hostMoved(addresses),
+        changed: (changed) => this.uplinkChanged(changed),
         log,
         failed: (error) => log(`the uplink '${uplink.kind}' is gone: ${error.message}; networks go on without a way out`)
       })
       const { elements, links: linked } = gatewayPart(part)
       const updates = part === null ? [] : [...uplinkRecords(part), ...hostRecords(part.hostAddresses)]
       await engine.patch({ elements, linked, updates })
+      this.routes = Object.keys(part?.routes ?? {})
     } catch (error) {
       await uplink.close().catch(() => {}) // the first error says why
       throw error
@@ -153,6 +157,16 @@ export class Gateway {
 
   private portUpdates(ports: readonly UplinkPort[], ends: boolean): ElementUpdate[] {
     return portRecords(ports, ({ network }) => this.interfaces.get(network) ?? UPLINK_INTERFACE, ends)
+  }
+
+  private uplinkChanged(part: UplinkPart): Promise<void> {
+    const { change, engine } = this.options
+    return change(async () => {
+      const gone = this.routes.filter((route) => !Object.hasOwn(part.routes, route)).map((route) => [route, null])
+      const updates = [...uplinkRecords(part), { element: ROUTER_ELEMENT, change: { routes: Object.fromEntries(gone) } }]
+      await engine.patch({ elements: part.elements, updates: [...updates, ...hostRecords(part.hostAddresses)] })
+      this.routes = Object.keys(part.routes)
+    })
   }
 
   private hostMoved(addresses: readonly string[]): void {

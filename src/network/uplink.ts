@@ -61,9 +61,15 @@ export interface Uplink {
 export interface UplinkWorld {
   /** All addresses that the host has now, without prefix lengths, in any order; replaces those told before. See UplinkPart. */
   hostAddresses(addresses: readonly string[]): void
+  /**
+   * The way out is another now: a device was replaced (other options of an element of the same name; the descriptor in them is the
+   * engine's), or the interface or its routes changed. Elements and links are the same as in the part before. Resolves when the
+   * graph runs so; rejects when it cannot, and then all is as before.
+   */
+  changed(part: UplinkPart): Promise<void>
   /** One sentence for the operator: what was found and what it means. */
   log(message: string): void
-  /** The way out is gone and does not come back by itself (a helper died, the interface was deleted). */
+  /** The way out is gone and does not come back by itself (the interface was deleted). */
   failed(error: Error): void
 }
 

@@ -10,8 +10,13 @@ export function findShim(root?: string): string {
   return findProgram('netloom-shim', 'there are no sandboxes', root)
 }
 
+/** The path of the user uplink's helper. Throws SandboxError as `findShim`. */
+export function findUplink(root?: string): string {
+  return findProgram('netloom-uplink', 'there is no user uplink', root)
+}
+
 /** The path of one of our native programs; `lack` says what cannot be without it. Throws SandboxError ERR_SHIM_MISSING. */
-export function findProgram(name: string, lack: string, root: string = packageRoot(import.meta.dirname)): string {
+function findProgram(name: string, lack: string, root: string = packageRoot(import.meta.dirname)): string {
   const tried = FOLDERS.map((folder) => path.join(root, folder, name))
   const found = tried.find((candidate) => existsSync(candidate))
   if (found !== undefined) return found

@@ -6,17 +6,19 @@ import { examine } from '../../src/cli/doctor/examine.ts'
 import type { NativeParts } from '../../src/cli/doctor/native-checks.ts'
 import { Output } from '../../src/cli/output.ts'
 import { NativeUnavailableError } from '../../src/io/load-native.ts'
-import { findShim } from '../../src/sandbox/shim-binary.ts'
+import { findShim, findUplink } from '../../src/sandbox/shim-binary.ts'
 import { fakeMachine, HEALTHY_PROBE, type MachineFacts, runHere, TextSink } from './fake-world.ts'
 
 const SHIM = '/opt/netloom/build/Release/netloom-shim'
+const UPLINK = '/opt/netloom/build/Release/netloom-uplink'
 const STATE = '/var/lib/netloom'
-const BUILT: NativeParts = { loadNative: () => ({}), findShim: () => SHIM }
+const BUILT: NativeParts = { loadNative: () => ({}), findShim: () => SHIM, findUplink: () => UPLINK }
 const NOT_BUILT: NativeParts = {
   loadNative: () => {
     throw new NativeUnavailableError([{ path: '/opt/a.node', reason: 'no such file' }])
   },
-  findShim: () => findShim('/nonexistent')
+  findShim: () => findShim('/nonexistent'),
+  findUplink: () => findUplink('/nonexistent')
 }
 
 function check(id: string, facts: MachineFacts, parts: NativeParts = BUILT): Check {
@@ -65,6 +67,18 @@ describe('doctor', () => {
     for (const { id, status, fix } of diagnosis.checks) assert.ok(status === 'ok' || fix, `'${id}' has no fix`)
     const failed = diagnosis.checks.filter(({ status }) => status === 'fail').map(({ id }) => id)
     assert.deepEqual(failed.sort(), ['addon', 'namespaces', 'node', 'shim', 'tun'])
+  })
+
+  it('looks at what the user uplink needs: its helper, sandboxes, ping sockets', () => {
+    for (const uid of [0, 1000]) assert.equal(check('user-uplink', { uid }).detail, `${UPLINK}, and ping sockets`)
+    assert.match(check('user-uplink', {}, NOT_BUILT).detail, /cannot be had: the netloom-uplink executable was not found/)
+    assert.match(check('user-uplink', { forbidden: [UPLINK] }).detail, /netloom-uplink cannot be executed/)
+    assert.match(check('user-uplink', { uid: 1000, forbidden: ['/dev/net/tun'] }).detail, /cannot be had: see tun above/)
+    const range = { '/proc/sys/net/ipv4/ping_group_range': '1\t0' }
+    const noPing = check('user-uplink', { uid: 1000, files: range })
+    assert.deepEqual([noPing.status, noPing.fix], ['warn', 'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'])
+    const some = { '/proc/sys/net/ipv4/ping_group_range': '27\t27' }
+    assert.equal(check('user-uplink', { uid: 1000, groups: [1000, 27], files: some }).status, 'ok')
   })
 
   it('names what an older kernel lacks, and warns below 5.11', () => {

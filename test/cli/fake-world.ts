@@ -39,6 +39,7 @@ export async function runHere(
 
 export interface MachineFacts {
   uid?: number
+  groups?: number[]
   kernelRelease?: string
   nodeVersion?: string
   platform?: string
@@ -69,6 +70,8 @@ export function fakeMachine(facts: MachineFacts = {}): Machine {
     '/dev/net/tun': '',
     '/proc/self/ns/user': '',
     '/opt/netloom/build/Release/netloom-shim': '',
+    '/opt/netloom/build/Release/netloom-uplink': '',
+    '/proc/sys/net/ipv4/ping_group_range': '0\t2147483647',
     '/etc/subuid': 'ada:100000:65536',
     '/etc/subgid': 'ada:100000:65536',
     ...facts.files
@@ -80,6 +83,7 @@ export function fakeMachine(facts: MachineFacts = {}): Machine {
     nodeVersion: facts.nodeVersion ?? '20.19.0',
     uid,
     userName,
+    groups: facts.groups ?? [uid],
     env: {},
     root: '/opt/netloom',
     exists: (file) => files[file] !== undefined,

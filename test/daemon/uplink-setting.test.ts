@@ -2,28 +2,30 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mergeConfig } from '../../src/daemon/config-file.ts'
 import { defaultConfig, readMember } from '../../src/daemon/daemon-config.ts'
-import { checkUplink, isOnHost, parseInterface } from '../../src/daemon/uplink-setting.ts'
+import { checkUplink, isOnHost, parseInterface, uplinkChoices } from '../../src/daemon/uplink-setting.ts'
 
 test('words, and an interface with its address', () => {
-  for (const text of ['none-legacy', 'none', 'host', 'user', 'interface=eth0,address=192.0.2.9/24']) assert.equal(checkUplink(text), text)
+  for (const text of ['auto', 'none-legacy', 'none', 'host', 'user', 'interface=eth0,address=192.0.2.9/24'])
+    assert.equal(checkUplink(text), text)
   assert.deepEqual(parseInterface('interface=eth0,address=192.0.2.9/24,gateway=192.0.2.1,mac=02:cc:00:00:00:09'), {
     interface: 'eth0',
     address: '192.0.2.9/24',
     gateway: '192.0.2.1',
     mac: '02:cc:00:00:00:09'
   })
-  assert.deepEqual(['none-legacy', 'host', 'user', 'none', 'interface=eth0,address=192.0.2.9/24'].map(isOnHost), [
-    true,
-    true,
-    true,
-    false,
-    false
-  ])
+  assert.deepEqual(([undefined, 'host', 'user', 'none', 'interface'] as const).map(isOnHost), [true, true, true, false, false])
+})
+
+test('by default the best that this user can have', () => {
+  assert.equal(defaultConfig({ HOME: '/root' }, true).uplink, 'auto')
+  assert.deepEqual(uplinkChoices('auto', true), ['host', 'user', 'none'])
+  assert.deepEqual(uplinkChoices('auto', false), ['user', 'none'])
+  assert.deepEqual(uplinkChoices('host', true), ['host'], 'what was asked for by name is not replaced')
 })
 
 test('what cannot be names the value', () => {
   for (const [text, problem] of [
-    ['', /'' is none of none, host, user and interface=/],
+    ['', /'' is none of auto, none, host, user and interface=/],
     ['bridge', /'bridge' is none of/],
     ['interface=eth0', /which address is ours on the LAN\? add ,address=/],
     ['address=192.0.2.9/24', /which interface\?/],

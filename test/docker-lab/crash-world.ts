@@ -182,11 +182,13 @@ export class CrashWorld {
     }
   }
 
-  /** A shim and a network namespace for each running container and no other, a TAP for each endpoint. */
+  /** A shim and a network namespace for each running container and no other; a TAP for each endpoint, and the host's own. */
   private async checkProcesses(api: ApiConnection, running: readonly Listed[]): Promise<void> {
     const wanted = new Set<string>()
     for (const { Id } of running) wanted.add(readlinkSync(`/proc/${await this.pid(api, Id)}/ns/net`))
     const endpoints = running.reduce((sum, { NetworkSettings }) => sum + Object.keys(NetworkSettings.Networks).length, 0)
+    const listed = await api.ok<{ Driver: string }[]>('GET', '/networks')
+    const hosts = listed.filter(({ Driver }) => Driver === 'bridge').length + 1 // netloom0
     let problem = ''
     // What a killed daemon left half-made is ended as the next one comes up; its processes take a moment to go.
     for (let tries = 0; tries < 50; tries++) {
@@ -196,7 +198,7 @@ export class CrashWorld {
       const shims = shimCount(this.lab)
       problem = [
         strange.length > 0 ? `${strange.length} network namespaces belong to no running container` : '',
-        taps !== endpoints ? `${taps} TAPs for ${endpoints} endpoints` : '',
+        taps !== endpoints + hosts ? `${taps} TAPs for ${endpoints} endpoints and ${hosts} of the host` : '',
         shims !== running.length ? `${shims} shims for ${running.length} running containers` : ''
       ]
         .filter((each) => each !== '')

@@ -97,6 +97,18 @@ describe('netloom daemon --uplink user of an ordinary user', { skip: whyNot() },
     docker(socket, 'rm', '-f', 'web6')
   })
 
+  test('a helper that dies comes again: new connections go out, and published ports answer', async () => {
+    docker(socket, 'run', '-d', '--name', 'again', '-p', '8087:80', 'alpine', ...WHO_ASKS)
+    const helpers = spawnSync('pgrep', ['-P', String(daemon.pid), 'netloom-uplink'], { encoding: 'utf8' }).stdout.split('\n')
+    assert.notEqual(helpers[0], '')
+    process.kill(Number(helpers[0]), 'SIGKILL')
+    await daemon.logged(/the user uplink is there again/)
+    assert.match(daemon.stderr, /is started again in 1 s, connections of containers to the outside are lost/)
+    assert.equal(docker(socket, 'exec', 'again', ...FETCH, `http://${SERVER}/`), USER)
+    assert.equal(server.run(...FETCH, `http://${USER}:8087/`), SERVER)
+    docker(socket, 'rm', '-f', 'again')
+  })
+
   test('a closed port outside is refused, an unreachable network is told', () => {
     const why = (url: string): string => docker(socket, 'run', '--rm', 'alpine', 'sh', '-c', `curl -sS --max-time 10 ${url} 2>&1; true`)
     assert.match(why(`http://${SERVER}:81/`), /Connection refused|Couldn't connect|Failed to connect/)

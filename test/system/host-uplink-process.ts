@@ -16,6 +16,7 @@ const uplink = new HostUplink({ native, stateDirectory: process.argv[2], timers 
 const say = (message: object): void => void process.stdout.write(`${JSON.stringify(message)}\n`)
 const world = {
   hostAddresses: (addresses: readonly string[]) => say({ addresses }),
+  changed: async () => {},
   log: (log: string) => say({ log }),
   failed: (error: Error) => say({ failed: error.message })
 }

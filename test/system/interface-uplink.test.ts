@@ -71,7 +71,7 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping') }, () => {
   })
 
   test('what cannot be is refused, with the name or value in the message', async () => {
-    const world = { hostAddresses: (): void => {}, log: (): void => {}, failed: (): void => {} }
+    const world = { hostAddresses: (): void => {}, changed: async (): Promise<void> => {}, log: (): void => {}, failed: (): void => {} }
     await assert.rejects(uplink({ interface: 'eth9' }).start(world), { code: 'invalid', message: 'there is no interface eth9' })
     assert.throws(() => uplink({ address: 'nonsense' }), { code: 'invalid', message: /^uplink address 'nonsense' is wrong/ })
     assert.throws(() => uplink({ gateway: '::1' }), { code: 'invalid' })

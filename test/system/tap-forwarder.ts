@@ -3,9 +3,9 @@ import { loadNative } from '../../src/io/load-native.ts'
 
 /**
  * A cable between two TAPs that were opened alike: frames cross with their virtio_net_hdr, unread. Returns the function that
- * pulls it out and closes both.
+ * pulls it out and closes both, but for one that is kept.
  */
-export function forward(one: number, other: number): () => void {
+export function forward(one: number, other: number): (kept?: number) => void {
   const native = loadNative()
   const bytes = Buffer.alloc(70_000)
   const relay = (from: number, to: number): void => {
@@ -17,9 +17,8 @@ export function forward(one: number, other: number): () => void {
     }
   }
   const watches = [native.watchReadable(one, () => relay(one, other)), native.watchReadable(other, () => relay(other, one))]
-  return () => {
+  return (kept) => {
     for (const watch of watches) native.unwatchReadable(watch)
-    closeSync(one)
-    closeSync(other)
+    for (const end of [one, other]) if (end !== kept) closeSync(end)
   }
 }

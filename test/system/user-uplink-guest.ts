@@ -3,7 +3,7 @@
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import type { UplinkPort } from '../../src/network/uplink.ts'
+import type { UplinkPart, UplinkPort } from '../../src/network/uplink.ts'
 import { UserUplink } from '../../src/network/uplinks/user-uplink.ts'
 import { Sandbox } from '../../src/sandbox/sandbox.ts'
 import { forward } from './tap-forwarder.ts'
@@ -16,6 +16,7 @@ export type GuestOrder =
   | { readonly frames: readonly string[] }
   | { readonly stats: true }
   | { readonly failures: true }
+  | { readonly logs: true }
   | { readonly hostAddresses: true }
 
 export interface GuestAnswer {
@@ -25,6 +26,7 @@ export interface GuestAnswer {
   readonly stderr?: string
   readonly stats?: Record<string, number>
   readonly failures?: readonly string[]
+  readonly logs?: readonly string[]
   readonly hostAddresses?: readonly string[]
 }
 
@@ -39,14 +41,19 @@ const part = await uplink.start({
   hostAddresses: (addresses) => {
     hostAddresses = addresses
   },
+  changed: async (next) => {
+    pullOut(tap.fd)
+    uplinkFd = fdOf(next)
+    pullOut = forward(uplinkFd, tap.fd)
+  },
   log: (message) => logs.push(message),
   failed: (error) => failures.push(error.message)
 })
 hostAddresses = part.hostAddresses
-const { fd: uplinkFd } = part.elements['uplink/tap'].options as { fd: number }
 const container = await Sandbox.create({ name: 'container' })
 const tap = await container.openTap({ name: 'eth0' })
-const pullOut = forward(uplinkFd, tap.fd)
+let uplinkFd = fdOf(part)
+let pullOut = forward(uplinkFd, tap.fd)
 const { mac, addresses } = part.interface
 const gateways = Object.values(part.routes).map(({ via }) => via)
 await container.configureInterface({
@@ -66,6 +73,10 @@ for await (const line of lines) {
 await uplink.close()
 await container.close()
 pullOut()
+
+function fdOf({ elements }: UplinkPart): number {
+  return (elements['uplink/tap'].options as { fd: number }).fd
+}
 
 async function answer({ id, order }: { id: number; order: GuestOrder }): Promise<void> {
   let result: GuestAnswer
@@ -91,6 +102,7 @@ async function carryOut(order: GuestOrder): Promise<GuestAnswer> {
   }
   if ('stats' in order) return { stats: await uplink.stats() }
   if ('failures' in order) return { failures }
+  if ('logs' in order) return { logs }
   if ('hostAddresses' in order) return { hostAddresses }
   return {}
 }

@@ -289,15 +289,34 @@ describe('the user uplink', { skip: noUserUplink }, () => {
     )
   })
 
-  test('when the helper dies it is told; when its owner dies nothing stays', async () => {
+  test('a helper that dies is told, and comes again with its ports; when its owner dies nothing stays', async () => {
     const helpers = (): number[] =>
       spawnSync('pgrep', ['-f', `${world.folder}/build/Release/netloom-uplink`], { encoding: 'utf8' })
         .stdout.split('\n')
         .filter(Boolean)
         .map(Number)
+    const logs = async (): Promise<readonly string[]> => (await world.ask({ logs: true })).logs!
+    const before = (await logs()).length
+    const first = helpers()
+    assert.equal(first.length, 2)
+    await world.ask({ publish: [port('again', 'tcp', 8099)] })
+    process.kill(first[0], 'SIGKILL')
+    await eventually('it is there again', async () => (await logs()).includes('the user uplink is there again'))
+    const said = (await logs()).slice(before)
+    assert.equal(said.length, 2, said.join('\n'))
+    assert.match(
+      said[0]!,
+      /^the helper of the user uplink.*; it is started again in 1 s, connections of containers to the outside are lost$/
+    )
+    assert.deepEqual(await world.ask({ failures: true }), { failures: [] })
     assert.equal(helpers().length, 2)
-    process.kill(helpers()[0], 'SIGKILL')
-    await eventually('a failure is told', async () => (await world.ask({ failures: true })).failures!.length === 1)
+    assert.ok(
+      first.every((pid) => !helpers().includes(pid)),
+      'both processes are new ones'
+    )
+    const { status, stderr } = await world.run('ping', '-c', '1', '-W', '10', SERVER)
+    assert.equal(status, 0, stderr)
+    assert.match(world.user.run('ss', '-Htln', 'sport = :8099'), /:8099/)
     world.guest.kill('SIGKILL')
     await eventually('all ends', () => helpers().length === 0 && world.ready.pids.every((pid) => !existsSync(`/proc/${pid}`)))
   })

@@ -61,7 +61,7 @@ export function registerDaemon(program: Command, context: CliContext): void {
     .option('--config <file>', 'more settings, as JSON')
     .addOption(boolean('live-restore', 'containers outlive a daemon that dies'))
     .addOption(boolean('host-images', "unknown image names mean this machine's own root"))
-    .option('--uplink <way>', 'how frames leave the networks: host, interface=NAME,address=CIDR, user or none')
+    .option('--uplink <way>', 'how frames leave the networks: auto, host, user, interface=NAME,address=CIDR or none (default: auto)')
     .option('--default-address-pool <base=CIDR,size=LENGTH>', 'where automatic subnets come from; may be repeated', collect)
     .option('--dns <address>', 'name server of containers that name none; may be repeated', collect)
     .option('--dns-search <domain>', 'search domain of containers that name none; may be repeated', collect)

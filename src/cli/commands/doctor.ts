@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { defaultConfig } from '../../daemon/daemon-config.ts'
 import { loadNative } from '../../io/load-native.ts'
-import { findShim } from '../../sandbox/shim-binary.ts'
+import { findShim, findUplink } from '../../sandbox/shim-binary.ts'
 import { ExitCode } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
@@ -38,7 +38,7 @@ Exit code 0 when nothing failed, else 1. Run it as the user who will run netloom
     .action((options: { json?: boolean; stateDir?: string }) => {
       const machine = thisMachine(context.env)
       const stateDirectory = options.stateDir ?? defaultConfig(context.env, machine.uid === 0)['state-dir']
-      const diagnosis = examine(machine, { loadNative, findShim }, stateDirectory)
+      const diagnosis = examine(machine, { loadNative, findShim, findUplink }, stateDirectory)
       printDiagnosis(diagnosis, new Output(context.stdout, { json: options.json, env: context.env }))
       if (!diagnosis.healthy) context.exitCode = ExitCode.failed
     })

@@ -8,6 +8,7 @@ import { checkAddon, checkShim, type NativeParts } from './native-checks.ts'
 import { checkPlatform } from './platform-checks.ts'
 import { checkTools } from './tool-checks.ts'
 import { checkForwarding, checkHostChanges } from './uplink-checks.ts'
+import { checkUserUplink } from './user-uplink-checks.ts'
 
 export interface Diagnosis {
   /** TAP devices and sandboxes work: no check failed. */
@@ -27,7 +28,7 @@ export function examine(machine: Machine, parts: NativeParts, stateDirectory: st
     if (needed.every(({ status }) => status !== 'fail')) checks.push(checkTap(machine))
     checks.push(checkLeftovers(machine), checkHostChanges(machine, stateDirectory))
     if (machine.uid === 0 && needed.every(({ status }) => status !== 'fail')) checks.push(checkForwarding(machine))
-    checks.push(...checkTools(machine))
+    checks.push(checkUserUplink(machine, parts, needed), ...checkTools(machine))
   }
   return { healthy: checks.every(({ status }) => status !== 'fail'), user: machine.userName, root: machine.uid === 0, checks }
 }

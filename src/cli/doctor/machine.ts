@@ -20,6 +20,8 @@ export interface Machine {
   readonly nodeVersion: string
   readonly uid: number
   readonly userName: string
+  /** Ids of the user's groups. */
+  readonly groups: readonly number[]
   readonly env: NodeJS.ProcessEnv
   /** Where the package is installed. */
   readonly root: string
@@ -44,6 +46,7 @@ export function thisMachine(env: NodeJS.ProcessEnv = process.env): Machine {
     nodeVersion: process.versions.node,
     uid: process.getuid?.() ?? -1,
     userName: userName(),
+    groups: process.getgroups?.() ?? [],
     env,
     root: packageRoot(),
     exists: existsSync,

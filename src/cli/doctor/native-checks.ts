@@ -4,7 +4,7 @@ import { SandboxError } from '../../sandbox/sandbox-error.ts'
 import { type Check, fail, ok } from './check.ts'
 import type { Machine } from './machine.ts'
 
-function howToBuild(machine: Machine): string {
+export function howToBuild(machine: Machine): string {
   return `${machine.uid === 0 ? '' : 'sudo '}apt-get install g++ make python3\nnpm rebuild`
 }
 
@@ -14,6 +14,8 @@ export interface NativeParts {
   loadNative(): unknown
   /** The shim's path. Throws SandboxError ERR_SHIM_MISSING with the paths that it tried. */
   findShim(): string
+  /** The path of the user uplink's helper. Throws as `findShim`. */
+  findUplink(): string
 }
 
 export function checkAddon(machine: Machine, { loadNative }: NativeParts): Check {

@@ -66,6 +66,7 @@ export class Attachments {
     if (network.endpointNamed(name) !== undefined) throw nameTaken(name, network)
     const spec = this.spec(request, name)
     const ifname = request.tap?.name ?? request.ifname ?? 'eth0'
+    await this.options.networks.ready(network)
     try {
       const { endpoint, undo } =
         request.tap === undefined

@@ -41,16 +41,23 @@ export class BridgeNetworks {
     }
   }
 
-  /** After the daemon's start: the same subnets and gateways again. */
+  /** After the daemon's start: the same subnets and gateways again. Where the host refuses the interface's name it gets the usual one. */
   async restore(record: NetworkRecord): Promise<void> {
-    const { pool, pool6 } = record
-    await this.make(record, {
+    const { pool, pool6, name, id } = record
+    const pools = {
       ...poolSpec(wanted(record)),
-      bridgeName: bridgeName(record.options, record.id),
       subnet: pool!.subnet,
       gateway: pool!.gateway || null,
       ...(pool6 !== null && { subnet6: pool6.subnet, gateway6: pool6.gateway || null })
-    })
+    }
+    const [chosen, usual] = [bridgeName(record.options, id), bridgeName({}, id)]
+    try {
+      await this.make(record, { ...pools, bridgeName: chosen })
+    } catch (error) {
+      if (!(error instanceof NetworkError) || chosen === usual) throw error
+      await this.make(record, { ...pools, bridgeName: usual })
+      this.log(`${error.message}; network ${name} is ${usual} on this host`)
+    }
   }
 
   private check(asked: NetworkRecord, { v4, v6 }: IpamRequest, scope: string): void {

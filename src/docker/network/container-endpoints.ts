@@ -83,6 +83,7 @@ export class ContainerEndpoints {
   async join(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork, ifname: string): Promise<void> {
     if (network.record.configOnly) throw ApiError.forbidden('cannot create endpoint on configuration-only network')
     if (network.endpointNamed(container.name) !== undefined) throw nameTaken(container.name, network)
+    await this.options.networks.ready(network)
     const endpoint = network.isBridge
       ? await this.plug(container, attachment, network, ifname)
       : { ...EMPTY, endpointId: this.options.newId() }
@@ -115,6 +116,7 @@ export class ContainerEndpoints {
     if (endpoint === null || network === undefined) return null
     let kept = true
     if (network.isBridge) {
+      if (!this.options.controller.networks.has(networkId)) return null
       const { endpointId, address, address6, mac, ifname } = endpoint
       const spec = { ...this.spec(container, attachment, network), id: endpointId, address, mac, ...(address6 !== '' && { address6 }) }
       kept = (await this.options.interfaces.plug(container.sandbox!, networkId, ifname, spec)).kept

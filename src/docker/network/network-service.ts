@@ -142,6 +142,14 @@ export class NetworkService {
     }
   }
 
+  /** Before somebody is to be on it: a network that could not be made at the daemon's start is tried again. Rejects with the reason. */
+  async ready(network: DockerNetwork): Promise<void> {
+    if (!network.isBridge || this.isPlugged(network)) return
+    await this.exclusive(async () => {
+      if (this.networks.has(network.id) && !this.isPlugged(network)) await this.bridges.restore(network.record)
+    })
+  }
+
   /** Keeps a record of an endpoint that is plugged in. Resolves when a crash cannot undo it. */
   async addEndpoint(endpoint: NetworkEndpoint): Promise<void> {
     this.networks.get(endpoint.networkId)?.endpoints.set(endpoint.owner, endpoint)
@@ -209,7 +217,7 @@ export class NetworkService {
     // A start that finds the network now will find it gone when it connects.
     this.networks.delete(id)
     try {
-      if (network.isBridge) await this.options.controller.removeNetwork(id)
+      if (network.isBridge && this.isPlugged(network)) await this.options.controller.removeNetwork(id)
     } catch (error) {
       this.networks.set(id, network)
       const isInUse = (error as { code?: unknown }).code === 'conflict'
@@ -219,10 +227,19 @@ export class NetworkService {
     this.publish(network, 'destroy')
   }
 
+  /** One that this host no longer takes is shown all the same, and made when somebody wants to be on it: the daemon starts. */
   private async restore(record: NetworkRecord): Promise<void> {
     this.sequence = Math.max(this.sequence, record.sequence)
-    if (record.driver === 'bridge') await this.bridges.restore(record)
     this.networks.set(record.id, new DockerNetwork(record))
+    if (record.driver !== 'bridge') return
+    await this.bridges.restore(record).catch((error: Error & { fix?: string }) => {
+      const cure = error.fix === undefined ? '' : `; ${error.fix}`
+      this.options.log(`network ${record.name} cannot be made, and nobody can be on it: ${error.message}${cure}`)
+    })
+  }
+
+  private isPlugged({ id }: DockerNetwork): boolean {
+    return this.options.controller.networks.has(id)
   }
 
   private async addPredefined(): Promise<void> {

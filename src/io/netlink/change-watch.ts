@@ -4,7 +4,7 @@ import { MulticastGroup } from './rtnetlink.ts'
 const NETLINK_ROUTE = 0
 
 /**
- * Tells when links or addresses of a network namespace change. It does not tell what: whoever wants to know lists anew, which is
+ * Tells when links, addresses or routes of a network namespace change. It does not tell what: whoever wants to know lists anew, which is
  * right also after an overflow, when messages were lost. Several changes at once are told once.
  *
  * It keeps the process alive until it is closed.

@@ -23,6 +23,7 @@ import { LINK_NAME, ROUTER_MAC } from './host/host-settings.ts'
 import { openStation } from './host/host-station.ts'
 import { openHostTap, tapElementOf } from './host/open-host-tap.ts'
 import { PortListeners } from './host/port-listeners.ts'
+import { UplinkMtuWatch } from './host/uplink-mtu.ts'
 
 const LINK_ELEMENT = 'uplink/netloom0'
 const UDP = 17
@@ -46,6 +47,7 @@ export class HostUplink implements Uplink {
   private changes: HostChanges | undefined
   private link: HostLink | undefined
   private watch: HostAddressWatch | undefined
+  private mtuWatch: UplinkMtuWatch | undefined
   /** netloom0 as long as it is ours and not the engine's. */
   private ownTap: OpenedTap | undefined
   private forwardsIpv6 = false
@@ -113,6 +115,7 @@ export class HostUplink implements Uplink {
 
   async close(): Promise<void> {
     this.watch?.close()
+    this.mtuWatch?.close()
     await this.listeners.close()
     const errors = (await this.changes?.undoAll()) ?? []
     if (this.ownTap !== undefined) this.host.native.closeFd(this.ownTap.fd)
@@ -148,22 +151,20 @@ export class HostUplink implements Uplink {
       const { text, fix } = explainForwardDrop(chain)
       world.log(`${text}; to let them: ${fix.replaceAll('\n', ' && ')}`)
     }
-    this.ownTap = undefined
-    return {
-      elements: { [LINK_ELEMENT]: tapElementOf(tap, link.mtu) },
-      links: [],
-      port: [LINK_ELEMENT, 0],
-      interface: {
-        name: LINK_NAME,
-        mac: ROUTER_MAC,
-        addresses: link.routerAddresses,
-        mtu: link.mtu,
-        snat: link.routerAddress,
-        noDecrement: true
+    const part = (): UplinkPart => partOf(link, tap, this.watch?.addresses ?? [])
+    this.mtuWatch = new UplinkMtuWatch(
+      host,
+      this.timers,
+      link.mtu,
+      async (mtu) => {
+        await link.setMtu(mtu)
+        await world.changed(part())
+        world.log(`the host's way out has another MTU now: ${mtu} bytes`)
       },
-      routes: link.routes,
-      hostAddresses: this.watch.addresses
-    }
+      (error) => world.log(`the MTU of ${LINK_NAME} does not follow that of the host's way out: ${error.message}`)
+    )
+    this.ownTap = undefined
+    return part()
   }
 
   /**
@@ -196,6 +197,24 @@ export class HostUplink implements Uplink {
     await host.nftables.commit(dropOtherForwarding(6))
     changes.setSysctl('net/ipv6/conf/all/forwarding', '1')
     this.world?.log('IPv6 forwarding is switched on on this host, for networks with IPv6')
+  }
+}
+
+function partOf(link: HostLink, tap: OpenedTap, hostAddresses: readonly string[]): UplinkPart {
+  return {
+    elements: { [LINK_ELEMENT]: tapElementOf(tap, link.mtu) },
+    links: [],
+    port: [LINK_ELEMENT, 0],
+    interface: {
+      name: LINK_NAME,
+      mac: ROUTER_MAC,
+      addresses: link.routerAddresses,
+      mtu: link.mtu,
+      snat: link.routerAddress,
+      noDecrement: true
+    },
+    routes: link.routes,
+    hostAddresses
   }
 }
 

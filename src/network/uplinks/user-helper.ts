@@ -4,7 +4,7 @@
 import { loadNative } from '../../io/load-native.ts'
 import type { OpenedTap } from '../../io/native-binding.ts'
 import { Sandbox } from '../../sandbox/sandbox.ts'
-import { findProgram } from '../../sandbox/shim-binary.ts'
+import { findUplink } from '../../sandbox/shim-binary.ts'
 import { ShimConnection } from '../../sandbox/shim-connection.ts'
 import type { ShimMessage } from '../../sandbox/shim-message.ts'
 import { type HelperLink, prepareHelper, steerHelper, TAP_NAME } from './helper-namespace.ts'
@@ -49,7 +49,7 @@ export class UserHelper {
    * EACCES, ENOENT (/dev/net/tun), ERR_SHIM_MISSING; NetlinkError; NativeUnavailableError.
    */
   static async start(link: HelperLink, timeouts: UserTimeouts, ended: (reason: string) => void): Promise<UserHelper> {
-    const program = findProgram('netloom-uplink', 'there is no user uplink')
+    const program = findUplink()
     const native = loadNative()
     const sandbox = await Sandbox.create({ name: 'netloom-uplink', init: false })
     let connection: ShimConnection | undefined

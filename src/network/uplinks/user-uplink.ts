@@ -4,8 +4,10 @@
  *   nat | router | nat -- uplink/tap == TAP == helper namespace == sockets == the user's own network
  *
  * Nothing on the machine is changed: all of it is descriptors and processes of ours, which end with us. So there is no journal.
+ * A helper that dies is started again, with its ports, after a time that doubles while it goes on dying.
  */
 import { networkInterfaces } from 'node:os'
+import { realTimers, type Timers } from '../../engine/clock.ts'
 import { loadNative } from '../../io/load-native.ts'
 import { ChangeWatch } from '../../io/netlink/change-watch.ts'
 import type { SandboxError } from '../../sandbox/sandbox-error.ts'
@@ -16,7 +18,13 @@ import { UserHelper, type UserTimeouts } from './user-helper.ts'
 
 export interface UserUplinkOptions {
   readonly timeouts?: UserTimeouts
+  /** When a helper that ended is started again; default: real time. */
+  readonly timers?: Timers
 }
+
+/** How long after its end a helper is started again: the first time, and at most. One that lived for the longest begins anew. */
+const RESTART_MS = 1000
+const RESTART_MAX_MS = 60_000
 
 /**
  * A link that no network outside has: 192.0.0.0/29 is for the two ends of a tunnel within one machine (RFC 7335), the other is a
@@ -35,16 +43,26 @@ const TAP_ELEMENT = 'uplink/tap'
 export class UserUplink implements Uplink {
   readonly kind = 'user'
   private readonly timeouts: UserTimeouts
+  private readonly timers: Timers
+  /** null before the start, while a new one is to come, and after the end. */
   private helper: UserHelper | null = null
   private watch: ChangeWatch | null = null
+  private world: UplinkWorld | null = null
+  private readonly ports = new Map<string, UplinkPort>()
+  /** Before the next start. */
+  private pauseMs = RESTART_MS
+  private cancelRestart = (): void => {}
+  private cancelTrust = (): void => {}
 
   constructor(options: UserUplinkOptions = {}) {
     this.timeouts = options.timeouts ?? {}
+    this.timers = options.timers ?? realTimers
   }
 
   async start(world: UplinkWorld): Promise<UplinkPart> {
+    this.world = world
     try {
-      this.helper = await UserHelper.start(LINK, this.timeouts, (reason) => world.failed(new NetworkError('unsupported', reason)))
+      this.helper = await this.startHelper()
     } catch (error) {
       throw cannotStart(error as SandboxError)
     }
@@ -68,6 +86,7 @@ export class UserUplink implements Uplink {
     for (const port of ports) {
       try {
         await this.running().publish(port)
+        this.ports.set(port.key, port)
         done.push(port.key)
       } catch (error) {
         await this.unpublish(done)
@@ -78,7 +97,9 @@ export class UserUplink implements Uplink {
   }
 
   async unpublish(keys: readonly string[]): Promise<void> {
-    for (const key of keys) await this.running().unpublish(key)
+    for (const key of keys) {
+      if (this.ports.delete(key)) await this.helper?.unpublish(key)
+    }
   }
 
   /** Counters by their names in native/uplink/README.md. Throws NetworkError `closed`. */
@@ -89,14 +110,59 @@ export class UserUplink implements Uplink {
   async close(): Promise<void> {
     const { helper } = this
     this.helper = null
+    this.world = null
+    this.cancelRestart()
+    this.cancelTrust()
     this.watch?.close()
     this.watch = null
     await helper?.close()
   }
 
   private running(): UserHelper {
-    if (this.helper === null) throw new NetworkError('closed', 'the user uplink is not running')
+    if (this.helper === null) throw new NetworkError('closed', 'the user uplink is not running', { fix: 'try again in a moment' })
     return this.helper
+  }
+
+  private startHelper(): Promise<UserHelper> {
+    return UserHelper.start(LINK, this.timeouts, (reason) => void this.ended(reason))
+  }
+
+  private async ended(reason: string): Promise<void> {
+    const { helper, world, pauseMs } = this
+    if (world === null) return
+    this.helper = null
+    this.cancelTrust()
+    this.pauseMs = Math.min(2 * pauseMs, RESTART_MAX_MS)
+    world.log(`${reason}; it is started again in ${pauseMs / 1000} s, connections of containers to the outside are lost`)
+    this.cancelRestart = this.timers.after(pauseMs, () => void this.restart())
+    await helper?.close().catch(() => {}) // one of its two processes may still be there; the other one's end was told
+  }
+
+  private async restart(): Promise<void> {
+    let helper: UserHelper
+    try {
+      helper = await this.startHelper()
+    } catch (error) {
+      return this.ended(`the helper of the user uplink cannot be started: ${(error as Error).message}`)
+    }
+    const { world } = this
+    // Closed meanwhile: nobody waits for this one.
+    if (world === null) return helper.close()
+    this.helper = helper
+    try {
+      await world.changed(part(helper.tap, !helper.missing.includes('ipv6')))
+      for (const port of this.ports.values()) {
+        await helper.publish(port).catch((error: SandboxError) => {
+          world.log(`${new UplinkPortError(port, error.code ?? 'EIO').message}, after the user uplink was started again`)
+        })
+      }
+      world.log('the user uplink is there again')
+      this.cancelTrust = this.timers.after(RESTART_MAX_MS, () => {
+        this.pauseMs = RESTART_MS
+      })
+    } catch (error) {
+      world.failed(error as Error)
+    }
   }
 }
 

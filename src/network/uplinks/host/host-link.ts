@@ -9,6 +9,7 @@ import { parseCidr, prefixesOverlap, prefixOf } from '../../../wire/cidr.ts'
 import { NetworkError } from '../../network-error.ts'
 import type { HostNamespace } from './host-namespace.ts'
 import { LINK_ADDRESS6, LINK_MAC, LINK_NAME, LINK_PREFIX, ROUTER_ADDRESS6, ROUTER_MAC, ROUTING_TABLE } from './host-settings.ts'
+import { uplinkMtu } from './uplink-mtu.ts'
 
 /** The addresses of a link are two of four. */
 const PAIR_LENGTH = 30
@@ -18,7 +19,7 @@ const DEFAULT_MTU = 1500
 export class HostLink {
   private readonly host: HostNamespace
   readonly tap: OpenedTap
-  readonly mtu: number
+  mtu: number
   /** IPv4 addresses without prefix lengths. */
   readonly address: string
   readonly routerAddress: string
@@ -36,7 +37,7 @@ export class HostLink {
   /** Sets the fresh interface up; what it has goes with it. */
   static async setUp(host: HostNamespace, tap: OpenedTap): Promise<HostLink> {
     const { netlink } = host
-    const link = new HostLink(host, tap, await uplinkMtu(host), await freePair(host))
+    const link = new HostLink(host, tap, (await uplinkMtu(host)) ?? DEFAULT_MTU, await freePair(host))
     // Before it is up: IPv6 begins then, and listens to nobody's advertisements.
     host.trySysctl(`net/ipv6/conf/${LINK_NAME}/accept_ra`, '0')
     host.trySysctl(`net/ipv6/conf/${LINK_NAME}/addr_gen_mode`, '1')
@@ -64,6 +65,12 @@ export class HostLink {
     return { '0.0.0.0/0': { via: this.address }, ...(this.hasIpv6 && { '::/0': { via: LINK_ADDRESS6 } }) }
   }
 
+  /** The host's end; the router is told by whoever calls. */
+  async setMtu(mtu: number): Promise<void> {
+    await this.host.netlink.links.set(LINK_NAME, { mtu })
+    this.mtu = mtu
+  }
+
   /** What the host would forward to a network goes to the router; see HostChanges.addRule. */
   async addRoute(subnet: string): Promise<void> {
     await this.host.netlink.routes.replace(this.route(subnet))
@@ -77,18 +84,6 @@ export class HostLink {
     const via = subnet.includes(':') ? ROUTER_ADDRESS6 : this.routerAddress
     return { to: subnet, via, dev: LINK_NAME, table: ROUTING_TABLE }
   }
-}
-
-/**
- * Of the interface of the default route: then it is our router that says "fragmentation needed", from the network's gateway address, as
- * the only hop there is.
- */
-async function uplinkMtu({ netlink }: HostNamespace): Promise<number> {
-  const routes = await netlink.routes.list()
-  const ways = routes.filter(({ to, dev }) => to.endsWith('/0') && dev !== undefined)
-  const best = ways.toSorted((a, b) => (a.metric ?? 0) - (b.metric ?? 0))[0]
-  const link = best && (await netlink.links.list()).find(({ index }) => index === best.dev)
-  return link === undefined ? DEFAULT_MTU : Math.max(link.mtu, 1280)
 }
 
 /** The first four addresses of LINK_PREFIX that this host has no address or route in. */

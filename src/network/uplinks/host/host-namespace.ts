@@ -21,10 +21,13 @@ export class HostNamespace {
     this.conntrack = Conntrack.inNamespace(native, fd)
   }
 
+  get namespaceInode(): number {
+    return (this.fd < 0 ? statSync('/proc/self/ns/net') : fstatSync(this.fd)).ino
+  }
+
   /** Tells this namespace of this boot from all others: its inode, and the kernel's id of the boot. */
   get id(): string {
-    const { ino } = this.fd < 0 ? statSync('/proc/self/ns/net') : fstatSync(this.fd)
-    return `${this.native.readFileInNetns(-1, '/proc/sys/kernel/random/boot_id').trim()}/${ino}`
+    return `${this.native.readFileInNetns(-1, '/proc/sys/kernel/random/boot_id').trim()}/${this.namespaceInode}`
   }
 
   /** `net/ipv4/ip_forward`; null: this kernel has no such setting. */

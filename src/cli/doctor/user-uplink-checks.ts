@@ -1,0 +1,43 @@
+/** The uplink `user`: the ordinary user's way out, and root's where `host` cannot be had. */
+import { SandboxError } from '../../sandbox/sandbox-error.ts'
+import { type Check, ok, warn } from './check.ts'
+import type { Machine } from './machine.ts'
+import { howToBuild, type NativeParts } from './native-checks.ts'
+
+const ID = 'user-uplink'
+/** Groups whose members may have ping sockets (icmp(7)): the first and the last number. */
+const PING_GROUPS = '/proc/sys/net/ipv4/ping_group_range'
+
+/** `needed`: checks of what every sandbox needs (addon, /dev/net/tun, namespaces); the helper of this uplink is in one. */
+export function checkUserUplink(machine: Machine, { findUplink }: NativeParts, needed: readonly Check[]): Check {
+  let helper: string
+  try {
+    helper = findUplink()
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error
+    return warn(ID, `--uplink user cannot be had: ${error.message}`, howToBuild(machine))
+  }
+  if (!machine.may(helper, 'x')) {
+    const fix = `chmod +x ${helper}\nor install on a file system that is not mounted noexec`
+    return warn(ID, `--uplink user cannot be had: ${helper} cannot be executed`, fix)
+  }
+  const failed = needed.filter(({ status }) => status === 'fail').map(({ id }) => id)
+  if (failed.length > 0) return warn(ID, `--uplink user cannot be had: see ${failed.join(', ')} above`, 'mend what failed above')
+  if (!mayPing(machine)) {
+    const sudo = machine.uid === 0 ? '' : 'sudo '
+    return warn(
+      ID,
+      `${helper}; containers of --uplink user cannot ping the outside, all else works`,
+      `${sudo}sysctl -w net.ipv4.ping_group_range="0 2147483647"`
+    )
+  }
+  return ok(ID, `${helper}, and ping sockets`)
+}
+
+/** A kernel that does not say is taken to allow it: the daemon tells when it does not. */
+function mayPing(machine: Machine): boolean {
+  const range = machine.read(PING_GROUPS)?.trim().split(/\s+/).map(Number)
+  if (range?.length !== 2) return true
+  const [first, last] = range as [number, number]
+  return machine.groups.some((group) => group >= first && group <= last)
+}
