@@ -24,6 +24,8 @@ export interface DaemonConfig {
   readonly 'host-images': boolean
   /** How frames leave the networks: see uplink-setting. */
   readonly uplink: string
+  /** False: containers of the default bridge reach each other by links alone. */
+  readonly icc: boolean
   /** Where automatic subnets come from; empty: Docker's own. */
   readonly 'default-address-pools': readonly DefaultPool[]
   /** Name servers, search domains and options of containers that name none. */
@@ -57,6 +59,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, isRoot: boolean): DaemonCo
     'live-restore': true,
     'host-images': true,
     uplink: AUTO_UPLINK,
+    icc: true,
     'default-address-pools': [],
     dns: [],
     'dns-search': [],
@@ -79,6 +82,7 @@ const READERS: Readonly<Record<keyof DaemonConfig, Reader>> = {
   'live-restore': flag,
   'host-images': flag,
   uplink: (value) => checkUplink(text(value)),
+  icc: flag,
   'default-address-pools': listOf(addressPool),
   dns: listOf(nameServer),
   'dns-search': listOf(nonEmpty),

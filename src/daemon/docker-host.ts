@@ -128,7 +128,7 @@ export class DockerHost {
     const forwarding = new Forwarding(config.dns)
     this.undo.push(() => forwarding.close())
     const controller = await this.openController(random, forwarding)
-    const networks = await NetworkService.open({ store, controller, events, clock, random, log })
+    const networks = await NetworkService.open({ store, controller, events, clock, random, log, icc: config.icc })
     const registry = new ContainerRegistry()
     const networking = new ContainerNetworkService({
       networks,

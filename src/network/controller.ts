@@ -138,6 +138,7 @@ export class NetworkController {
         internal: spec.internal ?? false,
         dns: spec.dns ?? true,
         icc: spec.icc ?? true,
+        iccRules: spec.iccRules ?? false,
         mtu: spec.mtu ?? 1500,
         masquerade: spec.masquerade ?? true,
         bridgeName: spec.bridgeName ?? `br-${id.slice(0, 12)}`,
@@ -217,6 +218,7 @@ export class NetworkController {
           ...addresses,
           names: spec.names ?? [spec.name, ...(spec.aliases ?? [])],
           links: spec.links ?? {},
+          allow: [],
           sandbox: spec.sandbox ?? id,
           gatewayDns: spec.gatewayDns ?? true,
           slot,
@@ -246,23 +248,23 @@ export class NetworkController {
     })
   }
 
-  /** Gives a connected endpoint another name, other DNS names or other links; traffic goes on. */
+  /** Gives a connected endpoint another name, other DNS names, links or rules of what it may reach; traffic goes on. */
   updateEndpoint(reference: string, endpointName: string, update: EndpointUpdate): Promise<Endpoint> {
     return this.change(async () => {
       const network = this.network(reference)
       const endpoint = this.index.endpoint(network, endpointName)
-      const { name = endpoint.name, names = endpoint.names, links = endpoint.links } = update
+      const { name = endpoint.name, names = endpoint.names, links = endpoint.links, allow = endpoint.allow } = update
       if (name !== endpointName) {
         checkName('endpoint', name)
         this.index.checkFree(network, name)
       }
-      const changed = { ...endpoint, names, links }
+      const changed = { ...endpoint, names, links, allow }
       const memberships = this.index
         .memberships(endpoint.sandbox)
         .map((membership): Membership => (membership.endpoint === endpoint ? { network, endpoint: changed } : membership))
-      await this.apply({}, { ...dnsStations(network, changed, false), askers: dnsAskers(memberships) })
-      endpoint.names = names
-      endpoint.links = links
+      const elements = allow === endpoint.allow ? {} : sandboxFilters([{ network, endpoint: changed }], memberships)
+      await this.apply({ elements }, { ...dnsStations(network, changed, false), askers: dnsAskers(memberships) })
+      Object.assign(endpoint, { names, links, allow })
       this.index.rename(network, endpoint, name)
       return endpoint
     })

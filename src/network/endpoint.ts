@@ -1,6 +1,7 @@
 /**
  * An endpoint: one attachment of one sandbox (a process, a virtual host, a foreign namespace) to one network.
  */
+import type { IccRule } from '../elements/filter/filter-options.ts'
 import type { Plain } from '../engine/index.ts'
 
 /** What stands at the endpoint's end of its chain: an element type and its options. */
@@ -35,7 +36,10 @@ export interface EndpointSpec {
 }
 
 /** What may change while an endpoint is connected. */
-export type EndpointUpdate = Partial<Pick<EndpointSpec, 'name' | 'names' | 'links'>>
+export type EndpointUpdate = Partial<Pick<EndpointSpec, 'name' | 'names' | 'links'>> & {
+  /** See `NetworkSpec.iccRules`; none when it is connected. */
+  readonly allow?: readonly IccRule[]
+}
 
 /** `updateEndpoint` changes it in place: who holds it sees its present name. */
 export interface Endpoint {
@@ -54,6 +58,7 @@ export interface Endpoint {
   /** Names by which other endpoints of the network find this one; the first is the PTR's. */
   names: readonly string[]
   links: Readonly<Record<string, string>>
+  allow: readonly IccRule[]
   readonly sandbox: string
   readonly gatewayDns: boolean
   /** Lowest number that was free in the network: its port of the bridge follows from it. */

@@ -58,6 +58,11 @@ export interface NetworkSpec {
   readonly dns?: boolean
   /** Inter-container communication, default true. false: endpoints reach the gateway and not each other. */
   readonly icc?: boolean
+  /**
+   * Default false. true: with `icc` off, `EndpointUpdate.allow` opens single ports between two endpoints. Only where the engine's gateway
+   * routes the network.
+   */
+  readonly iccRules?: boolean
   /** Longest packet, bytes; default 1500. */
   readonly mtu?: number
   /** Default true: what leaves by an uplink gets its address. Only where the controller has an uplink. */
@@ -76,6 +81,7 @@ export interface Network {
   readonly internal: boolean
   readonly dns: boolean
   readonly icc: boolean
+  readonly iccRules: boolean
   readonly mtu: number
   readonly masquerade: boolean
   readonly bridgeName: string

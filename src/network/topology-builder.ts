@@ -62,7 +62,8 @@ export function sandboxFilters(some: readonly Membership[], all: readonly Member
   const filters: Record<string, TopologyElement> = {}
   for (const { network, endpoint } of some) {
     if (network.gateway === null) continue
-    const options = { gateway: network.gateway.mac, mac: endpoint.mac, sources }
+    const icc = !network.icc && network.iccRules ? { icc: { allow: endpoint.allow } } : {}
+    const options = { gateway: network.gateway.mac, mac: endpoint.mac, sources, ...icc }
     filters[filterName(endpoint)] = { type: 'filter', options }
   }
   return filters

@@ -16,6 +16,7 @@ interface DaemonFlags {
   readonly liveRestore?: string | true
   readonly hostImages?: string | true
   readonly uplink?: string
+  readonly icc?: string | true
   readonly defaultAddressPool?: string[]
   readonly dns?: string[]
   readonly dnsSearch?: string[]
@@ -62,6 +63,7 @@ export function registerDaemon(program: Command, context: CliContext): void {
     .addOption(boolean('live-restore', 'containers outlive a daemon that dies'))
     .addOption(boolean('host-images', "unknown image names mean this machine's own root"))
     .option('--uplink <way>', 'how frames leave the networks: auto, host, user, interface=NAME,address=CIDR or none (default: auto)')
+    .addOption(boolean('icc', 'containers of the default bridge may talk with each other (default: true)'))
     .option('--default-address-pool <base=CIDR,size=LENGTH>', 'where automatic subnets come from; may be repeated', collect)
     .option('--dns <address>', 'name server of containers that name none; may be repeated', collect)
     .option('--dns-search <domain>', 'search domain of containers that name none; may be repeated', collect)

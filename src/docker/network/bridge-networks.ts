@@ -6,7 +6,7 @@ import type { NetworkController } from '../../network/controller.ts'
 import type { Network, NetworkSpec } from '../../network/network.ts'
 import { NetworkError } from '../../network/network-error.ts'
 import { BridgeOption, boolOption, bridgeName, checkBridgeOptions } from './bridge-options.ts'
-import { DockerNetwork } from './docker-network.ts'
+import { BRIDGE, DockerNetwork } from './docker-network.ts'
 import { checkPools, createError, type IpamRequest, noPool, poolSpec } from './ipam-request.ts'
 import { NO_SWARM } from './network-checks.ts'
 import type { NetworkRecord } from './network-record.ts'
@@ -83,7 +83,8 @@ export class BridgeNetworks {
   private async make(record: NetworkRecord, pools: Partial<NetworkSpec>): Promise<Network> {
     const { id, name, internal } = record
     const { icc, mtu, masquerade } = new DockerNetwork(record)
-    const spec = { id, name, internal, icc, mtu, masquerade, ...pools }
+    // Links open ports on the default bridge alone, as with Docker.
+    const spec = { id, name, internal, icc, iccRules: name === BRIDGE, mtu, masquerade, ...pools }
     try {
       return await this.controller.createNetwork(spec).catch((error) => this.makeBeside(record, spec, error))
     } catch (error) {

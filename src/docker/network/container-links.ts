@@ -2,12 +2,14 @@
  * Links of containers on the default bridge: who is linked to whom, and what both ends are told of it.
  */
 import { ApiError } from '../../api/api-error.ts'
+import type { IccRule } from '../../elements/filter/filter-options.ts'
 import type { ContainerFiles } from './container-files.ts'
 import { BRIDGE } from './docker-network.ts'
 import type { HostsLine } from './hosts-file.ts'
 import { linkEnvironment, parseLink } from './legacy-links.ts'
 import type { ContainerLookup, NetworkedContainer } from './networked-container.ts'
 import { sharedContainer } from './networking-checks.ts'
+import { parsePortSpec } from './port-spec.ts'
 
 interface Linked {
   readonly alias: string
@@ -64,6 +66,29 @@ export class ContainerLinks {
         if (parent.state.Running && containerId === container.id) await this.files.moveLink(parent, alias, address)
       }
     }
+  }
+
+  /**
+   * What links open for a container on a default bridge without inter-container communication: the exposed ports of those that it is
+   * linked to, and its own for those that are linked to it. IPv4, as Docker's rules are.
+   */
+  openings(container: NetworkedContainer): IccRule[] {
+    const outward = container.networking.links.flatMap(({ containerId }) => {
+      const child = this.find(containerId)
+      return child === undefined
+        ? []
+        : exposedPorts(child).map((port) => ({ direction: 'out' as const, address: bridgeAddress(child), ...port }))
+    })
+    const inward = this.parents(container).flatMap((parent) =>
+      exposedPorts(container).map((port) => ({ direction: 'in' as const, address: bridgeAddress(parent), ...port }))
+    )
+    return [...outward, ...inward].filter(({ address }) => address !== '')
+  }
+
+  /** Both ends of its links: those that it is linked to, and those that are linked to it. */
+  counterparts(container: NetworkedContainer): NetworkedContainer[] {
+    const children = container.networking.links.flatMap(({ containerId }) => this.find(containerId) ?? [])
+    return [...new Set([...children, ...this.parents(container)])]
   }
 
   /** A new name is seen in the links of both ends. */
@@ -124,6 +149,14 @@ export class ContainerLinks {
       return undefined // it was removed; the link stays, and with it the refusal to start
     }
   }
+}
+
+/** Those that a filter knows: SCTP is none of them. */
+function exposedPorts({ config }: NetworkedContainer): { protocol: 'tcp' | 'udp'; port: number }[] {
+  return Object.keys(config.ExposedPorts ?? {}).flatMap((spec) => {
+    const [protocol, number] = parsePortSpec(spec)
+    return protocol === 'tcp' || protocol === 'udp' ? [{ protocol, port: Number(number) }] : []
+  })
 }
 
 /** Also of a target that was removed: a link outlives it. */

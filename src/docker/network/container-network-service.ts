@@ -12,6 +12,7 @@ import type { EndpointConfig, EndpointSettings, InterfaceCounters, NetworkSettin
 import type { DnsServer } from '../../dns/upstream.ts'
 import type { Random } from '../../engine/index.ts'
 import type { NetworkController } from '../../network/controller.ts'
+import { NetworkError } from '../../network/network-error.ts'
 import type { SandboxNetwork } from '../../sandbox/sandbox-options.ts'
 import { newDockerId, shortId } from '../docker-id.ts'
 import { ContainerEndpoints } from './container-endpoints.ts'
@@ -137,6 +138,7 @@ export class ContainerNetworkService {
       await this.endpoints.settle(container)
       const environment = this.links.environment(container)
       await this.links.tellParents(container)
+      await this.openLinked(container)
       return { environment }
     } catch (error) {
       await this.stop(container)
@@ -153,6 +155,7 @@ export class ContainerNetworkService {
       await this.endpoints.leave(container, attachment, false)
       if (wasPlugged && network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
     }
+    await this.openLinked(container)
   }
 
   /**
@@ -172,6 +175,7 @@ export class ContainerNetworkService {
       attachment.endpoint = null
     }
     await this.containerPorts.restore(container)
+    await this.openLinked(container)
     if (sandbox === null || !hasOwnInterfaces(container)) return
     const known = networking.attachments.flatMap(({ endpoint }) => endpoint?.ifname ?? [])
     const prefixes = new Set(Array.from(this.options.networks.all(), ({ interfacePrefix }) => interfacePrefix))
@@ -286,6 +290,23 @@ export class ContainerNetworkService {
     return container.save()
   }
 
+  /**
+   * Where containers of the default bridge may not talk with each other, links open single ports: told to both ends, whenever one of
+   * them comes or goes.
+   */
+  private async openLinked(container: NetworkedContainer): Promise<void> {
+    const network = this.known(BRIDGE)
+    if (network === undefined || network.icc) return
+    const { controller } = this.options
+    for (const end of [container, ...this.links.counterparts(container)]) {
+      if (controller.networks.get(network.id)?.endpoints.has(end.name) !== true) continue
+      await controller.updateEndpoint(network.id, end.name, { allow: this.links.openings(end) }).catch((error: unknown) => {
+        // It stopped meanwhile.
+        if (!(error instanceof NetworkError) || error.code !== 'not-found') throw error
+      })
+    }
+  }
+
   private async plugIn(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork): Promise<void> {
     const [ifname] = this.endpoints.nextInterfaces(container, [network])
     await this.endpoints.join(container, attachment, network, ifname!)
@@ -297,6 +318,7 @@ export class ContainerNetworkService {
       await this.plugOut(container, attachment)
       throw error
     }
+    await this.openLinked(container)
   }
 
   private async plugOut(container: NetworkedContainer, attachment: Attachment): Promise<void> {
@@ -309,6 +331,7 @@ export class ContainerNetworkService {
     if (wasPlugged && names.size > 0) await this.files.removeHosts(container, names)
     await this.endpoints.settle(container)
     if (hadIpv6) await this.endpoints.closeIpv6(container)
+    await this.openLinked(container)
   }
 
   /** What is found there by name; on the default bridge nothing is. */

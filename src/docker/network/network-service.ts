@@ -14,13 +14,13 @@ import { newDockerId } from '../docker-id.ts'
 import type { EventLog } from '../event-log.ts'
 import { goTime, parseGoTime, parseUntil, wallTime } from '../go-time.ts'
 import { BridgeNetworks } from './bridge-networks.ts'
-import { DockerNetwork, isPredefined } from './docker-network.ts'
+import { BRIDGE, DockerNetwork, isPredefined } from './docker-network.ts'
 import { findNetwork } from './find-network.ts'
 import { checkIpamDriver, checkName, duplicate, NO_SWARM } from './network-checks.ts'
 import { endpointKey, type NetworkEndpoint, type NetworkRecord, networkKey } from './network-record.ts'
 import { networkRequest, type RequestedNetwork } from './network-request.ts'
 import { networkResource } from './network-resource.ts'
-import { predefinedNetworks } from './predefined-networks.ts'
+import { defaultBridgeOptions, predefinedNetworks } from './predefined-networks.ts'
 
 export interface NetworkServiceOptions {
   readonly store: Store
@@ -31,6 +31,8 @@ export interface NetworkServiceOptions {
   readonly random: Random
   /** For what nobody asked for but an operator should read. */
   readonly log: (message: string) => void
+  /** Inter-container communication on the default bridge; default true. */
+  readonly icc?: boolean
 }
 
 const LIST_FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']
@@ -228,7 +230,9 @@ export class NetworkService {
   }
 
   /** One that this host no longer takes is shown all the same, and made when somebody wants to be on it: the daemon starts. */
-  private async restore(record: NetworkRecord): Promise<void> {
+  private async restore(kept: NetworkRecord): Promise<void> {
+    const isDefault = kept.name === BRIDGE
+    const record = isDefault ? { ...kept, options: { ...kept.options, ...defaultBridgeOptions(this.settings) } } : kept
     this.sequence = Math.max(this.sequence, record.sequence)
     this.networks.set(record.id, new DockerNetwork(record))
     if (record.driver !== 'bridge') return
@@ -238,13 +242,18 @@ export class NetworkService {
     })
   }
 
+  private get settings(): { icc: boolean } {
+    return { icc: this.options.icc ?? true }
+  }
+
   private isPlugged({ id }: DockerNetwork): boolean {
     return this.options.controller.networks.has(id)
   }
 
   private async addPredefined(): Promise<void> {
     const names = new Set(Array.from(this.networks.values(), ({ name }) => name))
-    for (const made of predefinedNetworks(() => newDockerId(this.options.random))) if (!names.has(made.name)) await this.add(made)
+    for (const made of predefinedNetworks(() => newDockerId(this.options.random), this.settings))
+      if (!names.has(made.name)) await this.add(made)
   }
 
   private until(filters: Filters): bigint | undefined {

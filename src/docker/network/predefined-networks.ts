@@ -15,11 +15,16 @@ const BLANK: Omit<RequestedNetwork, 'id' | 'name' | 'driver'> = {
   labels: {}
 }
 
+/** What a daemon's settings say of the default bridge, whatever an earlier daemon's said. */
+export function defaultBridgeOptions({ icc }: { readonly icc: boolean }): Record<string, string> {
+  return { [BridgeOption.icc]: String(icc) }
+}
+
 /** The networks that every daemon has, in the order in which Docker makes them. */
-export function predefinedNetworks(newId: () => string): RequestedNetwork[] {
+export function predefinedNetworks(newId: () => string, settings: { readonly icc: boolean }): RequestedNetwork[] {
   const options = {
     [BridgeOption.defaultBridge]: 'true',
-    [BridgeOption.icc]: 'true',
+    ...defaultBridgeOptions(settings),
     [BridgeOption.masquerade]: 'true',
     [BridgeOption.hostBinding]: '0.0.0.0',
     [BridgeOption.name]: 'docker0',

@@ -17,7 +17,8 @@ export const bridgeDriver: Driver = {
   network(network: Network): TopologyPart {
     const bridge = this.element(network)
     const options = {
-      ...(!network.icc && { isolatedFrom: 1 }),
+      // Where single ports can be opened, the endpoints' filters judge.
+      ...(!network.icc && !(network.iccRules && network.gateway !== null) && { isolatedFrom: 1 }),
       // Nobody can draw the gateway's frames to another port by sending under its MAC.
       ...(network.gateway !== null && { staticEntries: [{ mac: network.gateway.mac, port: 0 }] })
     }
