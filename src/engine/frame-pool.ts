@@ -57,6 +57,12 @@ export const FrameFlag = {
   reassembled: 32
 } as const
 
+/**
+ * Bits of `FramePool.gsoType`, those of virtio_net_hdr: the super-frame is inside a UDP tunnel (VXLAN) over IPv4 or IPv6. The other
+ * offload fields are about the inner packet; a UDP checksum outside that is not zero is that of the pseudo-header.
+ */
+export const GsoTunnel = { ipv4: 0x20, ipv6: 0x40, any: 0x60 } as const
+
 export type FrameHandle = number
 
 // V8 takes a constant that a module exports from a cell at every use, one that it keeps is part of the code (20 instructions
@@ -86,7 +92,7 @@ export class FramePool {
   readonly length: Int32Array
   /** FrameFlag bits. */
   readonly flags: Int32Array
-  /** virtio_net_hdr gso_type: 1 TCPv4, 3 UDP fragments, 4 TCPv6, 5 UDP segments; 0x80 ECN. */
+  /** virtio_net_hdr gso_type: 1 TCPv4, 3 UDP fragments, 4 TCPv6, 5 UDP segments; 0x80 ECN; see GsoTunnel. */
   readonly gsoType: Uint8Array
   /** Payload bytes of each segment; of a reassembled packet see FrameFlag. */
   readonly gsoSize: Uint16Array

@@ -9,6 +9,7 @@ import { dnsTapType } from '../elements/dns-tap/dns-tap.ts'
 import { filterType } from '../elements/filter/filter.ts'
 import { natType } from '../elements/nat/nat.ts'
 import { routerType } from '../elements/router/router.ts'
+import { vxlanType } from '../elements/vxlan/vxlan.ts'
 import { ElementRegistry } from '../engine/index.ts'
 import { packetSocketElement } from '../io/packet-socket-element.ts'
 import { tapElement } from '../io/tap-element.ts'
@@ -22,6 +23,7 @@ export function elementRegistry(): ElementRegistry {
     .register(divertType)
     .register(natType)
     .register(routerType)
+    .register(vxlanType)
     .register(dnsServiceType)
     .register(virtualHostType)
     .register(tapElement)

@@ -105,6 +105,15 @@ export class Fdb {
     }
   }
 
+  /** Whether the address is there as a static entry. */
+  isStatic(hi: number, lo: number): boolean {
+    const { table, mask, shift } = this
+    for (let at = home(hi, lo, shift); table[at + PLACE] !== 0; at = (at + WORDS) & mask) {
+      if ((table[at + PLACE] & NAME_MASK) === (hi | USED) && table[at + LOW] === lo) return (table[at + PLACE] & STATIC) !== 0
+    }
+    return false
+  }
+
   /** True when the address is known on this port, learned or static: its time begins anew. */
   refresh(hi: number, lo: number, port: number, seconds: number): boolean {
     const { table, mask, shift } = this

@@ -1,0 +1,38 @@
+/**
+ * The source port of a flow, RFC 7348 section 5: a hash of the inner headers in the dynamic range, so that the underlay spreads
+ * flows over its ways and keeps each in order.
+ */
+import { ENTROPY_BASE } from './outer-header.ts'
+
+const IPV4_TYPE = 0x0800
+const IPV6_TYPE = 0x86dd
+const TCP = 6
+const UDP = 17
+/** More fragments, and the offset: a later fragment has no ports, so no fragment is told by them. */
+const FRAGMENT_BITS = 0x3fff
+
+/** 49152 to 65535 for the inner frame in [at, end), which has an Ethernet header. */
+export function flowPort(view: DataView, at: number, end: number): number {
+  const type = view.getUint16(at + 12)
+  let hash = 0
+  if (type === IPV4_TYPE && at + 34 <= end) {
+    const protocol = view.getUint8(at + 23)
+    hash = mix(mix(protocol, view.getInt32(at + 26)), view.getInt32(at + 30))
+    if ((protocol === TCP || protocol === UDP) && (view.getUint16(at + 20) & FRAGMENT_BITS) === 0) {
+      const ports = at + 14 + ((view.getUint8(at + 14) & 15) << 2)
+      if (ports + 4 <= end) hash = mix(hash, view.getInt32(ports))
+    }
+  } else if (type === IPV6_TYPE && at + 54 <= end) {
+    const next = view.getUint8(at + 20)
+    hash = mix(next, view.getInt32(at + 14) & 0xfffff)
+    for (let word = at + 22; word < at + 54; word += 4) hash = mix(hash, view.getInt32(word))
+    if ((next === TCP || next === UDP) && at + 58 <= end) hash = mix(hash, view.getInt32(at + 54))
+  } else {
+    hash = mix(mix(mix(type, view.getInt32(at)), view.getInt32(at + 4)), view.getInt32(at + 8))
+  }
+  return ENTROPY_BASE | (Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> 18)
+}
+
+function mix(hash: number, word: number): number {
+  return Math.imul(hash ^ word, 0x85ebca6b) ^ (word >>> 13)
+}

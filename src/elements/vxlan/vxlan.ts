@@ -1,0 +1,401 @@
+/**
+ * VXLAN tunnel endpoint, RFC 7348.
+ *
+ *   port 0, underlay  | Ethernet | IP | UDP | VXLAN | inner frame |
+ *   port N, segments  |                             | inner frame |      one VNI each, linked to a bridge
+ *
+ *   port N rx -->| known neighbor? answer; FDB look-up(destination); outer headers |--> port 0 tx
+ *   port 0 rx -->| outer headers right, VTEP known; VNI look-up; learn(source)     |--> port N tx
+ *
+ * What comes from the underlay never goes back there. Owns every frame that it receives; transmit and drop give ownership away.
+ * Super-frames pass whole.
+ */
+import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
+import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-pool.ts'
+import type { Link } from '../../engine/link.ts'
+import type { Timer } from '../../engine/timer-queue.ts'
+import { ETHERNET_HEADER_LENGTH, isGroup, macHi, macLo } from '../../wire/ethernet.ts'
+import { Learned, NOT_FOUND } from '../bridge/fdb.ts'
+import { answerNeighbor, type NeighborOf } from './answer-neighbor.ts'
+import { Decapsulator, OTHER, VXLAN } from './decap.ts'
+import { Encapsulator, READY, TOO_LONG } from './encap.ts'
+import { explainTunnel, type TunnelQuestion } from './explain-tunnel.ts'
+import { type FastDecap, fastDecapFor, JUDGED_WORDS, judgedAt, type OwnStation } from './fast-decap.ts'
+import { type FastEncap, fastEncapFor } from './fast-encap.ts'
+import { fitPacket } from './fit-packet.ts'
+import type { Segment } from './segment.ts'
+import { ANSWERED, UnderlayStation } from './underlay-station.ts'
+import { NO_VTEP, VTEP_WORDS, Vtep } from './vtep-table.ts'
+import { VxlanDrop } from './vxlan-drop.ts'
+import { readVxlanOptions, VXLAN_PORTS_MAX, type VxlanChange, type VxlanOptions, type VxlanSettings } from './vxlan-options.ts'
+import { VxlanRecords } from './vxlan-records.ts'
+
+const SECOND = 1e9
+const BATCH = 256
+/** Frames of one port, and the ports they leave by. All VTEPs of a thread share them: nothing is left in them by `push`. */
+const batch = new Int32Array(BATCH)
+const egress = new Int32Array(BATCH)
+
+const COUNTERS = [
+  'encapsulated',
+  'decapsulated',
+  'answered',
+  'replicated',
+  'copies',
+  'copyFailures',
+  'fragmented',
+  'errors',
+  'learned',
+  'moved',
+  'learnRefused',
+  'aged'
+] as const
+
+export class VxlanVtep implements Element {
+  private readonly context: ElementContext
+  private readonly frames: FramePool
+  private readonly records: VxlanRecords
+  private readonly encap: Encapsulator
+  private readonly decap: Decapsulator
+  private readonly station: UnderlayStation
+  private readonly fastEncap: FastEncap
+  private readonly fastDecap: FastDecap
+  private readonly ageing: Timer
+  private readonly judged = new Int32Array(JUDGED_WORDS)
+  private options: VxlanOptions
+  private settings: VxlanSettings
+  private own: OwnStation
+  private seconds = 0
+  /** The segment whose frame is in hand. */
+  private at: Segment | null = null
+  private readonly neighborOf: NeighborOf = (w0, w1, w2, w3, found) => this.at!.findNeighbor(w0, w1, w2, w3, found)
+  private encapsulated = 0
+  private decapsulated = 0
+  private answered = 0
+  private replicated = 0
+  private copies = 0
+  private copyFailures = 0
+  private fragmented = 0
+  private errors = 0
+  private learned = 0
+  private moved = 0
+  private learnRefused = 0
+  private aged = 0
+
+  constructor(context: ElementContext, options: VxlanOptions) {
+    this.context = context
+    this.frames = context.frames
+    this.options = options
+    this.settings = readVxlanOptions(options)
+    this.records = new VxlanRecords(this.settings)
+    const { vteps } = this.records
+    this.encap = new Encapsulator(context.frames, vteps, this.settings, context.random.below(65_536))
+    this.decap = new Decapsulator(context.frames, this.settings)
+    this.station = new UnderlayStation(context.frames, vteps, this.settings)
+    this.fastEncap = fastEncapFor(context.frames, batch)
+    this.fastDecap = fastDecapFor(context.frames, batch, egress)
+    this.ageing = context.timer(() => this.age())
+    this.own = ownStation(this.settings)
+    this.records.update(options)
+  }
+
+  push(): void {
+    const { context } = this
+    this.seconds = this.second()
+    for (let port = context.nextReady(); port >= 0; port = context.nextReady()) {
+      const { rx } = context.ports[port]!
+      if (port === 0) this.fromUnderlay(rx)
+      else this.fromSegment(rx, this.records.byPort[port] ?? null)
+    }
+    this.count()
+  }
+
+  private fromSegment(rx: Link, segment: Segment | null): void {
+    const { context, fastEncap, encap, records } = this
+    const underlay = context.ports[0]?.tx ?? null
+    const isUsual = segment !== null && underlay !== null && !this.settings.udpChecksum[4]
+    this.at = segment
+    while (!rx.empty) {
+      const count = rx.receiveAll(batch)
+      if (segment === null) {
+        for (let i = 0; i < count; i++) context.drop(batch[i], VxlanDrop.noSegment)
+        continue
+      }
+      for (let at = 0; at < count; ) {
+        const done = isUsual ? fastEncap(at, count, segment.fdb, records.vteps.words, segment.vni, segment.mtu, encap.id) : at
+        if (done === at) this.encapsulate(batch[at++], segment)
+        else {
+          encap.id = (encap.id + done - at) & 0xffff
+          this.encapsulated += done - at
+          if (at === 0) underlay!.transmitAll(batch, done)
+          else for (let i = at; i < done; i++) underlay!.transmit(batch[i])
+          at = done
+        }
+      }
+    }
+  }
+
+  /** One frame of a segment. */
+  private encapsulate(frame: FrameHandle, segment: Segment): void {
+    const { context, frames } = this
+    if (frames.length[frame] < ETHERNET_HEADER_LENGTH) return context.drop(frame, VxlanDrop.runt)
+    if (segment.suppresses && answerNeighbor(frames, frame, this.neighborOf)) {
+      this.answered++
+      if (this.isTraced(frame)) context.trace(frame, 'answered here: the neighbor is known')
+      return context.transmit(segment.port, frame)
+    }
+    const bytes = frames.bytes(frame)
+    const start = frames.start[frame]
+    if (isGroup(bytes, start)) {
+      if (segment.floods) this.replicate(frame, segment)
+      else context.drop(frame, VxlanDrop.broadcast)
+      return
+    }
+    const vtep = segment.fdb.lookup(macHi(bytes, start), macLo(bytes, start))
+    if (vtep !== NOT_FOUND) this.send(frame, segment, vtep)
+    else if (segment.floods) this.replicate(frame, segment)
+    else context.drop(frame, VxlanDrop.unknownDestination)
+  }
+
+  private send(frame: FrameHandle, segment: Segment, vtep: number): void {
+    const { context, encap } = this
+    const result = encap.encapsulate(frame, segment.vni, segment.mtu, vtep)
+    if (result === READY) {
+      this.encapsulated++
+      if (this.isTraced(frame)) context.trace(frame, `encapsulate for ${this.records.vteps.address(vtep)}, VNI ${segment.vni}`)
+      context.transmit(0, frame)
+    } else if (result === TOO_LONG) this.fit(frame, segment, vtep)
+    else context.drop(frame, result)
+  }
+
+  /** The frame is too long for the way: it is cut where that may be done, else its sender is told. */
+  private fit(frame: FrameHandle, segment: Segment, vtep: number): void {
+    const { context, frames, encap } = this
+    const limit = encap.limit(segment.mtu, vtep)
+    const pieces = fitPacket(frames, frame, limit, encap.segmentLength(frame), (piece, error) => {
+      if (error) {
+        this.errors++
+        context.enter(piece)
+        context.transmit(segment.port, piece)
+      } else this.sendPiece(piece, segment, vtep)
+    })
+    if (pieces > 0) {
+      this.fragmented++
+      this.copies += pieces - 1
+    } else context.drop(frame, pieces === 0 ? VxlanDrop.tooBig : VxlanDrop.oversize)
+  }
+
+  /** A piece fits, unless the table changed meanwhile. */
+  private sendPiece(frame: FrameHandle, segment: Segment, vtep: number): void {
+    const result = this.encap.encapsulate(frame, segment.vni, segment.mtu, vtep)
+    if (result === READY) {
+      this.encapsulated++
+      this.context.transmit(0, frame)
+    } else this.context.drop(frame, result === TOO_LONG ? VxlanDrop.oversize : result)
+  }
+
+  /** Head-end replication: a copy for each VTEP of the segment. */
+  private replicate(frame: FrameHandle, segment: Segment): void {
+    const { context, frames, records } = this
+    const { remotes } = segment
+    const { words } = records.vteps
+    let last = NO_VTEP
+    for (let i = 0; i < remotes.length; i++) {
+      if (words[remotes[i] * VTEP_WORDS + Vtep.innerMtu] === 0) continue
+      if (last !== NO_VTEP) {
+        const copy = frames.copy(frame)
+        if (copy === NO_FRAME) this.copyFailures++
+        else {
+          this.copies++
+          this.send(copy, segment, last)
+        }
+      }
+      last = remotes[i]
+    }
+    if (last === NO_VTEP) return context.drop(frame, VxlanDrop.noVtep)
+    this.replicated++
+    this.send(frame, segment, last)
+  }
+
+  private fromUnderlay(rx: Link): void {
+    const { context, fastDecap, own, judged } = this
+    while (!rx.empty) {
+      const count = rx.receiveAll(batch)
+      for (let at = 0; at < count; ) {
+        const done = fastDecap(at, count, own, judged)
+        if (done === at) this.decapsulate(batch[at++])
+        else {
+          this.decapsulated += done - at
+          for (let i = at; i < done; i++) context.transmit(egress[i], batch[i])
+          at = done
+        }
+      }
+    }
+  }
+
+  /** One frame of the underlay. */
+  private decapsulate(frame: FrameHandle): void {
+    const { context, decap, records } = this
+    const read = decap.read(frame)
+    if (read === OTHER) return this.toStation(frame)
+    if (read !== VXLAN) return context.drop(frame, read)
+    const segment = records.byVni.get(decap.vni)
+    if (segment === undefined || !segment.isOpen) return context.drop(frame, VxlanDrop.wrongVni)
+    if (decap.isFromOwn) return context.drop(frame, VxlanDrop.ownSource)
+    const { source } = decap
+    const vtep = records.vteps.find(source[0], source[1], source[2], source[3])
+    if (segment.learns) {
+      if (!this.learn(frame, segment, vtep)) return context.drop(frame, VxlanDrop.falseVtep)
+    } else if (!records.vteps.isKnown(vtep)) return context.drop(frame, VxlanDrop.unknownVtep)
+    else this.judge(source, segment)
+    const stripped = decap.strip(frame)
+    if (stripped !== VXLAN) return context.drop(frame, stripped)
+    this.decapsulated++
+    if (this.isTraced(frame)) context.trace(frame, `decapsulate, VNI ${segment.vni}`)
+    context.transmit(segment.port, frame)
+  }
+
+  /** The fast path may take frames of this source and VNI. */
+  private judge(source: Int32Array, segment: Segment): void {
+    if ((source[0] | source[1]) !== 0 || source[2] !== 0xffff) return
+    const at = judgedAt(source[3], segment.vni)
+    this.judged[at] = source[3]
+    this.judged[at + 1] = segment.vni + 1
+    this.judged[at + 2] = segment.port
+  }
+
+  /** False when the inner source is known to be elsewhere. */
+  private learn(frame: FrameHandle, segment: Segment, known: number): boolean {
+    const { decap, records } = this
+    const hi = decap.sourceHi(frame)
+    const lo = decap.sourceLo(frame)
+    const before = segment.fdb.lookup(hi, lo)
+    if (before !== NOT_FOUND && before !== known && segment.fdb.isStatic(hi, lo)) return false
+    const { source } = decap
+    const vtep = records.vteps.hear(source[0], source[1], source[2], source[3], this.seconds)
+    const what = vtep === NO_VTEP ? Learned.refused : segment.fdb.learn(hi, lo, vtep, this.seconds)
+    if (what === Learned.added) this.learned++
+    else if (what === Learned.moved) this.moved++
+    else if (what === Learned.refused) this.learnRefused++
+    if (!this.ageing.armed) this.ageing.arm((this.seconds + this.settings.ageing + 1) * SECOND)
+    return true
+  }
+
+  private toStation(frame: FrameHandle): void {
+    const reason = this.station.take(frame, this.seconds)
+    if (reason === ANSWERED) {
+      this.answered++
+      this.context.transmit(0, frame)
+    } else this.context.drop(frame, reason)
+    if (this.station.hasLearned) {
+      this.station.hasLearned = false
+      this.armAgeing()
+    }
+  }
+
+  private isTraced(frame: FrameHandle): boolean {
+    return (this.frames.flags[frame] & FrameFlag.traced) !== 0
+  }
+
+  private count(): void {
+    const { counters } = this.context
+    counters[0] = this.encapsulated
+    counters[1] = this.decapsulated
+    counters[2] = this.answered
+    counters[3] = this.replicated
+    counters[4] = this.copies
+    counters[5] = this.copyFailures
+    counters[6] = this.fragmented
+    counters[7] = this.errors
+    counters[8] = this.learned
+    counters[9] = this.moved
+    counters[10] = this.learnRefused
+    counters[11] = this.aged
+  }
+
+  update(change: Plain): Plain {
+    const undo = this.records.update(change as VxlanChange)
+    this.judged.fill(0)
+    return undo
+  }
+
+  reconfigure(options: Plain): boolean {
+    const next = options as VxlanOptions
+    const settings = readVxlanOptions(next)
+    const gone = VxlanRecords.removed(this.options)
+    this.records.update({
+      segments: { ...gone.segments, ...next.segments },
+      vteps: { ...gone.vteps, ...next.vteps },
+      peers: { ...gone.peers, ...next.peers }
+    })
+    this.options = next
+    this.settings = settings
+    this.records.applySettings(settings)
+    this.encap.applySettings(settings)
+    this.decap.applySettings(settings)
+    this.station.applySettings(settings)
+    this.own = ownStation(settings)
+    this.judged.fill(0)
+    return true
+  }
+
+  command(verb: string, argument: Plain, reply: Reply): void {
+    this.age()
+    const { records } = this
+    const addressOf = (vtep: number): string => records.vteps.address(vtep)
+    if (verb === 'explain') return reply(null, explainTunnel(records, argument as TunnelQuestion))
+    if (verb === 'segments') {
+      return reply(
+        null,
+        records.byPort.flatMap((segment) => (segment === null ? [] : [segment.describe(addressOf, this.seconds)]))
+      )
+    }
+    if (verb === 'vteps') {
+      const { words } = records.vteps
+      return reply(
+        null,
+        records.vteps.list().map((vtep) => ({
+          address: addressOf(vtep),
+          known: records.vteps.isKnown(vtep),
+          innerMtu: words[vtep * VTEP_WORDS + Vtep.innerMtu]
+        }))
+      )
+    }
+    reply(new Error(`a VTEP knows the commands segments, vteps and explain, not '${verb}'`))
+  }
+
+  /** Forgets what is too old and sees when the next will be. */
+  private age(): void {
+    this.seconds = this.second()
+    const { byVni, vteps } = this.records
+    for (const { fdb } of byVni.values()) this.aged += fdb.sweep(this.seconds)
+    vteps.sweep(this.seconds - this.settings.ageing, this.seconds)
+    this.count()
+    this.armAgeing()
+  }
+
+  private armAgeing(): void {
+    const { ageing } = this.settings
+    let next = this.records.vteps.nextSweep(ageing)
+    for (const { fdb } of this.records.byVni.values()) if (fdb.learned > 0) next = Math.min(next, fdb.oldest() + ageing + 1)
+    if (Number.isFinite(next)) this.ageing.arm(next * SECOND)
+    else this.ageing.disarm()
+  }
+
+  private second(): number {
+    return (this.context.now / SECOND) | 0
+  }
+}
+
+/** Of a VTEP without IPv4: an address that no packet is for. */
+function ownStation({ mac, addresses, port }: VxlanSettings): OwnStation {
+  const address = addresses.find(({ family }) => family === 4)?.words[3] ?? 0
+  return { macFirst: (mac.hi << 16) | (mac.lo >>> 16), macLast: mac.lo & 0xffff, address, port }
+}
+
+export const vxlanType: ElementType<VxlanOptions> = {
+  type: 'vxlan',
+  maxPorts: VXLAN_PORTS_MAX,
+  counters: COUNTERS,
+  create: (context, options) => new VxlanVtep(context, options)
+}
