@@ -221,6 +221,7 @@ export class NetworkController {
           allow: [],
           sandbox: spec.sandbox ?? id,
           gatewayDns: spec.gatewayDns ?? true,
+          ownMac: spec.ownMac ?? false,
           slot,
           dnsPort
         }

@@ -20,6 +20,11 @@ export interface EndpointSpec {
   readonly address6?: string
   /** 02:42 and the address by default, as Docker does. */
   readonly mac?: string
+  /**
+   * Default false. true: whoever stands at its end has a MAC of his own choice, and `mac` is what he was told. Only he can claim its
+   * addresses all the same: the filters of the others refuse it.
+   */
+  readonly ownMac?: boolean
   /** More names in this network. */
   readonly aliases?: readonly string[]
   /** All names by which others find it, instead of name and aliases; the first is what a PTR question is answered. */
@@ -61,6 +66,7 @@ export interface Endpoint {
   allow: readonly IccRule[]
   readonly sandbox: string
   readonly gatewayDns: boolean
+  readonly ownMac: boolean
   /** Lowest number that was free in the network: its port of the bridge follows from it. */
   readonly slot: number
   /** Its port of the DNS service. */

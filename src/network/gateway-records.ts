@@ -54,9 +54,10 @@ export function gatewayAddresses({ pool, pool6 }: Pick<Network, 'pool' | 'pool6'
 
 /**
  * Whose address is whose: the router lets nobody else claim it. A MAC that no station can have is left to the kernel of the
- * endpoint, which refuses it in words that are compared.
+ * endpoint, which refuses it in words that are compared; one that we do not know is asked for (ARP, ND).
  */
-export function endpointRecords({ address, address6, mac }: Endpoint, ends: boolean): ElementUpdate[] {
+export function endpointRecords({ address, address6, mac, ownMac }: Endpoint, ends: boolean): ElementUpdate[] {
+  if (ownMac) return []
   const { hi, lo } = parseMac(mac)
   if ((hi & GROUP_BIT) !== 0 || (hi === 0 && lo === 0)) return []
   const bindings = Object.fromEntries([address, address6].filter((each) => each !== '').map((each) => [each, ends ? null : mac]))

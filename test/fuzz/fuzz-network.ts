@@ -322,6 +322,7 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
       allow: [],
       sandbox: String(slot),
       gatewayDns: true,
+      ownMac: false,
       dnsPort: slot,
       slot,
       attachment

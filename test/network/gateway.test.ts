@@ -111,6 +111,20 @@ describe('the way out', () => {
     assert.equal((await ping(closed.element, '10.3.0.1')).received, 1)
   })
 
+  test('a station with a MAC of its own choice, where that is allowed; nobody else gets its address by it', async () => {
+    await network('front', '10.1.0.0/24')
+    const guest = await host('front', { name: 'guest', ownMac: true }, { mac: '02:cc:00:00:00:77' })
+    const liar = await host('front', { name: 'liar' }, { mac: '02:cc:00:00:00:78' })
+    const thief = await host('front', { name: 'thief', ownMac: true }, { mac: '02:cc:00:00:00:79', addresses: ['10.1.0.2/24'] })
+    const web = await host('front', { name: 'web' })
+    assert.equal((await ping(guest.element, WORLD_ADDRESS)).received, 1)
+    assert.equal((await ping(web.element, guest.address)).received, 1)
+    assert.equal((await ping(liar.element, WORLD_ADDRESS)).received, 0)
+    assert.equal((await ping(thief.element, WORLD_ADDRESS)).received, 0)
+    assert.equal((await ping(guest.element, WORLD_ADDRESS)).received, 1, 'still')
+    assert.equal((await inspection.neighbors()).find(({ address }) => address === guest.address)?.mac, '02:cc:00:00:00:77')
+  })
+
   test('the world cannot walk in, and nobody can take another address', async () => {
     const { id } = await network('front', '10.1.0.0/24')
     const web = await host('front', { name: 'web' })

@@ -48,7 +48,7 @@ Ctrl-C, or \`netloom detach\`, takes the endpoint away.
   netloom attach web                             joins the container web, as \`docker attach\` does
 
 Names of the network are answered at 127.0.0.11 in the namespace; let its /etc/resolv.conf say so. A virtual machine asks the
-gateway's address.`
+gateway's address. Its card may have any MAC, unless --mac says which.`
 
 export function registerAttach(program: Command, context: CliContext): void {
   program

@@ -118,6 +118,8 @@ export class Attachments {
       names: [name, ...aliases],
       // A guest has no 127.0.0.11 that leads to us: it asks the gateway.
       gatewayDns: tap !== undefined,
+      // Who starts a virtual machine often gives its card another MAC than ours.
+      ownMac: tap !== undefined && mac === undefined,
       ...(ip !== undefined && { address: ip }),
       ...(ip6 !== undefined && { address6: ip6 }),
       ...(mac !== undefined && { mac: checkedMac(mac) })
