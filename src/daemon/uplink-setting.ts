@@ -2,6 +2,8 @@
  * The setting `uplink`: how frames leave the emulated networks.
  *
  *   auto | none-legacy | none | host | user | interface=NAME,address=CIDR[,gateway=ADDRESS][,mac=MAC]
+ *
+ * `address` and `gateway` may be there once for each family.
  */
 import type { Uplink } from '../network/uplink.ts'
 import { addressFamily, parseMac } from '../wire/address.ts'
@@ -17,8 +19,10 @@ const WORDS = [LEGACY_UPLINK, AUTO_UPLINK, 'none', 'host', 'user']
 
 export interface InterfaceSetting {
   readonly interface: string
-  readonly address: string
-  readonly gateway?: string
+  /** CIDR, at most one of each family. */
+  readonly addresses: readonly string[]
+  /** At most one of each family. */
+  readonly gateways: readonly string[]
   readonly mac?: string
 }
 
@@ -41,21 +45,30 @@ export function checkUplink(text: string): string {
 
 /** Of `interface=...`. Throws RangeError, AddressError. */
 export function parseInterface(text: string): InterfaceSetting {
-  const members: Record<string, string> = {}
+  const members: Record<string, string[]> = { interface: [], address: [], gateway: [], mac: [] }
   for (const part of text.split(',')) {
     const equals = part.indexOf('=')
-    const name = part.slice(0, equals)
-    if (equals === -1 || !['interface', 'address', 'gateway', 'mac'].includes(name)) {
+    const values = equals === -1 ? undefined : members[part.slice(0, equals)]
+    if (values === undefined) {
       throw new RangeError(`'${text}' is none of ${WORDS.slice(1).join(', ')} and interface=NAME,address=CIDR[,gateway=ADDRESS][,mac=MAC]`)
     }
-    if (Object.hasOwn(members, name)) throw new RangeError(`'${text}' names ${name} twice`)
-    members[name] = part.slice(equals + 1)
+    values.push(part.slice(equals + 1))
   }
-  const { interface: device = '', address = '', gateway, mac } = members
-  if (device === '') throw new RangeError(`'${text}': which interface? begin with interface=NAME`)
-  if (address === '') throw new RangeError(`'${text}': which address is ours on the LAN? add ,address=192.0.2.9/24`)
-  if (parseCidr(address).family !== 4) throw new RangeError(`address ${address} is not IPv4`)
-  if (gateway !== undefined && addressFamily(gateway) !== 4) throw new RangeError(`gateway ${gateway} is not an IPv4 address`)
+  const { interface: names, address: addresses, gateway: gateways, mac: macs } = members as Record<string, string[]>
+  const once = (name: string): RangeError => new RangeError(`'${text}' names ${name} twice`)
+  if (names!.length === 0 || names![0] === '') throw new RangeError(`'${text}': which interface? begin with interface=NAME`)
+  if (names!.length > 1) throw once('interface')
+  if (macs!.length > 1) throw once('mac')
+  if (addresses!.length === 0) throw new RangeError(`'${text}': which address is ours on the LAN? add ,address=192.0.2.9/24`)
+  const families = addresses!.map((address) => parseCidr(address).family)
+  if (new Set(families).size < families.length) throw once('an address of one family')
+  for (const gateway of gateways!) {
+    const family = addressFamily(gateway)
+    if (family === 0) throw new RangeError(`gateway ${gateway} is not an address`)
+    if (!families.includes(family)) throw new RangeError(`gateway ${gateway}: we have no IPv${family} address on that LAN; add ,address=`)
+  }
+  if (new Set(gateways!.map(addressFamily)).size < gateways!.length) throw once('a gateway of one family')
+  const [mac] = macs!
   if (mac !== undefined) parseMac(mac)
-  return { interface: device, address, ...(gateway !== undefined && { gateway }), ...(mac !== undefined && { mac }) }
+  return { interface: names![0]!, addresses: addresses!, gateways: gateways!, ...(mac !== undefined && { mac }) }
 }

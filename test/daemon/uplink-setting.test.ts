@@ -9,9 +9,14 @@ test('words, and an interface with its address', () => {
     assert.equal(checkUplink(text), text)
   assert.deepEqual(parseInterface('interface=eth0,address=192.0.2.9/24,gateway=192.0.2.1,mac=02:cc:00:00:00:09'), {
     interface: 'eth0',
-    address: '192.0.2.9/24',
-    gateway: '192.0.2.1',
+    addresses: ['192.0.2.9/24'],
+    gateways: ['192.0.2.1'],
     mac: '02:cc:00:00:00:09'
+  })
+  assert.deepEqual(parseInterface('interface=eth0,address=192.0.2.9/24,address=2001:db8::9/64,gateway=fe80::1'), {
+    interface: 'eth0',
+    addresses: ['192.0.2.9/24', '2001:db8::9/64'],
+    gateways: ['fe80::1']
   })
   assert.deepEqual(([undefined, 'host', 'user', 'none', 'interface'] as const).map(isOnHost), [true, true, true, false, false])
 })
@@ -29,8 +34,9 @@ test('what cannot be names the value', () => {
     ['bridge', /'bridge' is none of/],
     ['interface=eth0', /which address is ours on the LAN\? add ,address=/],
     ['address=192.0.2.9/24', /which interface\?/],
-    ['interface=eth0,address=192.0.2.9/24,gateway=x', /gateway x is not an IPv4 address/],
-    ['interface=eth0,address=2001:db8::9/64', /is not IPv4/],
+    ['interface=eth0,address=192.0.2.9/24,gateway=x', /gateway x is not an address/],
+    ['interface=eth0,address=192.0.2.8/24,address=192.0.2.9/24', /an address of one family twice/],
+    ['interface=eth0,address=2001:db8::9/64,gateway=192.0.2.1', /no IPv4 address on that LAN/],
     ['interface=eth0,address=192.0.2.9', /192\.0\.2\.9/],
     ['interface=a,interface=b,address=192.0.2.9/24', /names interface twice/],
     ['interface=eth0,address=192.0.2.9/24,mac=9', /9/]

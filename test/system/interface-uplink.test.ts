@@ -1,5 +1,6 @@
 // The uplink `interface`: a station of our own on the LAN behind an existing interface, which its machine goes on using.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { loadNative } from '../../src/io/load-native.ts'
 import { Netlink } from '../../src/io/netlink/netlink.ts'
@@ -10,7 +11,7 @@ import { run } from './sandbox-set-up.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 
 /** `host` is the machine with eth0 on the LAN; `lan` is everybody else there, and the way to 198.51.100.0/24. */
-describe('uplink interface', { skip: namespacesMissing('ip', 'ping') }, () => {
+describe('uplink interface', { skip: namespacesMissing('ip', 'ping', 'curl') }, () => {
   let host: TestNamespace
   let lan: TestNamespace
   let docker: ContainerWorld
@@ -23,9 +24,11 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping') }, () => {
       for (const line of lines) namespace.run('ip', ...line.split(' '))
     }
     commands(host, `link add eth0 type veth peer name lan0 netns ${lan.path}`)
-    commands(host, 'link set eth0 up', 'address add 192.0.2.50/24 dev eth0')
+    commands(host, 'link set eth0 up', 'address add 192.0.2.50/24 dev eth0', 'address add 2001:db8::50/64 dev eth0 nodad')
     commands(lan, 'link set lan0 up', 'link set lo up', 'address add 192.0.2.1/24 dev lan0', 'address add 198.51.100.10/32 dev lo')
-    commands(host, 'route add default via 192.0.2.1')
+    commands(lan, 'address add 2001:db8::1/64 dev lan0 nodad', 'address add fe80::1/64 dev lan0 nodad')
+    commands(lan, 'address add 2001:db8:f::10/128 dev lo')
+    commands(host, 'route add default via 192.0.2.1', 'route add default via fe80::1 dev eth0')
     docker = await dockerHost(uplink())
     await docker.world.networks.create({ Name: 'front', IPAM: { Config: [{ Subnet: '10.75.0.0/24' }] } })
     client = await docker.run('client', {
@@ -39,10 +42,17 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping') }, () => {
     lan?.close()
   })
 
-  const uplink = (more: Partial<{ address: string; interface: string; gateway: string }> = {}): InterfaceUplink => {
+  const uplink = (more: Partial<{ addresses: string[]; interface: string; gateways: string[] }> = {}): InterfaceUplink => {
     const native = loadNative()
     const netlink = Netlink.inNamespace(native, host.fd)
-    return new InterfaceUplink({ native, netlink, netns: host.fd, interface: 'eth0', address: '192.0.2.9/24', ...more })
+    return new InterfaceUplink({
+      native,
+      netlink,
+      netns: host.fd,
+      interface: 'eth0',
+      addresses: ['192.0.2.9/24', '2001:db8::9/64'],
+      ...more
+    })
   }
   const ping = async (...words: string[]): Promise<string> =>
     (await run(client.sandbox!, ['ping', '-n', '-c', '1', '-W', '1', ...words])).stdout
@@ -55,6 +65,25 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping') }, () => {
     assert.match(lan.run('ping', '-n', '-c', '1', '-W', '1', '192.0.2.9'), / 1 received/)
     const [neighbor] = lan.ip('neighbor', 'show', '192.0.2.9')
     assert.equal(neighbor['lladdr'], '02:42:c0:00:02:09')
+  })
+
+  test('IPv6: out under our address, by the router of the machine; in by a published port', async () => {
+    const config = [{ Subnet: '10.76.0.0/24' }, { Subnet: 'fd00:76::/64' }]
+    await docker.world.networks.create({ Name: 'six', EnableIPv6: true, IPAM: { Config: config } })
+    const six = await docker.run('six', {
+      ExposedPorts: { '80/tcp': {} },
+      HostConfig: { NetworkMode: 'six', PortBindings: { '80/tcp': [{ HostIp: '2001:db8::9', HostPort: '8086' }] } }
+    })
+    const inside = async (...argv: string[]): Promise<string> => (await run(six.sandbox!, argv)).stdout
+    assert.match(await inside('ping', '-n', '-c', '1', '-W', '5', '2001:db8::1'), /ttl=63 /)
+    assert.match(await inside('ping', '-n', '-c', '1', '-W', '5', '2001:db8:f::10'), / 1 received/)
+    assert.match(await inside('ping', '-n', '-c', '1', '-W', '5', '192.0.2.1'), / 1 received/)
+    const [neighbor] = lan.ip('-6', 'neighbor', 'show', '2001:db8::9')
+    assert.equal(neighbor['lladdr'], '02:42:c0:00:02:09')
+    const server = "require('http').createServer((q, a) => a.end(q.socket.remoteAddress)).listen(80, '::', () => console.log('up'))"
+    const { stdout } = await six.sandbox!.spawn({ argv: [process.execPath, '-e', server], stdio: ['null', 'pipe', 'inherit'] })
+    await once(stdout!, 'data')
+    assert.equal(lan.run('curl', '-sS', '-m', '10', 'http://[2001:db8::9]:8086/'), '2001:db8::1')
   })
 
   test('ports are published on the LAN, on our address alone', async () => {
@@ -73,7 +102,9 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping') }, () => {
   test('what cannot be is refused, with the name or value in the message', async () => {
     const world = { hostAddresses: (): void => {}, changed: async (): Promise<void> => {}, log: (): void => {}, failed: (): void => {} }
     await assert.rejects(uplink({ interface: 'eth9' }).start(world), { code: 'invalid', message: 'there is no interface eth9' })
-    assert.throws(() => uplink({ address: 'nonsense' }), { code: 'invalid', message: /^uplink address 'nonsense' is wrong/ })
-    assert.throws(() => uplink({ gateway: '::1' }), { code: 'invalid' })
+    assert.throws(() => uplink({ addresses: ['nonsense'] }), { code: 'invalid', message: /^uplink address 'nonsense' is wrong/ })
+    assert.throws(() => uplink({ gateways: ['x'] }), { code: 'invalid', message: "uplink gateway 'x' is no address" })
+    assert.throws(() => uplink({ addresses: [] }), { code: 'invalid', message: /needs an address/ })
+    assert.throws(() => uplink({ addresses: ['192.0.2.9/24', '192.0.2.8/24'] }), { code: 'invalid', message: /one more of IPv4/ })
   })
 })

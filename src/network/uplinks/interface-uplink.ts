@@ -11,18 +11,29 @@
 import type { NativeBinding } from '../../io/native-binding.ts'
 import type { Netlink } from '../../io/netlink/netlink.ts'
 import { openPacketSocket } from '../../io/packet-socket-device.ts'
-import { addressFamily, formatMac, macFromIpv4, parseIpv4, parseMac } from '../../wire/address.ts'
-import { parseCidr } from '../../wire/cidr.ts'
+import {
+  addressFamily,
+  formatIpv6,
+  formatMac,
+  linkLocalFromMac,
+  type Mac,
+  macFromIpv4,
+  parseIpv4,
+  parseIpv6,
+  parseMac
+} from '../../wire/address.ts'
+import { get32 } from '../../wire/big-endian.ts'
+import { formatAddress, parseAddress, parseCidr } from '../../wire/cidr.ts'
 import { NetworkError } from '../network-error.ts'
 import { type Uplink, type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../uplink.ts'
 
 export interface InterfaceUplinkOptions {
   readonly interface: string
-  /** Our address on the LAN, IPv4 CIDR: one that no other station has. There is no DHCP. */
-  readonly address: string
-  /** The LAN's router; default: that of the machine's own default route by this interface, else there is none. */
-  readonly gateway?: string
-  /** Default: 02:42 and the address. */
+  /** Our addresses on the LAN, CIDR, one or one of each family: ones that no other station has. There is no DHCP. */
+  readonly addresses: readonly string[]
+  /** The LAN's routers; default: those of the machine's own default routes by this interface, else there are none. */
+  readonly gateways?: readonly string[]
+  /** Default: 02:42 and the IPv4 address, or the end of the IPv6 one. */
   readonly mac?: string
   readonly native: NativeBinding
   /** Of the namespace of the interface. */
@@ -34,36 +45,51 @@ export interface InterfaceUplinkOptions {
 export class InterfaceUplink implements Uplink {
   readonly kind = 'interface'
   private readonly options: InterfaceUplinkOptions
-  private readonly address: string
   private readonly mac: string
+  /** Without prefix lengths. */
+  private readonly own: { readonly ipv4?: string; readonly ipv6?: string }
 
   /** Throws NetworkError `invalid`. */
   constructor(options: InterfaceUplinkOptions) {
     this.options = options
-    this.address = options.address.split('/')[0]
-    this.mac = checked(`address '${options.address}'`, 'it must look like 192.0.2.9/24', () => {
-      parseCidr(options.address)
-      return options.mac === undefined ? formatMac(macFromIpv4(parseIpv4(this.address))) : formatMac(parseMac(options.mac))
-    })
-    if (options.gateway !== undefined && addressFamily(options.gateway) !== 4) {
-      throw new NetworkError('invalid', `uplink gateway '${options.gateway}' is no IPv4 address`)
+    const own: { ipv4?: string; ipv6?: string } = {}
+    for (const text of options.addresses) {
+      const { family } = checked(`address '${text}'`, 'it must look like 192.0.2.9/24', () => parseCidr(text))
+      const name = family === 4 ? 'ipv4' : 'ipv6'
+      if (own[name] !== undefined) throw new NetworkError('invalid', `uplink address '${text}' is one more of IPv${family}`)
+      own[name] = withoutLength(text)
     }
+    this.own = own
+    for (const gateway of options.gateways ?? []) {
+      if (addressFamily(gateway) === 0) throw new NetworkError('invalid', `uplink gateway '${gateway}' is no address`)
+    }
+    this.mac = checked(`MAC '${options.mac}'`, 'it must look like 02:cc:00:00:00:09', () => formatMac(macOf(options.mac, own)))
   }
 
   async start(_world: UplinkWorld): Promise<UplinkPart> {
-    const { native, netlink, netns = -1, interface: name, address } = this.options
+    const { native, netlink, netns = -1, interface: name, addresses } = this.options
+    const { mac, own } = this
     const link = await netlink.links.find(name)
     if (link === null) throw new NetworkError('invalid', `there is no interface ${name}`, { fix: 'name one that `ip link` shows' })
-    const via = this.options.gateway ?? (await this.defaultGateway(link.index))
+    const routes = await this.routes(link.index)
     const { fd, mtu, vnetHeaderLength } = this.open(() => openPacketSocket(native, { netns, interface: name, promiscuous: true }))
     const element = `uplink/${name}`
+    // Neighbor discovery is spoken from it, and a router that we ask wants one (RFC 4861, section 6.1.1).
+    const linkLocal = own.ipv6 === undefined ? [] : [`${formatIpv6(linkLocalFromMac(parseMac(mac)))}/64`]
     return {
       elements: { [element]: { type: 'packet-socket', options: { fd, name, mtu, vnetHeaderLength } } },
       links: [],
       port: [element, 0],
-      interface: { name, mac: this.mac, addresses: [address], mtu, snat: this.address },
-      routes: via === undefined ? {} : { '0.0.0.0/0': { via } },
-      hostAddresses: [this.address]
+      interface: {
+        name,
+        mac,
+        addresses: [...addresses, ...linkLocal],
+        mtu,
+        ...(own.ipv4 !== undefined && { snat: own.ipv4 }),
+        ...(own.ipv6 !== undefined && { snat6: own.ipv6 })
+      },
+      routes,
+      hostAddresses: this.hostAddresses
     }
   }
 
@@ -73,10 +99,10 @@ export class InterfaceUplink implements Uplink {
 
   async removeNetwork(): Promise<void> {}
 
-  /** Ports are on our own address, where nobody else listens. */
+  /** Ports are on our own addresses, where nobody else listens. */
   async publish(ports: readonly UplinkPort[]): Promise<void> {
     for (const port of ports) {
-      const isOurs = port.address === '0.0.0.0' || port.address === '::' || port.address === this.address
+      const isOurs = port.address === '0.0.0.0' || port.address === '::' || this.hostAddresses.includes(canonical(port.address))
       if (!isOurs) throw new UplinkPortError(port, 'EADDRNOTAVAIL')
     }
   }
@@ -85,9 +111,25 @@ export class InterfaceUplink implements Uplink {
 
   async close(): Promise<void> {}
 
-  private async defaultGateway(index: number): Promise<string | undefined> {
-    const routes = await this.options.netlink.routes.list()
-    return routes.find(({ to, dev, via }) => to === '0.0.0.0/0' && dev === index && via !== undefined)?.via
+  private get hostAddresses(): string[] {
+    return [this.own.ipv4, this.own.ipv6].flatMap((address) => (address === undefined ? [] : canonical(address)))
+  }
+
+  /** One default route for each family that we have an address of and know a router for. `index`: of the interface. */
+  private async routes(index: number): Promise<Record<string, { via: string }>> {
+    const { netlink, gateways = [] } = this.options
+    const machine = await netlink.routes.list()
+    const result: Record<string, { via: string }> = {}
+    for (const [family, to, address] of [
+      [4, '0.0.0.0/0', this.own.ipv4],
+      [6, '::/0', this.own.ipv6]
+    ] as const) {
+      if (address === undefined) continue
+      const given = gateways.find((gateway) => addressFamily(gateway) === family)
+      const via = given ?? machine.find((route) => route.to === to && route.dev === index && route.via !== undefined)?.via
+      if (via !== undefined) result[to] = { via }
+    }
+    return result
   }
 
   private open<T>(open: () => T): T {
@@ -100,6 +142,21 @@ export class InterfaceUplink implements Uplink {
       throw new NetworkError('unsupported', problem, { cause, fix })
     }
   }
+}
+
+function withoutLength(cidr: string): string {
+  return cidr.slice(0, cidr.indexOf('/'))
+}
+
+function canonical(address: string): string {
+  return addressFamily(address) === 0 ? address : formatAddress(parseAddress(address))
+}
+
+function macOf(given: string | undefined, { ipv4, ipv6 }: { readonly ipv4?: string; readonly ipv6?: string }): Mac {
+  if (given !== undefined) return parseMac(given)
+  if (ipv4 !== undefined) return macFromIpv4(parseIpv4(ipv4))
+  if (ipv6 !== undefined) return macFromIpv4(get32(parseIpv6(ipv6), 12))
+  throw new NetworkError('invalid', 'an uplink needs an address on its LAN', { fix: 'add address=192.0.2.9/24' })
 }
 
 function checked<T>(what: string, fix: string, read: () => T): T {
