@@ -30,15 +30,16 @@ export class ClusterNetworks {
     this.isHostAlive = isHostAlive
   }
 
-  /** Rejects with ClusterError `exists`, or IpamError. */
+  /** Rejects with ClusterError `exists`, `conflict` (a VNI that it names is in use) or `invalid`, or IpamError. */
   create(spec: ClusterNetworkSpec, avoid: readonly string[]): Promise<{ result: ClusterNetwork; version: number }> {
     const { store } = this.context
     const { place } = this.automatic
     return transact(this.context, async () => {
       // A round that others won, or that fails, has used up no subnet.
       this.automatic.place = place
-      const [subnetsEntry, nameEntry, idEntry] = await Promise.all([
+      const [subnetsEntry, vnisEntry, nameEntry, idEntry] = await Promise.all([
         store.get(SUBNETS),
+        store.get(VNIS),
         store.get(networkNameKey(spec.name)),
         store.get(networkKey(spec.id))
       ])
@@ -46,18 +47,27 @@ export class ClusterNetworks {
         throw new ClusterError('exists', `network with name ${spec.name} already exists`)
       const taken = readBook<string[]>(subnetsEntry, [])
       const pools = this.choosePools(spec.subnets, taken, avoid)
-      const network: ClusterNetwork = { id: spec.id, name: spec.name, subnets: pools.map(describe), detail: spec.detail }
+      const network: ClusterNetwork = {
+        id: spec.id,
+        name: spec.name,
+        subnets: pools.map((pool, index) => describe(pool, spec.subnets[index].vni ?? null)),
+        detail: spec.detail
+      }
+      const vnis = spec.subnets.flatMap(({ vni }) => (vni === undefined ? [] : [vni]))
+      const usedVnis = takeVnis(vnisEntry, vnis)
       return {
         comparisons: [
           { key: SUBNETS, version: subnetsEntry?.version ?? 0 },
           { key: networkNameKey(spec.name), version: 0 },
-          { key: networkKey(spec.id), version: 0 }
+          { key: networkKey(spec.id), version: 0 },
+          ...(vnis.length > 0 ? [{ key: VNIS, version: vnisEntry?.version ?? 0 }] : [])
         ],
         steps: [
           { put: SUBNETS, value: JSON.stringify([...taken, ...pools.map(({ subnet }) => subnet)]) },
           { put: networkNameKey(spec.name), value: JSON.stringify(spec.id) },
           { put: networkKey(spec.id), value: JSON.stringify(network) },
           ...pools.map((pool) => ({ put: poolKey(spec.id, pool.subnet), value: JSON.stringify(pool.toState()) })),
+          ...(vnis.length > 0 ? [{ put: VNIS, value: writeVnis(usedVnis) }] : []),
           this.mark()
         ],
         result: network
@@ -166,9 +176,9 @@ export class ClusterNetworks {
   }
 }
 
-function describe(pool: AddressPool): ClusterSubnet {
+function describe(pool: AddressPool, vni: number | null): ClusterSubnet {
   const { subnet, ipRange, gateway, auxiliary } = pool
-  return { subnet, ipRange, gateway, auxiliary, vni: null }
+  return { subnet, ipRange, gateway, auxiliary, vni }
 }
 
 /** Addresses that endpoints have: what is taken without those that nobody may have. */
@@ -185,6 +195,16 @@ function readVnis(entry: StoreEntry | undefined): IntervalSet {
     set.addRun(first, last)
   }
   return set
+}
+
+/** Those in use, and `wanted` with them. Throws ClusterError. */
+function takeVnis(entry: StoreEntry | undefined, wanted: readonly number[]): IntervalSet {
+  const used = readVnis(entry)
+  for (const vni of wanted) {
+    if (!Number.isInteger(vni) || vni < 1 || vni > LAST_VNI) throw new ClusterError('invalid', `VNI ${vni} is not in 1 to ${LAST_VNI}`)
+    if (!used.add(BigInt(vni))) throw new ClusterError('conflict', `VNI ${vni} is in use in the cluster`)
+  }
+  return used
 }
 
 function writeVnis(set: IntervalSet): string {

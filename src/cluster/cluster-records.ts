@@ -18,8 +18,8 @@ export interface ClusterHost {
   readonly advertise?: string
 }
 
-/** A subnet as asked for; without `subnet` the next free default one. */
-export type ClusterSubnetSpec = Omit<PoolOptions, 'subnet'> & { readonly subnet?: string }
+/** A subnet as asked for; without `subnet` the next free default one, without `vni` the next free one when it is needed. */
+export type ClusterSubnetSpec = Omit<PoolOptions, 'subnet'> & { readonly subnet?: string; readonly vni?: number }
 
 export interface ClusterNetworkSpec {
   /** 64 hexadecimal digits. */

@@ -98,10 +98,10 @@ export class ClusterSession {
         begin()
       }
       this.watch?.close()
-      // On the way out the host's record goes at once, else with the lease's time.
-      await this.lease?.close()
+      const released = this.lease?.close()
       this.watch = this.lease = undefined
-      if (this.isClosed) return
+      // On the way out the host's record goes at once. Else it has the time of its lease: the store may be deaf.
+      if (this.isClosed) return released
       // Not all hosts at once when the store is back.
       await Promise.race([this.left, delay(this.options.timers, retry * (0.5 + this.options.random.next()))])
       retry = Math.min(retry * 2, LONGEST_RETRY_MS)

@@ -50,6 +50,8 @@ export interface Lease {
 export interface ClusterStore {
   /** For people: `etcd://192.0.2.60:2379/prefix`. */
   readonly name: string
+  /** Seconds of a lease, where the store's options say so (`discovery.ttl`). */
+  readonly ttl?: number
   get(key: string): Promise<StoreEntry | undefined>
   /** Entries whose key begins with `prefix`, which ends in `/`; in the order of the keys' bytes, all of one moment where the store can. */
   list(prefix: string): Promise<readonly StoreEntry[]>

@@ -49,7 +49,7 @@ export interface ClusterOptions {
   readonly keep?: readonly ClusterEndpointSpec[]
   /** Called in order, from the first list on. Changes of the host's own endpoints are among them. */
   readonly onChange?: (change: ClusterChange) => void
-  /** Seconds that a host may be silent before its lease ends; default 5. */
+  /** Seconds that a host may be silent before its lease ends; default 5, or what the store's options say. */
   readonly ttl?: number
   /** Whether a host whose lease has ended answers all the same; see host-probe. */
   readonly isReachable?: (host: ClusterHost) => Promise<boolean>
@@ -84,7 +84,7 @@ export class Cluster {
   }
 
   private constructor(options: ClusterOptions) {
-    const { store, timers, random, log, self, ttl = DEFAULT_TTL } = options
+    const { store, timers, random, log, self, ttl = store.ttl ?? DEFAULT_TTL } = options
     this.options = options
     this.self = self
     for (const spec of options.keep ?? []) this.own.set(spec.id, this.recordOf(spec))

@@ -7,6 +7,7 @@
 import { realTimers, type Timers } from '../engine/clock.ts'
 import { ClusterError } from './cluster-error.ts'
 import type { ClusterStore, Lease, StoreChange, StoreComparison, StoreEntry, StoreStep, Watch, Watcher } from './cluster-store.ts'
+import { LeaseKeeper } from './lease-keeper.ts'
 
 /** The way from one client to the server. */
 export interface MemoryLink {
@@ -194,50 +195,16 @@ export class MemoryClusterStore implements ClusterStore {
 
   async lease(seconds: number): Promise<Lease> {
     const id = await this.call(() => this.server.grant(seconds))
-    let cancelNext = (): void => {}
-    let cancelEnd = (): void => {}
-    let isOpen = true
-    let lose!: (error: ClusterError) => void
-    const lost = new Promise<ClusterError>((resolve) => {
-      lose = resolve
+    const keeper = new LeaseKeeper({
+      seconds,
+      timers: this.timers,
+      keepAlive: () => this.call(() => this.server.keepAlive(id)),
+      revoke: () => this.call(() => this.server.revoke(id)),
+      onEnd: () => this.open.delete(keeper)
     })
-    const stop = (): void => {
-      isOpen = false
-      cancelNext()
-      cancelEnd()
-      this.open.delete(lease)
-    }
-    const end = (reason: string): void => {
-      if (!isOpen) return
-      stop()
-      lose(new ClusterError('unavailable', `the lease of ${seconds} s has ended: ${reason}`))
-    }
-    const heard = (): void => {
-      cancelEnd()
-      cancelEnd = this.timers.after(seconds * 1000, () => end('nothing was heard of the store'))
-    }
-    const next = (): void => {
-      cancelNext = this.timers.after((seconds * 1000) / 3, () => {
-        next()
-        this.call(() => this.server.keepAlive(id)).then(
-          (isKept) => (isKept ? isOpen && heard() : end('the store does not know it')),
-          () => {} // the next one may get through; `heard` says when it is too late
-        )
-      })
-    }
-    const lease: Lease = {
-      lost,
-      close: async () => {
-        if (!isOpen) return
-        stop()
-        await this.call(() => this.server.revoke(id)).catch(() => {})
-      }
-    }
-    this.leaseIds.set(lease, id)
-    this.open.add(lease)
-    heard()
-    next()
-    return lease
+    this.leaseIds.set(keeper, id)
+    this.open.add(keeper)
+    return keeper
   }
 
   async close(): Promise<void> {
