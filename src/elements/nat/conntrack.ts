@@ -59,7 +59,7 @@ export const TIMEOUT_MASK = 0x1f
 
 const SMALLEST_SLOTS = 512
 /** Slots from which a table is large. */
-const LARGE_TABLE = 65_536
+export const LARGE_TABLE = 65_536
 /** Neighbors that an eviction looks at, as Linux's early_drop looks at 8 lists. */
 const EVICTION_WINDOW = 8
 /** Newcomers that are refused unseen after a search in vain: a flood of them costs established flows little. */

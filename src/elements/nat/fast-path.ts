@@ -33,11 +33,14 @@ const TIMESTAMPS_FIRST = 0x0101
 const TIMESTAMPS_SECOND = 0x0a08
 /** In place of an egress: the frame is of no flow, and the table is too full for another one. */
 export const REFUSED = -1
+/** The same for a frame that ends the run: it is sound up to its IP header, and of no flow. */
+export const NEW_FLOW = -2
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 
 /**
  * Handles `batch[from..count-1]`, which came in by interface `number`, up to the first frame that is none of this kind, and returns its
  * index. `egress[i]` is the interface by which frame i leaves, and it stands as it is to be sent; or REFUSED, and it is untouched.
+ * Of the frame that ends the run `egress` may say NEW_FLOW.
  */
 export type FastPath = (from: number, count: number, number: number) => number
 
@@ -106,12 +109,12 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
         }
         slot = (slot + 1) & mask
       }
-      if (word < 0 && isRefusing) {
-        egress[i] = REFUSED
-        continue
-      }
-      if (word < 0 || core[word] !== a || core[(word + 1) | 0] !== w7 || core[(word + 2) | 0] !== w8 || core[(word + 3) | 0] !== protocol)
+      if (word < 0) {
+        egress[i] = isRefusing ? REFUSED : NEW_FLOW
+        if (isRefusing) continue
         return i
+      }
+      if (core[word] !== a || core[(word + 1) | 0] !== w7 || core[(word + 2) | 0] !== w8 || core[(word + 3) | 0] !== protocol) return i
       const flow = word >> 4
       const direction = (word >> 3) & 1
       const bits = status[flow]

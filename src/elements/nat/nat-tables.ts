@@ -4,9 +4,21 @@
 import type { ElementContext } from '../../engine/element.ts'
 import type { FrameHandle, FramePool } from '../../engine/frame-pool.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
-import { Conntrack, FlowStatus, TICKS_PER_SECOND, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
+import {
+  BELIEVED,
+  Conntrack,
+  DIRECTION_WORDS,
+  FLOW_WORDS,
+  FlowStatus,
+  PATH,
+  TICKS_PER_SECOND,
+  TIMEOUT_MASK,
+  TIMEOUT_SHIFT,
+  TRANSLATION
+} from './conntrack.ts'
 import { ForwardPolicy } from './forward-policy.ts'
 import { InternedAddresses } from './interned-addresses.ts'
+import { KnownPairs } from './known-pairs.ts'
 import { NatInterfaces } from './nat-interfaces.ts'
 import { INTERFACES_MAX, type ReadSettings } from './nat-options.ts'
 import { NatPacket } from './nat-packet.ts'
@@ -15,11 +27,13 @@ import { PortAllocation } from './port-allocation.ts'
 import { PublishedPorts } from './published-ports.ts'
 import { TcpTracker, TcpVerdict } from './tcp-tracker.ts'
 import { TimeoutIndex } from './timeouts.ts'
+import { translationChange } from './translate.ts'
 import { Tuple } from './tuple.ts'
 
 /** A UDP flow with answers is a stream when it still lives after this long (Linux). */
 const STREAM_AFTER = 2 * TICKS_PER_SECOND
-const BELIEF = TICKS_PER_SECOND
+/** Ticks for which a path is believed. */
+export const BELIEF = TICKS_PER_SECOND
 const NS_PER_TICK = 1e9 / TICKS_PER_SECOND
 
 /** Places in `context.counters`. */
@@ -48,6 +62,7 @@ export class NatTables {
   readonly policy: ForwardPolicy
   readonly ports: PortAllocation
   readonly paths = new Paths(INTERFACES_MAX)
+  readonly pairs = new KnownPairs()
   /** The packet at hand, and the one that it quotes. */
   readonly packet: NatPacket
   readonly quoted: NatPacket
@@ -56,6 +71,8 @@ export class NatTables {
   readonly enteredBy: Uint16Array
   /** The router's MAC by interface, seen in frames that it sent: two words as in a frame; -1 in the second: not seen yet. */
   readonly routerMac = new Int32Array(2 * INTERFACES_MAX).fill(-1)
+  /** Source address that the last new flow over IPv4 left with: most likely the next one's. */
+  lastSource = 0
   settings: ReadSettings
   private readonly own = new Tuple()
   private readonly other = new Tuple()
@@ -158,13 +175,17 @@ export class NatTables {
     return this.flows.tuple(flow, 1 - direction, this.other)
   }
 
-  /** The flow believes in a path from now on, for a second. */
-  believe(flow: number, direction: number, path: number, change: number): void {
-    const { core, tick } = this.flows
-    const word = flow * 16 + direction * 8
-    core[word + 4] = change
-    core[word + 5] = path
-    core[word + 6] = (tick + BELIEF) | 0
+  /** The flow believes in a path until `until`, a tick; what is done to its frames on the way is worked out once. */
+  believe(flow: number, direction: number, path: number, until: number): void {
+    const { core } = this.flows
+    const own = this.ownTuple(flow, direction)
+    const other = this.otherTuple(flow, direction)
+    const portsBefore = own.sourcePort | (own.destinationPort << 16)
+    const portsAfter = other.destinationPort | (other.sourcePort << 16)
+    const word = flow * FLOW_WORDS + direction * DIRECTION_WORDS
+    core[word + TRANSLATION] = translationChange(own.source, other.destination, own.destination, other.source, portsBefore, portsAfter)
+    core[word + PATH] = path
+    core[word + BELIEVED] = until
   }
 
   drop(frame: FrameHandle, reason: number): void {

@@ -13,8 +13,11 @@ import type { Link } from '../../engine/link.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
 import { FlowStatus, TICKS_PER_SECOND } from './conntrack.ts'
 import { type ExplainArgument, explain } from './explain.ts'
-import { type FastPath, makeFastPath, REFUSED } from './fast-path.ts'
+import { FastOpen } from './fast-open.ts'
+import { type FastPath, makeFastPath, NEW_FLOW, REFUSED } from './fast-path.ts'
 import { describeFlow, type FlowFilter, isPlaced, listFlows, matches } from './flow-list.ts'
+import { FlowOpening } from './flow-opening.ts'
+import { type LookAhead, makeLookAhead } from './look-ahead.ts'
 import {
   checkLocal,
   checkPublished,
@@ -29,6 +32,7 @@ import {
 import { Counter, NatTables } from './nat-tables.ts'
 import { Postrouting } from './postrouting.ts'
 import { Prerouting } from './prerouting.ts'
+import { Shortcut } from './shortcut.ts'
 import { Tuple } from './tuple.ts'
 
 /** Flows that a sweep removes at most before other work gets its turn, and nanoseconds until it goes on. */
@@ -43,6 +47,7 @@ const batch = new Int32Array(BATCH)
 const egress = new Int32Array(BATCH)
 // A constant of this module is part of the code that V8 makes; one that it imports is looked up at every use.
 const refused = REFUSED
+const newFlow = NEW_FLOW
 
 export class Nat implements Element {
   private readonly context: ElementContext
@@ -50,6 +55,8 @@ export class Nat implements Element {
   private readonly prerouting: Prerouting
   private readonly postrouting: Postrouting
   private readonly fastPath: FastPath
+  private readonly fastOpen: FastOpen
+  private readonly lookAhead: LookAhead
   private readonly sweeper: Timer
   /** Where the sweep goes on; 0: it begins. */
   private sweptTo = 0
@@ -57,9 +64,12 @@ export class Nat implements Element {
   constructor(context: ElementContext, options: NatOptions = {}) {
     this.context = context
     this.tables = new NatTables(context, readNatSettings(options))
-    this.prerouting = new Prerouting(this.tables)
-    this.postrouting = new Postrouting(this.tables)
+    const opening = new FlowOpening(this.tables)
+    this.prerouting = new Prerouting(this.tables, new Shortcut(this.tables, opening))
+    this.postrouting = new Postrouting(this.tables, opening)
+    this.fastOpen = new FastOpen(this.tables, opening)
     this.fastPath = makeFastPath(this.tables, batch, egress)
+    this.lookAhead = makeLookAhead(this.tables)
     this.sweeper = context.timer(() => this.sweep())
     this.update({ interfaces: options.interfaces, published: options.published, local: options.local })
   }
@@ -80,15 +90,21 @@ export class Nat implements Element {
   }
 
   private enterAll(rx: Link, number: number): void {
-    const { prerouting, fastPath } = this
+    const { prerouting, fastPath, fastOpen, lookAhead } = this
     while (!rx.empty) {
       const count = rx.receiveAll(batch)
+      lookAhead(batch, count)
       for (let at = 0; at < count; ) {
         const known = fastPath(at, count, number)
         this.sendOff(at, known, number)
         // What ended the run is looked at again where it may begin one: it may only lie in another chunk.
-        if (known === at) prerouting.enter(batch[at++], number)
-        else at = known
+        if (known !== at) {
+          at = known
+          continue
+        }
+        const isNew = egress[at] === newFlow
+        egress[at] = refused
+        if (!isNew || !fastOpen.open(batch[at], number)) prerouting.enter(batch[at++], number)
       }
     }
   }

@@ -20,6 +20,8 @@ const PATHS_MAX = 4096
 /** Places of the hash table; a power of two. */
 const PLACES = 8192
 const EPOCH_SHIFT = 16
+/** The path's number in a reference to it; the rest is the epoch. */
+export const PATH_NUMBER_MASK = 0xffff
 const NO_PATH = -1
 
 export class Paths {

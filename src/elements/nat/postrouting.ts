@@ -6,27 +6,26 @@
  */
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, EtherType, etherType } from '../../wire/ethernet.ts'
-import { IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
+import { ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit } from '../../wire/ipv6.ts'
-import { FlowStatus, NO_FLOW, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
-import { ALLOWED } from './forward-policy.ts'
+import { FlowStatus } from './conntrack.ts'
+import type { FlowOpening } from './flow-opening.ts'
 import { leaveError, leaveRouterError } from './icmp-errors.ts'
-import { NO_ADDRESS } from './interned-addresses.ts'
 import { NatDrop } from './nat-drop.ts'
-import { type NatInterface, sourceFor } from './nat-interfaces.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
-import { Counter, type NatTables } from './nat-tables.ts'
-import { NO_PORT } from './port-allocation.ts'
-import { isPartialAt, LEFT_ALONE, packetSize } from './prerouting.ts'
-import { KEEP_PORT, rewriteSide, translationChange } from './translate.ts'
-import { readAddress, readPort, Tuple } from './tuple.ts'
+import { BELIEF, Counter, type NatTables } from './nat-tables.ts'
+import { LEFT_ALONE } from './prerouting.ts'
+import { isPartialAt, packetSize } from './shortcut.ts'
+import { KEEP_PORT, rewriteSide } from './translate.ts'
+import { readAddress, readPort } from './tuple.ts'
 
 export class Postrouting {
   private readonly tables: NatTables
-  private readonly reply = new Tuple()
+  private readonly opening: FlowOpening
 
-  constructor(tables: NatTables) {
+  constructor(tables: NatTables, opening: FlowOpening) {
     this.tables = tables
+    this.opening = opening
   }
 
   /** A frame from the router that leaves by interface `number`. */
@@ -74,7 +73,7 @@ export class Postrouting {
     if (isError) return leaveError(tables, frame, reference) ? READ_OK : NatDrop.flowGone
     if (!isOf) return NatDrop.flowGone
     if ((flows.status[flow] & FlowStatus.confirmed) === 0) {
-      const refusal = this.confirm(frame, flow, direction, number)
+      const refusal = this.opening.confirm(frame, flow, direction, number)
       if (refusal !== READ_OK) {
         flows.remove(flow)
         return refusal
@@ -107,14 +106,6 @@ export class Postrouting {
     return READ_OK
   }
 
-  /** Whether the answers of a new flow to a published port come from the gateway of the client's network. */
-  private isProxied(ingress: NatInterface, flow: number, protocol: number, isIpv6: boolean): boolean {
-    const { tables } = this
-    if (!tables.settings.udpProxyAnswers || ingress.isUplink || protocol !== IpProtocol.udp) return false
-    const asked = tables.ownTuple(flow, 0).destination
-    return (isIpv6 ? ingress.gateway6 !== NO_ADDRESS : ingress.hasGateway) && !tables.interfaces.isInsideGateway(asked, isIpv6)
-  }
-
   /** Whether the packet at hand is one of this flow with its destination translated: the flow may be another one by now. */
   private isOf(flow: number, direction: number): boolean {
     const { tables } = this
@@ -136,42 +127,6 @@ export class Postrouting {
     return tuple.sourcePort === own.sourcePort && tuple.destinationPort === other.sourcePort
   }
 
-  /** The flow's first frame leaves by `number`: READ_OK, or why it may not. */
-  private confirm(frame: FrameHandle, flow: number, direction: number, number: number): number {
-    const { tables, reply } = this
-    const { flows, interfaces, packet, policy, addresses, context, frames } = tables
-    if (direction !== 0 || packet.kind === PacketKind.fragment) return NatDrop.flowGone
-    const ingress = interfaces.at(flows.places[flow] >>> 16)
-    const egress = interfaces.at(number)
-    if (ingress === null || egress === null) return NatDrop.noEgress
-    const isDnat = (flows.status[flow] & FlowStatus.dnat) !== 0
-    const { tuple, isIpv6 } = packet
-    const refusal = policy.judge(ingress, egress, isDnat, tuple)
-    if (refusal !== ALLOWED) return refusal
-    const source = sourceFor(ingress, egress, isDnat, tuple.source, isIpv6)
-    reply.setOpposite(tuple)
-    reply.set(tuple.destination, source, reply.sourcePort, reply.destinationPort, reply.d)
-    if (packet.kind === PacketKind.other) {
-      if (flows.look(reply) !== NO_FLOW) return NatDrop.clash
-    } else if (tables.ports.choose(reply, tuple.source, tuple.sourcePort, packet.kind === PacketKind.query) === NO_PORT) {
-      return NatDrop.portsExhausted
-    }
-    if (isIpv6) {
-      addresses.refer(reply.source)
-      addresses.refer(reply.destination)
-    }
-    if (source !== tuple.source || reply.destinationPort !== tuple.sourcePort) flows.status[flow] |= FlowStatus.snat
-    if (isDnat && this.isProxied(ingress, flow, tuple.protocol, isIpv6)) flows.status[flow] |= FlowStatus.proxied
-    flows.setReply(flow, reply)
-    flows.confirm(flow, number)
-    const isMoved = source !== tuple.source && reply.destinationPort !== tuple.sourcePort
-    if (isMoved || (tables.ports.endpointIndependent && source !== tuple.source)) flows.map(flow)
-    flows.refresh(flow, (flows.status[flow] >>> TIMEOUT_SHIFT) & TIMEOUT_MASK)
-    context.counters[Counter.flowsOpened]++
-    if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `flow opened from ${ingress.spec.name} to ${egress.spec.name}`)
-    return READ_OK
-  }
-
   /** What the router did to a frame that it let pass whole, it would do to the next one. */
   private notePath(frame: FrameHandle, flow: number, direction: number, number: number, reference: number): void {
     const { tables } = this
@@ -185,10 +140,8 @@ export class Postrouting {
     const path = paths.note(frames, frame, tables.enteredBy[frame], number, taken)
     const own = tables.ownTuple(flow, direction)
     const other = tables.otherTuple(flow, direction)
-    const portsBefore = own.sourcePort | (own.destinationPort << 16)
-    const portsAfter = other.destinationPort | (other.sourcePort << 16)
-    const change = translationChange(own.source, other.destination, own.destination, other.source, portsBefore, portsAfter)
-    tables.believe(flow, direction, path, change)
+    tables.believe(flow, direction, path, (tables.flows.tick + BELIEF) | 0)
+    if (!packet.isIpv6) tables.pairs.note(own.source, other.source, path, (tables.flows.tick + BELIEF) | 0)
   }
 
   /** A flow that has ended goes with its last frame. */

@@ -8,19 +8,18 @@ import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.t
 import { isIpv6LinkLocal, isIpv6Multicast, isIpv6Unspecified } from '../../wire/address.ts'
 import { get32 } from '../../wire/big-endian.ts'
 import { ETHERNET_HEADER_LENGTH, EtherType, etherType, isGroup } from '../../wire/ethernet.ts'
-import { decrementIpv4Ttl, IPV4_DESTINATION, IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
-import { ipv6HopLimit, setIpv6HopLimit } from '../../wire/ipv6.ts'
-import { TcpFlag, tcpFlags, tcpHeaderLength } from '../../wire/tcp.ts'
-import { UDP_HEADER_LENGTH } from '../../wire/udp.ts'
+import { IPV4_DESTINATION, IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
+import { ipv6HopLimit } from '../../wire/ipv6.ts'
+import { TcpFlag, tcpFlags } from '../../wire/tcp.ts'
 import { Reassembler } from '../fragment/reassembler.ts'
-import { BELIEVED, FlowStatus, NO_FLOW, PATH } from './conntrack.ts'
+import { DIRECTION_WORDS, FLOW_WORDS, FlowStatus, NO_FLOW, PACKETS } from './conntrack.ts'
 import { enterError } from './icmp-errors.ts'
 import { NatDrop } from './nat-drop.ts'
 import type { NatInterface } from './nat-interfaces.ts'
 import { type NatPacket, PacketKind, READ_OK } from './nat-packet.ts'
 import { Counter, type NatTables } from './nat-tables.ts'
-import { PATH_MACS, PATH_PORTS, PATH_TTL, PATH_WORDS } from './paths.ts'
 import type { PublishedEntry } from './published-ports.ts'
+import { isPartialAt, type Shortcut } from './shortcut.ts'
 import { TcpVerdict } from './tcp-tracker.ts'
 import { TimeoutIndex } from './timeouts.ts'
 import { KEEP_PORT, rewriteSide } from './translate.ts'
@@ -33,12 +32,14 @@ const ENDS = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst
 export class Prerouting {
   readonly reassembler: Reassembler
   private readonly tables: NatTables
+  private readonly shortcut: Shortcut
   private readonly reply = new Tuple()
   /** The packet at hand has the address of another network of ours. */
   private isGuest = false
 
-  constructor(tables: NatTables) {
+  constructor(tables: NatTables, shortcut: Shortcut) {
     this.tables = tables
+    this.shortcut = shortcut
     this.reassembler = new Reassembler(tables.context)
   }
 
@@ -220,7 +221,7 @@ export class Prerouting {
     tuple.set(source, destination, tuple.sourcePort, tuple.destinationPort, tuple.d)
   }
 
-  /** Sends a packet of a flow on: to the router, or out at once by the path that the flow believes in. */
+  /** Sends a packet of a flow on: out at once by a path that is known, or to the router. */
   private forward(frame: FrameHandle, number: number, reference: number): void {
     const { tables } = this
     const { frames, packet, addresses, flows, context } = tables
@@ -235,74 +236,14 @@ export class Prerouting {
       rewriteSide(packet, addresses, false, other.source, port, isPartial)
       frames.flags[frame] &= ~FrameFlag.captured
     }
-    const word = flow * 16 + direction * 8
-    flows.core[word + 7]++
-    const path = this.believedPath(frame, number, flow, word)
-    if (path >= 0) return this.leaveBy(path, frame, flow, direction, isPartial)
+    flows.core[flow * FLOW_WORDS + direction * DIRECTION_WORDS + PACKETS]++
+    if (this.shortcut.take(frame, number, flow, direction, isPartial)) return
     const ttl = packet.isIpv6 ? ipv6HopLimit(packet.bytes, packet.ip) : ipv4Ttl(packet.bytes, packet.ip)
     tables.entered[frame] = (reference << 8) | ttl
     tables.enteredBy[frame] = number
     frames.mark[frame] = reference
     context.transmit(2 * number + 1, frame)
   }
-
-  /** First word of the path that this frame may take at once; -1: it needs the router. */
-  private believedPath(frame: FrameHandle, number: number, flow: number, word: number): number {
-    const { tables } = this
-    const { flows, paths, frames, packet, settings } = tables
-    const { core } = flows
-    const reference = core[word + PATH]
-    if ((reference & -65_536) !== paths.epoch || ((core[word + BELIEVED] - flows.tick) | 0) <= 0 || !settings.fastPath) return -1
-    if ((flows.status[flow] & (FlowStatus.confirmed | FlowStatus.dying)) !== FlowStatus.confirmed) return -1
-    const path = (reference & 0xffff) * PATH_WORDS
-    const ports = paths.words[path + PATH_PORTS]
-    if (ports >>> 16 !== number || packet.hasOptions || packet.isFragment || packet.kind > PacketKind.query) return -1
-    const flags = frames.flags[frame]
-    if ((flags & FrameFlag.reassembled) !== 0) return -1
-    const { bytes, ip, transport, protocol } = packet
-    if ((packet.isIpv6 ? ipv6HopLimit(bytes, ip) : ipv4Ttl(bytes, ip)) <= 1) return -1
-    if (protocol === IpProtocol.tcp && (tcpFlags(bytes, transport) & ENDS) !== 0) return -1
-    // While the router's MAC was not seen, the frame may be for somebody else.
-    if (tables.routerMac[2 * number + 1] < 0) return -1
-    return packetSize(tables, frame) <= paths.fits[ports & 0xffff] ? path : -1
-  }
-
-  private leaveBy(path: number, frame: FrameHandle, flow: number, direction: number, isPartial: boolean): void {
-    const { tables } = this
-    const { paths, packet, frames, addresses, context } = tables
-    const { words } = paths
-    const { bytes, ip, tuple } = packet
-    const other = tables.otherTuple(flow, direction)
-    const port = packet.kind === PacketKind.query && direction === 1 ? KEEP_PORT : other.destinationPort
-    if (other.destination !== tuple.source || (port !== KEEP_PORT && port !== tuple.sourcePort)) {
-      rewriteSide(packet, addresses, true, other.destination, port, isPartial)
-      frames.flags[frame] &= ~FrameFlag.captured
-    }
-    if (words[path + PATH_TTL] !== 0) {
-      if (packet.isIpv6) setIpv6HopLimit(bytes, ip, ipv6HopLimit(bytes, ip) - 1)
-      else decrementIpv4Ttl(bytes, ip)
-    }
-    const at = frames.start[frame]
-    for (let i = 0; i < 12; i++) bytes[at + i] = words[path + PATH_MACS + (i >> 2)] >>> ((i & 3) << 3)
-    frames.flags[frame] &= ~FrameFlag.captured
-    context.counters[Counter.fastFrames]++
-    context.counters[Counter.txFrames]++
-    context.transmit(2 * (words[path + PATH_PORTS] & 0xffff), frame)
-  }
-}
-
-/** Whether the frame's partial checksum is that of the packet's transport. */
-export function isPartialAt(tables: NatTables, frame: FrameHandle, packet: NatPacket): boolean {
-  const { frames } = tables
-  return (frames.flags[frame] & FrameFlag.csum) !== 0 && frames.start[frame] + frames.csumStart[frame] === packet.transport
-}
-
-/** Bytes of the packet, or of the largest segment of a super-frame: what an MTU is held against. */
-export function packetSize(tables: NatTables, frame: FrameHandle): number {
-  const { frames, packet } = tables
-  if ((frames.flags[frame] & FrameFlag.gso) === 0) return packet.end - packet.ip
-  const header = packet.protocol === IpProtocol.tcp ? tcpHeaderLength(packet.bytes, packet.transport) : UDP_HEADER_LENGTH
-  return packet.transport - packet.ip + header + frames.gsoSize[frame]
 }
 
 /** 0/8, 127/8, groups and the limited broadcast address: RFC 1812 5.3.7. 240/4 passes, as in Linux. */
