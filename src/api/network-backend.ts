@@ -6,9 +6,9 @@ import type { Filters } from './filters.ts'
 import type { AttachedResource, AttachRequest, EndpointConfig, NetworkCreateRequest, NetworkResource } from './network-json.ts'
 
 export interface NetworkBackend {
-  list(filters: Filters): NetworkResource[]
+  list(filters: Filters): Promise<NetworkResource[]>
   /** `scope` '' for any. */
-  inspect(reference: string, scope: string): NetworkResource
+  inspect(reference: string, scope: string): Promise<NetworkResource>
   create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }>
   remove(reference: string): Promise<void>
   prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }>

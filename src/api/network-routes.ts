@@ -14,12 +14,12 @@ import type { Router } from './router.ts'
 
 export function networkRoutes(router: Router, backend: NetworkBackend): void {
   for (const path of ['/networks', '/networks/']) {
-    router.add('GET', path, (request, response) => response.json(200, backend.list(request.filters())))
+    router.add('GET', path, async (request, response) => response.json(200, await backend.list(request.filters())))
   }
-  router.add('GET', '/networks/{id}', (request, response) => {
+  router.add('GET', '/networks/{id}', async (request, response) => {
     const { query, params } = request
     checkVerbose(query.get('verbose') ?? '')
-    response.json(200, backend.inspect(params['id']!, query.get('scope') ?? ''))
+    response.json(200, await backend.inspect(params['id']!, query.get('scope') ?? ''))
   })
   router.add('POST', '/networks/create', async (request, response) => {
     response.json(201, await backend.create(await request.decode(networkCreateShape)))

@@ -26,8 +26,23 @@ const OUTSIDE: Readonly<Record<string, string>> = {
 const NO_SWARM_MANAGER =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
 
-/** Added last: every other route comes first. */
-export function outsideRoutes(router: Router): void {
+/** Docker's words for a daemon with a cluster store. */
+const NO_SWARM_BESIDE_STORE = '--cluster-store and --cluster-advertise daemon configurations are incompatible with swarm mode'
+
+const NO_SWARM_MODE =
+  'swarm mode is not part of netloom. For overlay networks over several hosts start every daemon with ' +
+  '--cluster-store etcd://HOST:2379 --cluster-advertise ADDRESS:PORT; no swarm is needed then'
+
+/**
+ * Added last: every other route comes first.
+ * @param isClustered whether this daemon shares a store with others
+ */
+export function outsideRoutes(router: Router, isClustered = false): void {
+  for (const path of ['/swarm/init', '/swarm/join']) {
+    router.add('POST', path, () => {
+      throw isClustered ? ApiError.internal(NO_SWARM_BESIDE_STORE) : ApiError.notImplemented(NO_SWARM_MODE)
+    })
+  }
   router.add('GET', '/volumes', (_request, response) => response.json(200, { Volumes: [], Warnings: null }))
   router.add('POST', '/volumes/prune', (_request, response) => response.json(200, { VolumesDeleted: [], SpaceReclaimed: 0 }))
   router.add('POST', '/build/prune', (_request, response) => response.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }))

@@ -9,6 +9,7 @@ import type { ImageTable } from '../image/host-image.ts'
 import type { DefaultPool } from '../ipam/address-space.ts'
 import { addressFamily } from '../wire/address.ts'
 import { parseCidr } from '../wire/cidr.ts'
+import { checkClusterAdvertise, checkClusterStore, readStoreOptions } from './cluster-setting.ts'
 import { DaemonError } from './daemon-error.ts'
 import { parseHost } from './host-address.ts'
 import { AUTO_UPLINK, checkUplink } from './uplink-setting.ts'
@@ -26,6 +27,13 @@ export interface DaemonConfig {
   readonly uplink: string
   /** False: containers of the default bridge reach each other by links alone. */
   readonly icc: boolean
+  /** etcd://, zk:// or consul://: what daemons of one cluster share; '': none. */
+  readonly 'cluster-store': string
+  readonly 'cluster-store-opts': Readonly<Record<string, string>>
+  /** ADDR:PORT or IFACE:PORT by which the cluster's other hosts reach this one. */
+  readonly 'cluster-advertise': string
+  /** How VXLAN leaves: 'tap', 'udp', or '' for what this host can. */
+  readonly underlay: '' | UnderlayKind
   /** Where automatic subnets come from; empty: Docker's own. */
   readonly 'default-address-pools': readonly DefaultPool[]
   /** Name servers, search domains and options of containers that name none. */
@@ -41,6 +49,9 @@ export interface DaemonConfig {
   /** By name: settings (Cmd, Env, ExposedPorts...) of images that nobody imported. */
   readonly images: ImageTable
 }
+
+export const UNDERLAYS = ['tap', 'udp'] as const
+export type UnderlayKind = (typeof UNDERLAYS)[number]
 
 export const DEFAULT_GROUP = 'netloom'
 
@@ -60,6 +71,10 @@ export function defaultConfig(env: NodeJS.ProcessEnv, isRoot: boolean): DaemonCo
     'host-images': true,
     uplink: AUTO_UPLINK,
     icc: true,
+    'cluster-store': '',
+    'cluster-store-opts': {},
+    'cluster-advertise': '',
+    underlay: '',
     'default-address-pools': [],
     dns: [],
     'dns-search': [],
@@ -83,6 +98,10 @@ const READERS: Readonly<Record<keyof DaemonConfig, Reader>> = {
   'host-images': flag,
   uplink: (value) => checkUplink(text(value)),
   icc: flag,
+  'cluster-store': (value) => checkClusterStore(text(value)),
+  'cluster-store-opts': readStoreOptions,
+  'cluster-advertise': (value) => checkClusterAdvertise(text(value)),
+  underlay: underlayKind,
   'default-address-pools': listOf(addressPool),
   dns: listOf(nameServer),
   'dns-search': listOf(nonEmpty),
@@ -152,6 +171,12 @@ function addressPool(value: unknown): DefaultPool {
     throw new RangeError(`size ${size} is not a prefix length from that of the base, ${prefix.length}, to 30`)
   }
   return { base: base as string, length }
+}
+
+function underlayKind(value: unknown): UnderlayKind {
+  const kind = UNDERLAYS.find((known) => known === value)
+  if (kind === undefined) throw new RangeError(`${JSON.stringify(value)} is none of ${UNDERLAYS.join(', ')}`)
+  return kind
 }
 
 function keyAndValue(pair: string): [string, string] {

@@ -4,6 +4,7 @@
  *
  *   images - networks - containers - routes - listeners
  */
+import { hostname } from 'node:os'
 import { containerRoutes } from '../api/container-routes.ts'
 import { execRoutes } from '../api/exec-routes.ts'
 import { Filters } from '../api/filters.ts'
@@ -16,6 +17,9 @@ import { outsideRoutes } from '../api/outside-routes.ts'
 import { Router } from '../api/router.ts'
 import { ApiServer, type TlsCredentials } from '../api/server.ts'
 import { systemRoutes } from '../api/system-routes.ts'
+import { Cluster } from '../cluster/cluster.ts'
+import type { ClusterEndpointSpec, ClusterHost } from '../cluster/cluster-records.ts'
+import type { ClusterStore } from '../cluster/cluster-store.ts'
 import { ContainerRegistry } from '../docker/container/container-registry.ts'
 import { ContainerService } from '../docker/container/container-service.ts'
 import { EventLog } from '../docker/event-log.ts'
@@ -23,16 +27,21 @@ import { Attachments } from '../docker/network/attachments.ts'
 import { ContainerNetworkService } from '../docker/network/container-network-service.ts'
 import { DockerNetworkBackend } from '../docker/network/network-backend.ts'
 import { NetworkService } from '../docker/network/network-service.ts'
+import { keptEndpoints, OverlayNetworks } from '../docker/network/overlay-networks.ts'
 import { type RealClock, realTimers } from '../engine/clock.ts'
 import { freshSeed, Random } from '../engine/index.ts'
 import { ImageStore } from '../image/image-store.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
 import { NetworkController } from '../network/controller.ts'
+import type { Driver } from '../network/driver.ts'
+import { OverlayDriver } from '../network/drivers/overlay-driver.ts'
 import type { EngineHost } from '../network/engine-host.ts'
 import { Inspection } from '../network/inspection.ts'
+import type { Underlay } from '../network/underlay.ts'
 import type { Uplink } from '../network/uplink.ts'
 import type { Store } from '../store/store.ts'
 import type { DaemonConfig } from './daemon-config.ts'
+import { daemonId } from './daemon-id.ts'
 import type { Directories } from './directories.ts'
 import { Forwarding } from './forwarding.ts'
 import type { HostAddress } from './host-address.ts'
@@ -40,6 +49,20 @@ import { listenOn } from './listeners.ts'
 import { hostFiles } from './name-servers.ts'
 import { SystemService } from './system-service.ts'
 import { UndoStack } from './undo-stack.ts'
+
+/** How a host is one of a cluster. */
+export interface ClusterMembership {
+  /** Closed with the host. */
+  readonly store: ClusterStore
+  /** One for each time that it is opened. */
+  readonly underlay: () => Underlay
+  /** Of this host on the underlay: where the others send encapsulated frames. */
+  readonly address: string
+  /** ADDRESS:PORT, as `docker info` shows it. */
+  readonly advertise: string
+  /** Whether a host whose lease has ended answers all the same; see src/cluster. */
+  readonly isReachable?: (host: ClusterHost) => Promise<boolean>
+}
 
 export interface DockerHostOptions {
   /** All of it but hosts, certificates and uplink: those are the caller's. */
@@ -59,6 +82,8 @@ export interface DockerHostOptions {
   readonly avoid: () => readonly string[] | Promise<readonly string[]>
   /** Whether published ports are the machine's own, which others may have taken; asked when the uplink has started. */
   readonly publishesOnMachine: () => boolean
+  /** What makes it one of several hosts that share overlay networks; undefined: it is on its own. */
+  readonly cluster?: ClusterMembership
 }
 
 /** Networks and containers, as long as they are needed by others of this host. */
@@ -113,7 +138,7 @@ export class DockerHost {
     const images = await this.openImages()
     const { router, containers } = await this.openDocker(images)
     systemRoutes(router, await this.openSystem(images, containers))
-    outsideRoutes(router)
+    outsideRoutes(router, this.options.cluster !== undefined)
     this.undo.push(() => this.server.close())
   }
 
@@ -127,8 +152,19 @@ export class DockerHost {
     const files = hostFiles(config, directories.state)
     const forwarding = new Forwarding(config.dns)
     this.undo.push(() => forwarding.close())
-    const controller = await this.openController(random, forwarding)
-    const networks = await NetworkService.open({ store, controller, events, clock, random, log, icc: config.icc })
+    const driver = this.overlayDriver()
+    const controller = await this.openController(random, forwarding, driver === undefined ? [] : [driver])
+    const overlays = driver === undefined ? undefined : await this.openOverlays(controller, driver, random)
+    const networks = await NetworkService.open({
+      store,
+      controller,
+      events,
+      clock,
+      random,
+      log,
+      icc: config.icc,
+      ...(overlays !== undefined && { overlays })
+    })
     const registry = new ContainerRegistry()
     const networking = new ContainerNetworkService({
       networks,
@@ -139,6 +175,7 @@ export class DockerHost {
       ...(!publishesOnMachine() && { probe: async () => undefined }),
       log
     })
+    if (overlays !== undefined) overlays.onEvicted = (network, endpoint) => networking.evict(network, endpoint)
     forwarding.serversOf = (sandbox) => networking.upstream(sandbox)
     const containers = new ContainerService({
       store,
@@ -171,7 +208,7 @@ export class DockerHost {
   }
 
   /** The control plane over the engine. */
-  private async openController(random: Random, forwarding: Forwarding): Promise<NetworkController> {
+  private async openController(random: Random, forwarding: Forwarding, drivers: readonly Driver[]): Promise<NetworkController> {
     const { config, logger, engine, uplink, avoid } = this.options
     const pools = config['default-address-pools']
     const addresses = new AddressSpace(pools.length > 0 ? pools : undefined)
@@ -181,6 +218,7 @@ export class DockerHost {
       random,
       forward: (request) => forwarding.forward(request),
       avoid,
+      drivers,
       // As Docker's server answers.
       dns: { edns: false, exactZones: true },
       ...(uplink !== undefined && { uplink }),
@@ -189,6 +227,29 @@ export class DockerHost {
     this.undo.push(() => controller.closeUplink())
     await controller.start()
     return controller
+  }
+
+  private overlayDriver(): OverlayDriver | undefined {
+    const { cluster } = this.options
+    return cluster === undefined ? undefined : new OverlayDriver({ underlay: cluster.underlay, address: cluster.address })
+  }
+
+  /** Joins the cluster; what its store does not answer now, it is asked until it does. */
+  private async openOverlays(controller: NetworkController, driver: OverlayDriver, random: Random): Promise<OverlayNetworks> {
+    const { config, logger, store, name = hostname() } = this.options
+    const cluster = this.options.cluster!
+    const { address, advertise, isReachable } = cluster
+    const self = { id: (await daemonId(store)).replaceAll(':', '-'), name, address, advertise }
+    // Containers that are ended by this start lose their endpoints, as with Docker.
+    const keep: ClusterEndpointSpec[] = config['live-restore'] ? keptEndpoints(store) : []
+    const overlays = new OverlayNetworks({ controller, driver, log: (message) => logger.warn(message) })
+    await overlays.open(async (onChange) => {
+      const options = { store: cluster.store, timers: realTimers, random, log: logger, self, keep, onChange }
+      const joined = await Cluster.join({ ...options, ...(isReachable !== undefined && { isReachable }) })
+      this.undo.push(() => joined.close())
+      return joined
+    })
+    return overlays
   }
 
   private async openImages(): Promise<ImageStore> {
@@ -201,7 +262,7 @@ export class DockerHost {
   }
 
   private openSystem(images: ImageStore, containers: ContainerService): Promise<SystemService> {
-    const { config, logger, version, directories, store, clock, name } = this.options
+    const { config, logger, version, directories, store, clock, name, cluster } = this.options
     const all = { all: true, limit: 0, size: true, filters: new Filters() }
     return SystemService.open({
       store,
@@ -212,6 +273,7 @@ export class DockerHost {
       isDebug: () => logger.level === 'debug',
       version,
       ...(name !== undefined && { name }),
+      ...(cluster !== undefined && { cluster: { store: cluster.store.name, advertise: cluster.advertise } }),
       inventory: async () => ({ ...containers.counts(), images: images.list().length }),
       diskUsage: async () => ({
         images: images.list().map((image) => imageSummary(image)),

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { release } from 'node:os'
 import type { EventSource, SystemBackend } from '../api/system-backend.ts'
 import { API_VERSION, ENGINE_VERSION, MIN_API_VERSION } from '../api/version.ts'
 import type { EventLog } from '../docker/event-log.ts'
 import type { Clock } from '../engine/clock.ts'
 import type { Store } from '../store/store.ts'
+import { daemonId } from './daemon-id.ts'
 import { goArchitecture, machineInfo } from './machine.ts'
 
 /** What there is at this moment. */
@@ -26,14 +26,11 @@ export interface SystemServiceOptions {
   readonly version: string
   /** Default: the machine's. */
   readonly name?: string
+  /** The cluster that it is in; undefined: none. */
+  readonly cluster?: { readonly store: string; readonly advertise: string }
   readonly inventory: () => Promise<Inventory>
   readonly diskUsage: () => Promise<{ images: unknown[]; containers: unknown[]; layersSize: number }>
 }
-
-const ID_KEY = 'meta/daemon-id'
-
-/** Base 32 of RFC 4648, of which Docker's daemon ids are made. */
-const ID_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 /**
  * What the daemon tells of itself. Where Docker's members are about things that netloom does not have (plugins of logging, swarm,
@@ -48,15 +45,8 @@ export class SystemService implements SystemBackend {
     this.id = id
   }
 
-  /** A new state directory gets an id, which stays with it. */
   static async open(options: SystemServiceOptions): Promise<SystemService> {
-    const { store } = options
-    let id = store.get<string>(ID_KEY)
-    if (id === undefined) {
-      id = newId()
-      await store.write([{ put: ID_KEY, value: id }])
-    }
-    return new SystemService(options, id)
+    return new SystemService(options, await daemonId(options.store))
   }
 
   get events(): EventSource {
@@ -132,6 +122,7 @@ export class SystemService implements SystemBackend {
       Labels: [`netloom.version=${options.version}`],
       ExperimentalBuild: false,
       ServerVersion: ENGINE_VERSION,
+      ...(options.cluster !== undefined && { ClusterStore: options.cluster.store, ClusterAdvertise: options.cluster.advertise }),
       Runtimes: { 'netloom-shim': { path: 'netloom-shim' } },
       DefaultRuntime: 'netloom-shim',
       Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '', RemoteManagers: null },
@@ -151,11 +142,6 @@ export class SystemService implements SystemBackend {
     const { images, containers, layersSize } = await this.options.diskUsage()
     return { LayersSize: layersSize, Images: images, Containers: containers, Volumes: [], BuildCache: null, BuilderSize: 0 }
   }
-}
-
-function newId(): string {
-  const letters = [...randomBytes(48)].map((byte) => ID_LETTERS[byte & 31]).join('')
-  return letters.match(/.{4}/g)!.join(':')
 }
 
 /** Nanoseconds since 1970 with nine digits, as Go prints them. */

@@ -4,13 +4,14 @@
  * Changes are carried out one after the other, each as one patch of the graph that names what it changes, however many
  * networks there are. Each resolves when the engine runs it, and leaves everything as it was when the engine refuses it.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { DNS_PORTS_MAX } from '../dns/dns-directory.ts'
 import type { DnsChange, DnsSettings } from '../dns/dns-options.ts'
 import type { DnsForwardEvent } from '../dns/dns-service.ts'
 import { type ElementCounters, type ElementUpdate, type Plain, patchBetween, type Random, type TopologyPatch } from '../engine/index.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
 import { checkId, checkName, isName } from './check-spec.ts'
-import { dnsAskers, dnsStations, type Membership } from './dns-records.ts'
+import { dnsAskers, dnsStations, type Membership, remoteStations } from './dns-records.ts'
 import type { Driver } from './driver.ts'
 import { bridgeDriver } from './drivers/bridge-driver.ts'
 import type { Attachment, Endpoint, EndpointSpec, EndpointUpdate } from './endpoint.ts'
@@ -23,6 +24,7 @@ import { releaseAddresses, releasePools, requestAddresses, requestPools, without
 import { NetworkError } from './network-error.ts'
 import { NetworkIndex } from './network-index.ts'
 import { NumberPool } from './number-pool.ts'
+import type { RemoteEndpoint } from './remote-endpoint.ts'
 import { SharedParts } from './shared-parts.ts'
 import { type CapturePlan, DNS_ELEMENT, dnsPart, endpointPart, sandboxFilters } from './topology-builder.ts'
 import type { Uplink, UplinkPort } from './uplink.ts'
@@ -144,7 +146,8 @@ export class NetworkController {
         bridgeName: spec.bridgeName ?? `br-${id.slice(0, 12)}`,
         driverOptions: spec.driverOptions,
         ...pools,
-        endpoints: new Map()
+        endpoints: new Map(),
+        remotes: new Map()
       }
       let opened: Network | null = null
       try {
@@ -184,7 +187,8 @@ export class NetworkController {
       const { driver } = network
       const part = driver.network(network)
       const { removed, unlinked } = this.parts.dispensable(part)
-      const records = network.dns ? { zones: { [network.id]: null } } : {}
+      const stations = remoteStations(network, [], [...network.remotes.values()])
+      const records = network.dns ? { zones: { [network.id]: null }, ...stations } : {}
       const told = (driver.networkUpdates?.(network, true) ?? []).filter(({ element }) => !removed.includes(element))
       const updates = [...(this.gateway?.networkUpdates(network, true) ?? []), ...told]
       const errors = [...(await this.apply({ removed, unlinked, updates }, records))]
@@ -289,6 +293,33 @@ export class NetworkController {
       this.captured.delete(endpoint)
       releaseAddresses(network, endpoint)
       reportUnclean(`endpoint ${endpointName} is disconnected from network ${network.name}`, errors)
+    })
+  }
+
+  /**
+   * Tells of stations on other hosts: `come` are found by their names and reached by the driver's means, also when they were told
+   * before and have moved; `gone`, ids, are not any more. What is as it was, or is not known, costs nothing.
+   */
+  updateRemotes(reference: string, come: readonly RemoteEndpoint[], gone: readonly string[]): Promise<void> {
+    return this.change(async () => {
+      const network = this.network(reference)
+      const { remotes, driver } = network
+      const changed = come.filter((remote) => !isDeepStrictEqual(remotes.get(remote.id), remote))
+      const left = gone.flatMap((id) => remotes.get(id) ?? [])
+      if (changed.length === 0 && left.length === 0) return
+      // What moved leaves its old place first: another one may have that now.
+      const moved = changed.flatMap(({ id }) => remotes.get(id) ?? [])
+      const updates = driver.remoteUpdates?.(network, changed, [...left, ...moved])
+      await this.apply({ updates }, remoteStations(network, changed, left))
+      for (const { id } of left) remotes.delete(id)
+      for (const remote of changed) remotes.set(remote.id, remote)
+    })
+  }
+
+  /** Tells running elements what only a driver knows of. */
+  update(updates: readonly ElementUpdate[]): Promise<void> {
+    return this.change(async () => {
+      if (updates.length > 0) await this.engine.patch({ updates })
     })
   }
 

@@ -4,6 +4,7 @@
 import type { DnsAsker, DnsChange, DnsStation } from '../dns/dns-options.ts'
 import type { Endpoint } from './endpoint.ts'
 import { compareNetworks, type Network } from './network.ts'
+import type { RemoteEndpoint } from './remote-endpoint.ts'
 
 /** One network of a sandbox. */
 export interface Membership {
@@ -31,4 +32,15 @@ export function dnsAskers(memberships: readonly Membership[]): Record<number, Dn
     forward: memberships.some(({ network }) => !network.internal)
   }
   return Object.fromEntries(memberships.map(({ endpoint }) => [endpoint.dnsPort, asker]))
+}
+
+/** Names of stations on other hosts, where the network has names. */
+export function remoteStations(network: Network, come: readonly RemoteEndpoint[], gone: readonly RemoteEndpoint[]): DnsChange {
+  if (!network.dns) return {}
+  const stations: Record<string, DnsStation | null> = {}
+  for (const { id } of gone) stations[id] = null
+  for (const { id, names, address, address6 } of come) {
+    stations[id] = { zone: network.id, names, addresses: address6 === '' ? [address] : [address, address6] }
+  }
+  return { stations }
 }

@@ -5,6 +5,7 @@ import type { ElementUpdate, TopologyElement, TopologyLink } from '../engine/ind
 import type { AddressSpace } from '../ipam/address-space.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Network } from './network.ts'
+import type { RemoteEndpoint } from './remote-endpoint.ts'
 
 /** Elements and links to be added to the graph. */
 export interface TopologyPart {
@@ -44,6 +45,8 @@ export interface Driver {
   port(network: Network, endpoint: Endpoint): PortReference
   /** What elements are told when an endpoint comes or goes. */
   endpointUpdates?(network: Network, endpoint: Endpoint, gone: boolean): ElementUpdate[]
+  /** What elements are told when stations on other hosts come, move or go. `network.remotes` is still as before. */
+  remoteUpdates?(network: Network, come: readonly RemoteEndpoint[], gone: readonly RemoteEndpoint[]): ElementUpdate[]
   /** The MAC that all endpoints of the network have (ipvlan: the parent's); undefined: each its own. */
   mac?(network: Network): string | undefined
 }

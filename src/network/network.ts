@@ -6,6 +6,7 @@ import type { AddressPool } from '../ipam/address-pool.ts'
 import type { Driver } from './driver.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { NetworkGateway } from './gateway-part.ts'
+import type { RemoteEndpoint } from './remote-endpoint.ts'
 
 /** One subnet that a user asks for: see NetworkSpec. */
 export interface SubnetSpec {
@@ -96,6 +97,8 @@ export interface Network {
   readonly driverOptions: Plain
   /** By name. */
   readonly endpoints: Map<string, Endpoint>
+  /** Stations on other hosts, by endpoint id. */
+  readonly remotes: Map<string, RemoteEndpoint>
 }
 
 /**

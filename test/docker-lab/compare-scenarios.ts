@@ -11,22 +11,26 @@ export interface ScenarioList {
   base: string
   names: readonly string[]
   leftOut?: Readonly<Record<string, string>>
+  /** Scenarios of two hosts and the store that they share. */
+  cluster?: boolean
 }
 
-/** Three labs: two cores are kept busy while one scenario waits. */
+/** Two cores are kept busy while other scenarios wait. A lab of two hosts is as much work as two of one. */
 const LABS = 3
+const CLUSTER_LABS = 3
 
-export function compareScenarios({ title, base, names, leftOut = {} }: ScenarioList): void {
-  describe(title, { skip: labMissing() }, () => {
+export function compareScenarios({ title, base, names, leftOut = {}, cluster = false }: ScenarioList): void {
+  describe(title, { skip: cluster ? labMissing('etcd') : labMissing() }, () => {
     const sum = { passed: 0, failed: 0, skipped: 0, decided: 0 }
 
-    describe('scenarios', { concurrency: LABS }, () => {
+    const count = cluster ? CLUSTER_LABS : LABS
+    describe('scenarios', { concurrency: count }, () => {
       const labs: DockerLab[] = []
       const free: DockerLab[] = []
       const waiting: ((lab: DockerLab) => void)[] = []
 
       before(async () => {
-        for (let index = 0; index < LABS; index++) labs.push(new DockerLab('cmp', daemonKind()))
+        for (let index = 0; index < count; index++) labs.push(new DockerLab(cluster ? 'ckv' : 'cmp', daemonKind(), { cluster }))
         // As the recorded daemon ran: live restore is not its default.
         for (const lab of labs) lab.daemonEnvironment['NETLOOM_DAEMON_ARGS'] = '--live-restore=false --uplink host'
         for (const result of await Promise.allSettled(labs.map((lab) => lab.up()))) if (result.status === 'rejected') throw result.reason
@@ -131,7 +135,21 @@ function decisionsOnly(stdout: string): number {
       .replace(/^(docker0 (?:.*\n){1,3}? +UP BROADCAST) RUNNING/m, '$1')
       .trimEnd()
   const blocks = stdout.split(/^(?=FAIL \S+ +step )/m).filter((block) => block.startsWith('FAIL ') && block.includes(' step '))
-  return blocks.filter((block) => block.includes('txqueuelen') && side(block, '-') === side(block, '+')).length
+  const isQueue = (block: string): boolean => block.includes('txqueuelen') && side(block, '-') === side(block, '+')
+  return blocks.filter((block) => isQueue(block) || isEncryption(block, side)).length
+}
+
+/**
+ * Encrypted overlay networks are refused until there are any: Docker makes one, shows its options and lists it. To go on without
+ * encryption, as if it were there, would be worse than a difference.
+ */
+function isEncryption(block: string, side: (block: string, sign: string) => string): boolean {
+  if (/network create .*-o encrypted/.test(block))
+    return side(block, '+').includes('encrypted overlay networks are not part of netloom yet')
+  if (/network inspect .* enc$/m.test(block)) return side(block, '+').includes('network enc not found')
+  return (
+    side(block, '-').includes('\nenc overlay global\n') && side(block, '-').replace('\nenc overlay global\n', '\n') === side(block, '+')
+  )
 }
 
 function counts({ passed, failed, skipped }: Pick<Outcome, 'passed' | 'failed' | 'skipped'>): string {

@@ -40,9 +40,13 @@ export class DockerLab {
   /** More environment for the daemon: NETLOOM_DAEMON_ARGS, NETLOOM_CRASH. */
   readonly daemonEnvironment: Record<string, string> = {}
 
+  /** Whether a second host and a store that both share stand there too. */
+  readonly isCluster: boolean
+
   /** `name` starts the names of the namespaces: at most 5 letters. */
-  constructor(name: string, kind: DaemonKind = 'netloom') {
+  constructor(name: string, kind: DaemonKind = 'netloom', { cluster = false }: { cluster?: boolean } = {}) {
     this.kind = kind
+    this.isCluster = cluster
     this.prefix = `${name}${(process.pid % 46656).toString(36)}${(made++).toString(36)}`
     this.folder = mkdtempSync(path.join(tmpdir(), `netloom-test-lab-${name}-`))
     this.socket = path.join(this.folder, kind === 'netloom' ? 'n1.sock' : 'd1.sock')
@@ -68,7 +72,8 @@ export class DockerLab {
       LAB_PREFIX: this.prefix,
       DOCKER_HOST: this.dockerHost,
       ORACLE_RESET: this.kind === 'netloom' ? `${IN_LAB} reset` : `${ORACLE}/lab reset 1`,
-      ORACLE_HAVE: 'tools ipv6',
+      ORACLE_HAVE: this.isCluster ? 'tools ipv6 overlay kv' : 'tools ipv6 overlay',
+      ...(this.isCluster && this.clusterEnvironment()),
       // Never written next to the oracle's files, which a test compares.
       PYTHONDONTWRITEBYTECODE: '1'
     }
@@ -77,8 +82,15 @@ export class DockerLab {
   /** Namespaces, outside services, the daemon, and the five images. */
   async up(): Promise<void> {
     await this.must(`${ORACLE}/lab`, 'up')
-    await this.start()
+    if (!this.isCluster) {
+      await this.start()
+      await this.must(`${ORACLE}/mkimages`)
+      return
+    }
+    await this.resetCluster()
     await this.must(`${ORACLE}/mkimages`)
+    const second = await this.run(`${ORACLE}/mkimages`, [], { DOCKER_HOST: `unix://${this.socketOf(2)}` })
+    if (second.status !== 0) throw new Error(`images of host 2: ${second.stderr}`)
   }
 
   start(): Promise<Finished> {
@@ -96,6 +108,26 @@ export class DockerLab {
 
   reset(): Promise<Finished> {
     return this.daemon('reset')
+  }
+
+  /** Both daemons afresh, with an empty store. */
+  resetCluster(): Promise<Finished> {
+    return this.kind === 'netloom' ? this.must(IN_LAB, 'reset-kv') : this.must(`${ORACLE}/lab`, 'reset', '--cluster')
+  }
+
+  socketOf(host: 1 | 2): string {
+    return path.join(this.folder, `${this.kind === 'netloom' ? 'n' : 'd'}${host}.sock`)
+  }
+
+  private clusterEnvironment(): Record<string, string> {
+    const ours = this.kind === 'netloom'
+    return {
+      NETLOOM_LAB_CLUSTER: 'yes',
+      ORACLE_RESET_KV: ours ? `${IN_LAB} reset-kv` : `${ORACLE}/lab reset --cluster`,
+      ORACLE_CTL: ours ? `${IN_LAB} ctl` : `${ORACLE}/lab ctl`,
+      ORACLE_DOCKER2: `docker -H unix://${this.socketOf(2)}`,
+      ORACLE_HOST2: `nsenter --net=/run/netns/${this.prefix}2`
+    }
   }
 
   /** Runs a docker command to its end. */

@@ -3,25 +3,20 @@ import { readdirSync } from 'node:fs'
 import path from 'node:path'
 
 const MACVLAN = 'needs the macvlan or ipvlan driver'
-const OVERLAY = 'needs the overlay driver'
+const SWARM = 'reference for what is seen inside of a container: test/system/overlay-inside.slow.test.ts'
 
 /** Scenario -> why it is left out. A test checks that each exists. */
 export const LEFT_OUT: Readonly<Record<string, string>> = {
-  'overlay-connect-kv': OVERLAY,
-  'overlay-dns-kv': OVERLAY,
-  'overlay-hosts-kv': OVERLAY,
-  'overlay-ipam-kv': OVERLAY,
-  'overlay-links-kv': OVERLAY,
-  'overlay-options-kv': OVERLAY,
-  'overlay-restart-kv': OVERLAY,
-  'overlay-store-down-kv': OVERLAY,
-  'seed002-overlay': OVERLAY,
-  'seed002-overlay-two-hosts': OVERLAY,
+  'seed002-overlay': SWARM,
+  'seed002-overlay-two-hosts': SWARM,
   'seed003-ipvlan': MACVLAN,
   'seed003-macvlan': MACVLAN,
-  'seed003-macvlan-lan': MACVLAN,
-  'seed004-overlay-kv': OVERLAY,
-  'seed004-stale-endpoint-kv': OVERLAY
+  'seed003-macvlan-lan': MACVLAN
+}
+
+/** Of two hosts and the key-value store that they share: run by test/system/docker-oracle-kv.slow.test.ts. */
+export function needsCluster(name: string): boolean {
+  return name.endsWith('-kv')
 }
 
 /** Names of all scenarios under `folder` (a scenarios directory), without .scn, sorted. */

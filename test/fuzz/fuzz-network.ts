@@ -298,6 +298,7 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
     pool,
     pool6,
     pools: [pool, pool6],
+    remotes: new Map(),
     driverOptions: undefined,
     endpoints: new Map()
   }

@@ -2,11 +2,11 @@
 import path from 'node:path'
 import { compareScenarios } from '../docker-lab/compare-scenarios.ts'
 import { ORACLE } from '../docker-lab/docker-lab.ts'
-import { LEFT_OUT, scenarioNames } from '../docker-lab/oracle-scenarios.ts'
+import { LEFT_OUT, needsCluster, scenarioNames } from '../docker-lab/oracle-scenarios.ts'
 
 compareScenarios({
   title: "the oracle's scenarios",
   base: ORACLE,
-  names: scenarioNames(path.join(ORACLE, 'scenarios')),
+  names: scenarioNames(path.join(ORACLE, 'scenarios')).filter((name) => !needsCluster(name)),
   leftOut: LEFT_OUT
 })

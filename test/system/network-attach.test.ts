@@ -50,7 +50,7 @@ describe('endpoints of processes and machines that no container holds', { skip: 
       throw new Error(`no space left for ${endpoint.name}`)
     }
     await assert.rejects(backend.attach({ network: 'lan', pid, name: 'db' }), { message: 'no space left for db' })
-    assert.deepEqual(backend.inspect('lan', '').Containers, {})
+    assert.deepEqual((await backend.inspect('lan', '')).Containers, {})
     assert.equal(inside(pid, 'ip', '-o', 'link', 'show', 'eth0'), '')
     const { ip } = await backend.attach({ network: 'lan', pid, name: 'db' })
     assert.equal(ip, '10.46.0.2', 'the first address is free')
@@ -72,7 +72,7 @@ describe('endpoints of processes and machines that no container holds', { skip: 
       gateway: '10.46.0.1',
       ifname: 'eth0'
     })
-    assert.deepEqual(backend.inspect('lan', '').Containers, {
+    assert.deepEqual((await backend.inspect('lan', '')).Containers, {
       [`ep-${id}`]: { Name: 'db', EndpointID: id, MacAddress: '02:42:0a:2e:00:09', IPv4Address: '10.46.0.9/24', IPv6Address: '' }
     })
     const web = await docker.run('web', { HostConfig: { NetworkMode: 'lan' } })
@@ -85,7 +85,7 @@ describe('endpoints of processes and machines that no container holds', { skip: 
     })
     await assert.rejects(backend.attach({ network: 'lan', pid, name: 'more' }), { status: 409 }, 'eth0 is there already')
     await backend.disconnect('lan', 'db', true)
-    assert.deepEqual(Object.keys(backend.inspect('lan', '').Containers), [web.id])
+    assert.deepEqual(Object.keys((await backend.inspect('lan', '')).Containers), [web.id])
     assert.equal(inside(pid, 'ip', '-o', 'link', 'show', 'eth0'), '')
     await assert.rejects(backend.detach('lan', 'db'), { status: 404, message: 'endpoint db not found' })
     await docker.remove(web)
@@ -129,6 +129,6 @@ describe('endpoints of processes and machines that no container holds', { skip: 
     const pid = await stranger()
     await assert.rejects(backend.attach({ network: 'lan', pid, ip: '10.47.0.1' }), /does not belong|It does not belong/)
     assert.equal(inside(pid, 'ip', '-o', 'link', 'show', 'eth0'), '', 'nothing is left in the namespace')
-    assert.deepEqual(backend.inspect('lan', '').Containers, {})
+    assert.deepEqual((await backend.inspect('lan', '')).Containers, {})
   })
 })

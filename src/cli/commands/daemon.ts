@@ -17,6 +17,10 @@ interface DaemonFlags {
   readonly hostImages?: string | true
   readonly uplink?: string
   readonly icc?: string | true
+  readonly clusterStore?: string
+  readonly clusterStoreOpt?: string[]
+  readonly clusterAdvertise?: string
+  readonly underlay?: string
   readonly defaultAddressPool?: string[]
   readonly dns?: string[]
   readonly dnsSearch?: string[]
@@ -34,6 +38,9 @@ const MEMBERS: Readonly<Partial<Record<keyof DaemonFlags, string>>> = {
   logLevel: 'log-level',
   liveRestore: 'live-restore',
   hostImages: 'host-images',
+  clusterStore: 'cluster-store',
+  clusterStoreOpt: 'cluster-store-opts',
+  clusterAdvertise: 'cluster-advertise',
   defaultAddressPool: 'default-address-pools',
   dnsSearch: 'dns-search',
   dnsOpt: 'dns-opts'
@@ -64,6 +71,10 @@ export function registerDaemon(program: Command, context: CliContext): void {
     .addOption(boolean('host-images', "unknown image names mean this machine's own root"))
     .option('--uplink <way>', 'how frames leave the networks: auto, host, user, interface=NAME,address=CIDR or none (default: auto)')
     .addOption(boolean('icc', 'containers of the default bridge may talk with each other (default: true)'))
+    .option('--cluster-store <url>', 'etcd://HOST:PORT, zk:// or consul://: share overlay networks with all daemons on that store')
+    .option('--cluster-store-opt <key=value>', "the store's options; may be repeated", collect)
+    .option('--cluster-advertise <address:port>', 'the address (or interface) by which the other hosts reach this one')
+    .option('--underlay <kind>', 'how overlay networks cross between hosts: tap or udp (default: what this host can)')
     .option('--default-address-pool <base=CIDR,size=LENGTH>', 'where automatic subnets come from; may be repeated', collect)
     .option('--dns <address>', 'name server of containers that name none; may be repeated', collect)
     .option('--dns-search <domain>', 'search domain of containers that name none; may be repeated', collect)

@@ -67,8 +67,8 @@ function problemOf(name: string, value: string): string {
   }
 }
 
-/** strconv.Atoi's words. */
-function integerProblem(value: string): string {
+/** What Go says of a text that is no integer (strconv.Atoi); empty: it is one. */
+export function integerProblem(value: string): string {
   if (!/^[+-]?\d+$/.test(value)) return `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`
   const number = BigInt(value.replace(/^\+/, ''))
   const limit = 1n << 63n

@@ -5,12 +5,12 @@
 import { ApiError } from '../../api/api-error.ts'
 import type { NetworkController } from '../../network/controller.ts'
 import type { EndpointSpec } from '../../network/endpoint.ts'
-import { compareNetworks } from '../../network/network.ts'
 import type { ContainerFiles } from './container-files.ts'
 import type { Attachment, EndpointRecord } from './container-networking.ts'
 import type { ContainerPorts } from './container-ports.ts'
-import type { DockerNetwork } from './docker-network.ts'
+import { compareDockerNetworks, type DockerNetwork } from './docker-network.ts'
 import { checkAddresses, checkedMac, connectError, nameTaken } from './endpoint-checks.ts'
+import { type GatewayBridge, needsGatewayBridge, type Plugged } from './gateway-bridge.ts'
 import { parseLink } from './legacy-links.ts'
 import type { NetworkService } from './network-service.ts'
 import type { NetworkedContainer } from './networked-container.ts'
@@ -22,13 +22,8 @@ export interface ContainerEndpointsOptions {
   readonly interfaces: SandboxInterfaces
   readonly files: ContainerFiles
   readonly ports: ContainerPorts
+  readonly gatewayBridge: GatewayBridge
   readonly newId: () => string
-}
-
-/** One endpoint with its network. */
-interface Plugged {
-  readonly network: DockerNetwork
-  readonly endpoint: EndpointRecord
 }
 
 /** What a sandbox was told last. Nothing is known of one that was found again after a restart of the daemon. */
@@ -61,18 +56,14 @@ export class ContainerEndpoints {
 
   /** The order in which interfaces are numbered, and the way out is chosen. */
   sorted<T extends { readonly network: DockerNetwork }>(plugged: readonly T[]): T[] {
-    const { networks } = this.options.controller
-    return [...plugged].sort((a, b) => {
-      const [left, right] = [networks.get(a.network.id), networks.get(b.network.id)]
-      return left === undefined || right === undefined ? 0 : compareNetworks(left, right)
-    })
+    return [...plugged].sort((a, b) => compareDockerNetworks(a.network, b.network))
   }
 
   /** The names of the container's next interfaces, one for each network in turn; empty for networks without any. */
   nextInterfaces({ networking }: NetworkedContainer, networks: readonly DockerNetwork[]): string[] {
     const next = { ...networking.nextInterface }
-    return networks.map(({ isBridge, interfacePrefix: prefix }) => {
-      if (!isBridge) return ''
+    return networks.map(({ isPlugged, interfacePrefix: prefix }) => {
+      if (!isPlugged) return ''
       const number = next[prefix] ?? 0
       next[prefix] = number + 1
       return `${prefix}${number}`
@@ -84,14 +75,14 @@ export class ContainerEndpoints {
     if (network.record.configOnly) throw ApiError.forbidden('cannot create endpoint on configuration-only network')
     if (network.endpointNamed(container.name) !== undefined) throw nameTaken(container.name, network)
     await this.options.networks.ready(network)
-    const endpoint = network.isBridge
+    const endpoint = network.isPlugged
       ? await this.plug(container, attachment, network, ifname)
       : { ...EMPTY, endpointId: this.options.newId() }
     attachment.networkId = network.id
     attachment.endpoint = endpoint
     takeNumber(container, network, ifname)
     await this.record(container, network, endpoint)
-    if (network.isBridge) await this.options.files.addOwnHosts(container, [endpoint.address, endpoint.address6])
+    if (network.isPlugged) await this.options.files.addOwnHosts(container, [endpoint.address, endpoint.address6])
     this.options.networks.publish(network, 'connect', { container: container.id })
   }
 
@@ -115,10 +106,11 @@ export class ContainerEndpoints {
     const network = this.options.networks.get(networkId)
     if (endpoint === null || network === undefined) return null
     let kept = true
-    if (network.isBridge) {
-      if (!this.options.controller.networks.has(networkId)) return null
+    if (network.isPlugged) {
+      if (network.isBridge && !this.options.controller.networks.has(networkId)) return null
       const { endpointId, address, address6, mac, ifname } = endpoint
       const spec = { ...this.spec(container, attachment, network), id: endpointId, address, mac, ...(address6 !== '' && { address6 }) }
+      if (!(await this.options.networks.readmit(network, spec))) return null
       kept = (await this.options.interfaces.plug(container.sandbox!, networkId, ifname, spec)).kept
     }
     await this.record(container, network, endpoint)
@@ -131,8 +123,9 @@ export class ContainerEndpoints {
       const { endpoint, networkId } = attachment
       const network = this.options.networks.get(networkId)
       if (endpoint === null || network === undefined) continue
-      if (network.isBridge) {
+      if (network.isPlugged) {
         const { name, names } = this.spec(container, attachment, network)
+        await this.options.networks.renameEndpoint(network, endpoint.endpointId, name, names ?? [])
         await this.options.controller.updateEndpoint(networkId, oldName, { name, names })
       }
       await this.record(container, network, endpoint)
@@ -147,9 +140,10 @@ export class ContainerEndpoints {
     const { sandbox, networking } = container
     if (sandbox === null) return
     const plugged = this.sorted(this.plugged(container))
-    const wayOut = plugged.find(({ endpoint }) => endpoint.gateway !== '')
+    const { interfaces, files, gatewayBridge } = this.options
+    const needsBridge = needsGatewayBridge(plugged)
+    const wayOut = needsBridge ? await this.joinGatewayBridge(container) : plugged.find(({ endpoint }) => endpoint.gateway !== '')
     await this.options.ports.settle(container, wayOut)
-    const { interfaces, files } = this.options
     const told = this.routes.get(sandbox) ?? { ...UNKNOWN }
     this.routes.set(sandbox, told)
     const { ifname = '', gateway = '', gateway6 = '' } = wayOut?.endpoint ?? {}
@@ -158,6 +152,7 @@ export class ContainerEndpoints {
       if (gateway6 !== '' || told.hasIpv6) await interfaces.routeDefault(sandbox, '::/0', ifname, gateway6)
       Object.assign(told, { gateway: ifname, hasIpv4: gateway !== '', hasIpv6: gateway6 !== '' })
     }
+    if (!needsBridge) await gatewayBridge.leave(container, true)
     const named = plugged.find(({ network }) => network.isUserDefined)
     if (named !== undefined && !networking.embeddedDns) {
       networking.embeddedDns = true
@@ -181,8 +176,19 @@ export class ContainerEndpoints {
   private plugged({ networking }: NetworkedContainer): Plugged[] {
     return networking.attachments.flatMap(({ networkId, endpoint }) => {
       const network = this.options.networks.get(networkId)
-      return network?.isBridge === true && endpoint !== null ? [{ network, endpoint }] : []
+      return network?.isPlugged === true && endpoint !== null ? [{ network, endpoint }] : []
     })
+  }
+
+  private async joinGatewayBridge(container: NetworkedContainer): Promise<Plugged> {
+    const { gatewayBridge, networks } = this.options
+    const plugged = gatewayBridge.plugged(container)
+    if (plugged !== undefined) return plugged
+    const network = await networks.gatewayBridge()
+    const [ifname] = this.nextInterfaces(container, [network])
+    const joined = await gatewayBridge.join(container, ifname!)
+    takeNumber(container, network, ifname!)
+    return joined
   }
 
   private async plug(
@@ -194,17 +200,22 @@ export class ContainerEndpoints {
     checkAddresses(attachment.config)
     const spec = this.spec(container, attachment, network)
     const { IPv4Address, IPv6Address } = attachment.config.IPAMConfig ?? {}
-    const { pool, pool6 } = network.record
+    const wanted = {
+      ...spec,
+      ...(IPv4Address !== undefined && { address: IPv4Address }),
+      ...(IPv6Address !== undefined && network.record.pool6 !== null && { address6: IPv6Address }),
+      ...(takesMac(container, network) && { mac: checkedMac(container.config.MacAddress!) })
+    }
+    const { interfaces, networks } = this.options
     try {
-      const { endpoint: made } = await this.options.interfaces.plug(container.sandbox!, network.id, ifname, {
-        ...spec,
-        ...(IPv4Address !== undefined && { address: IPv4Address }),
-        ...(IPv6Address !== undefined && pool6 !== null && { address6: IPv6Address }),
-        ...(takesMac(container, network) && { mac: checkedMac(container.config.MacAddress!) })
+      const made = await networks.admit(network, wanted, async (admitted) => {
+        const { endpoint } = await interfaces.plug(container.sandbox!, network.id, ifname, admitted)
+        for (const { to, via } of network.routesFrom(endpoint.address)) await interfaces.routeDefault(container.sandbox!, to, ifname, via)
+        return endpoint
       })
       const { id, address, prefixLength, address6, prefixLength6, mac } = made
-      const gateway6 = address6 === '' ? '' : (pool6?.gateway ?? '')
-      return { endpointId: id, ifname, address, prefixLength, gateway: pool?.gateway ?? '', address6, prefixLength6, gateway6, mac }
+      const gateway6 = address6 === '' ? '' : network.gateway6
+      return { endpointId: id, ifname, address, prefixLength, gateway: network.gateway, address6, prefixLength6, gateway6, mac }
     } catch (error) {
       throw (
         macError(error, container.config.MacAddress, spec.id!, this.options.networks.now()) ?? connectError(error, container.name, network)
@@ -233,17 +244,10 @@ export class ContainerEndpoints {
   private record(container: NetworkedContainer, network: DockerNetwork, endpoint: EndpointRecord): Promise<void> {
     const { endpointId: id, address, prefixLength, address6, prefixLength6, mac } = endpoint
     const { name, id: owner } = container
-    return this.options.networks.addEndpoint({
-      id,
-      networkId: network.id,
-      name,
-      owner,
-      address,
-      prefixLength,
-      address6,
-      prefixLength6,
-      mac
-    })
+    const { networks } = this.options
+    const overlay = networks.overlayDetail(network, id)
+    const made = { id, networkId: network.id, name, owner, address, prefixLength, address6, prefixLength6, mac }
+    return networks.addEndpoint({ ...made, ...(overlay !== undefined && { overlay }) })
   }
 }
 

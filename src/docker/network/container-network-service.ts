@@ -22,6 +22,7 @@ import { type Attachment, emptyNetworking } from './container-networking.ts'
 import { ContainerPorts } from './container-ports.ts'
 import { BRIDGE, type DockerNetwork } from './docker-network.ts'
 import { attachmentConfig, checkCompanions, checkShareable, completeConfig, HOST_ONLY } from './endpoint-checks.ts'
+import { GatewayBridge, gatewayName } from './gateway-bridge.ts'
 import { type PortProbe, probeHostPort } from './host-ports.ts'
 import type { HostsLine } from './hosts-file.ts'
 import type { NetworkService } from './network-service.ts'
@@ -56,6 +57,7 @@ export class ContainerNetworkService {
   private readonly files: ContainerFiles
   private readonly links: ContainerLinks
   private readonly containerPorts: ContainerPorts
+  private readonly gatewayBridge: GatewayBridge
 
   constructor(options: ContainerNetworkServiceOptions) {
     const { networks, controller, random, probe = probeHostPort } = options
@@ -66,7 +68,10 @@ export class ContainerNetworkService {
     const publisher = new PortPublisher(new PortAllocator(), probe)
     this.containerPorts = new ContainerPorts({ networks, controller, publisher, log: options.log })
     const { interfaces, files, containerPorts: ports } = this
-    this.endpoints = new ContainerEndpoints({ networks, controller, interfaces, files, ports, newId: () => newDockerId(random) })
+    const newId = (): string => newDockerId(random)
+    this.gatewayBridge = new GatewayBridge({ networks, interfaces, newId })
+    const { gatewayBridge } = this
+    this.endpoints = new ContainerEndpoints({ networks, controller, interfaces, files, ports, gatewayBridge, newId })
   }
 
   /**
@@ -126,6 +131,7 @@ export class ContainerNetworkService {
     Object.assign(networking, { sandboxId: newDockerId(this.options.random), sandboxKey, nextInterface: {}, embeddedDns: false })
     if (sandbox !== null) this.endpoints.begin(sandbox)
     try {
+      await this.options.networks.sync()
       if (hostConfig.NetworkMode !== 'host') await this.interfaces.prepare(sandbox!)
       const joins = inJoinOrder(networking.attachments).map((attachment) => ({ attachment, network: this.networkOf(attachment) }))
       const sorted = this.endpoints.sorted(joins).map(({ network }) => network)
@@ -156,6 +162,7 @@ export class ContainerNetworkService {
       if (wasPlugged && network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
     }
     await this.openLinked(container)
+    await this.gatewayBridge.leave(container, false)
   }
 
   /**
@@ -174,10 +181,11 @@ export class ContainerNetworkService {
       this.options.log(`container ${container.name}: network ${attachment.network} is gone`)
       attachment.endpoint = null
     }
+    isAsRecorded &&= (await this.gatewayBridge.rejoin(container)) !== 'made'
     await this.containerPorts.restore(container)
     await this.openLinked(container)
     if (sandbox === null || !hasOwnInterfaces(container)) return
-    const known = networking.attachments.flatMap(({ endpoint }) => endpoint?.ifname ?? [])
+    const known = [...networking.attachments, networking.gateway].flatMap((attached) => attached?.endpoint?.ifname ?? [])
     const prefixes = new Set(Array.from(this.options.networks.all(), ({ interfacePrefix }) => interfacePrefix))
     const hadStrangers = await this.interfaces.removeStrangers(sandbox, [...prefixes], known)
     if (hadStrangers || !isAsRecorded) await this.endpoints.settle(container)
@@ -251,11 +259,30 @@ export class ContainerNetworkService {
     if (network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
   }
 
+  /** Another host removed an endpoint by force: its name and address are, or may be, somebody else's. The container has to let go. */
+  async evict(networkId: string, endpointId: string): Promise<void> {
+    for (const container of this.options.containers.all()) {
+      const isIts = (each: Attachment): boolean => each.networkId === networkId && each.endpoint?.endpointId === endpointId
+      if (!container.networking.attachments.some(isIts)) continue
+      await container.exclusive(async () => {
+        const attachment = container.networking.attachments.find(isIts)
+        if (attachment === undefined) return
+        this.options.log(`container ${container.name}: another host has removed it from network ${attachment.network}`)
+        await this.plugOut(container, attachment)
+        await container.save()
+      })
+    }
+  }
+
   /** By interface, as the container sees it: what it received is what the network sent to it. */
   counters(container: NetworkedContainer): Record<string, InterfaceCounters> {
     const result: Record<string, InterfaceCounters> = {}
-    for (const { networkId, endpoint } of container.networking.attachments) {
-      const counted = endpoint === null ? undefined : this.interfaces.counters(networkId, container.name)
+    const { attachments } = container.networking
+    const plugged = attachments.map(({ networkId, endpoint }) => ({ networkId, endpoint, name: container.name }))
+    const gateway = this.gatewayBridge.plugged(container)
+    if (gateway !== undefined) plugged.push({ networkId: gateway.network.id, endpoint: gateway.endpoint, name: gatewayName(container) })
+    for (const { networkId, endpoint, name } of plugged) {
+      const counted = endpoint === null ? undefined : this.interfaces.counters(networkId, name)
       if (counted === undefined) continue
       const { rxFrames = 0, rxBytes = 0, txFrames = 0, txBytes = 0 } = counted.counters
       const lost = Object.values(counted.drops).reduce((sum, count) => sum + count, 0)

@@ -59,6 +59,8 @@ export interface ContainerNetworking {
   portsNetworkId: string
   /** By prefix (`eth`): the number of the next interface. Numbers do not come back while the container runs. */
   nextInterface: Record<string, number>
+  /** On docker_gwbridge, while that is the way out; null (in records of earlier versions absent) otherwise. */
+  gateway?: { readonly networkId: string; readonly endpoint: EndpointRecord } | null
   /** resolv.conf names 127.0.0.11: from the first user-defined network until the container stops. */
   embeddedDns: boolean
 }

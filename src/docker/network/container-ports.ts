@@ -62,7 +62,7 @@ export class ContainerPorts {
   async restore(container: NetworkedContainer): Promise<void> {
     const { networking } = container
     this.options.publisher.restore(networking.ports)
-    const attachment = networking.attachments.find(({ networkId }) => networkId === networking.portsNetworkId)
+    const attachment = [...networking.attachments, networking.gateway].find((each) => each?.networkId === networking.portsNetworkId)
     if (attachment?.endpoint == null || !this.options.controller.hasGateway) return
     for (const port of portsBehind(container, attachment.endpoint)) {
       try {

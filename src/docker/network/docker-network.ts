@@ -1,8 +1,13 @@
+import { parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
 import { BridgeOption, boolOption } from './bridge-options.ts'
 import type { NetworkEndpoint, NetworkRecord } from './network-record.ts'
+import { overlayMtu } from './overlay-options.ts'
 
 /** The network of containers that name none. */
 export const BRIDGE = 'bridge'
+
+/** Leads out of networks without a way out; made when the first container needs it. */
+export const GATEWAY_BRIDGE = 'docker_gwbridge'
 
 /** Names that every daemon has from the start, and `default`, which stands for the first of them. */
 export const PREDEFINED = [BRIDGE, 'host', 'none', 'default'] as const
@@ -31,9 +36,32 @@ export class DockerNetwork {
     return this.record.name
   }
 
-  /** Whether frames cross it: not so of host, null and mere configurations. */
   get isBridge(): boolean {
     return this.record.driver === 'bridge'
+  }
+
+  /** Joins containers of several hosts. */
+  get isOverlay(): boolean {
+    return this.record.driver === 'overlay'
+  }
+
+  /** Whether its endpoints are interfaces whose frames cross the engine: not so of host, null and mere configurations. */
+  get isPlugged(): boolean {
+    return this.isBridge || this.isOverlay
+  }
+
+  /** Whether all hosts of a cluster know it. */
+  get scope(): 'local' | 'global' {
+    return this.isOverlay ? 'global' : 'local'
+  }
+
+  /** Where its endpoints' default routes lead; empty: nowhere. An overlay's gateway leads to its other subnets alone. */
+  get gateway(): string {
+    return this.isOverlay ? '' : (this.record.pool?.gateway ?? '')
+  }
+
+  get gateway6(): string {
+    return this.isOverlay ? '' : (this.record.pool6?.gateway ?? '')
   }
 
   /** Not one of the daemon's own. */
@@ -41,8 +69,16 @@ export class DockerNetwork {
     return !isPredefined(this.record.name)
   }
 
+  /** From an address on an overlay to its other subnets: by the gateway of the address's own. */
+  routesFrom(address: string): { readonly to: string; readonly via: string }[] {
+    const { subnets = [] } = this.record
+    const own = subnets.find(({ subnet }) => prefixContains(parseCidr(subnet), parseAddress(address)))
+    return own === undefined ? [] : subnets.flatMap(({ subnet }) => (subnet === own.subnet ? [] : [{ to: subnet, via: own.gateway }]))
+  }
+
   /** Bytes. */
   get mtu(): number {
+    if (this.isOverlay) return overlayMtu(this.record.options)
     const mtu = Number(this.record.options[BridgeOption.mtu])
     return mtu > 0 ? mtu : DEFAULT_MTU
   }
@@ -70,4 +106,17 @@ export class DockerNetwork {
     for (const endpoint of this.endpoints.values()) if (endpoint.name === name) return endpoint
     return undefined
   }
+}
+
+/**
+ * The order in which a container's networks are numbered, and its way out is chosen: a negative number when `a` comes before `b`.
+ * libnetwork's (`endpoint` heap): internal ones last, those with gateways of both families first, then by name.
+ */
+export function compareDockerNetworks(a: DockerNetwork, b: DockerNetwork): number {
+  return rank(a) - rank(b) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+}
+
+function rank({ record, gateway, gateway6 }: DockerNetwork): number {
+  if (record.internal) return 2
+  return gateway !== '' && gateway6 !== '' ? 0 : 1
 }

@@ -4,6 +4,7 @@
 import { isIP } from 'node:net'
 import { ApiError } from '../../api/api-error.ts'
 import type { IpamPoolConfig } from '../../api/network-json.ts'
+import type { PoolOptions } from '../../ipam/address-pool.ts'
 import { IpamError } from '../../ipam/ipam-error.ts'
 import type { NetworkSpec } from '../../network/network.ts'
 import { formatPrefix, type Prefix, parseCidr, prefixOf } from '../../wire/cidr.ts'
@@ -64,6 +65,17 @@ export function poolSpec({ v4, v6 }: IpamRequest): Partial<NetworkSpec> {
       auxAddresses6: pool6.AuxiliaryAddresses
     })
   }
+}
+
+/** All pools, an automatic one when none of IPv4 was asked for, as the cluster takes them. */
+export function subnetSpecs({ v4, v6 }: IpamRequest): Partial<PoolOptions>[] {
+  const pools = v4.length === 0 ? [{}, ...v6] : [...v4, ...v6]
+  return pools.map((pool: IpamPoolConfig) => ({
+    ...(pool.Subnet !== undefined && { subnet: pool.Subnet }),
+    ...(pool.Gateway !== undefined && { gateway: pool.Gateway }),
+    ...(pool.IPRange !== undefined && { ipRange: rangeInside(pool) }),
+    ...(pool.AuxiliaryAddresses !== undefined && { auxiliary: pool.AuxiliaryAddresses })
+  }))
 }
 
 /**

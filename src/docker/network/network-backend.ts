@@ -24,28 +24,34 @@ export class DockerNetworkBackend implements NetworkBackend {
     this.options = options
   }
 
-  list(filters: Filters): NetworkResource[] {
+  async list(filters: Filters): Promise<NetworkResource[]> {
+    await this.options.networks.sync()
     return this.options.networks.list(filters)
   }
 
-  inspect(reference: string, scope: string): NetworkResource {
+  async inspect(reference: string, scope: string): Promise<NetworkResource> {
+    await this.options.networks.sync()
     return this.options.networks.inspect(reference, scope)
   }
 
-  create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }> {
+  async create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }> {
+    await this.options.networks.sync()
     return this.options.networks.create(request)
   }
 
-  remove(reference: string): Promise<void> {
+  async remove(reference: string): Promise<void> {
+    await this.options.networks.sync()
     return this.options.networks.remove(reference)
   }
 
-  prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }> {
+  async prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }> {
+    await this.options.networks.sync()
     return this.options.networks.prune(filters)
   }
 
   async connect(network: string, reference: string, config: EndpointConfig | null): Promise<void> {
     const container = this.container(reference)
+    await this.options.networks.sync()
     await container.exclusive(() => this.options.containerNetworks.connect(container, network, config))
   }
 
@@ -56,8 +62,10 @@ export class DockerNetworkBackend implements NetworkBackend {
       container = this.container(reference)
     } catch (error) {
       if (!force) throw error
+      await this.options.networks.sync()
       return this.removeStale(network, reference)
     }
+    await this.options.networks.sync()
     await container.exclusive(() => this.options.containerNetworks.disconnect(container, network, force))
   }
 
@@ -79,6 +87,6 @@ export class DockerNetworkBackend implements NetworkBackend {
     const endpoint = network.endpointNamed(name)
     if (endpoint === undefined) throw ApiError.notFound(`endpoint ${name} not found`)
     if (this.options.attachments.has(network.id, name)) return this.options.attachments.detach(network.id, name)
-    await this.options.networks.removeEndpoint(endpoint)
+    await this.options.networks.removeStale(network, endpoint)
   }
 }

@@ -17,7 +17,7 @@ export interface NetworkRecord {
   readonly created: string
   /** Networks are listed and restored in the order of this number. */
   readonly sequence: number
-  /** 'bridge', 'host', 'null'. */
+  /** 'bridge', 'overlay', 'host', 'null'. */
   readonly driver: string
   readonly internal: boolean
   readonly attachable: boolean
@@ -34,6 +34,8 @@ export interface NetworkRecord {
   /** As given; none for host, null and networks that are only configuration. */
   readonly pool: PoolRecord | null
   readonly pool6: PoolRecord | null
+  /** All IPv4 subnets of an overlay, `pool` first, each with the gateway that leads to the others. */
+  readonly subnets?: readonly PoolRecord[]
   readonly options: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
 }
@@ -51,6 +53,8 @@ export interface NetworkEndpoint {
   readonly address6: string
   readonly prefixLength6: number
   readonly mac: string
+  /** On an overlay: what the cluster has of it beside. */
+  readonly overlay?: { readonly names: readonly string[]; readonly subnet: string; readonly subnet6?: string }
 }
 
 export function networkKey(id: string): string {

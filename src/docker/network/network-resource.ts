@@ -10,7 +10,7 @@ export function networkResource(network: DockerNetwork, withContainers: boolean)
     Name: record.name,
     Id: record.id,
     Created: record.created,
-    Scope: 'local',
+    Scope: network.scope,
     Driver: record.driver,
     EnableIPv6: record.enableIpv6,
     IPAM: {

@@ -9,17 +9,20 @@ import type { Filters } from '../../api/filters.ts'
 import type { NetworkCreateRequest, NetworkResource } from '../../api/network-json.ts'
 import type { Clock, Random } from '../../engine/index.ts'
 import type { NetworkController } from '../../network/controller.ts'
+import type { Endpoint, EndpointSpec } from '../../network/endpoint.ts'
 import type { Store } from '../../store/store.ts'
 import { newDockerId } from '../docker-id.ts'
 import type { EventLog } from '../event-log.ts'
 import { goTime, parseGoTime, parseUntil, wallTime } from '../go-time.ts'
 import { BridgeNetworks } from './bridge-networks.ts'
-import { BRIDGE, DockerNetwork, isPredefined } from './docker-network.ts'
+import { BRIDGE, DockerNetwork, GATEWAY_BRIDGE, isPredefined } from './docker-network.ts'
 import { findNetwork } from './find-network.ts'
+import { gatewayBridgeRequest } from './gateway-bridge.ts'
 import { checkIpamDriver, checkName, duplicate, NO_SWARM } from './network-checks.ts'
 import { endpointKey, type NetworkEndpoint, type NetworkRecord, networkKey } from './network-record.ts'
 import { networkRequest, type RequestedNetwork } from './network-request.ts'
 import { networkResource } from './network-resource.ts'
+import type { OverlayNetworks } from './overlay-networks.ts'
 import { defaultBridgeOptions, predefinedNetworks } from './predefined-networks.ts'
 
 export interface NetworkServiceOptions {
@@ -33,6 +36,8 @@ export interface NetworkServiceOptions {
   readonly log: (message: string) => void
   /** Inter-container communication on the default bridge; default true. */
   readonly icc?: boolean
+  /** Where this host is one of a cluster. */
+  readonly overlays?: OverlayNetworks
 }
 
 const LIST_FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']
@@ -61,12 +66,19 @@ export class NetworkService {
     return service
   }
 
-  all(): Iterable<DockerNetwork> {
-    return this.networks.values()
+  /** Those that can be asked for: the cluster's are not among them while its store is away. */
+  *all(): Iterable<DockerNetwork> {
+    yield* this.networks.values()
+    if (this.options.overlays !== undefined) yield* this.options.overlays.all()
   }
 
   get(id: string): DockerNetwork | undefined {
-    return this.networks.get(id)
+    return this.networks.get(id) ?? this.options.overlays?.get(id)
+  }
+
+  /** What other hosts of the cluster have done until now is known then. */
+  async sync(): Promise<void> {
+    await this.options.overlays?.sync()
   }
 
   /** By id, name or prefix of an id. Throws ApiError 404 `network X not found`, 400 when several fit. */
@@ -80,13 +92,13 @@ export class NetworkService {
     for (const type of filters.get('type')) {
       if (type !== 'builtin' && type !== 'custom') throw ApiError.internal(`invalid filter: 'type'='${type}'`)
     }
-    const shown = [...this.networks.values()].filter(
-      ({ record, isUserDefined }) =>
+    const shown = [...this.all()].filter(
+      ({ record, scope, isUserDefined }) =>
         filters.matchExactly('driver', record.driver) &&
         filters.match('name', record.name) &&
         filters.match('id', record.id) &&
         filters.matchLabels(record.labels) &&
-        filters.matchExactly('scope', 'local') &&
+        filters.matchExactly('scope', scope) &&
         filters.matchExactly('type', isUserDefined ? 'custom' : 'builtin') &&
         // The daemon does not look at the containers when it lists: every network of a user's counts as dangling.
         (dangling === undefined || dangling === isUserDefined)
@@ -96,7 +108,7 @@ export class NetworkService {
 
   /** `scope` '' for any. */
   inspect(reference: string, scope = ''): NetworkResource {
-    const candidates = scope === '' || scope === 'local' ? this.all() : []
+    const candidates = [...this.all()].filter((network) => scope === '' || scope === network.scope)
     return networkResource(findNetwork(candidates, reference, 'inspect'), true)
   }
 
@@ -105,7 +117,7 @@ export class NetworkService {
       const name = request.Name ?? ''
       const checkDuplicate = request.CheckDuplicate === true
       checkName(name, checkDuplicate)
-      const namesake = [...this.networks.values()].find((network) => network.name === name)
+      const namesake = [...this.all()].find((network) => network.name === name)
       if (namesake !== undefined && checkDuplicate) throw duplicate(name)
       const warning = namesake === undefined ? '' : `Network with name ${name} (id : ${namesake.id}) already exists`
       const network = await this.add(networkRequest(request, newDockerId(this.options.random), this.all()), request.Scope ?? '')
@@ -125,13 +137,13 @@ export class NetworkService {
     this.pruning = true
     try {
       const deleted: string[] = []
-      for (const network of [...this.networks.values()]) {
+      for (const network of [...this.all()]) {
         const { record } = network
         if (!network.isUserDefined || record.configOnly || (until !== undefined && parseGoTime(record.created) >= until)) continue
         if (!filters.matchLabels(record.labels)) continue
         if (filters.has('label!') && filters.matchLabels(record.labels, 'label!')) continue
         const isDeleted = await this.exclusive(async () => {
-          if (network.endpoints.size > 0 || !this.networks.has(network.id)) return false
+          if (network.endpoints.size > 0 || this.get(network.id) === undefined) return false
           await this.delete(network)
           return true
         })
@@ -154,22 +166,59 @@ export class NetworkService {
 
   /** Keeps a record of an endpoint that is plugged in. Resolves when a crash cannot undo it. */
   async addEndpoint(endpoint: NetworkEndpoint): Promise<void> {
-    this.networks.get(endpoint.networkId)?.endpoints.set(endpoint.owner, endpoint)
+    this.get(endpoint.networkId)?.endpoints.set(endpoint.owner, endpoint)
     const key = endpointKey(endpoint)
     if (isDeepStrictEqual(this.options.store.get(key), endpoint)) return // found again after a restart
     await this.options.store.write([{ put: key, value: endpoint }])
   }
 
   async removeEndpoint(endpoint: Pick<NetworkEndpoint, 'networkId' | 'owner'>): Promise<void> {
-    this.networks.get(endpoint.networkId)?.endpoints.delete(endpoint.owner)
+    const network = this.get(endpoint.networkId)
+    const left = network?.endpoints.get(endpoint.owner)
+    network?.endpoints.delete(endpoint.owner)
     await this.options.store.write([{ remove: endpointKey(endpoint) }])
+    if (network?.isOverlay === true && left !== undefined) await this.options.overlays?.dismiss(network.id, left.id)
+  }
+
+  /** An endpoint whose container is not of this daemon. Throws ApiError. */
+  async removeStale(network: DockerNetwork, endpoint: NetworkEndpoint): Promise<void> {
+    if (network.isOverlay) await this.options.overlays!.removeStale(network, endpoint)
+    else await this.removeEndpoint(endpoint)
+  }
+
+  /** Has an endpoint plugged in, with a name and addresses that nobody else has on any host. Throws ApiError and what `plug` throws. */
+  admit(network: DockerNetwork, spec: EndpointSpec, plug: (spec: EndpointSpec) => Promise<Endpoint>): Promise<Endpoint> {
+    return network.isOverlay ? this.options.overlays!.admit(network, spec, plug) : plug(spec)
+  }
+
+  /** After a restart of the daemon: false when the endpoint is not the container's any more. */
+  async readmit(network: DockerNetwork, spec: EndpointSpec): Promise<boolean> {
+    return !network.isOverlay || (await this.options.overlays!.readmit(network, spec))
+  }
+
+  /** Before an endpoint gets another name. Throws ApiError when one of any host has it. */
+  async renameEndpoint(network: DockerNetwork, id: string, name: string, names: readonly string[]): Promise<void> {
+    if (network.isOverlay) await this.options.overlays!.rename(network, id, name, names)
+  }
+
+  /** What is kept of an endpoint on an overlay, for the next daemon. */
+  overlayDetail(network: DockerNetwork, id: string): NetworkEndpoint['overlay'] {
+    return network.isOverlay ? this.options.overlays!.detail(network, id) : undefined
+  }
+
+  /** docker_gwbridge, made when it is needed first. Throws ApiError. */
+  gatewayBridge(): Promise<DockerNetwork> {
+    return this.exclusive(async () => {
+      for (const network of this.networks.values()) if (network.name === GATEWAY_BRIDGE) return network
+      return this.add(gatewayBridgeRequest(newDockerId(this.options.random)))
+    })
   }
 
   /** After the daemon's start: removes records of endpoints that nobody claimed. */
   async reconcile(): Promise<void> {
     const stale: string[] = []
     for (const [key, { networkId, owner }] of this.options.store.list<NetworkEndpoint>('endpoint/')) {
-      if (this.networks.get(networkId)?.endpoints.has(owner) !== true) stale.push(key)
+      if (this.get(networkId)?.endpoints.has(owner) !== true) stale.push(key)
     }
     if (stale.length === 0) return
     this.options.log(`${stale.length} endpoints of containers that do not run were removed`)
@@ -192,7 +241,10 @@ export class NetworkService {
     let record: NetworkRecord = made
     if (asked.driver === 'bridge' || asked.driver === 'overlay') {
       checkIpamDriver(asked.ipamDriver)
-      if (asked.driver === 'overlay') throw ApiError.internal(NO_SWARM)
+      if (asked.driver === 'overlay') {
+        if (this.options.overlays === undefined) throw ApiError.internal(NO_SWARM)
+        return this.options.overlays.create(asked, made.created)
+      }
       record = await this.bridges.plug(made, scope)
     } else if (isPredefined(asked.name) === false && !asked.configOnly) {
       throw ApiError.forbidden(`only one instance of ${JSON.stringify(asked.driver)} network is allowed`)
@@ -216,6 +268,10 @@ export class NetworkService {
       throw ApiError.forbidden(`${failed}configuration network ${JSON.stringify(name)} is in use`)
     }
     if (network.endpoints.size > 0) throw ApiError.forbidden(`${failed}network ${name} id ${id} has active endpoints`)
+    if (network.isOverlay) {
+      await this.options.overlays!.remove(network)
+      return this.publish(network, 'destroy')
+    }
     // A start that finds the network now will find it gone when it connects.
     this.networks.delete(id)
     try {

@@ -1,7 +1,8 @@
 import { BridgeOption } from './bridge-options.ts'
 import type { RequestedNetwork } from './network-request.ts'
 
-const BLANK: Omit<RequestedNetwork, 'id' | 'name' | 'driver'> = {
+/** A network of the daemon's own, before it has a name. */
+export const BLANK_NETWORK: Omit<RequestedNetwork, 'id' | 'name' | 'driver'> = {
   internal: false,
   attachable: false,
   enableIpv6: false,
@@ -31,8 +32,8 @@ export function predefinedNetworks(newId: () => string, settings: { readonly icc
     [BridgeOption.mtu]: '1500'
   }
   return [
-    { ...BLANK, id: newId(), name: 'none', driver: 'null' },
-    { ...BLANK, id: newId(), name: 'host', driver: 'host' },
-    { ...BLANK, id: newId(), name: 'bridge', driver: 'bridge', options }
+    { ...BLANK_NETWORK, id: newId(), name: 'none', driver: 'null' },
+    { ...BLANK_NETWORK, id: newId(), name: 'host', driver: 'host' },
+    { ...BLANK_NETWORK, id: newId(), name: 'bridge', driver: 'bridge', options }
   ]
 }
