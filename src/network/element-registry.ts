@@ -7,8 +7,11 @@ import { learningBridge } from '../elements/bridge/learning-bridge.ts'
 import { divertType } from '../elements/divert/divert.ts'
 import { dnsTapType } from '../elements/dns-tap/dns-tap.ts'
 import { filterType } from '../elements/filter/filter.ts'
+import { ipvlanType } from '../elements/ipvlan/ipvlan.ts'
+import { macvlanType } from '../elements/macvlan/macvlan.ts'
 import { natType } from '../elements/nat/nat.ts'
 import { routerType } from '../elements/router/router.ts'
+import { vlanTrunkType } from '../elements/vlan/vlan-trunk.ts'
 import { vxlanType } from '../elements/vxlan/vxlan.ts'
 import { ElementRegistry } from '../engine/index.ts'
 import { packetSocketElement } from '../io/packet-socket-element.ts'
@@ -28,5 +31,8 @@ export function elementRegistry(): ElementRegistry {
     .register(virtualHostType)
     .register(tapElement)
     .register(packetSocketElement)
+    .register(macvlanType)
+    .register(ipvlanType)
+    .register(vlanTrunkType)
     .register(captureElement)
 }
