@@ -142,8 +142,8 @@ export class Ipvlan implements Element {
     const { mode } = this.settings
     const isGroup = this.isGroup(frame)
     if (isGroup && mode === 'l2') {
-      // Not what a child sent: it is back from a relay, and the others had it on its way out.
-      const isExternal = this.child(frame, Side.source) < 0
+      // ipvlan_external_frame: not what a child sent and comes back from a relay; the others had that on its way out.
+      const isExternal = !this.isFromParent(frame) || this.child(frame, Side.source) < 0
       if (isExternal) return this.flood(frame, WIRE, NOBODY, STACK)
       return this.toOne(frame, WIRE, STACK, "a child's own, come back: to the parent alone")
     }
@@ -199,6 +199,13 @@ export class Ipvlan implements Element {
     const at = this.frames.start[frame]
     const { hi, lo } = this.settings.mac
     return view.getUint16(at) === hi && view.getInt32(at + 2) === lo
+  }
+
+  private isFromParent(frame: FrameHandle): boolean {
+    const view = this.frames.view(frame)
+    const at = this.frames.start[frame]
+    const { hi, lo } = this.settings.mac
+    return view.getUint16(at + 6) === hi && view.getInt32(at + 8) === lo
   }
 
   private isIp(frame: FrameHandle): boolean {

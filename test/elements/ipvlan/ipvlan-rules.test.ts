@@ -112,7 +112,8 @@ describe('from the wire', () => {
   rule('wire-group: all children and the parent get what is for a group', ['l2'], IPVLAN_FLAGS, (parent) => {
     assert.deepEqual(parent.send(WIRE, arp('192.0.2.60', ip(3), { from: OUTSIDE })), [STACK, 2, 3, 4])
     assert.deepEqual(parent.send(WIRE, packet('192.0.2.60', '224.0.0.251', { to: '01:00:5e:00:00:fb', from: OUTSIDE })), [STACK, 2, 3, 4])
-    assert.deepEqual(parent.send(WIRE, solicitation('2001:db8::60', ip6(3), { from: OUTSIDE })), [STACK])
+    assert.deepEqual(parent.send(WIRE, solicitation('2001:db8::60', ip6(3), { from: OUTSIDE })), [STACK, 2, 3, 4])
+    assert.deepEqual(parent.send(WIRE, arp(ip(3), ip(3), { from: OUTSIDE })), [STACK, 2, 3, 4], 'a stranger with the address of a child')
   })
 
   rule("wire-group-back: what a child sent to a group and comes back is the parent's alone", ['l2'], IPVLAN_FLAGS, (parent) => {
