@@ -68,6 +68,12 @@ export function toThisMachine(): Expression[] {
   return [fibType(first), compare(first, '==', hostOrder(AddressType.local))]
 }
 
+/** The destination is neither an address of this machine now nor a broadcast that it hears. */
+export function notForThisMachine(): Expression[] {
+  const { local, broadcast } = AddressType
+  return [fibType(first), compare(first, '!=', hostOrder(local)), compare(first, '!=', hostOrder(broadcast))]
+}
+
 /** Network byte order, as headers have it. */
 export function portBytes(port: number): Uint8Array {
   return Uint8Array.of(port >> 8, port)

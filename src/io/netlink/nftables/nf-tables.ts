@@ -59,7 +59,7 @@ export const Hook = { prerouting: 0, input: 1, forward: 2, output: 3, postroutin
 export type HookName = keyof typeof Hook
 
 /** Where in a hook a chain runs; the lower, the earlier (NF_IP_PRI_). */
-export const Priority = { mangle: -150, destinationNat: -100, filter: 0, sourceNat: 100 } as const
+export const Priority = { raw: -300, mangle: -150, destinationNat: -100, filter: 0, sourceNat: 100 } as const
 
 export const Verdict = { drop: 0, accept: 1, return: -5 } as const
 export type VerdictName = keyof typeof Verdict

@@ -35,9 +35,9 @@ export class HostJournal {
     this.list = list
   }
 
-  /** Changes of another namespace are forgotten. Throws the system's errors, and SyntaxError for a file that is no journal. */
-  static open(directory: string, namespace: string): HostJournal {
-    const file = path.join(directory, JOURNAL_FILE)
+  /** Changes of another namespace are forgotten. `name`: of the file. Throws the system's errors, and SyntaxError for a file that is no journal. */
+  static open(directory: string, namespace: string, name = JOURNAL_FILE): HostJournal {
+    const file = path.join(directory, name)
     const kept = readJournal(file)
     return new HostJournal(file, namespace, kept?.namespace === namespace ? kept.changes : [])
   }

@@ -1,0 +1,91 @@
+/**
+ * Keeps the machine's kernel from packets for children of ipvlan: they come under the machine's own MAC, and a machine that forwards
+ * would send them out again, and tell their senders that there is nobody.
+ *
+ *   table inet netloom-parents {
+ *     chain prerouting { type filter, priority raw: iifname PARENT, daddr in SUBNET, not one of the machine's own: drop }
+ *   }
+ *
+ * The packet socket has a frame before the chain has. Noted in a journal before it is made, so that the next daemon finds it.
+ */
+import { NftablesBatch } from '../../io/netlink/nftables/batch.ts'
+import { verdict } from '../../io/netlink/nftables/expressions.ts'
+import { address, interfaceName, notForThisMachine } from '../../io/netlink/nftables/match.ts'
+import { Priority } from '../../io/netlink/nftables/nf-tables.ts'
+import { HostJournal } from '../uplinks/host/host-journal.ts'
+import type { HostNamespace } from '../uplinks/host/host-namespace.ts'
+
+export const PARENT_TABLE = { family: 'inet', name: 'netloom-parents' } as const
+/** The file in a state directory. */
+export const PARENT_JOURNAL = 'host-parents.json'
+
+const CHAIN = 'prerouting'
+
+interface Hidden {
+  readonly parent: string
+  readonly subnets: readonly string[]
+}
+
+export class ParentFilter {
+  private readonly host: HostNamespace
+  private readonly directory: string
+  private journal: HostJournal | null = null
+  /** By network id. */
+  private readonly hidden = new Map<string, Hidden>()
+
+  constructor(host: HostNamespace, directory: string) {
+    this.host = host
+    this.directory = directory
+  }
+
+  /** What an earlier daemon left. */
+  async removeLeft(): Promise<void> {
+    if (this.open().changes.length > 0) await this.removeTable()
+  }
+
+  async add(network: string, parent: string, subnets: readonly string[]): Promise<void> {
+    this.hidden.set(network, { parent, subnets })
+    try {
+      await this.apply()
+    } catch (error) {
+      this.hidden.delete(network)
+      throw error
+    }
+  }
+
+  async remove(network: string): Promise<void> {
+    if (this.hidden.delete(network)) await this.apply()
+  }
+
+  async removeAll(): Promise<void> {
+    this.hidden.clear()
+    if (this.journal !== null && this.journal.changes.length > 0) await this.removeTable()
+  }
+
+  /** The whole table anew, at once. */
+  private async apply(): Promise<void> {
+    if (this.hidden.size === 0) return this.removeTable()
+    const journal = this.open()
+    if (journal.changes.length === 0) journal.add({ kind: 'nftables', ...PARENT_TABLE })
+    const batch = new NftablesBatch().deleteTable(PARENT_TABLE).addTable(PARENT_TABLE)
+    batch.addChain(PARENT_TABLE, CHAIN, { type: 'filter', hook: 'prerouting', priority: Priority.raw })
+    for (const { parent, subnets } of this.hidden.values()) {
+      for (const subnet of subnets) {
+        const matches = [interfaceName('iifname', '==', parent), address('daddr', '==', subnet), notForThisMachine()]
+        batch.addRule(PARENT_TABLE, CHAIN, ...matches, [verdict('drop')])
+      }
+    }
+    await this.host.nftables.commit(batch)
+  }
+
+  private async removeTable(): Promise<void> {
+    const journal = this.open()
+    await this.host.nftables.commit(new NftablesBatch().deleteTable(PARENT_TABLE))
+    for (const change of journal.changes) journal.remove(change)
+  }
+
+  private open(): HostJournal {
+    this.journal ??= HostJournal.open(this.directory, this.host.id, PARENT_JOURNAL)
+    return this.journal
+  }
+}
