@@ -27,7 +27,9 @@ export const LAYERS: Readonly<Record<string, number>> = {
   api: 4,
   docker: 5,
   client: 5,
+  compose: 5,
   daemon: 6,
+  emulation: 6,
   cli: 6,
   index: 7
 }
@@ -39,7 +41,7 @@ const FIRST_OPEN_LAYER = 2
 const OUTSIDE_TIME = [
   /^src\/engine\/[a-z-]*clock[a-z-]*\.ts$/,
   /^src\/engine\/[a-z-]*random[a-z-]*\.ts$/,
-  /^src\/(api|client|cli|daemon)\//
+  /^src\/(api|client|cli|daemon|emulation)\//
 ]
 
 const TIME_MEMBERS = new Set(['Date.now', 'Math.random', 'performance.now', 'performance.timeOrigin', 'process.hrtime'])

@@ -148,7 +148,7 @@ export interface InterfaceCounters {
   tx_dropped: number
 }
 
-/** The body of `POST /netloom/attach`: exactly one of pid, netns and tap. */
+/** The body of `POST /netloom/attach`: exactly one of pid, netns, tap and virtual. */
 export interface AttachRequest {
   network: string
   /** The name that others find; made from the target by default. */
@@ -159,6 +159,8 @@ export interface AttachRequest {
   netns?: string
   /** A TAP in the daemon's own namespace, for a virtual machine that `user` runs. */
   tap?: { name: string; user?: string }
+  /** A virtual host inside of netloom: answers ARP and echo, and sends datagrams to these UDP ports back. */
+  virtual?: { udpEcho: number[] }
   ip?: string
   ip6?: string
   mac?: string

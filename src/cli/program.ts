@@ -11,6 +11,7 @@ import { registerExplain } from './commands/explain.ts'
 import { registerHelp } from './commands/help.ts'
 import { registerImages } from './commands/images.ts'
 import { registerInspect } from './commands/inspect.ts'
+import { registerLab } from './commands/lab.ts'
 import { registerLogs } from './commands/logs.ts'
 import { registerNetwork } from './commands/network.ts'
 import { registerRun } from './commands/run.ts'
@@ -24,6 +25,7 @@ import { hasColours, paint } from './terminal.ts'
 const REGISTRATIONS = [
   registerDemo,
   registerDaemon,
+  registerLab,
   registerAttach,
   registerShow,
   registerExplain,
@@ -43,6 +45,7 @@ const REGISTRATIONS = [
 const EXAMPLES = `
 Examples:
   netloom demo                      two processes and a virtual host talk; a capture shows every frame
+  netloom up lab.yaml               hosts, networks and containers of a Compose file
   netloom network create front      a network of the daemon, as with docker's client
   netloom attach lan --pid 4711     the process 4711 gets an eth0 on the network lan
   netloom doctor                    can this machine run it, and what is missing?

@@ -16,7 +16,7 @@ import { NumberPool } from './number-pool.ts'
 import type { Uplink, UplinkPart, UplinkPort } from './uplink.ts'
 
 /** Networks with a gateway, and the uplink: what one divert element serves. */
-const INTERFACES_MAX = 1024
+export const NAT_INTERFACES_MAX = 1024
 
 export interface GatewayOptions {
   readonly uplink: Uplink
@@ -29,7 +29,7 @@ export interface GatewayOptions {
 
 export class Gateway {
   private readonly options: GatewayOptions
-  private readonly numbers = new NumberPool(INTERFACES_MAX)
+  private readonly numbers = new NumberPool(NAT_INTERFACES_MAX)
   /** Interface numbers by network id. */
   private readonly interfaces = new Map<string, number>()
   private readonly ports = new Map<string, UplinkPort>()
@@ -72,7 +72,7 @@ export class Gateway {
     const { pool, pool6, id, name, bridgeName, mtu, internal, masquerade } = network
     if (pool.gateway === null) return null
     const number = this.numbers.take()
-    if (number < 0) throw new NetworkError('exhausted', `there are ${INTERFACES_MAX - 1} networks with a gateway: no more fit`)
+    if (number < 0) throw new NetworkError('exhausted', `there are ${NAT_INTERFACES_MAX - 1} networks with a gateway: no more fit`)
     const mac = formatMac(macFromIpv4(parseIpv4(pool.gateway)))
     const [gateway, gateway6 = null] = gatewayAddresses(network)
     try {

@@ -8,8 +8,8 @@ import { DetachKeys, parseDetachKeys } from '../../src/cli/docker/detach-keys.ts
 import { displayPorts } from '../../src/cli/docker/display-ports.ts'
 import { normalizeArguments } from '../../src/cli/docker/docker-arguments.ts'
 import { compareNaturally, ellipsis, goTimeOf, humanDuration, humanSize } from '../../src/cli/docker/human-units.ts'
-import { readPortMappings } from '../../src/cli/docker/port-mappings.ts'
 import { createProgram } from '../../src/cli/program.ts'
+import { readPortMappings } from '../../src/client/port-mappings.ts'
 
 describe("docker's command line", () => {
   const program = createProgram(processContext())

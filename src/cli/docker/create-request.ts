@@ -2,6 +2,7 @@
 import path from 'node:path'
 import type { EndpointConfig } from '../../api/network-json.ts'
 import type { CreateRequest } from '../../client/container-calls.ts'
+import { readPortMappings } from '../../client/port-mappings.ts'
 import { parseGoDuration } from '../../docker/go-time.ts'
 import { parseReference } from '../../image/image-reference.ts'
 import { CliError } from '../cli-error.ts'
@@ -20,7 +21,6 @@ import {
 import { readPairs } from './docker-command.ts'
 import { FlagError, integerProblem, intFlag } from './flag-value.ts'
 import { mountFlag } from './mount-flag.ts'
-import { readPortMappings } from './port-mappings.ts'
 import { resources } from './resource-options.ts'
 
 /** FlagError or RangeError with Docker's text for what its client refuses. `detach`: nobody looks at the streams. */

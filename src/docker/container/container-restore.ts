@@ -17,6 +17,7 @@ import { Container, type ContainerRecord } from './container.ts'
 import type { ContainerContext } from './container-context.ts'
 import type { ContainerRunner } from './container-runner.ts'
 import { formatTime, NEVER } from './container-status.ts'
+import { endShim, endShims } from './end-shims.ts'
 import { exitCodeOf, LOST } from './exit-code.ts'
 import { land, MAIN_PROCESS } from './launch.ts'
 import { shouldRestart } from './restart-policy.ts'
@@ -62,10 +63,7 @@ export class ContainerRestore {
       await rm(`${directory}/${name}`, { recursive: true, force: true }).catch((error: Error) => log(`${name} is left: ${error.message}`))
     }
     const known = new Set(Array.from(registry.all(), ({ id }) => id.slice(0, SHORT_ID)))
-    for (const name of await readdir(runDirectory)) {
-      if (!name.endsWith('.sock') || name.length !== SHORT_ID + '.sock'.length || known.has(name.slice(0, SHORT_ID))) continue
-      await this.endShim(name, { surviving: `${runDirectory}/${name}`, stateDir: directory })
-    }
+    await endShims(runDirectory, directory, known)
   }
 
   private async restoreOne(container: Container): Promise<void> {
@@ -75,7 +73,7 @@ export class ContainerRestore {
     try {
       const isExpected = state.Running && !state.Restarting
       if (isExpected && liveRestore && (await this.takeOver(container, mode))) return
-      if (existsSync(mode.surviving)) await this.endShim(container.name, mode)
+      if (existsSync(mode.surviving)) await endShim(container.name, mode)
       if (isExpected) await this.recordExit(container)
       else if (state.Restarting) state.Running = false
       if (hostConfig.AutoRemove && state.Status !== 'created') await this.runner.remove(container)
@@ -119,13 +117,6 @@ export class ContainerRestore {
     await land(container, this.context)
     await container.save()
     this.context.publish(container, 'die', { exitCode: String(exitCode) })
-  }
-
-  /** Ends a shim, whatever state it is in; a socket that nobody listens on is removed. */
-  private async endShim(name: string, mode: SurvivingMode): Promise<void> {
-    const sandbox = await Sandbox.reconnect(name, mode).catch(() => null)
-    await sandbox?.close()
-    await rm(mode.surviving, { force: true })
   }
 
   private isDue(container: Container): boolean {

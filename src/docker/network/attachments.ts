@@ -1,5 +1,6 @@
 /**
- * Endpoints that no container owns: a process that somebody else started, a network namespace, a TAP for a virtual machine.
+ * Endpoints that no container owns: a process that somebody else started, a network namespace, a TAP for a virtual machine, a virtual
+ * host.
  * Network inspect shows them under `ep-ENDPOINT-ID`. They live as long as the daemon: what it gave to a namespace goes with it.
  */
 import { ApiError } from '../../api/api-error.ts'
@@ -8,7 +9,7 @@ import type { Random } from '../../engine/index.ts'
 import { loadNative } from '../../io/load-native.ts'
 import { openMachineTap } from '../../io/machine-tap.ts'
 import type { NetworkController } from '../../network/controller.ts'
-import type { Endpoint, EndpointSpec } from '../../network/endpoint.ts'
+import { type Endpoint, type EndpointSpec, endpointAddresses } from '../../network/endpoint.ts'
 import { NetworkError } from '../../network/network-error.ts'
 import { NetworkNamespace } from '../../sandbox/network-namespace.ts'
 import { DNS_SERVICE_MAC } from '../../stack/host-config.ts'
@@ -59,8 +60,8 @@ export class Attachments {
   async attach(request: AttachRequest): Promise<AttachedResource> {
     const network = this.options.networks.find(request.network)
     if (!network.isBridge) throw ApiError.badRequest(`network ${network.name} has no endpoints that could be attached`)
-    const targets = [request.pid, request.netns, request.tap].filter((target) => target !== undefined)
-    if (targets.length !== 1) throw ApiError.badRequest('exactly one of pid, netns and tap must be given')
+    const targets = [request.pid, request.netns, request.tap, request.virtual].filter((target) => target !== undefined)
+    if (targets.length !== 1) throw ApiError.badRequest('exactly one of pid, netns, tap and virtual must be given')
     const name = request.name ?? defaultName(request)
     if (!NAME.test(name)) throw ApiError.badRequest(`endpoint name '${name}' is invalid: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`)
     if (network.endpointNamed(name) !== undefined) throw nameTaken(name, network)
@@ -68,10 +69,7 @@ export class Attachments {
     const ifname = request.tap?.name ?? request.ifname ?? 'eth0'
     await this.options.networks.ready(network)
     try {
-      const { endpoint, undo } =
-        request.tap === undefined
-          ? await this.plugNamespace(network, spec, request, ifname)
-          : await this.plugTap(network, spec, request, request.tap)
+      const { endpoint, undo } = await this.plug(network, spec, request, ifname)
       const attached = { networkId: network.id, owner: `ep-${endpoint.id}`, name, undo }
       const key = `${network.id}/${name}`
       this.attached.set(key, attached)
@@ -124,6 +122,34 @@ export class Attachments {
       ...(ip6 !== undefined && { address6: ip6 }),
       ...(mac !== undefined && { mac: checkedMac(mac) })
     }
+  }
+
+  private plug(network: DockerNetwork, spec: EndpointSpec, request: AttachRequest, ifname: string): Promise<Plug> {
+    const { tap, virtual } = request
+    if (tap !== undefined) return this.plugTap(network, spec, request, tap)
+    return virtual === undefined ? this.plugNamespace(network, spec, request, ifname) : this.plugVirtual(network, spec, virtual, request)
+  }
+
+  private async plugVirtual(
+    network: DockerNetwork,
+    spec: EndpointSpec,
+    { udpEcho }: NonNullable<AttachRequest['virtual']>,
+    { mtu = network.mtu }: AttachRequest
+  ): Promise<Plug> {
+    const { controller } = this.options
+    const { internal, pool, pool6 } = network.record
+    const endpoint = await controller.connect(network.id, spec, (begun) => ({
+      type: 'host',
+      options: {
+        mac: begun.mac,
+        addresses: endpointAddresses(begun),
+        udpEcho,
+        mtu,
+        ...(!internal && pool?.gateway && { gateway: pool.gateway }),
+        ...(!internal && begun.address6 !== '' && pool6?.gateway && { gateway6: pool6.gateway })
+      }
+    }))
+    return { endpoint, undo: () => controller.disconnect(network.id, spec.name) }
   }
 
   private async plugNamespace(network: DockerNetwork, spec: EndpointSpec, request: AttachRequest, ifname: string): Promise<Plug> {
@@ -221,8 +247,9 @@ export class Attachments {
   }
 }
 
-function defaultName({ pid, netns, tap }: AttachRequest): string {
+function defaultName({ pid, netns, tap, virtual }: AttachRequest): string {
   if (pid !== undefined) return `pid-${pid}`
+  if (virtual !== undefined) throw ApiError.badRequest('a virtual host needs a name')
   return netns === undefined ? tap!.name : netns.slice(netns.lastIndexOf('/') + 1)
 }
 

@@ -1,6 +1,6 @@
 /** `-p` and `--expose` of run. Texts of errors are those of Docker's client. */
 import net from 'node:net'
-import type { PortBinding } from '../../api/network-json.ts'
+import type { PortBinding } from '../api/network-json.ts'
 
 export interface PortMappings {
   readonly exposed: Record<string, Record<string, never>>

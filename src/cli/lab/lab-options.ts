@@ -1,0 +1,78 @@
+/** What the commands of labs have in common: which file, which lab, where labs are kept. */
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Command } from 'commander'
+import type { LabFile } from '../../compose/lab-file.ts'
+import type { LabDirectory } from '../../emulation/lab-directory.ts'
+import { CliError, usageError } from '../cli-error.ts'
+import type { CliContext } from '../context.ts'
+
+export interface LabOptions {
+  readonly project?: string
+  readonly labs?: string
+  readonly json?: boolean
+}
+
+/** Looked for in this order where no file is named. */
+const FILES = ['netloom.yaml', 'netloom.yml', 'compose.yaml', 'compose.yml', 'docker-compose.yaml', 'docker-compose.yml']
+
+export function withLabOptions(command: Command): Command {
+  return command
+    .option('-p, --project <name>', "the lab's name (default: the file's `name:`, or its folder's)")
+    .option('--labs <dir>', 'where labs are kept (default: NETLOOM_LABS, or labs/ beside the socket of this user)')
+    .option('--json', 'print the result as JSON')
+}
+
+/** The file that is meant, as it is called in messages. CliError when there is none. */
+export function labFileName(file: string | undefined): string {
+  if (file !== undefined) return file
+  const found = FILES.find((name) => existsSync(name))
+  if (found !== undefined) return found
+  throw usageError(`there is no lab file here: none of ${FILES.join(', ')}`, 'name one: netloom up FILE')
+}
+
+/** Throws LabFileError, CliError. */
+export async function readLab(file: string, project: string | undefined, { env }: CliContext): Promise<LabFile> {
+  const [{ readLabFile }, { checkUplink }] = await Promise.all([
+    import('../../compose/lab-file.ts'),
+    import('../../daemon/uplink-setting.ts')
+  ])
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new CliError(`the lab file cannot be read: ${(error as Error).message}`, { code: 'ERR_LAB_FILE', cause: error })
+  }
+  return readLabFile(text, { file, env, project, readUplink: checkUplink })
+}
+
+/** The folder of all labs of this user. */
+export async function labsFolder({ labs }: LabOptions, { env }: CliContext): Promise<string> {
+  const { runtimeDirectory } = await import('../../daemon/daemon-config.ts')
+  return path.resolve(labs ?? env['NETLOOM_LABS'] ?? path.join(runtimeDirectory(env, process.getuid?.() === 0), 'labs'))
+}
+
+/** A lab that is there, by its name, by its file, or the only one. Throws LabError `ERR_NO_LAB`. */
+export async function findLab(file: string | undefined, options: LabOptions, context: CliContext): Promise<LabDirectory> {
+  const [{ LabDirectory: Directory }, { LabError }] = await Promise.all([
+    import('../../emulation/lab-directory.ts'),
+    import('../../emulation/lab-error.ts')
+  ])
+  const folder = await labsFolder(options, context)
+  const all = Directory.list(folder)
+  const known = all.length === 0 ? 'no lab runs' : `there is ${all.map(({ name }) => name).join(', ')}`
+  const byName = (name: string): LabDirectory => {
+    const found = all.find((lab) => lab.name === name)
+    if (found !== undefined) return found
+    throw new LabError('ERR_NO_LAB', `there is no lab '${name}'; ${known}`)
+  }
+  if (options.project !== undefined) return byName(options.project)
+  if (file !== undefined && !existsSync(file)) return byName(file)
+  const here = file ?? FILES.find((name) => existsSync(name))
+  if (here !== undefined) {
+    const same = all.find((lab) => lab.read()?.file === path.resolve(here))
+    return same ?? byName((await readLab(here, undefined, context)).name)
+  }
+  if (all.length === 1) return all[0]!
+  throw new LabError('ERR_NO_LAB', all.length === 0 ? known : `which lab? ${known}`, { fix: 'name it: --project NAME' })
+}

@@ -1,0 +1,54 @@
+/** `networks` and `network_mode` of a service. */
+import type { EndpointConfig } from '../api/network-json.ts'
+import { readAddress, readAnyAddress, readMac } from './addresses.ts'
+import type { Value } from './value.ts'
+
+/** A network that a service is on. */
+export interface ServiceNetwork {
+  readonly name: string
+  readonly at: Value
+  readonly config: EndpointConfig
+  /** Where the addresses stand that were asked for. */
+  readonly address: Value | undefined
+  readonly address6: Value | undefined
+  readonly mac: Value | undefined
+}
+
+const MEMBERS = ['aliases', 'ipv4_address', 'ipv6_address', 'link_local_ips', 'mac_address', 'driver_opts', 'priority'] as const
+
+/** The one with the highest priority first, which the container is started on; then in the order of the file. */
+export function readServiceNetworks(value: Value): ServiceNetwork[] {
+  if (value.isList) {
+    const names = value.list().map((item) => ({ name: item.word(), at: item }))
+    for (const [index, { name, at }] of names.entries()) {
+      if (names.findIndex((other) => other.name === name) < index) at.fail(`the network '${name}' is listed twice`)
+    }
+    return names.map(({ name, at }) => ({ name, at, config: {}, address: undefined, address6: undefined, mac: undefined }))
+  }
+  const networks = [...value.entries()].map(([name, at]) => readOne(name, at))
+  return networks.sort((a, b) => b.priority - a.priority)
+}
+
+function readOne(name: string, at: Value): ServiceNetwork & { priority: number } {
+  if (at.isNull) return { name, at, config: {}, address: undefined, address6: undefined, mac: undefined, priority: 0 }
+  const given = at.members(MEMBERS)
+  const { ipv4_address: address, ipv6_address: address6, mac_address: mac } = given
+  const linkLocal = given.link_local_ips?.list().map(readAnyAddress)
+  const ipam = {
+    ...(address !== undefined && { IPv4Address: readAddress(address, 4) }),
+    ...(address6 !== undefined && { IPv6Address: readAddress(address6, 6) }),
+    ...(linkLocal !== undefined && { LinkLocalIPs: linkLocal })
+  }
+  const config: EndpointConfig = {
+    ...(Object.keys(ipam).length > 0 && { IPAMConfig: ipam }),
+    ...(given.aliases !== undefined && { Aliases: given.aliases.texts() }),
+    ...(mac !== undefined && { MacAddress: readMac(mac) }),
+    ...(given.driver_opts !== undefined && { DriverOpts: readTexts(given.driver_opts) })
+  }
+  return { name, at, config, address, address6, mac, priority: given.priority?.integer(-1_000_000, 1_000_000) ?? 0 }
+}
+
+/** A mapping, or a list of NAME=VALUE. */
+export function readTexts(value: Value): Record<string, string> {
+  return Object.fromEntries(value.pairs().map(([name, text]) => [name, text ?? '']))
+}

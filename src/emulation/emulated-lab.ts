@@ -1,0 +1,189 @@
+/**
+ * A lab of emulated hosts in one process and on one engine: LANs, routers and stations, and on them Docker hosts, each with a socket of
+ * its own.
+ *
+ *   lock - engine - LANs, routers, stations - hosts - listeners        (ended in the opposite order)
+ *
+ * Networks and services are made over the sockets, as by any other client: see LabStart.
+ */
+import type { Logger } from '../api/logger.ts'
+import type { Host, LabFile, Place } from '../compose/lab-file.ts'
+import type { DaemonConfig } from '../daemon/daemon-config.ts'
+import { makeDirectories } from '../daemon/directories.ts'
+import { DockerHost } from '../daemon/docker-host.ts'
+import { parseHost } from '../daemon/host-address.ts'
+import { hostPrefixes } from '../daemon/host-prefixes.ts'
+import { makeUplink } from '../daemon/make-uplink.ts'
+import { UndoStack } from '../daemon/undo-stack.ts'
+import { isOnHost } from '../daemon/uplink-setting.ts'
+import { RealClock } from '../engine/clock.ts'
+import { freshSeed } from '../engine/index.ts'
+import { EmulatedInterface } from '../network/emulated/emulated-interface.ts'
+import { EmulatedLan } from '../network/emulated/emulated-lan.ts'
+import { addRouter } from '../network/emulated/emulated-router.ts'
+import { addStation } from '../network/emulated/emulated-station.ts'
+import { EmulatedUplink } from '../network/emulated/emulated-uplink.ts'
+import { outsidePort, ScopedEngine } from '../network/scoped-engine.ts'
+import { ThreadedEngine } from '../network/threaded-engine.ts'
+import { MemoryStore } from '../store/memory-store.ts'
+import { formatPrefix } from '../wire/cidr.ts'
+import type { LabDirectory, LabRecord } from './lab-directory.ts'
+import { clearLeftovers } from './remove-lab.ts'
+
+export interface EmulatedLabOptions {
+  readonly file: LabFile
+  /** Absolute, for whoever asks about the lab. */
+  readonly path: string
+  readonly directory: LabDirectory
+  /** What each host has as if it were a daemon; state directory, sockets and uplink come from the lab. */
+  readonly config: DaemonConfig
+  readonly logger: Logger
+  /** netloom's own. */
+  readonly version: string
+  /** Told when the lab cannot go on: the engine ended by a defect. */
+  readonly onFailure: (error: Error) => void
+}
+
+export class EmulatedLab {
+  private readonly options: EmulatedLabOptions
+  private readonly undo: UndoStack
+  private readonly lans = new Map<string, EmulatedLan>()
+  private stopping: Promise<void> | null = null
+
+  private constructor(options: EmulatedLabOptions) {
+    this.options = options
+    this.undo = new UndoStack((error) => options.logger.error('a part of the lab did not end well', { error }))
+  }
+
+  /** Resolves when all hosts take connections. Rejects with LabError, NetworkError, DaemonError or the system's errors; nothing is left then. */
+  static async start(options: EmulatedLabOptions): Promise<EmulatedLab> {
+    const lab = new EmulatedLab(options)
+    try {
+      await lab.begin()
+      return lab
+    } catch (error) {
+      await lab.stop()
+      throw error
+    }
+  }
+
+  /** As `lab.json` has it. */
+  record(status: LabRecord['status']): LabRecord {
+    const { file, path, directory } = this.options
+    const hosts = file.hosts.map(({ name, eth0 }) => ({
+      name,
+      socket: `unix://${directory.socket(name)}`,
+      addresses: eth0?.addresses.map(({ text }) => text) ?? [],
+      underlay: eth0?.underlay.text() ?? null
+    }))
+    return { name: file.name, file: path, status, hosts }
+  }
+
+  /** Everything is set up: tells others. */
+  ready(): void {
+    this.options.directory.write(this.record('running'))
+  }
+
+  /** Ends containers, hosts and the engine, and removes the lab's folder. */
+  stop(): Promise<void> {
+    this.stopping ??= this.undo.run()
+    return this.stopping
+  }
+
+  private async begin(): Promise<void> {
+    const { directory, file, onFailure } = this.options
+    const release = directory.acquire()
+    this.undo.push(() => {
+      directory.remove()
+      release()
+    })
+    await clearLeftovers(directory)
+    directory.write(this.record('starting'))
+    const engine = new ThreadedEngine({ seed: freshSeed(), onCrash: onFailure })
+    this.undo.push(() => engine.close())
+    await engine.framesInUse() // the first answer says that the engine is there
+    await this.addSurroundings(engine)
+    const hosts: DockerHost[] = []
+    // All at once: each may have containers that take their time to end.
+    this.undo.push(async () => void (await Promise.all(hosts.map((host) => host.close()))))
+    for (const host of file.hosts) hosts.push(await this.addHost(engine, host))
+    this.undo.push(() => directory.write(this.record('stopping')))
+  }
+
+  private async addSurroundings(engine: ThreadedEngine): Promise<void> {
+    const { underlays, routers, services } = this.options.file
+    for (const { name, mtu } of underlays) this.lans.set(name, await EmulatedLan.create(engine, name, { mtu }))
+    for (const { name, interfaces, routes } of routers) {
+      await addRouter(engine, name, { interfaces: interfaces.map((place) => ({ ...this.place(place), lan: this.lan(place) })), routes })
+    }
+    for (const { name, virtual } of services) {
+      if (virtual?.station == null) continue
+      const { station, udpEcho } = virtual
+      const gateway = station.gateway ?? this.gateway(station)
+      await addStation(engine, name, this.lan(station), { ...this.place(station), udpEcho, ...(gateway !== undefined && { gateway }) })
+    }
+  }
+
+  private async addHost(engine: ThreadedEngine, host: Host): Promise<DockerHost> {
+    const { directory, config, logger, version, file } = this.options
+    const { name, eth0, dns } = host
+    const scoped = new ScopedEngine(engine, `${name}/`)
+    const directories = makeDirectories(directory.host(name), directory.sockets)
+    const uplink =
+      eth0 === null
+        ? makeUplink(file.uplink ?? config.uplink, directories.state, process.getuid?.() === 0)
+        : this.emulatedUplink(host, eth0)
+    const subnets = file.underlays.flatMap(({ subnet }) => (subnet === undefined ? [] : [formatPrefix(subnet)]))
+    const dockerHost = await DockerHost.open({
+      config: { ...config, 'state-dir': directories.state, 'live-restore': false, dns: dns.length > 0 ? dns : config.dns },
+      logger,
+      version,
+      name,
+      directories,
+      store: new MemoryStore(),
+      clock: new RealClock(),
+      engine: scoped,
+      uplink,
+      avoid: eth0 === null ? hostPrefixes : () => subnets,
+      publishesOnMachine: () => eth0 === null && isOnHost(uplink?.kind)
+    })
+    try {
+      await dockerHost.listen(parseHost(`unix://${directory.socket(name)}`), undefined)
+    } catch (error) {
+      await dockerHost.close()
+      throw error
+    }
+    return dockerHost
+  }
+
+  private emulatedUplink({ name }: Host, eth0: NonNullable<Host['eth0']>): EmulatedUplink {
+    const lan = this.lan(eth0)
+    const wire = outsidePort(lan.plug())
+    const { underlays } = this.options.file
+    const underlay = underlays.find((other) => other.name === lan.name)!
+    const gateway = eth0.gateway ?? underlay.gateway
+    const gateway6 = eth0.gateway6 ?? underlay.gateway6
+    this.options.logger.debug('host plugged in', { host: name, lan: lan.name, port: wire[1] })
+    return new EmulatedUplink({
+      interface: new EmulatedInterface({ name: 'eth0', ...this.place(eth0), mtu: lan.mtu, wire }),
+      routes: {
+        ...(gateway !== undefined && { '0.0.0.0/0': gateway }),
+        ...(gateway6 !== undefined && eth0.addresses.length > 1 && { '::/0': gateway6 })
+      }
+    })
+  }
+
+  private lan({ underlay }: Pick<Place, 'underlay'>): EmulatedLan {
+    return this.lans.get(underlay.text())!
+  }
+
+  /** The underlay's, unless it is the station's own. */
+  private gateway({ underlay, addresses }: Pick<Place, 'underlay' | 'addresses'>): string | undefined {
+    const { gateway } = this.options.file.underlays.find(({ name }) => name === underlay.text())!
+    return addresses.some(({ text }) => text.split('/')[0] === gateway) ? undefined : gateway
+  }
+
+  private place({ addresses, mac }: Pick<Place, 'addresses' | 'mac'>): { addresses: string[]; mac?: string } {
+    return { addresses: addresses.map(({ text }) => text), ...(mac !== undefined && { mac }) }
+  }
+}

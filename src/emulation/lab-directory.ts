@@ -1,0 +1,119 @@
+/** Where a lab keeps what it has: one folder for each, by its name. */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { loadNative } from '../io/load-native.ts'
+import { LabError } from './lab-error.ts'
+
+/** What is told of a lab to whoever asks, as a file. */
+export interface LabRecord {
+  readonly name: string
+  /** Absolute. */
+  readonly file: string
+  readonly status: 'starting' | 'running' | 'stopping'
+  readonly hosts: readonly {
+    readonly name: string
+    /** 'unix:///path': what `docker -H` takes. */
+    readonly socket: string
+    /** CIDR; none: the machine's own. */
+    readonly addresses: readonly string[]
+    readonly underlay: string | null
+  }[]
+}
+
+/** Of a lab that nobody has any more, or whose process has just begun. */
+type Held = { readonly pid: number } | null
+
+export class LabDirectory {
+  readonly root: string
+  readonly name: string
+
+  /** @param labs where the folders of labs are */
+  constructor(labs: string, name: string) {
+    this.name = name
+    this.root = path.join(labs, name)
+  }
+
+  /** All that there are, by name. */
+  static list(labs: string): LabDirectory[] {
+    let names: string[]
+    try {
+      names = readdirSync(labs)
+    } catch {
+      return [] // no lab ever was
+    }
+    return names.sort().map((name) => new LabDirectory(labs, name))
+  }
+
+  get log(): string {
+    return path.join(this.root, 'log')
+  }
+
+  host(name: string): string {
+    return path.join(this.root, 'hosts', name)
+  }
+
+  get hosts(): string[] {
+    try {
+      return readdirSync(path.join(this.root, 'hosts')).map((name) => this.host(name))
+    } catch {
+      return []
+    }
+  }
+
+  /** Where sockets of shims go when the path of a host's own folder is too long for them. */
+  get sockets(): string {
+    return path.join(this.root, 'run')
+  }
+
+  /** The API's. */
+  socket(host: string): string {
+    return path.join(this.root, `${host}.sock`)
+  }
+
+  /** Makes it this process's, as long as the process lives or until the returned function is called. Throws LabError `running`. */
+  acquire(): () => void {
+    mkdirSync(this.root, { recursive: true, mode: 0o711 })
+    const native = loadNative()
+    const { fd, holder } = native.lockFile(path.join(this.root, 'lock'))
+    if (fd !== -1) return () => native.closeFd(fd)
+    throw new LabError('ERR_LAB_RUNNING', `the lab '${this.name}' runs already: process ${holder}`, {
+      fix: `netloom down --project ${this.name} ends it; --project gives another one of the same file another name`
+    })
+  }
+
+  /** Who has it: the kernel knows, also after a kill -9. null: nobody. */
+  get holder(): Held {
+    const native = loadNative()
+    try {
+      const { fd, holder } = native.lockFile(path.join(this.root, 'lock'))
+      if (fd === -1) return { pid: holder }
+      native.closeFd(fd)
+    } catch {
+      // The folder is gone.
+    }
+    return null
+  }
+
+  /** undefined: none, or not yet. */
+  read(): LabRecord | undefined {
+    try {
+      return JSON.parse(readFileSync(this.file, 'utf8')) as LabRecord
+    } catch {
+      return undefined
+    }
+  }
+
+  /** In one piece: a reader sees the old one or the new one. */
+  write(record: LabRecord): void {
+    writeFileSync(`${this.file}.new`, `${JSON.stringify(record, null, 2)}\n`)
+    renameSync(`${this.file}.new`, this.file)
+  }
+
+  remove(): void {
+    rmSync(this.root, { recursive: true, force: true })
+  }
+
+  private get file(): string {
+    return path.join(this.root, 'lab.json')
+  }
+}

@@ -1,0 +1,49 @@
+/** Ends a lab, whatever its process has come to. */
+import { makeDirectories } from '../daemon/directories.ts'
+import { endShims } from '../docker/container/end-shims.ts'
+import { sleep } from '../engine/index.ts'
+import type { LabDirectory } from './lab-directory.ts'
+import { LabError } from './lab-error.ts'
+
+/** Between two looks at whether a process has ended. */
+const LOOK_MS = 50
+
+/** What the process of a lab that was killed has left: shims, and with them containers and their namespaces. */
+export async function clearLeftovers(directory: LabDirectory): Promise<void> {
+  await Promise.all(
+    directory.hosts.map(async (path) => {
+      const { run, containers } = makeDirectories(path, directory.sockets)
+      await endShims(run, containers)
+    })
+  )
+}
+
+/**
+ * Tells the lab's process to end and waits until it has; clears up what is left when there is none.
+ * Rejects with LabError `stop` when it does not end in time.
+ */
+export async function removeLab(directory: LabDirectory, timeoutMs: number): Promise<void> {
+  const { holder } = directory
+  if (holder !== null) {
+    process.kill(holder.pid, 'SIGTERM')
+    for (let waited = 0; isAlive(holder.pid); waited += LOOK_MS) {
+      if (waited >= timeoutMs) {
+        throw new LabError('ERR_LAB_STOP', `the lab '${directory.name}', process ${holder.pid}, has not ended in ${timeoutMs / 1000} s`, {
+          fix: `kill -9 ${holder.pid}, then netloom down --project ${directory.name} again: it clears up`
+        })
+      }
+      await sleep(LOOK_MS)
+    }
+  }
+  await clearLeftovers(directory)
+  directory.remove()
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
