@@ -82,6 +82,15 @@ describe('between hosts', () => {
     assert.equal(await one.resolve(c1, 'c2'), '10.0.9.3')
   })
 
+  test('an address that moves from the other host to this one is reached, though nobody said a word', async () => {
+    const { c1, c2 } = await pair()
+    assert.equal((await one.ping(c1, c2.address)).received, 1)
+    await one.controller.updateRemotes(ID, [], [c2.id])
+    const heir = await one.plug(ID, { name: 'c2', address: c2.address })
+    assert.equal(heir.mac, c2.mac)
+    assert.equal((await one.ping(c1, heir.address)).received, 1)
+  })
+
   test('IPv6 inside: the neighbor on the other host is answered for', async () => {
     const { c1, c2 } = await pair({ ...NET, subnet6: '2001:db8:9::/64' })
     assert.notEqual(c2.address6, '')

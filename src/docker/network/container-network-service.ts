@@ -234,7 +234,15 @@ export class ContainerNetworkService {
       if (earlier === undefined) networking.attachments.push(attachment)
       return container.save()
     }
-    await this.plugIn(container, attachment, network)
+    try {
+      await this.plugIn(container, attachment, network)
+    } catch (error) {
+      if (!network.isOverlay || earlier !== undefined) throw error
+      // As recorded: the wish stays, and a later start tries again.
+      networking.attachments.push(attachment)
+      await container.save()
+      throw error
+    }
     networking.attachments = [...networking.attachments.filter((other) => other !== earlier && other !== attachment), attachment]
     await container.save()
   }
@@ -249,9 +257,11 @@ export class ContainerNetworkService {
       if (attachment === undefined) throw ApiError.internal(`container ${container.id} is not connected to the network ${name}`)
     } else {
       if (hostConfig.NetworkMode === 'host' && network.record.driver === 'host') throw ApiError.badRequest(HOST_ONLY)
-      if (attachment?.endpoint == null) throw ApiError.internal(`container ${container.id} is not connected to network ${name}`)
+      const isRefused = attachment !== undefined && attachment.endpoint === null && network.isOverlay
+      if (attachment?.endpoint == null && !isRefused)
+        throw ApiError.internal(`container ${container.id} is not connected to network ${name}`)
       await this.forget(container, attachment)
-      await this.plugOut(container, attachment)
+      if (attachment?.endpoint != null) await this.plugOut(container, attachment)
       // A real daemon tells it twice, and users count.
       this.options.networks.publish(network, 'disconnect', { container: container.id })
     }

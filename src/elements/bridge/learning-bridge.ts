@@ -197,6 +197,17 @@ export class LearningBridge implements Element {
     return true
   }
 
+  /**
+   * `{ flush: PORT }`: what was learned there is forgotten, because a station behind it has moved without a word. There is nothing to
+   * undo: who is still there is learned again.
+   */
+  update(change: Plain): Plain {
+    const { flush } = change as { flush?: unknown }
+    if (!Number.isInteger(flush)) throw new RangeError(`a bridge knows the change { flush: PORT }, not ${JSON.stringify(change)}`)
+    this.fdb.flush(flush as number)
+    return change
+  }
+
   command(verb: string, argument: Plain, reply: Reply): void {
     if (verb === 'explain') return reply(null, explainRelay(this.fdb, this.settings, argument as RelayQuestion))
     this.age()

@@ -159,7 +159,10 @@ export class OverlayDriver implements Driver {
     const peers: Record<string, VxlanPeer | null> = {}
     for (const remote of gone) Object.assign(peers, this.peer(network, remote, true))
     for (const remote of come) Object.assign(peers, this.peer(network, remote, false))
-    return Object.keys(peers).length === 0 ? [] : [this.told({ peers })]
+    if (Object.keys(peers).length === 0) return []
+    // Its MAC, which is made from its address, may be that of the next endpoint here: the bridge must not send that one's frames away.
+    const bridges = new Set(gone.map(({ address }) => bridgeName(network, segmentIndex(network, address))))
+    return [this.told({ peers }), ...Array.from(bridges, (element) => ({ element, change: { flush: 0 } }))]
   }
 
   private peer(network: Network, { mac, vtep, address, address6 }: RemoteEndpoint, gone: boolean): Record<string, VxlanPeer | null> {
