@@ -5,8 +5,9 @@
  * changed the pool since it was read. So it is the lowest free address over all hosts, and nobody else's, whoever dies when. Beside
  * the pool each address has a reservation that names the host that asked, by which a host that comes back finds what it left.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { AddressPool } from '../ipam/address-pool.ts'
-import { ClusterError } from './cluster-error.ts'
+import { ClusterError, type ClusterErrorCode } from './cluster-error.ts'
 import { CHANGES, endpointKey, endpointNameKey, poolKey, reservationOf, reservedKey, reservedPrefix } from './cluster-keys.ts'
 import { addressesOf, type EndpointRecord, readBook } from './cluster-records.ts'
 import type { StoreComparison, StoreEntry, StoreStep } from './cluster-store.ts'
@@ -68,13 +69,22 @@ export class ClusterEndpoints {
     const { networkId, id, name } = record
     const nameKey = endpointNameKey(networkId, name)
     const reservations = addressesOf(record).map(({ address }) => reservedKey(this.hostId, networkId, address))
-    const version = await this.context.store.commit(
-      [{ key: nameKey, version: 0 }, ...reservations.map((key) => ({ key, version: this.held.get(key) ?? -1 }))],
-      [{ put: endpointKey(networkId, id), value: JSON.stringify(record) }, { put: nameKey, value: JSON.stringify(id) }, this.mark()]
-    )
-    if (version !== null) return version
-    if ((await this.context.store.get(nameKey)) !== undefined) throw new ClusterError('exists', `endpoint with name ${name} already exists`)
-    throw new ClusterError('conflict', `endpoint ${name}: its address ${record.address} is not reserved by this host any more`)
+    let isFirst = true
+    const { version } = await transact(this.context, async (): Promise<Attempt<void>> => {
+      // Nothing needs to be read as long as nothing is wrong.
+      if (!isFirst) await this.checkFree(record, nameKey, reservations)
+      isFirst = false
+      return {
+        comparisons: [{ key: nameKey, version: 0 }, ...reservations.map((key) => ({ key, version: this.held.get(key) ?? -1 }))],
+        steps: [
+          { put: endpointKey(networkId, id), value: JSON.stringify(record) },
+          { put: nameKey, value: JSON.stringify(id) },
+          this.mark()
+        ],
+        result: undefined
+      }
+    })
+    return version
   }
 
   /** Another name, other names. Rejects with ClusterError `not-found` or `exists`. */
@@ -134,10 +144,16 @@ export class ClusterEndpoints {
    * endpoints of `own` whose name, address or network is somebody else's by now, or gone.
    */
   async settle(own: ReadonlyMap<string, EndpointRecord>, recorded: Iterable<EndpointRecord>): Promise<EndpointRecord[]> {
+    // First, so that nothing is still to come that this would not see.
+    await this.context.journal.open()
     const present = new Set<string>()
     for (const record of [...recorded].filter(({ hostId }) => hostId === this.hostId)) {
-      if (own.has(record.id)) present.add(record.id)
-      else await this.remove(record.networkId, record.id, false).catch(unlessGone)
+      const mine = own.get(record.id)
+      const isKept = mine !== undefined && isDeepStrictEqual(addressesOf(mine), addressesOf(record)) && mine.networkId === record.networkId
+      // A change of its name may have been made and never been acknowledged.
+      if (isKept && !isDeepStrictEqual(mine, record)) await this.change(mine).catch(unless('exists'))
+      if (isKept) present.add(record.id)
+      else await this.remove(record.networkId, record.id, false).catch(unless('not-found'))
     }
     const { store } = this.context
     const reservations = new Map((await store.list(reservedPrefix(this.hostId))).map((entry) => [entry.key, entry]))
@@ -179,6 +195,16 @@ export class ClusterEndpoints {
     }
   }
 
+  /** Throws what stands in the way of an endpoint. */
+  private async checkFree({ name, address }: EndpointRecord, nameKey: string, reservations: readonly string[]): Promise<void> {
+    const { store } = this.context
+    if ((await store.get(nameKey)) !== undefined) throw new ClusterError('exists', `endpoint with name ${name} already exists`)
+    for (const key of reservations) {
+      if ((await store.get(key))?.version === this.held.get(key)) continue
+      throw new ClusterError('conflict', `endpoint ${name}: its address ${address} is not reserved by this host any more`)
+    }
+  }
+
   private async read(networkId: string, id: string): Promise<{ entry: StoreEntry; record: EndpointRecord }> {
     const entry = await this.context.store.get(endpointKey(networkId, id))
     if (entry === undefined) throw new ClusterError('not-found', `endpoint ${id} not found`)
@@ -209,6 +235,8 @@ export class ClusterEndpoints {
   }
 }
 
-function unlessGone(error: unknown): void {
-  if (!(error instanceof ClusterError && error.code === 'not-found')) throw error
+function unless(code: ClusterErrorCode): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof ClusterError && error.code === code)) throw error
+  }
 }

@@ -10,6 +10,7 @@
  *   subnets                      all subnets of all networks
  *   vnis                         runs of VNIs in use
  *   pools/NETWORK/SUBNET         runs of addresses in use
+ *   commits/HOST                 mark of the host's last commit
  *   reserved/HOST/NETWORK/ADDRESS an address and the host that asked for it
  */
 export const LIVE = 'live/'
@@ -28,6 +29,7 @@ export const endpointKey = (networkId: string, id: string): string => endpointsP
 export const networkNameKey = (name: string): string => `names/networks/${word(name)}`
 export const endpointNameKey = (networkId: string, name: string): string => `names/endpoints/${word(networkId)}/${word(name)}`
 export const poolKey = (networkId: string, subnet: string): string => `pools/${word(networkId)}/${word(subnet)}`
+export const journalKey = (hostId: string): string => `commits/${word(hostId)}`
 export const reservedPrefix = (hostId: string): string => `${RESERVED}${word(hostId)}/`
 export const reservedKey = (hostId: string, networkId: string, address: string): string =>
   `${reservedPrefix(hostId)}${word(networkId)}/${word(address)}`

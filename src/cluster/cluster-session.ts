@@ -9,7 +9,7 @@ import type { Timers } from '../engine/clock.ts'
 import type { Random } from '../engine/index.ts'
 import { ClusterError } from './cluster-error.ts'
 import type { ClusterStore, Lease, StoreChange, StoreEntry, Watch } from './cluster-store.ts'
-import { delay } from './transact.ts'
+import { delay } from './delay.ts'
 
 export interface SessionOptions {
   readonly store: ClusterStore

@@ -23,8 +23,9 @@ import type {
 import { ClusterReplica, type ReplicaChange } from './cluster-replica.ts'
 import { ClusterSession } from './cluster-session.ts'
 import type { ClusterStore } from './cluster-store.ts'
+import { CommitJournal } from './commit-journal.ts'
+import { delay } from './delay.ts'
 import { HostLiveness } from './host-liveness.ts'
-import { delay } from './transact.ts'
 
 /** `evicted`: an endpoint of this host that somebody else removed, or took the place of; it has to be unplugged. */
 export type ClusterChange =
@@ -100,7 +101,7 @@ export class Cluster {
     )
     // Whatever the store says, we are here.
     this.liveness.present(self)
-    const context = { store, timers, random }
+    const context = { store, timers, random, journal: new CommitJournal({ store, timers, random, hostId: self.id }) }
     this.endpointsInStore = new ClusterEndpoints(context, self.id)
     this.networksInStore = new ClusterNetworks(context, self.id, new AutomaticSubnets(), (id) => this.liveness.get(id) !== undefined)
     this.session = new ClusterSession({
