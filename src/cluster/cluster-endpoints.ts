@@ -13,6 +13,13 @@ import { addressesOf, type EndpointRecord, readBook } from './cluster-records.ts
 import type { StoreComparison, StoreEntry, StoreStep } from './cluster-store.ts'
 import { type Attempt, type TransactionContext, transact } from './transact.ts'
 
+/** What is kept beside an address in use. */
+interface Reservation {
+  readonly subnet: string
+  /** Whose it is; undefined until it is an endpoint's. */
+  readonly endpoint?: string
+}
+
 interface Addressed {
   readonly subnet: string
   readonly address: string
@@ -39,7 +46,7 @@ export class ClusterEndpoints {
         comparisons: [{ key: entry.key, version: entry.version }],
         steps: [
           { put: entry.key, value: JSON.stringify(pool.toState()) },
-          { put: key, value: JSON.stringify(subnet) }
+          { put: key, value: JSON.stringify({ subnet } satisfies Reservation) }
         ],
         result: { address, key }
       }
@@ -48,13 +55,14 @@ export class ClusterEndpoints {
     return result.address
   }
 
-  /** Gives an address back that no endpoint has; one that was not reserved does no harm. */
+  /** Gives an address back. One that is not reserved, or is an endpoint's after all (its answer was lost), is left: `settle` is for those. */
   async release(networkId: string, subnet: string, address: string): Promise<void> {
     const key = reservedKey(this.hostId, networkId, address)
     this.drop(networkId, address)
     await transact(this.context, async (): Promise<Attempt<void>> => {
       const reservation = await this.context.store.get(key)
-      if (reservation === undefined) return { comparisons: [], steps: [], result: undefined }
+      const { endpoint } = readBook<Partial<Reservation>>(reservation, {})
+      if (reservation === undefined || endpoint !== undefined) return { comparisons: [], steps: [], result: undefined }
       const freed = await this.free(networkId, [{ subnet, address }])
       return {
         comparisons: [...freed.comparisons, { key, version: reservation.version }],
@@ -68,15 +76,16 @@ export class ClusterEndpoints {
   async add(record: EndpointRecord): Promise<number> {
     const { networkId, id, name } = record
     const nameKey = endpointNameKey(networkId, name)
-    const reservations = addressesOf(record).map(({ address }) => reservedKey(this.hostId, networkId, address))
+    const reservations = addressesOf(record).map(({ address, subnet }) => ({ key: reservedKey(this.hostId, networkId, address), subnet }))
     let isFirst = true
     const { version } = await transact(this.context, async (): Promise<Attempt<void>> => {
       // Nothing needs to be read as long as nothing is wrong.
       if (!isFirst) await this.checkFree(record, nameKey, reservations)
       isFirst = false
       return {
-        comparisons: [{ key: nameKey, version: 0 }, ...reservations.map((key) => ({ key, version: this.held.get(key) ?? -1 }))],
+        comparisons: [{ key: nameKey, version: 0 }, ...reservations.map(({ key }) => ({ key, version: this.held.get(key) ?? -1 }))],
         steps: [
+          ...reservations.map(({ key, subnet }) => ({ put: key, value: JSON.stringify({ subnet, endpoint: id } satisfies Reservation) })),
           { put: endpointKey(networkId, id), value: JSON.stringify(record) },
           { put: nameKey, value: JSON.stringify(id) },
           this.mark()
@@ -84,6 +93,7 @@ export class ClusterEndpoints {
         result: undefined
       }
     })
+    for (const { key } of reservations) this.held.set(key, version)
     return version
   }
 
@@ -143,11 +153,11 @@ export class ClusterEndpoints {
    * Makes the store have what this host has: `own` endpoints, reservations that are held, and nothing else of it. Resolves with the
    * endpoints of `own` whose name, address or network is somebody else's by now, or gone.
    */
-  async settle(own: ReadonlyMap<string, EndpointRecord>, recorded: Iterable<EndpointRecord>): Promise<EndpointRecord[]> {
+  async settle(own: ReadonlyMap<string, EndpointRecord>, recorded: () => Promise<Iterable<EndpointRecord>>): Promise<EndpointRecord[]> {
     // First, so that nothing is still to come that this would not see.
     await this.context.journal.open()
     const present = new Set<string>()
-    for (const record of [...recorded].filter(({ hostId }) => hostId === this.hostId)) {
+    for (const record of [...(await recorded())].filter(({ hostId }) => hostId === this.hostId)) {
       const mine = own.get(record.id)
       const isKept = mine !== undefined && isDeepStrictEqual(addressesOf(mine), addressesOf(record)) && mine.networkId === record.networkId
       // A change of its name may have been made and never been acknowledged.
@@ -171,7 +181,7 @@ export class ClusterEndpoints {
     for (const reservation of reservations.values()) {
       if (this.held.has(reservation.key)) continue
       const { networkId, address } = reservationOf(reservation.key)
-      await this.release(networkId, readBook(reservation, ''), address)
+      await this.release(networkId, readBook<Reservation>(reservation, { subnet: '' }).subnet, address)
     }
     return lost
   }
@@ -196,10 +206,14 @@ export class ClusterEndpoints {
   }
 
   /** Throws what stands in the way of an endpoint. */
-  private async checkFree({ name, address }: EndpointRecord, nameKey: string, reservations: readonly string[]): Promise<void> {
+  private async checkFree(
+    { name, address }: EndpointRecord,
+    nameKey: string,
+    reservations: readonly { readonly key: string }[]
+  ): Promise<void> {
     const { store } = this.context
     if ((await store.get(nameKey)) !== undefined) throw new ClusterError('exists', `endpoint with name ${name} already exists`)
-    for (const key of reservations) {
+    for (const { key } of reservations) {
       if ((await store.get(key))?.version === this.held.get(key)) continue
       throw new ClusterError('conflict', `endpoint ${name}: its address ${address} is not reserved by this host any more`)
     }

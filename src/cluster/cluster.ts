@@ -278,7 +278,10 @@ export class Cluster {
   private async settle(): Promise<void> {
     this.isUnsettled = false
     try {
-      const lost = await this.endpointsInStore.settle(this.own, this.replica.endpoints.values())
+      const lost = await this.endpointsInStore.settle(this.own, async () => {
+        await this.catchUp()
+        return this.replica.endpoints.values()
+      })
       for (const record of lost) this.evict(record)
     } catch (error) {
       this.isUnsettled = true

@@ -25,12 +25,15 @@ export class SimulatedCluster {
   readonly timers = new VirtualTimers()
   readonly server = new MemoryClusterServer(this.timers)
   readonly random: Random
+  /** Of requests and of answers; may be changed at any time. */
+  loss: number
   private readonly options: SimulationOptions
   private endpointCount = 0
 
   constructor(options: SimulationOptions) {
     this.options = options
     this.random = new Random(options.seed)
+    this.loss = options.loss ?? 0
   }
 
   /** `rate`: how fast the daemon's clock runs. */
@@ -39,8 +42,8 @@ export class SimulatedCluster {
     more: Partial<ClusterOptions> & { rate?: number; wrap?: (store: ClusterStore) => ClusterStore } = {}
   ): Promise<Daemon> {
     const { rate = 1, wrap = (store) => store, ...options } = more
-    const { delay = [0.2, 2], loss = 0 } = this.options
-    const link = new SimulatedLink({ timers: this.timers, random: this.random.fork(name), delay, loss })
+    const { delay = [0.2, 2] } = this.options
+    const link = new SimulatedLink({ timers: this.timers, random: this.random.fork(name), delay, loss: () => this.loss })
     const timers = this.timers.drifting(rate)
     const changes: ClusterChange[] = []
     const warnings: string[] = []

@@ -11,7 +11,7 @@ export interface LinkOptions {
   /** Milliseconds one way, from and to. */
   readonly delay: readonly [number, number]
   /** Of requests and of answers, 0 to 1. What is lost ends in `unavailable` after the patience. */
-  readonly loss: number
+  readonly loss: () => number
 }
 
 const PATIENCE_MS = 1000
@@ -20,6 +20,7 @@ const STREAM_PATIENCE_MS = 4000
 
 export class SimulatedLink implements MemoryLink {
   isCut = false
+  private isKilled = false
   requests = 0
   notifications = 0
   private readonly options: LinkOptions
@@ -38,6 +39,7 @@ export class SimulatedLink implements MemoryLink {
   }
 
   heal(): void {
+    if (this.isKilled) return
     this.isCut = false
     // A message of a stream that was sent meanwhile would have been sent again by TCP; here the stream begins anew.
     this.breakStreams()
@@ -46,6 +48,7 @@ export class SimulatedLink implements MemoryLink {
   /** Its process is gone: nothing of it hears anything again. */
   kill(): void {
     this.isCut = true
+    this.isKilled = true
     this.breaks.clear()
   }
 
@@ -108,6 +111,6 @@ export class SimulatedLink implements MemoryLink {
   }
 
   private isLost(): boolean {
-    return this.isCut || this.options.random.next() < this.options.loss
+    return this.isCut || this.options.random.next() < this.options.loss()
   }
 }
