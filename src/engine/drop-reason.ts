@@ -39,5 +39,5 @@ export const EngineDrop = declareDrops('engine', {
   linkFull: 'The ring to the next element was full: the consumer is slower than the producer.',
   poolExhausted: 'No free frame slot was left and the pool may not grow any further.',
   unlinked: 'The port that the frame should leave by is not connected.',
-  reconfigured: 'The link that held the frame was removed by a change of the topology.'
+  reconfigured: 'The link or the element that held the frame was removed by a change of the topology.'
 })

@@ -5,6 +5,7 @@ import { DROP_REASONS_MAX, dropReasons, EngineDrop } from './drop-reason.ts'
 import type { Element, ElementContext, ElementType, Plain } from './element.ts'
 import type { Engine } from './engine.ts'
 import { FrameFlag, type FrameHandle, type FramePool } from './frame-pool.ts'
+import type { WheelTarget } from './frame-wheel.ts'
 import type { Port } from './link.ts'
 import { Random } from './random.ts'
 import type { Timer } from './timer-queue.ts'
@@ -15,7 +16,7 @@ const NO_DROPS = new Float64Array(0)
 /** What stands at a node before its element is made and after it is closed. */
 const NO_ELEMENT: Element = { push() {} }
 
-export class ElementNode implements ElementContext {
+export class ElementNode implements ElementContext, WheelTarget {
   readonly name: string
   readonly number: number
   readonly type: ElementType
@@ -38,6 +39,8 @@ export class ElementNode implements ElementContext {
   private readonly engine: Engine
   private readonly timers = new Set<Timer>()
   private readonly fds = new Set<number>()
+  /** The number by which the engine's wheel knows this node; -1: it has given it no frame. */
+  private wheelTarget = -1
   /** Ports with waiting frames, oldest first; each stands in it at most once. */
   private ready = new Int32Array(4)
   private readyHead = 0
@@ -112,6 +115,20 @@ export class ElementNode implements ElementContext {
     if (!this.queued) this.engine.enqueue(this)
   }
 
+  hold(port: number, frame: FrameHandle, due: number): void {
+    const { engine } = this
+    if (this.wheelTarget < 0) this.wheelTarget = engine.wheel.addTarget(this)
+    engine.wheel.hold(frame, due, engine.now, this.wheelTarget, port)
+  }
+
+  /** The wheel gives a frame back: see WheelTarget. */
+  release(frame: FrameHandle, port: number, isLast: boolean): boolean {
+    const to = this.ports[port]
+    if (to !== null && to !== undefined && to.tx.space === 0 && !isLast) return false
+    this.transmit(port, frame)
+    return true
+  }
+
   enter(frame: FrameHandle): void {
     const { engine, frames } = this
     if (this.ingressDrops === NO_DROPS) this.countIngress()
@@ -183,6 +200,8 @@ export class ElementNode implements ElementContext {
     try {
       element.close?.()
     } finally {
+      if (this.wheelTarget >= 0) this.engine.wheel.removeTarget(this.wheelTarget, (frame) => this.drop(frame, EngineDrop.reconfigured))
+      this.wheelTarget = -1
       for (const timer of this.timers) timer.disarm()
       this.timers.clear()
       for (const fd of [...this.fds]) this.unpoll(fd)

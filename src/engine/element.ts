@@ -70,6 +70,11 @@ export interface ElementContext {
   schedule(): void
   /** Sends by a port, or drops where the port is not connected. */
   transmit(port: number, frame: FrameHandle): void
+  /**
+   * The engine keeps the frame until `due` (nanoseconds since its start, at most HOLD_MAX from now) and transmits it by `port` (0 or 1)
+   * then. Frames of one element and one time leave in the order in which they were given; the end of the element drops them.
+   */
+  hold(port: number, frame: FrameHandle, due: number): void
   /** For devices: stamps a frame that enters the engine with this element's number, the time and a packet id. */
   enter(frame: FrameHandle): void
   /** The same for `frames[0..count-1]`, at half the cost. */

@@ -12,6 +12,7 @@ import { CounterRegistry } from './counters.ts'
 import type { ElementRegistry, Plain, PollRegistry, Reply } from './element.ts'
 import type { ElementNode } from './element-node.ts'
 import { type FrameHandle, FramePool, type FramePoolOptions } from './frame-pool.ts'
+import { FrameWheel } from './frame-wheel.ts'
 import { Graph } from './graph.ts'
 import { TimerQueue } from './timer-queue.ts'
 import { EMPTY_TOPOLOGY, type Topology, TopologyError, type TopologyPatch } from './topology.ts'
@@ -38,6 +39,8 @@ export class Engine {
   readonly frames: FramePool
   readonly counters = new CounterRegistry()
   readonly timers = new TimerQueue()
+  /** Frames that elements gave to be kept until their time. */
+  readonly wheel: FrameWheel
   readonly tracer = new Tracer()
   /** Nanoseconds since the start, as of this turn. */
   now = 0
@@ -64,6 +67,7 @@ export class Engine {
     this.clock = options.clock
     this.seed = options.seed ?? 1
     this.frames = new FramePool(options.pool)
+    this.wheel = new FrameWheel(this.frames, this.timers)
     this.poller = options.poller ?? null
     this.onEvent = options.onEvent ?? (() => {})
     this.now = this.clock.now()

@@ -10,6 +10,7 @@ import { filterType } from '../elements/filter/filter.ts'
 import { ipvlanType } from '../elements/ipvlan/ipvlan.ts'
 import { macvlanType } from '../elements/macvlan/macvlan.ts'
 import { natType } from '../elements/nat/nat.ts'
+import { netemType } from '../elements/netem/netem.ts'
 import { routerType } from '../elements/router/router.ts'
 import { vlanTrunkType } from '../elements/vlan/vlan-trunk.ts'
 import { vxlanType } from '../elements/vxlan/vxlan.ts'
@@ -25,6 +26,7 @@ export function elementRegistry(): ElementRegistry {
     .register(filterType)
     .register(divertType)
     .register(natType)
+    .register(netemType)
     .register(routerType)
     .register(vxlanType)
     .register(dnsServiceType)

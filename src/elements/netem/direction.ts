@@ -1,0 +1,335 @@
+/**
+ * The way of frames in one direction of an emulated link.
+ *
+ *   in --> | down, mtu | loss, duplicate, corrupt | --> queue, rate --> | delay, reorder | --> out
+ */
+import { EngineDrop } from '../../engine/drop-reason.ts'
+import type { ElementContext } from '../../engine/element.ts'
+import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
+import type { Link } from '../../engine/link.ts'
+import type { Timer } from '../../engine/timer-queue.ts'
+import { completeChecksum } from '../../wire/checksum.ts'
+import { ETHERNET_HEADER_LENGTH } from '../../wire/ethernet.ts'
+import { Chance } from './chance.ts'
+import { CODEL_INTERVAL, CODEL_TARGET, CodelQueue } from './codel.ts'
+import { cutSuperFrame, headersOf, segmentsOf } from './cut-super-frame.ts'
+import { DelayModel } from './delay-model.ts'
+import { markCongestion } from './ecn-mark.ts'
+import { FlowQueue, FQ_FLOWS, FQ_QUANTUM } from './flow-queue.ts'
+import { FrameMatcher } from './frame-match.ts'
+import { DropTail, type LinkQueue } from './link-queue.ts'
+import { LinkRate } from './link-rate.ts'
+import { DEFAULT_QUEUE_PACKETS, type LinkSettings, type SchedulePoint } from './link-settings.ts'
+import { type LossModel, lossModel } from './loss-model.ts'
+import { NetemDrop } from './netem-drop.ts'
+
+/** Offsets of a direction's counters in its block. */
+export const DirectionCounter = { lost: 0, duplicated: 1, corrupted: 2, reordered: 3, queueDrops: 4, delayed: 5 } as const
+export const DIRECTION_COUNTERS = Object.keys(DirectionCounter)
+
+/** What becomes of a segment. */
+const Fate = { passes: 0, lost: 1, doubled: 2, corrupted: 4 } as const
+const TAG_LENGTH = 4
+
+/** Fates of the segments of the frame at hand: 65,536 bytes hold no more. */
+const fates = new Uint8Array(65_536)
+const batch = new Int32Array(256)
+
+/** They belong to the element: a direction comes and goes with its settings. */
+export interface DirectionTimers {
+  /** Calls `drain`. */
+  readonly free: Timer
+  /** Calls `followSchedule`. */
+  readonly schedule: Timer
+}
+
+export class Direction {
+  private readonly context: ElementContext
+  /** The port by which frames leave. */
+  private readonly out: number
+  private readonly firstCounter: number
+  private readonly settings: LinkSettings
+  private readonly since: number
+  private readonly loss: LossModel | null
+  private readonly lossMatch: FrameMatcher | null
+  private readonly duplicate: Chance | null
+  private readonly corrupt: Chance | null
+  private readonly reorder: Chance | null
+  private readonly delay: DelayModel | null
+  private readonly rate: LinkRate | null
+  private readonly queue: LinkQueue
+  private readonly timers: DirectionTimers
+  private readonly isUnshaped: boolean
+  private readonly longest: number
+  /** Frames since one overtook. */
+  private sinceReorder = 0
+  /** When the queue got its first frame. */
+  private backlogSince = 0
+  private schedulePoint = 0
+  private scheduleRound = 0
+
+  /** `settings` are checked. */
+  constructor(context: ElementContext, out: number, settings: LinkSettings, timers: DirectionTimers) {
+    const { random, frames } = context
+    const { loss, duplicate, corrupt, reorder, delay, rate, schedule, mtu } = settings
+    this.context = context
+    this.out = out
+    this.firstCounter = (1 - out) * DIRECTION_COUNTERS.length
+    this.settings = settings
+    this.since = context.now
+    const has = (key: keyof SchedulePoint): boolean => schedule?.points.some((point) => point[key] !== undefined) === true
+    const chance = <T>(value: T | undefined, make: (value: T) => Chance): Chance | null => (value === undefined ? null : make(value))
+    this.loss = loss !== undefined ? lossModel(random, loss) : has('lossProbability') ? new Chance(random, { probability: 0 }) : null
+    this.lossMatch = loss?.match === undefined ? null : new FrameMatcher(loss.match)
+    this.duplicate = chance(duplicate, (value) => new Chance(random, value))
+    this.corrupt = chance(corrupt, (value) => new Chance(random, value))
+    this.reorder = chance(reorder, (value) => new Chance(random, value))
+    this.delay = delay !== undefined || has('delayNs') ? new DelayModel(random, delay ?? { meanNs: 0 }) : null
+    this.rate =
+      rate !== undefined || has('bitsPerSecond') ? new LinkRate(frames, rate ?? { bitsPerSecond: Number.POSITIVE_INFINITY }) : null
+    this.queue = this.makeQueue()
+    this.longest = mtu === undefined ? Number.POSITIVE_INFINITY : mtu + ETHERNET_HEADER_LENGTH
+    this.timers = timers
+    if (schedule !== undefined) timers.schedule.arm(this.since + schedule.points[0].atNs)
+    this.isUnshaped = Object.keys(settings).every((key) => key === 'queue')
+  }
+
+  /** Frames and bytes that wait for the rate. */
+  get backlog(): { packets: number; bytes: number } {
+    return { packets: this.queue.packets, bytes: this.queue.bytes }
+  }
+
+  /** Handles what waits in `rx`. */
+  push(rx: Link): void {
+    if (this.isUnshaped) return this.pass(rx)
+    const { context } = this
+    if (this.isDown(context.now)) {
+      while (!rx.empty) context.drop(rx.receive(), NetemDrop.down)
+      return
+    }
+    const isPlain = this.loss === null && this.duplicate === null && this.corrupt === null && this.longest === Number.POSITIVE_INFINITY
+    while (!rx.empty) {
+      const frame = rx.receive()
+      if (isPlain) this.admit(frame)
+      else this.impair(frame)
+    }
+  }
+
+  /** Takes over what waits in the queue of the direction that this one replaces. */
+  inherit(before: Direction): void {
+    if (this.rate !== null && before.rate !== null) this.rate.free = before.rate.free
+    for (let frame = before.queue.dequeue(this.context.now); frame !== NO_FRAME; frame = before.queue.dequeue(this.context.now))
+      this.admit(frame)
+  }
+
+  /** The end: what waits is dropped. */
+  close(): void {
+    this.stop()
+    for (let frame = this.queue.dequeue(this.context.now); frame !== NO_FRAME; frame = this.queue.dequeue(this.context.now)) {
+      this.context.drop(frame, EngineDrop.reconfigured)
+    }
+  }
+
+  /** No timer of this direction fires any more. */
+  stop(): void {
+    this.timers.free.disarm()
+    this.timers.schedule.disarm()
+  }
+
+  private pass(rx: Link): void {
+    const port = this.context.ports[this.out]
+    while (!rx.empty) {
+      if (port === null || port === undefined) this.context.transmit(this.out, rx.receive())
+      else port.tx.transmitAll(batch, rx.receiveAll(batch))
+    }
+  }
+
+  private isDown(now: number): boolean {
+    const { down, flap } = this.settings
+    if (down === true) return true
+    return flap !== undefined && (now - this.since) % (flap.upNs + flap.downNs) >= flap.upNs
+  }
+
+  /** MTU, loss, duplication, corruption. */
+  private impair(frame: FrameHandle): void {
+    const { context } = this
+    const { frames } = context
+    const segments = segmentsOf(frames, frame)
+    if (this.isTooLong(frame, segments)) return context.drop(frame, NetemDrop.mtu)
+    const at = frames.start[frame]
+    const canBeLost = this.lossMatch === null || this.lossMatch.matches(frames.bytes(frame), at, at + frames.length[frame])
+    let all = -1
+    for (let i = 0; i < segments; i++) {
+      const fate = this.drawFate(canBeLost)
+      fates[i] = fate
+      all = i === 0 || fate === all ? fate : -1
+    }
+    if (all === Fate.passes) this.admit(frame)
+    else if (all === Fate.lost) this.lose(frame, segments)
+    else this.divide(frame, segments)
+  }
+
+  private isTooLong(frame: FrameHandle, segments: number): boolean {
+    const { frames } = this.context
+    const length = segments === 1 ? frames.length[frame] : headersOf(frames, frame) + frames.gsoSize[frame]
+    if (length <= this.longest) return false
+    // A tag is no part of the packet.
+    const at = frames.start[frame] + ETHERNET_HEADER_LENGTH - 2
+    const bytes = frames.bytes(frame)
+    const isTagged = bytes[at] === 0x81 && bytes[at + 1] === 0
+    return length - (isTagged ? TAG_LENGTH : 0) > this.longest
+  }
+
+  private drawFate(canBeLost: boolean): number {
+    if (canBeLost && this.loss?.next()) return Fate.lost
+    let fate: number = Fate.passes
+    if (this.duplicate?.next()) fate |= Fate.doubled
+    if (this.corrupt?.next()) fate |= Fate.corrupted
+    return fate
+  }
+
+  private lose(frame: FrameHandle, segments: number): void {
+    this.count(DirectionCounter.lost, segments)
+    this.context.drop(frame, NetemDrop.loss)
+  }
+
+  /** Each run of segments with one fate goes its own way; a corrupted segment goes alone. */
+  private divide(frame: FrameHandle, segments: number): void {
+    const { context } = this
+    const { frames } = context
+    if (segments === 1) return this.meet(frame, fates[0], 1)
+    let lost = 0
+    for (let first = 0; first < segments; ) {
+      const fate = fates[first]
+      let end = first + 1
+      if ((fate & Fate.corrupted) === 0) while (end < segments && fates[end] === fate) end++
+      if (fate === Fate.lost) lost += end - first
+      else {
+        const part = cutSuperFrame(frames, frame, first, end - first)
+        if (part === NO_FRAME) return context.drop(frame, EngineDrop.poolExhausted)
+        this.meet(part, fate, end - first)
+      }
+      first = end
+    }
+    if (lost > 0) this.lose(frame, lost)
+    else frames.free(frame)
+  }
+
+  /** A frame whose segments have one fate, and are not lost. */
+  private meet(frame: FrameHandle, fate: number, segments: number): void {
+    const { frames } = this.context
+    let copy: FrameHandle = NO_FRAME
+    if ((fate & Fate.doubled) !== 0) {
+      copy = frames.copy(frame)
+      if (copy !== NO_FRAME) this.count(DirectionCounter.duplicated, segments)
+    }
+    if ((fate & Fate.corrupted) !== 0) this.flipBit(frame)
+    this.admit(frame)
+    if (copy !== NO_FRAME) this.admit(copy)
+  }
+
+  /** One bit of the frame behind its Ethernet header. */
+  private flipBit(frame: FrameHandle): void {
+    const { frames, random } = this.context
+    const bytes = frames.bytes(frame)
+    const start = frames.start[frame]
+    const length = frames.length[frame]
+    if (length <= ETHERNET_HEADER_LENGTH) return
+    if ((frames.flags[frame] & FrameFlag.csum) !== 0) {
+      // Whoever finished it later would make the mistake right.
+      completeChecksum(bytes, start, frames.csumStart[frame], frames.csumOffset[frame], start + length)
+    }
+    frames.flags[frame] &= ~(FrameFlag.csum | FrameFlag.csumValid | FrameFlag.captured)
+    const bit = random.below((length - ETHERNET_HEADER_LENGTH) * 8)
+    bytes[start + ETHERNET_HEADER_LENGTH + (bit >>> 3)] ^= 1 << (bit & 7)
+    this.count(DirectionCounter.corrupted, 1)
+  }
+
+  /** To the queue, or on its way where there is no rate. */
+  private admit(frame: FrameHandle): void {
+    const { rate, context } = this
+    const { now } = context
+    if (rate === null) return this.travel(frame, now)
+    const length = rate.lengthOf(frame)
+    const { queue } = this
+    if (queue.packets === 0) {
+      if (rate.free <= now) return this.travel(frame, rate.send(length, now))
+      this.backlogSince = now
+    }
+    queue.enqueue(frame, length, now)
+    if (!this.timers.free.armed && queue.packets > 0) this.timers.free.arm(rate.free)
+  }
+
+  /** The link is free: the next frames are sent, those for which it was free earlier at their own times. */
+  drain(now: number): void {
+    const { queue } = this
+    const rate = this.rate!
+    while (queue.packets > 0 && rate.free <= now) {
+      const at = Math.max(rate.free, this.backlogSince)
+      const frame = queue.dequeue(at)
+      if (frame === NO_FRAME) break // the rest waited too long
+      this.travel(frame, rate.send(queue.length, at))
+    }
+    if (queue.packets > 0) this.timers.free.arm(rate.free)
+  }
+
+  /** The frame has left the sender at `departure`: its time on the way. */
+  private travel(frame: FrameHandle, departure: number): void {
+    const { context, delay } = this
+    let due = departure
+    if (delay !== null) {
+      if (this.reorder !== null && this.sinceReorder >= (this.settings.reorder!.gap ?? 1) - 1 && this.reorder.next()) {
+        this.sinceReorder = 0
+        this.count(DirectionCounter.reordered, 1)
+      } else {
+        this.sinceReorder++
+        due += delay.next()
+      }
+    }
+    due = Math.round(due)
+    if (due <= context.now) return context.transmit(this.out, frame)
+    if ((context.frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `netem: arrives ${(due - context.now) / 1e6} ms later`)
+    context.counters[this.firstCounter + DirectionCounter.delayed]++
+    context.hold(this.out, frame, due)
+  }
+
+  private makeQueue(): LinkQueue {
+    const { packets = DEFAULT_QUEUE_PACKETS, bytes = Number.POSITIVE_INFINITY, discipline, ecn, ...queue } = this.settings.queue ?? {}
+    const { context } = this
+    const refused = (frame: FrameHandle, isDelay: boolean): void => {
+      this.count(DirectionCounter.queueDrops, segmentsOf(context.frames, frame))
+      context.drop(frame, isDelay ? NetemDrop.queueDelay : NetemDrop.queueFull)
+    }
+    const limits = { packets, bytes, refused }
+    if (discipline === undefined || discipline === 'drop-tail') return new DropTail(limits)
+    const { targetNs = CODEL_TARGET, intervalNs = CODEL_INTERVAL, flows = FQ_FLOWS, quantumBytes = FQ_QUANTUM } = queue
+    const tooLong = (frame: FrameHandle): boolean => {
+      if (ecn === true && markCongestion(context.frames, frame)) return true
+      refused(frame, true)
+      return false
+    }
+    const settings = { targetNs, intervalNs, tooLong }
+    if (discipline === 'codel') return new CodelQueue(limits, settings)
+    return new FlowQueue(context.frames, limits, settings, flows, quantumBytes, context.random.int32())
+  }
+
+  /** The next point of the schedule has come. */
+  followSchedule(): void {
+    const { points, repeatNs } = this.settings.schedule!
+    const { bitsPerSecond, delayNs, lossProbability } = points[this.schedulePoint]
+    if (bitsPerSecond !== undefined) this.rate!.setRate(bitsPerSecond)
+    if (delayNs !== undefined) this.delay!.setMean(delayNs)
+    if (lossProbability !== undefined && this.loss instanceof Chance) this.loss.setProbability(lossProbability)
+    this.schedulePoint++
+    if (this.schedulePoint === points.length) {
+      if (repeatNs === undefined) return
+      this.schedulePoint = 0
+      this.scheduleRound++
+    }
+    this.timers.schedule.arm(this.since + this.scheduleRound * (repeatNs ?? 0) + points[this.schedulePoint].atNs)
+  }
+
+  private count(counter: number, by: number): void {
+    this.context.counters[this.firstCounter + counter] += by
+  }
+}

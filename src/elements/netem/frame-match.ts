@@ -1,0 +1,86 @@
+/** Which frames a setting is for. All fields that are given must match. */
+
+import { ipv6ToBigint } from '../../wire/address.ts'
+import { get32 } from '../../wire/big-endian.ts'
+import { type Prefix, parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
+import { EtherType } from '../../wire/ethernet.ts'
+import { IpProtocol } from '../../wire/ipv4.ts'
+import { PacketKeys } from './packet-keys.ts'
+
+export interface FrameMatch {
+  /** 'arp', 'ip', 'ip6', 'icmp', 'icmp6', 'tcp', 'udp', or a number of IP's protocols. */
+  readonly protocol?: string | number
+  /** An address or a subnet, IPv4 or IPv6. */
+  readonly source?: string
+  readonly destination?: string
+  /** Of TCP and UDP. */
+  readonly sourcePort?: number
+  readonly destinationPort?: number
+  /** Either of the two. */
+  readonly port?: number
+}
+
+const PROTOCOLS: Readonly<Record<string, number>> = {
+  icmp: IpProtocol.icmp,
+  icmp6: IpProtocol.icmpv6,
+  tcp: IpProtocol.tcp,
+  udp: IpProtocol.udp
+}
+const TYPES: Readonly<Record<string, number>> = { arp: EtherType.arp, ip: EtherType.ipv4, ip6: EtherType.ipv6 }
+
+const keys = new PacketKeys()
+
+export class FrameMatcher {
+  private readonly etherType: number
+  private readonly protocol: number
+  private readonly source: Prefix | null
+  private readonly destination: Prefix | null
+  private readonly match: FrameMatch
+
+  /** Throws RangeError that names what cannot be. */
+  constructor(match: FrameMatch) {
+    const { protocol, source, destination } = match
+    this.match = match
+    this.etherType = typeof protocol === 'string' ? (TYPES[protocol] ?? -1) : -1
+    this.protocol = typeof protocol === 'number' ? protocol : typeof protocol === 'string' ? (PROTOCOLS[protocol] ?? -1) : -1
+    if (protocol !== undefined && this.etherType < 0 && !(this.protocol >= 0 && this.protocol <= 255)) {
+      throw new RangeError(
+        `protocol '${protocol}' is unknown: ${[...Object.keys(TYPES), ...Object.keys(PROTOCOLS)].join(', ')} or a number`
+      )
+    }
+    this.source = source === undefined ? null : prefixOf(source)
+    this.destination = destination === undefined ? null : prefixOf(destination)
+    for (const port of [match.port, match.sourcePort, match.destinationPort]) {
+      if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
+        throw new RangeError(`port ${port} must be 0 to 65535`)
+    }
+  }
+
+  /** Whether the frame in [at, end) is meant. */
+  matches(bytes: Uint8Array, at: number, end: number): boolean {
+    keys.read(bytes, at, end)
+    if (this.etherType >= 0 && keys.etherType !== this.etherType) return false
+    if (this.protocol >= 0 && (keys.version === 0 || keys.protocol !== this.protocol)) return false
+    const { port, sourcePort, destinationPort } = this.match
+    if (sourcePort !== undefined && keys.sourcePort !== sourcePort) return false
+    if (destinationPort !== undefined && keys.destinationPort !== destinationPort) return false
+    if (port !== undefined && keys.sourcePort !== port && keys.destinationPort !== port) return false
+    return isIn(this.source, bytes, keys.sourceAt) && isIn(this.destination, bytes, keys.destinationAt)
+  }
+}
+
+function isIn(prefix: Prefix | null, bytes: Uint8Array, at: number): boolean {
+  if (prefix === null) return true
+  if (keys.version === 0 || prefix.family !== keys.version) return false
+  return prefixContains(prefix, keys.version === 4 ? get32(bytes, at) : ipv6ToBigint(bytes, at))
+}
+
+function prefixOf(text: string): Prefix {
+  try {
+    if (text.includes('/')) return parseCidr(text)
+    const address = parseAddress(text)
+    return parseCidr(`${text}/${typeof address === 'number' ? 32 : 128}`)
+  } catch (error) {
+    throw new RangeError(`'${text}' is no address and no subnet`, { cause: error })
+  }
+}

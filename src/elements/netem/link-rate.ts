@@ -1,0 +1,57 @@
+/**
+ * When the link is free again, and how long each frame takes: a token bucket, computed and not ticked.
+ *
+ * `free` is when the link will have sent all that it was given; an idle link saves up to `burst` bytes of sending.
+ */
+import type { FrameHandle, FramePool } from '../../engine/frame-pool.ts'
+import { headersOf, segmentsOf } from './cut-super-frame.ts'
+import type { RateSettings } from './link-settings.ts'
+
+export class LinkRate {
+  private readonly frames: FramePool
+  private nsPerByte = 0
+  private readonly burstBytes: number
+  private readonly overheadBytes: number
+  private readonly cellBytes: number
+  private readonly cellOverheadBytes: number
+  /** Nanoseconds since the engine's start. */
+  free = 0
+
+  constructor(frames: FramePool, { bitsPerSecond, burstBytes = 0, overheadBytes = 0, cellBytes = 0, cellOverheadBytes = 0 }: RateSettings) {
+    this.frames = frames
+    this.burstBytes = burstBytes
+    this.overheadBytes = overheadBytes
+    this.cellBytes = cellBytes
+    this.cellOverheadBytes = cellOverheadBytes
+    this.setRate(bitsPerSecond)
+  }
+
+  setRate(bitsPerSecond: number): void {
+    this.nsPerByte = 8e9 / bitsPerSecond
+  }
+
+  /** Bytes that the frame takes on the link: of each of its segments, with headers, overhead and cells. */
+  lengthOf(frame: FrameHandle): number {
+    const { frames } = this
+    const length = frames.length[frame]
+    const segments = segmentsOf(frames, frame)
+    if (segments === 1) return this.onLink(length)
+    const headers = headersOf(frames, frame)
+    const size = frames.gsoSize[frame]
+    return (segments - 1) * this.onLink(headers + size) + this.onLink(length - (segments - 1) * size)
+  }
+
+  /** The link begins with `length` bytes at `now`, not before `free`; returns when the last of them has left. */
+  send(length: number, now: number): number {
+    const { nsPerByte } = this
+    const finish = Math.max(this.free, now - this.burstBytes * nsPerByte) + length * nsPerByte
+    this.free = finish
+    return Math.max(now, finish)
+  }
+
+  private onLink(length: number): number {
+    const whole = Math.max(0, length + this.overheadBytes)
+    if (this.cellBytes === 0) return whole
+    return Math.ceil(whole / this.cellBytes) * (this.cellBytes + this.cellOverheadBytes)
+  }
+}

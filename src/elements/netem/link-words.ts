@@ -1,0 +1,343 @@
+/**
+ * Settings of a link in the words of tc netem, and back:
+ *
+ *   delay TIME [JITTER [CORRELATION]] [distribution uniform|normal|pareto]
+ *   loss PERCENT [CORRELATION] | loss random PERCENT [CORRELATION] | loss gemodel P [R [1-H [1-K]]] | loss state P13 [P31 [P32 [P23 [P14]]]] | loss nth N
+ *   duplicate PERCENT [CORRELATION]   corrupt PERCENT [CORRELATION]   reorder PERCENT [CORRELATION] [gap N]
+ *   rate RATE [OVERHEAD [CELL [CELL-OVERHEAD]]] [burst SIZE]   limit PACKETS   limit-bytes SIZE
+ *   codel | fq_codel [target TIME] [interval TIME] [flows N] [quantum SIZE] [ecn]
+ *   mtu BYTES   down   flap UP DOWN   match [protocol NAME] [port N] [sport N] [dport N] [src NET] [dst NET]
+ *
+ * As in tc: a time without a unit is microseconds, a rate bits a second, a share percent; kbit is 1,000 bits, kbps 1,000 bytes, kb 1,024 bytes.
+ */
+import type { FrameMatch } from './frame-match.ts'
+import {
+  type ChanceSettings,
+  checkLinkSettings,
+  type DelaySettings,
+  type LinkSettings,
+  type LossSettings,
+  type QueueSettings
+} from './link-settings.ts'
+
+/** Words that are none: names the word and what was expected. */
+export class LinkWordsError extends Error {
+  readonly code = 'ERR_LINK_WORDS'
+}
+
+const TIME_UNITS: Readonly<Record<string, number>> = {
+  '': 1e3,
+  ns: 1,
+  nsec: 1,
+  nsecs: 1,
+  us: 1e3,
+  usec: 1e3,
+  usecs: 1e3,
+  ms: 1e6,
+  msec: 1e6,
+  msecs: 1e6,
+  s: 1e9,
+  sec: 1e9,
+  secs: 1e9
+}
+const RATE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  bit: 1,
+  kbit: 1e3,
+  mbit: 1e6,
+  gbit: 1e9,
+  tbit: 1e12,
+  kibit: 2 ** 10,
+  mibit: 2 ** 20,
+  gibit: 2 ** 30,
+  bps: 8,
+  kbps: 8e3,
+  mbps: 8e6,
+  gbps: 8e9,
+  tbps: 8e12,
+  kibps: 8 * 2 ** 10,
+  mibps: 8 * 2 ** 20,
+  gibps: 8 * 2 ** 30
+}
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 2 ** 10,
+  kb: 2 ** 10,
+  m: 2 ** 20,
+  mb: 2 ** 20,
+  g: 2 ** 30,
+  gb: 2 ** 30
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Throws LinkWordsError, or LinkSettingsError for values that cannot be. */
+export function parseLinkWords(words: readonly string[]): LinkSettings {
+  return checkLinkSettings(new LinkWords(words).read())
+}
+
+class LinkWords {
+  private readonly words: readonly string[]
+  private at = 0
+
+  constructor(words: readonly string[]) {
+    this.words = words
+  }
+
+  read(): LinkSettings {
+    const settings: Mutable<LinkSettings> = {}
+    let match: FrameMatch | undefined
+    let queue: QueueSettings = {}
+    while (this.at < this.words.length) {
+      const word = this.words[this.at++]!
+      if (word === 'delay' || word === 'latency') settings.delay = this.delay()
+      else if (word === 'loss' || word === 'drop') settings.loss = this.loss()
+      else if (word === 'duplicate') settings.duplicate = this.chance()
+      else if (word === 'corrupt') settings.corrupt = this.chance()
+      else if (word === 'reorder') settings.reorder = { ...this.chance(), ...(this.takes('gap') && { gap: this.count('gap') }) }
+      else if (word === 'rate') settings.rate = this.rate()
+      else if (word === 'limit') queue = { ...queue, packets: this.count('limit') }
+      else if (word === 'limit-bytes') queue = { ...queue, bytes: this.size('limit-bytes') }
+      else if (word === 'codel' || word === 'fq_codel')
+        queue = { ...queue, discipline: word === 'codel' ? 'codel' : 'fq-codel', ...this.codel() }
+      else if (word === 'mtu') settings.mtu = this.count('mtu')
+      else if (word === 'down') settings.down = true
+      else if (word === 'flap') settings.flap = { upNs: this.time('flap'), downNs: this.time('flap') }
+      else if (word === 'match') match = this.match()
+      else
+        throw new LinkWordsError(
+          `'${word}' is no word of a link: delay, loss, duplicate, corrupt, reorder, rate, limit, limit-bytes, codel, fq_codel, mtu, down, flap, match`
+        )
+    }
+    if (Object.keys(queue).length > 0) settings.queue = queue
+    if (match !== undefined) {
+      if (settings.loss === undefined) throw new LinkWordsError("'match' says which frames are lost: there is no 'loss'")
+      settings.loss = { ...settings.loss, match }
+    }
+    return settings
+  }
+
+  private delay(): DelaySettings {
+    const meanNs = this.time('delay')
+    const jitterNs = this.isNumber() ? this.time('jitter') : undefined
+    const correlation = jitterNs !== undefined && this.isNumber() ? this.share('correlation') : undefined
+    const distribution = this.takes('distribution') ? this.take('distribution') : undefined
+    return {
+      meanNs,
+      ...(jitterNs !== undefined && { jitterNs }),
+      ...(correlation !== undefined && { correlation }),
+      ...(distribution !== undefined && { distribution: distribution as 'uniform' })
+    }
+  }
+
+  private loss(): LossSettings {
+    if (this.takes('nth')) return { model: 'nth', n: this.count('loss nth') }
+    if (this.takes('gemodel')) {
+      const toBad = this.share('loss gemodel')
+      const [toGood = 1 - toBad, lossInBad = 1, lossInGood = 0] = this.shares(3)
+      return { model: 'gilbert-elliott', toBad, toGood, lossInBad, lossInGood }
+    }
+    if (this.takes('state')) {
+      const p13 = this.share('loss state')
+      const [p31 = 1 - p13, p32 = 0, p23 = 1, p14 = 0] = this.shares(4)
+      return { model: 'states', p13, p31, p32, p23, p14 }
+    }
+    this.takes('random')
+    return { model: 'random', ...this.chance() }
+  }
+
+  private chance(): ChanceSettings {
+    const probability = this.share('probability')
+    return { probability, ...(this.isNumber() && { correlation: this.share('correlation') }) }
+  }
+
+  private rate(): NonNullable<LinkSettings['rate']> {
+    const bitsPerSecond = this.value('rate', RATE_UNITS)
+    const [overheadBytes, cellBytes, cellOverheadBytes] = [0, 1, 2].map(() =>
+      this.isNumber() ? this.value('overhead', SIZE_UNITS) : undefined
+    )
+    return {
+      bitsPerSecond,
+      ...(overheadBytes !== undefined && { overheadBytes }),
+      ...(cellBytes !== undefined && { cellBytes }),
+      ...(cellOverheadBytes !== undefined && { cellOverheadBytes }),
+      ...(this.takes('burst') && { burstBytes: this.size('burst') })
+    }
+  }
+
+  private codel(): QueueSettings {
+    const settings: Mutable<QueueSettings> = {}
+    for (;;) {
+      if (this.takes('target')) settings.targetNs = this.time('target')
+      else if (this.takes('interval')) settings.intervalNs = this.time('interval')
+      else if (this.takes('flows')) settings.flows = this.count('flows')
+      else if (this.takes('quantum')) settings.quantumBytes = this.size('quantum')
+      else if (this.takes('ecn')) settings.ecn = true
+      else return settings
+    }
+  }
+
+  private match(): FrameMatch {
+    const match: Mutable<FrameMatch> = {}
+    for (;;) {
+      if (this.takes('protocol')) match.protocol = this.isNumber() ? this.count('protocol') : this.take('protocol')
+      else if (this.takes('port')) match.port = this.count('port')
+      else if (this.takes('sport')) match.sourcePort = this.count('sport')
+      else if (this.takes('dport')) match.destinationPort = this.count('dport')
+      else if (this.takes('src')) match.source = this.take('src')
+      else if (this.takes('dst')) match.destination = this.take('dst')
+      else return match
+    }
+  }
+
+  private take(what: string): string {
+    const word = this.words[this.at++]
+    if (word === undefined) throw new LinkWordsError(`after '${what}' something is missing`)
+    return word
+  }
+
+  private takes(word: string): boolean {
+    if (this.words[this.at] !== word) return false
+    this.at++
+    return true
+  }
+
+  private isNumber(): boolean {
+    return /^-?[\d.]/.test(this.words[this.at] ?? '')
+  }
+
+  private time(what: string): number {
+    return Math.round(this.value(what, TIME_UNITS))
+  }
+
+  private size(what: string): number {
+    return Math.round(this.value(what, SIZE_UNITS))
+  }
+
+  private count(what: string): number {
+    return this.value(what, { '': 1 })
+  }
+
+  private share(what: string): number {
+    return this.value(what, { '': 0.01, '%': 0.01 })
+  }
+
+  private shares(count: number): number[] {
+    const result: number[] = []
+    while (result.length < count && this.isNumber()) result.push(this.share('percent'))
+    return result
+  }
+
+  private value(what: string, units: Readonly<Record<string, number>>): number {
+    const word = this.take(what)
+    const [, number, unit = ''] = /^(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)([a-z%]*)$/i.exec(word) ?? []
+    const factor = units[unit.toLowerCase()]
+    if (number === undefined || factor === undefined) {
+      throw new LinkWordsError(
+        `${what}: '${word}' is no number with one of the units ${
+          Object.keys(units)
+            .filter((name) => name !== '')
+            .join(', ') || '(none)'
+        }`
+      )
+    }
+    // 1 % of 0.01 x 3 would be 0.030000000000000002.
+    return factor === 0.01 ? Number(number) / 100 : Number(number) * factor
+  }
+}
+
+/** The same settings as words; what words cannot say (tables, schedules) as a note in brackets. */
+export function linkWords(settings: LinkSettings): string {
+  const { delay, loss, duplicate, corrupt, reorder, rate, queue, mtu, down, flap, schedule } = settings
+  const words: string[] = []
+  if (down === true) words.push('down')
+  if (delay !== undefined) {
+    const { meanNs, jitterNs, correlation, distribution } = delay
+    words.push(
+      'delay',
+      time(meanNs),
+      ...(jitterNs === undefined ? [] : [time(jitterNs)]),
+      ...(correlation === undefined ? [] : [share(correlation)])
+    )
+    if (typeof distribution === 'string') words.push('distribution', distribution)
+    else if (distribution !== undefined) words.push(`[table of ${distribution.table.length}]`)
+  }
+  if (loss !== undefined) words.push('loss', ...lossWords(loss))
+  if (duplicate !== undefined) words.push('duplicate', ...chanceWords(duplicate))
+  if (corrupt !== undefined) words.push('corrupt', ...chanceWords(corrupt))
+  if (reorder !== undefined)
+    words.push('reorder', ...chanceWords(reorder), ...(reorder.gap === undefined ? [] : ['gap', String(reorder.gap)]))
+  if (rate !== undefined) {
+    words.push('rate', scaled(rate.bitsPerSecond, ['bit', 'kbit', 'mbit', 'gbit', 'tbit']))
+    const extra = [rate.overheadBytes, rate.cellBytes, rate.cellOverheadBytes]
+    while (extra.length > 0 && extra.at(-1) === undefined) extra.pop()
+    words.push(...extra.map((value) => String(value ?? 0)))
+    if (rate.burstBytes !== undefined) words.push('burst', `${rate.burstBytes}b`)
+  }
+  if (queue !== undefined) words.push(...queueWords(queue))
+  if (mtu !== undefined) words.push('mtu', String(mtu))
+  if (flap !== undefined) words.push('flap', time(flap.upNs), time(flap.downNs))
+  if (schedule !== undefined) words.push(`[schedule of ${schedule.points.length} points]`)
+  if (loss?.match !== undefined) words.push('match', ...matchWords(loss.match))
+  return words.join(' ')
+}
+
+function lossWords(loss: LossSettings): string[] {
+  switch (loss.model) {
+    case 'random':
+      return chanceWords(loss)
+    case 'nth':
+      return ['nth', String(loss.n)]
+    case 'gilbert-elliott':
+      return ['gemodel', ...[loss.toBad, loss.toGood, loss.lossInBad, loss.lossInGood].map(share)]
+    case 'states':
+      return ['state', ...[loss.p13, loss.p31, loss.p32, loss.p23, loss.p14].map(share)]
+  }
+}
+
+function queueWords({ packets, bytes, discipline, targetNs, intervalNs, flows, quantumBytes, ecn }: QueueSettings): string[] {
+  const words: string[] = []
+  if (packets !== undefined) words.push('limit', String(packets))
+  if (bytes !== undefined) words.push('limit-bytes', `${bytes}b`)
+  if (discipline === undefined || discipline === 'drop-tail') return words
+  words.push(discipline === 'codel' ? 'codel' : 'fq_codel')
+  if (targetNs !== undefined) words.push('target', time(targetNs))
+  if (intervalNs !== undefined) words.push('interval', time(intervalNs))
+  if (flows !== undefined) words.push('flows', String(flows))
+  if (quantumBytes !== undefined) words.push('quantum', `${quantumBytes}b`)
+  if (ecn === true) words.push('ecn')
+  return words
+}
+
+function matchWords({ protocol, port, sourcePort, destinationPort, source, destination }: FrameMatch): string[] {
+  const named: readonly (readonly [word: string, value: string | number | undefined])[] = [
+    ['protocol', protocol],
+    ['port', port],
+    ['sport', sourcePort],
+    ['dport', destinationPort],
+    ['src', source],
+    ['dst', destination]
+  ]
+  return named.flatMap(([word, value]) => (value === undefined ? [] : [word, String(value)]))
+}
+
+function chanceWords({ probability, correlation }: ChanceSettings): string[] {
+  return [share(probability), ...(correlation === undefined ? [] : [share(correlation)])]
+}
+
+function share(value: number): string {
+  return `${Number((value * 100).toPrecision(12))}%`
+}
+
+function time(ns: number): string {
+  return scaled(ns, ['ns', 'us', 'ms', 's'])
+}
+
+/** In the largest unit, each a thousand of the one before, in which it is at least 1. */
+function scaled(value: number, units: readonly string[]): string {
+  let unit = 0
+  let left = value
+  for (; left >= 1000 && unit < units.length - 1; unit++) left /= 1000
+  return `${left}${units[unit]}`
+}
