@@ -23,6 +23,7 @@ import { EmulatedLan } from '../network/emulated/emulated-lan.ts'
 import { addRouter } from '../network/emulated/emulated-router.ts'
 import { addStation } from '../network/emulated/emulated-station.ts'
 import { EmulatedUplink } from '../network/emulated/emulated-uplink.ts'
+import { joinVlan } from '../network/emulated/emulated-vlan.ts'
 import { outsidePort, ScopedEngine } from '../network/scoped-engine.ts'
 import { ThreadedEngine } from '../network/threaded-engine.ts'
 import { MemoryStore } from '../store/memory-store.ts'
@@ -113,6 +114,9 @@ export class EmulatedLab {
   private async addSurroundings(engine: ThreadedEngine): Promise<void> {
     const { underlays, routers, services } = this.options.file
     for (const { name, mtu } of underlays) this.lans.set(name, await EmulatedLan.create(engine, name, { mtu }))
+    for (const { name, vlan } of underlays) {
+      if (vlan !== null) await joinVlan(engine, this.lans.get(name)!, this.lans.get(vlan.trunk.text())!, vlan.id)
+    }
     for (const { name, interfaces, routes } of routers) {
       await addRouter(engine, name, { interfaces: interfaces.map((place) => ({ ...this.place(place), lan: this.lan(place) })), routes })
     }

@@ -25,6 +25,11 @@ export class EmulatedInterface {
   readonly mtu: number
   readonly wire: PortReference
 
+  /** The element between the cable and all who stand on the interface: the host's own stack, parents of networks. */
+  get trunk(): string {
+    return `uplink/${this.name}`
+  }
+
   /** Throws NetworkError `invalid`. */
   constructor({ name, addresses, mac, mtu, wire }: InterfaceOptions) {
     this.name = name

@@ -1,10 +1,11 @@
 /**
  * The way out of an emulated host: the host's router is the station that has `eth0`'s address on a LAN of the lab.
  *
- *   nat -- lan/NAME -- other hosts, routers, stations
+ *   nat -- 4096 | uplink/eth0 | 0 -- lan/NAME -- other hosts, routers, stations
  *
  * Nothing of the machine is used: what is not in the lab is unreachable, and published ports answer in the lab alone.
  */
+import { TrunkPort } from '../../elements/vlan/vlan-trunk.ts'
 import { NetworkError } from '../network-error.ts'
 import { type Uplink, type UplinkPart, type UplinkPort, UplinkPortError } from '../uplink.ts'
 import type { EmulatedInterface } from './emulated-interface.ts'
@@ -28,9 +29,9 @@ export class EmulatedUplink implements Uplink {
     if (eth.address === undefined) throw new NetworkError('invalid', `${eth.name} has no IPv4 address`)
     const own = [eth.address, eth.address6].filter((address) => address !== undefined)
     return {
-      elements: {},
-      links: [],
-      port: eth.wire,
+      elements: { [eth.trunk]: { type: 'vlan-trunk' } },
+      links: [{ a: eth.wire, b: [eth.trunk, TrunkPort.cable] }],
+      port: [eth.trunk, TrunkPort.stack],
       interface: {
         name: eth.name,
         mac: eth.mac,
