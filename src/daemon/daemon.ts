@@ -9,6 +9,9 @@ import path from 'node:path'
 import type { Logger } from '../api/logger.ts'
 import { RealClock } from '../engine/clock.ts'
 import { freshSeed } from '../engine/index.ts'
+import { loadNative } from '../io/load-native.ts'
+import type { EngineHost } from '../network/engine-host.ts'
+import { HostParents } from '../network/parents/host-parents.ts'
 import { ThreadedEngine } from '../network/threaded-engine.ts'
 import { CrashingStore, type CrashPoint } from '../store/crashing-store.ts'
 import { LmdbStore } from '../store/lmdb-store.ts'
@@ -76,6 +79,7 @@ export class Daemon {
     this.undo.push(() => lock.release())
     const store = await this.openStore(directories)
     const engine = await this.startEngine()
+    const parents = await this.openParents(engine, directories)
     const uplink = makeUplink(config.uplink, directories.state, process.getuid?.() === 0)
     const host = await DockerHost.open({
       config,
@@ -86,6 +90,7 @@ export class Daemon {
       clock: new RealClock(),
       engine,
       uplink,
+      parents,
       avoid: hostPrefixes,
       publishesOnMachine: () => isOnHost(uplink?.kind)
     })
@@ -99,6 +104,15 @@ export class Daemon {
     // The first answer says that the engine is there.
     await engine.framesInUse()
     return engine
+  }
+
+  private async openParents(engine: EngineHost, { state }: Directories): Promise<HostParents> {
+    const { logger } = this.options
+    const native = loadNative()
+    const parents = new HostParents({ native, engine, stateDirectory: state, log: (message) => logger.warn(message) })
+    this.undo.push(() => parents.close())
+    await parents.start()
+    return parents
   }
 
   private async openStore({ state, containers }: Directories): Promise<Store> {

@@ -34,9 +34,12 @@ import { ImageStore } from '../image/image-store.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
 import { NetworkController } from '../network/controller.ts'
 import type { Driver } from '../network/driver.ts'
+import { IpvlanDriver } from '../network/drivers/ipvlan-driver.ts'
+import { MacvlanDriver } from '../network/drivers/macvlan-driver.ts'
 import { OverlayDriver } from '../network/drivers/overlay-driver.ts'
 import type { EngineHost } from '../network/engine-host.ts'
 import { Inspection } from '../network/inspection.ts'
+import type { ParentInterfaces } from '../network/parents.ts'
 import type { Underlay } from '../network/underlay.ts'
 import type { Uplink } from '../network/uplink.ts'
 import type { Store } from '../store/store.ts'
@@ -82,6 +85,8 @@ export interface DockerHostOptions {
   readonly avoid: () => readonly string[] | Promise<readonly string[]>
   /** Whether published ports are the machine's own, which others may have taken; asked when the uplink has started. */
   readonly publishesOnMachine: () => boolean
+  /** Interfaces that macvlan and ipvlan networks stand on; undefined: there are none. */
+  readonly parents?: ParentInterfaces
   /** What makes it one of several hosts that share overlay networks; undefined: it is on its own. */
   readonly cluster?: ClusterMembership
 }
@@ -209,7 +214,7 @@ export class DockerHost {
 
   /** The control plane over the engine. */
   private async openController(random: Random, forwarding: Forwarding, drivers: readonly Driver[]): Promise<NetworkController> {
-    const { config, logger, engine, uplink, avoid } = this.options
+    const { config, logger, engine, uplink, avoid, parents } = this.options
     const pools = config['default-address-pools']
     const addresses = new AddressSpace(pools.length > 0 ? pools : undefined)
     const controller = new NetworkController({
@@ -218,7 +223,7 @@ export class DockerHost {
       random,
       forward: (request) => forwarding.forward(request),
       avoid,
-      drivers,
+      drivers: [new MacvlanDriver(parents), new IpvlanDriver(parents), ...drivers],
       // As Docker's server answers.
       dns: { edns: false, exactZones: true },
       ...(uplink !== undefined && { uplink }),

@@ -151,9 +151,11 @@ export class NetworkController {
       }
       let opened: Network | null = null
       try {
-        const network: Network = { ...begun, gateway: driver.isRouted ? ((await this.gateway?.admit(begun)) ?? null) : null }
-        await driver.open?.(network)
-        opened = network
+        const admitted: Network = { ...begun, gateway: driver.isRouted ? ((await this.gateway?.admit(begun)) ?? null) : null }
+        await driver.open?.(admitted)
+        opened = admitted
+        const limit = driver.mtu?.(admitted)
+        const network: Network = limit === undefined ? admitted : { ...admitted, mtu: Math.min(spec.mtu ?? limit, limit) }
         const part = driver.network(network)
         const { elements, linked } = this.parts.missing(part)
         const first = this.hasDns ? {} : dnsPart(this.dns).elements

@@ -49,4 +49,8 @@ export interface Driver {
   remoteUpdates?(network: Network, come: readonly RemoteEndpoint[], gone: readonly RemoteEndpoint[]): ElementUpdate[]
   /** The MAC that all endpoints of the network have (ipvlan: the parent's); undefined: each its own. */
   mac?(network: Network): string | undefined
+  /** The longest packet of what the network stands on, bytes; asked after `open`. undefined: there is no limit. */
+  mtu?(network: Network): number | undefined
+  /** False: its endpoints' interfaces neither ask by ARP and neighbor discovery nor answer. Default true. */
+  hasArp?(network: Network): boolean
 }

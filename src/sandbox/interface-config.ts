@@ -26,6 +26,8 @@ export interface InterfaceOptions {
   /** '02:42:ac:19:00:02'. */
   readonly mac?: string
   readonly mtu?: number
+  /** Default true. False: nothing is asked or answered by ARP and neighbor discovery, and every destination has the interface's own MAC. */
+  readonly arp?: boolean
 }
 
 export interface ResolverRoute {
@@ -65,11 +67,11 @@ export class InterfaceConfig {
   /** Addresses, switches on and routes an interface that is there. May be repeated. Throws NetlinkError, AddressError. */
   async configure(options: InterfaceOptions): Promise<void> {
     const { links, addresses } = this.netlink
-    const { name, address, gateway, address6, gateway6, mac, mtu } = options
+    const { name, address, gateway, address6, gateway6, mac, mtu, arp } = options
     const index = options.index ?? (await links.index(name)) // asked once: each of the following would
     // Before it is up: else its first frames are router solicitations that nobody asked for.
     await ignoring(['ENOENT'], this.writeSysctl(`net/ipv6/conf/${name}/disable_ipv6`, address6 === undefined ? '1' : '0'))
-    await links.set(index, { mac, mtu, up: true })
+    await links.set(index, { mac, mtu, arp, up: true })
     if (address !== undefined) {
       const broadcast = options.broadcast ?? broadcastOf(address)
       await ignoring(['EEXIST'], addresses.add(index, address, { broadcast }))

@@ -72,7 +72,7 @@ export class DockerLab {
       LAB_PREFIX: this.prefix,
       DOCKER_HOST: this.dockerHost,
       ORACLE_RESET: this.kind === 'netloom' ? `${IN_LAB} reset` : `${ORACLE}/lab reset 1`,
-      ORACLE_HAVE: this.isCluster ? 'tools ipv6 overlay kv' : 'tools ipv6 overlay',
+      ORACLE_HAVE: this.isCluster ? 'tools macvlan ipv6 overlay kv' : 'tools macvlan ipv6 overlay',
       ...(this.isCluster && this.clusterEnvironment()),
       // Never written next to the oracle's files, which a test compares.
       PYTHONDONTWRITEBYTECODE: '1'

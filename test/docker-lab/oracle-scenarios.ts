@@ -2,16 +2,12 @@
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 
-const MACVLAN = 'needs the macvlan or ipvlan driver'
 const SWARM = 'reference for what is seen inside of a container: test/system/overlay-inside.slow.test.ts'
 
 /** Scenario -> why it is left out. A test checks that each exists. */
 export const LEFT_OUT: Readonly<Record<string, string>> = {
   'seed002-overlay': SWARM,
-  'seed002-overlay-two-hosts': SWARM,
-  'seed003-ipvlan': MACVLAN,
-  'seed003-macvlan': MACVLAN,
-  'seed003-macvlan-lan': MACVLAN
+  'seed002-overlay-two-hosts': SWARM
 }
 
 /** Of two hosts and the key-value store that they share: run by test/system/docker-oracle-kv.slow.test.ts. */

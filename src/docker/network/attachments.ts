@@ -17,6 +17,7 @@ import { newDockerId } from '../docker-id.ts'
 import type { DockerNetwork } from './docker-network.ts'
 import { checkedMac, connectError, nameTaken } from './endpoint-checks.ts'
 import type { NetworkService } from './network-service.ts'
+import { BY_DEVICE } from './sandbox-interfaces.ts'
 
 export interface AttachmentsOptions {
   readonly networks: NetworkService
@@ -59,7 +60,7 @@ export class Attachments {
   /** Throws ApiError, and what the sandbox and the kernel throw (no such process, not allowed). */
   async attach(request: AttachRequest): Promise<AttachedResource> {
     const network = this.options.networks.find(request.network)
-    if (!network.isBridge) throw ApiError.badRequest(`network ${network.name} has no endpoints that could be attached`)
+    if (!network.isOwn) throw ApiError.badRequest(`network ${network.name} has no endpoints that could be attached`)
     const targets = [request.pid, request.netns, request.tap, request.virtual].filter((target) => target !== undefined)
     if (targets.length !== 1) throw ApiError.badRequest('exactly one of pid, netns, tap and virtual must be given')
     const name = request.name ?? defaultName(request)
@@ -134,10 +135,13 @@ export class Attachments {
     network: DockerNetwork,
     spec: EndpointSpec,
     { udpEcho }: NonNullable<AttachRequest['virtual']>,
-    { mtu = network.mtu }: AttachRequest
+    request: AttachRequest
   ): Promise<Plug> {
     const { controller } = this.options
-    const { internal, pool, pool6 } = network.record
+    const mtu = request.mtu ?? controller.network(network.id).mtu
+    // It asks by ARP, which nobody answers there.
+    if (network.isPointToPoint) throw ApiError.badRequest(`network ${network.name} has no ARP, which a virtual host needs`)
+    const gatewayFor = (address: string): string => (network.record.internal || address === '' ? '' : network.gatewayFor(address))
     const endpoint = await controller.connect(network.id, spec, (begun) => ({
       type: 'host',
       options: {
@@ -145,8 +149,8 @@ export class Attachments {
         addresses: endpointAddresses(begun),
         udpEcho,
         mtu,
-        ...(!internal && pool?.gateway && { gateway: pool.gateway }),
-        ...(!internal && begun.address6 !== '' && pool6?.gateway && { gateway6: pool6.gateway })
+        ...(gatewayFor(begun.address) !== '' && { gateway: gatewayFor(begun.address) }),
+        ...(gatewayFor(begun.address6) !== '' && { gateway6: gatewayFor(begun.address6) })
       }
     }))
     return { endpoint, undo: () => controller.disconnect(network.id, spec.name) }
@@ -154,7 +158,7 @@ export class Attachments {
 
   private async plugNamespace(network: DockerNetwork, spec: EndpointSpec, request: AttachRequest, ifname: string): Promise<Plug> {
     const { controller } = this.options
-    const mtu = request.mtu ?? network.mtu
+    const mtu = request.mtu ?? controller.network(network.id).mtu
     const namespace = await NetworkNamespace.open(request.pid === undefined ? { path: request.netns! } : { pid: request.pid })
     try {
       const tap = namespace.openTap({ name: ifname })
@@ -189,20 +193,22 @@ export class Attachments {
   /** What the namespace has already, a default route or a way to 127.0.0.11, is its owner's and stays. */
   private async configure(
     namespace: NetworkNamespace,
-    { record }: DockerNetwork,
+    network: DockerNetwork,
     endpoint: Endpoint,
     name: string,
     mtu: number
   ): Promise<void> {
     const { mac, address, prefixLength, address6, prefixLength6 } = endpoint
-    const gateway = record.internal ? '' : (record.pool?.gateway ?? '')
-    const gateway6 = record.internal ? '' : (record.pool6?.gateway ?? '')
+    const byDevice = network.isPointToPoint && !network.isClosed
+    const gateway = byDevice ? BY_DEVICE : network.record.internal ? '' : network.gatewayFor(address)
+    const gateway6 = network.record.internal || address6 === '' ? '' : network.gatewayFor(address6)
     await namespace.configureInterface({
       name,
       mac,
       mtu,
       address: `${address}/${prefixLength}`,
       keepDefaultRoute: true,
+      ...(network.isPointToPoint && { arp: false }),
       ...(gateway !== '' && { gateway }),
       ...(address6 !== '' && { address6: `${address6}/${prefixLength6}`, ...(gateway6 !== '' && { gateway6 }) })
     })
@@ -221,7 +227,7 @@ export class Attachments {
     const machineTap = await openMachineTap(native, {
       name: tap.name,
       owner,
-      mtu: request.mtu ?? network.mtu,
+      mtu: request.mtu ?? this.options.controller.network(network.id).mtu,
       ...(this.options.tapNamespace !== undefined && { netns: this.options.tapNamespace })
     })
     const { fd, mtu, vnetHeaderLength } = machineTap.socket

@@ -14,7 +14,7 @@ import { type GatewayBridge, needsGatewayBridge, type Plugged } from './gateway-
 import { parseLink } from './legacy-links.ts'
 import type { NetworkService } from './network-service.ts'
 import type { NetworkedContainer } from './networked-container.ts'
-import type { SandboxInterfaces } from './sandbox-interfaces.ts'
+import { BY_DEVICE, type SandboxInterfaces } from './sandbox-interfaces.ts'
 
 export interface ContainerEndpointsOptions {
   readonly networks: NetworkService
@@ -107,9 +107,10 @@ export class ContainerEndpoints {
     if (endpoint === null || network === undefined) return null
     let kept = true
     if (network.isPlugged) {
-      if (network.isBridge && !this.options.controller.networks.has(networkId)) return null
+      if (network.isOwn && !this.options.controller.networks.has(networkId)) return null
       const { endpointId, address, address6, mac, ifname } = endpoint
-      const spec = { ...this.spec(container, attachment, network), id: endpointId, address, mac, ...(address6 !== '' && { address6 }) }
+      const own = { address, ...(mac !== '' && { mac }), ...(address6 !== '' && { address6 }) }
+      const spec = { ...this.spec(container, attachment, network), id: endpointId, ...own }
       if (!(await this.options.networks.readmit(network, spec))) return null
       kept = (await this.options.interfaces.plug(container.sandbox!, networkId, ifname, spec)).kept
     }
@@ -142,11 +143,13 @@ export class ContainerEndpoints {
     const plugged = this.sorted(this.plugged(container))
     const { interfaces, files, gatewayBridge } = this.options
     const needsBridge = needsGatewayBridge(plugged)
-    const wayOut = needsBridge ? await this.joinGatewayBridge(container) : plugged.find(({ endpoint }) => endpoint.gateway !== '')
+    const wayOut = needsBridge
+      ? await this.joinGatewayBridge(container)
+      : plugged.find(({ endpoint }) => endpoint.gateway !== '' || endpoint.byDevice === true)
     await this.options.ports.settle(container, wayOut)
     const told = this.routes.get(sandbox) ?? { ...UNKNOWN }
     this.routes.set(sandbox, told)
-    const { ifname = '', gateway = '', gateway6 = '' } = wayOut?.endpoint ?? {}
+    const { ifname = '', gateway = '', gateway6 = '' } = wayOut === undefined ? {} : defaultRoutes(wayOut.endpoint)
     if (told.gateway !== ifname) {
       if (gateway !== '' || told.hasIpv4) await interfaces.routeDefault(sandbox, '0.0.0.0/0', ifname, gateway)
       if (gateway6 !== '' || told.hasIpv6) await interfaces.routeDefault(sandbox, '::/0', ifname, gateway6)
@@ -207,6 +210,9 @@ export class ContainerEndpoints {
       ...(takesMac(container, network) && { mac: checkedMac(container.config.MacAddress!) })
     }
     const { interfaces, networks } = this.options
+    if (network.hasOneMac && wanted.mac !== undefined) {
+      throw ApiError.internal('ipvlan interfaces do not support custom mac address assignment')
+    }
     try {
       const made = await networks.admit(network, wanted, async (admitted) => {
         const { endpoint } = await interfaces.plug(container.sandbox!, network.id, ifname, admitted)
@@ -214,8 +220,21 @@ export class ContainerEndpoints {
         return endpoint
       })
       const { id, address, prefixLength, address6, prefixLength6, mac } = made
-      const gateway6 = address6 === '' ? '' : network.gateway6
-      return { endpointId: id, ifname, address, prefixLength, gateway: network.gateway, address6, prefixLength6, gateway6, mac }
+      const gateway6 = address6 === '' ? '' : network.gatewayFor(address6)
+      const byDevice = network.isPointToPoint && !network.isClosed
+      return {
+        endpointId: id,
+        ifname,
+        address,
+        prefixLength,
+        gateway: network.gatewayFor(address),
+        ...(byDevice && { byDevice }),
+        address6,
+        prefixLength6,
+        gateway6,
+        // Docker shows none where all have the same.
+        mac: network.hasOneMac ? '' : mac
+      }
     } catch (error) {
       throw (
         macError(error, container.config.MacAddress, spec.id!, this.options.networks.now()) ?? connectError(error, container.name, network)
@@ -256,6 +275,12 @@ function takeNumber({ networking }: NetworkedContainer, { interfacePrefix }: Doc
   if (ifname === '') return
   const number = Number(ifname.slice(interfacePrefix.length))
   networking.nextInterface[interfacePrefix] = Math.max(networking.nextInterface[interfacePrefix] ?? 0, number + 1)
+}
+
+/** Next hops as `routeDefault` takes them. */
+function defaultRoutes({ ifname, gateway, gateway6, address6, byDevice }: EndpointRecord) {
+  if (byDevice !== true) return { ifname, gateway, gateway6 }
+  return { ifname, gateway: BY_DEVICE, gateway6: address6 === '' ? '' : BY_DEVICE }
 }
 
 /** A MAC of the container's is for the network that it was made with. */

@@ -11,6 +11,8 @@ export interface EndpointRecord {
   readonly address: string
   readonly prefixLength: number
   readonly gateway: string
+  /** The default routes leave by the interface itself, without a gateway; absent: false. */
+  readonly byDevice?: boolean
   readonly address6: string
   readonly prefixLength6: number
   readonly gateway6: string

@@ -27,6 +27,8 @@ interface WayOut {
 
 export class ContainerPorts {
   private readonly options: ContainerPortsOptions
+  /** Sandboxes of whose ports that are not published the operator knows. */
+  private readonly warned = new WeakSet<object>()
 
   constructor(options: ContainerPortsOptions) {
     this.options = options
@@ -35,7 +37,8 @@ export class ContainerPorts {
   /** Ports are the business of the network that is the way out. Throws ApiError; the container has none then. */
   async settle(container: NetworkedContainer, wayOut: WayOut | undefined): Promise<void> {
     const { networking } = container
-    const network = wayOut?.network.record.internal === false ? wayOut.network : undefined
+    const network = wayOut?.network.record.internal === false && !wayOut.network.isParented ? wayOut.network : undefined
+    if (wayOut?.network.isParented === true) this.warn(container, wayOut.network)
     if (networking.portsNetworkId === (network?.id ?? '')) return
     await this.release(container)
     if (network === undefined) return
@@ -90,6 +93,17 @@ export class ContainerPorts {
       Object.assign(networking, { ports: {}, portsNetworkId: '' })
       throw error instanceof UplinkPortError ? new Error(listenText(error.port, error.errno), { cause: error }) : error
     }
+  }
+
+  /** Once a start. Docker ignores them without a word. */
+  private warn({ name, sandbox, hostConfig }: NetworkedContainer, network: DockerNetwork): void {
+    const bindings = Object.keys(hostConfig.PortBindings ?? {})
+    if (sandbox === null || bindings.length === 0 || this.warned.has(sandbox)) return
+    this.warned.add(sandbox)
+    const { driver } = network.record
+    this.options.log(
+      `container ${name}: ports are not published on network ${network.name} (${driver}), where it is reached directly: ${bindings.join(', ')}`
+    )
   }
 
   private isGateway(address: string): boolean {

@@ -18,6 +18,14 @@ export function isPredefined(name: string): boolean {
 
 const DEFAULT_MTU = 1500
 
+/** Options of Docker's macvlan and ipvlan drivers. */
+export const ParentOption = {
+  parent: 'parent',
+  macvlanMode: 'macvlan_mode',
+  ipvlanMode: 'ipvlan_mode',
+  ipvlanFlag: 'ipvlan_flag'
+} as const
+
 /** A network with the endpoints that are on it now. */
 export class DockerNetwork {
   readonly record: NetworkRecord
@@ -40,6 +48,31 @@ export class DockerNetwork {
     return this.record.driver === 'bridge'
   }
 
+  /** Its containers stand on an interface of the host, or on none. */
+  get isParented(): boolean {
+    return this.record.driver === 'macvlan' || this.record.driver === 'ipvlan'
+  }
+
+  /** Made by this daemon's own controller, and kept in its store. */
+  get isOwn(): boolean {
+    return this.isBridge || this.isParented
+  }
+
+  /** Nobody outside can be reached. Docker's macvlan and ipvlan drivers take a network without a parent for an internal one. */
+  get isClosed(): boolean {
+    return this.record.internal || (this.isParented && !this.record.options[ParentOption.parent])
+  }
+
+  /** Its containers share the MAC of an interface and have none of their own. */
+  get hasOneMac(): boolean {
+    return this.record.driver === 'ipvlan'
+  }
+
+  /** Nothing is asked for by ARP there, and the default route names no gateway: ipvlan in modes l3 and l3s. */
+  get isPointToPoint(): boolean {
+    return this.hasOneMac && ['l3', 'l3s'].includes(this.record.options[ParentOption.ipvlanMode] ?? '')
+  }
+
   /** Joins containers of several hosts. */
   get isOverlay(): boolean {
     return this.record.driver === 'overlay'
@@ -47,7 +80,7 @@ export class DockerNetwork {
 
   /** Whether its endpoints are interfaces whose frames cross the engine: not so of host, null and mere configurations. */
   get isPlugged(): boolean {
-    return this.isBridge || this.isOverlay
+    return this.isOwn || this.isOverlay
   }
 
   /** Whether all hosts of a cluster know it. */
@@ -62,6 +95,15 @@ export class DockerNetwork {
 
   get gateway6(): string {
     return this.isOverlay ? '' : (this.record.pool6?.gateway ?? '')
+  }
+
+  /** Where the default route of an endpoint with this address leads; empty: nowhere, or out by the interface itself. */
+  gatewayFor(address: string): string {
+    const { record } = this
+    if (!this.isParented) return address.includes(':') ? this.gateway6 : this.gateway
+    if (this.isClosed || this.isPointToPoint) return ''
+    const pools = address.includes(':') ? record.ipamConfig6 : record.ipamConfig
+    return pools.find(({ Subnet }) => prefixContains(parseCidr(Subnet!), parseAddress(address)))?.Gateway ?? ''
   }
 
   /** Not one of the daemon's own. */

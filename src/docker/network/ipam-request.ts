@@ -6,7 +6,7 @@ import { ApiError } from '../../api/api-error.ts'
 import type { IpamPoolConfig } from '../../api/network-json.ts'
 import type { PoolOptions } from '../../ipam/address-pool.ts'
 import { IpamError } from '../../ipam/ipam-error.ts'
-import type { NetworkSpec } from '../../network/network.ts'
+import type { NetworkSpec, SubnetSpec } from '../../network/network.ts'
 import { formatPrefix, type Prefix, parseCidr, prefixOf } from '../../wire/cidr.ts'
 
 export interface IpamRequest {
@@ -65,6 +65,16 @@ export function poolSpec({ v4, v6 }: IpamRequest): Partial<NetworkSpec> {
       auxAddresses6: pool6.AuxiliaryAddresses
     })
   }
+}
+
+/** Those beyond the first of each family. */
+export function furtherSubnets({ v4, v6 }: IpamRequest): SubnetSpec[] {
+  return [...v4.slice(1), ...v6.slice(1)].map((pool) => ({
+    subnet: pool.Subnet!,
+    gateway: pool.Gateway,
+    ipRange: rangeInside(pool),
+    auxAddresses: pool.AuxiliaryAddresses
+  }))
 }
 
 /** All pools, an automatic one when none of IPv4 was asked for, as the cluster takes them. */

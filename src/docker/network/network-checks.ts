@@ -9,8 +9,6 @@ import { isPredefined } from './docker-network.ts'
 export const NO_SWARM =
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.'
 
-const LATER_DRIVERS = ['macvlan', 'ipvlan']
-
 /** Names that no network can have. Whether another network has the name is not looked at. */
 export function checkName(name: string, checkDuplicate: boolean): void {
   if (isPredefined(name)) throw ApiError.forbidden(`operation is not permitted on predefined ${name} network `)
@@ -51,10 +49,8 @@ export function checkConfiguration(request: NetworkCreateRequest): void {
 
 /** Drivers and scopes that there are not, or not here. */
 export function checkDriver(driver: string, request: NetworkCreateRequest): void {
-  if (LATER_DRIVERS.includes(driver)) {
-    throw ApiError.notImplemented(`the ${driver} driver is not part of this version of netloom: use the bridge driver`)
-  }
-  if (!['bridge', 'host', 'null', 'overlay'].includes(driver)) throw ApiError.notFound(`plugin ${JSON.stringify(driver)} not found`)
+  if (!['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'overlay'].includes(driver))
+    throw ApiError.notFound(`plugin ${JSON.stringify(driver)} not found`)
   if (request.Ingress === true && driver !== 'overlay') {
     throw ApiError.forbidden('Ingress network can only be global scope network')
   }

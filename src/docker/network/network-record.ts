@@ -17,7 +17,7 @@ export interface NetworkRecord {
   readonly created: string
   /** Networks are listed and restored in the order of this number. */
   readonly sequence: number
-  /** 'bridge', 'overlay', 'host', 'null'. */
+  /** 'bridge', 'macvlan', 'ipvlan', 'overlay', 'host', 'null'. */
   readonly driver: string
   readonly internal: boolean
   readonly attachable: boolean

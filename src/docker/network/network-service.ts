@@ -23,6 +23,7 @@ import { endpointKey, type NetworkEndpoint, type NetworkRecord, networkKey } fro
 import { networkRequest, type RequestedNetwork } from './network-request.ts'
 import { networkResource } from './network-resource.ts'
 import type { OverlayNetworks } from './overlay-networks.ts'
+import { ParentNetworks } from './parent-networks.ts'
 import { defaultBridgeOptions, predefinedNetworks } from './predefined-networks.ts'
 
 export interface NetworkServiceOptions {
@@ -48,12 +49,14 @@ export class NetworkService {
   /** By id, in the order of their creation. */
   private readonly networks = new Map<string, DockerNetwork>()
   private readonly bridges: BridgeNetworks
+  private readonly parented: ParentNetworks
   private sequence = 0
   private last: Promise<unknown> = Promise.resolve()
   private pruning = false
 
   private constructor(options: NetworkServiceOptions) {
     this.options = options
+    this.parented = new ParentNetworks(options.controller)
     this.bridges = new BridgeNetworks(options.controller, () => this.all(), options.log)
   }
 
@@ -158,9 +161,9 @@ export class NetworkService {
 
   /** Before somebody is to be on it: a network that could not be made at the daemon's start is tried again. Rejects with the reason. */
   async ready(network: DockerNetwork): Promise<void> {
-    if (!network.isBridge || this.isPlugged(network)) return
+    if (!network.isOwn || this.isPlugged(network)) return
     await this.exclusive(async () => {
-      if (this.networks.has(network.id) && !this.isPlugged(network)) await this.bridges.restore(network.record)
+      if (this.networks.has(network.id) && !this.isPlugged(network)) await this.remake(network)
     })
   }
 
@@ -239,13 +242,13 @@ export class NetworkService {
   private async add(asked: RequestedNetwork, scope = ''): Promise<DockerNetwork> {
     const made = { ...asked, created: this.now(), sequence: ++this.sequence, pool: null, pool6: null }
     let record: NetworkRecord = made
-    if (asked.driver === 'bridge' || asked.driver === 'overlay') {
+    if (['bridge', 'macvlan', 'ipvlan', 'overlay'].includes(asked.driver)) {
       checkIpamDriver(asked.ipamDriver)
       if (asked.driver === 'overlay') {
         if (this.options.overlays === undefined) throw ApiError.internal(NO_SWARM)
         return this.options.overlays.create(asked, made.created)
       }
-      record = await this.bridges.plug(made, scope)
+      record = await (asked.driver === 'bridge' ? this.bridges : this.parented).plug(made, scope)
     } else if (isPredefined(asked.name) === false && !asked.configOnly) {
       throw ApiError.forbidden(`only one instance of ${JSON.stringify(asked.driver)} network is allowed`)
     }
@@ -253,7 +256,7 @@ export class NetworkService {
     try {
       await this.options.store.write([{ put: networkKey(record.id), value: record }])
     } catch (error) {
-      if (network.isBridge) await this.options.controller.removeNetwork(record.id)
+      if (network.isOwn) await this.options.controller.removeNetwork(record.id)
       throw error
     }
     this.networks.set(record.id, network)
@@ -275,7 +278,7 @@ export class NetworkService {
     // A start that finds the network now will find it gone when it connects.
     this.networks.delete(id)
     try {
-      if (network.isBridge && this.isPlugged(network)) await this.options.controller.removeNetwork(id)
+      if (network.isOwn && this.isPlugged(network)) await this.options.controller.removeNetwork(id)
     } catch (error) {
       this.networks.set(id, network)
       const isInUse = (error as { code?: unknown }).code === 'conflict'
@@ -290,12 +293,17 @@ export class NetworkService {
     const isDefault = kept.name === BRIDGE
     const record = isDefault ? { ...kept, options: { ...kept.options, ...defaultBridgeOptions(this.settings) } } : kept
     this.sequence = Math.max(this.sequence, record.sequence)
-    this.networks.set(record.id, new DockerNetwork(record))
-    if (record.driver !== 'bridge') return
-    await this.bridges.restore(record).catch((error: Error & { fix?: string }) => {
+    const network = new DockerNetwork(record)
+    this.networks.set(record.id, network)
+    if (!network.isOwn) return
+    await this.remake(network).catch((error: Error & { fix?: string }) => {
       const cure = error.fix === undefined ? '' : `; ${error.fix}`
       this.options.log(`network ${record.name} cannot be made, and nobody can be on it: ${error.message}${cure}`)
     })
+  }
+
+  private remake({ isBridge, record }: DockerNetwork): Promise<void> {
+    return (isBridge ? this.bridges : this.parented).restore(record)
   }
 
   private get settings(): { icc: boolean } {

@@ -21,6 +21,9 @@ export interface InterfaceHolder {
   writeSysctl(name: string, value: string): Promise<void>
 }
 
+/** In place of a gateway: everything is reached by the interface itself. */
+export const BY_DEVICE = 'device'
+
 export class SandboxInterfaces {
   private readonly controller: NetworkController
   /** Interface indices by holder and name: the shim need not be asked. */
@@ -40,7 +43,8 @@ export class SandboxInterfaces {
    * them. When anything fails nothing is left. Throws what the controller, IPAM, the sandbox and the kernel throw.
    */
   async plug(holder: InterfaceHolder, network: string, ifname: string, spec: EndpointSpec): Promise<{ endpoint: Endpoint; kept: boolean }> {
-    const { mtu } = this.controller.network(network)
+    const found = this.controller.network(network)
+    const { mtu, driver } = found
     const tap = await holder.openTap({ name: ifname })
     this.noteIndex(holder, ifname, tap.ifindex)
     let handedOver = false
@@ -66,6 +70,7 @@ export class SandboxInterfaces {
         index: tap.ifindex,
         mac,
         mtu,
+        ...(driver.hasArp?.(found) === false && { arp: false }),
         address: `${address}/${prefixLength}`,
         ...(address6 !== '' && { address6: `${address6}/${prefixLength6}` })
       })
@@ -85,10 +90,11 @@ export class SandboxInterfaces {
     await removeLink(holder, ifname)
   }
 
-  /** Sends what goes elsewhere, `0.0.0.0/0` or `::/0`, to a gateway; '' takes the route away, and one that is not there is no error. */
+  /** Sends what goes elsewhere, `0.0.0.0/0` or `::/0`, to a gateway, or BY_DEVICE; '' takes the route away, and one that is not there is no error. */
   async routeDefault(holder: InterfaceHolder, to: string, dev: string, via: string): Promise<void> {
     const { routes } = holder.netlink
-    if (via !== '') return routes.replace({ to, via, dev: this.indices.get(holder)?.get(dev) ?? dev })
+    const next = via === BY_DEVICE ? {} : { via }
+    if (via !== '') return routes.replace({ to, ...next, dev: this.indices.get(holder)?.get(dev) ?? dev })
     try {
       await routes.delete({ to })
     } catch (error) {

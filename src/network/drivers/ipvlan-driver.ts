@@ -45,7 +45,7 @@ export class IpvlanDriver implements Driver {
     const { mode, flag } = ipvlanOptions(network)
     const parent = this.parents.of(network)
     const mac = this.mac(network)
-    const mtu = Math.min(network.mtu, parent?.mtu ?? network.mtu)
+    const { mtu } = network
     const name = this.element(network)
     const part = parentLinks(name, { type: 'ipvlan', options: { mode, flag, mac, mtu } }, parent)
     if (mode === 'l2' || parent === undefined || parent.stack !== undefined) return part
@@ -79,5 +79,13 @@ export class IpvlanDriver implements Driver {
     const { id } = network
     const digits = id.slice(0, 8)
     return this.parents.of(network)?.mac ?? formatMac({ hi: 0x02_69, lo: Number.parseInt(digits, 16) | 0 })
+  }
+
+  mtu(network: Network): number | undefined {
+    return this.parents.of(network)?.mtu
+  }
+
+  hasArp(network: Network): boolean {
+    return ipvlanOptions(network).mode === 'l2'
   }
 }

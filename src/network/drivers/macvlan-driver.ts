@@ -38,7 +38,7 @@ export class MacvlanDriver implements Driver {
   network(network: Network): TopologyPart {
     const { mode } = macvlanOptions(network)
     const parent = this.parents.of(network)
-    const options = { mode, mtu: Math.min(network.mtu, parent?.mtu ?? network.mtu), ...(parent !== undefined && { mac: parent.mac }) }
+    const options = { mode, mtu: network.mtu, ...(parent !== undefined && { mac: parent.mac }) }
     return parentLinks(this.element(network), { type: 'macvlan', options }, parent)
   }
 
@@ -52,5 +52,9 @@ export class MacvlanDriver implements Driver {
 
   endpointUpdates(network: Network, { slot, mac }: Endpoint, gone: boolean): ElementUpdate[] {
     return [{ element: this.element(network), change: { children: { [FIRST_CHILD + slot]: gone ? null : mac } } }]
+  }
+
+  mtu(network: Network): number | undefined {
+    return this.parents.of(network)?.mtu
   }
 }
