@@ -7,10 +7,11 @@
  * Networks and services are made over the sockets, as by any other client: see LabStart.
  */
 import type { Logger } from '../api/logger.ts'
+import { MemoryClusterServer, MemoryClusterStore } from '../cluster/memory-cluster-store.ts'
 import type { Host, LabFile, Place } from '../compose/lab-file.ts'
 import type { DaemonConfig } from '../daemon/daemon-config.ts'
 import { makeDirectories } from '../daemon/directories.ts'
-import { DockerHost } from '../daemon/docker-host.ts'
+import { DockerHost, type DockerHostOptions } from '../daemon/docker-host.ts'
 import { parseHost } from '../daemon/host-address.ts'
 import { hostPrefixes } from '../daemon/host-prefixes.ts'
 import { makeUplink } from '../daemon/make-uplink.ts'
@@ -20,8 +21,10 @@ import { RealClock } from '../engine/clock.ts'
 import { freshSeed } from '../engine/index.ts'
 import { EmulatedInterface } from '../network/emulated/emulated-interface.ts'
 import { EmulatedLan } from '../network/emulated/emulated-lan.ts'
+import { EmulatedParents } from '../network/emulated/emulated-parents.ts'
 import { addRouter } from '../network/emulated/emulated-router.ts'
 import { addStation } from '../network/emulated/emulated-station.ts'
+import { EmulatedUnderlay } from '../network/emulated/emulated-underlay.ts'
 import { EmulatedUplink } from '../network/emulated/emulated-uplink.ts'
 import { joinVlan } from '../network/emulated/emulated-vlan.ts'
 import { outsidePort, ScopedEngine } from '../network/scoped-engine.ts'
@@ -45,10 +48,15 @@ export interface EmulatedLabOptions {
   readonly onFailure: (error: Error) => void
 }
 
+/** As it is shown: nobody listens there, the hosts are in one process. */
+const CLUSTER_PORT = 2376
+
 export class EmulatedLab {
   private readonly options: EmulatedLabOptions
   private readonly undo: UndoStack
   private readonly lans = new Map<string, EmulatedLan>()
+  /** What the hosts know together: their overlay networks. */
+  private readonly cluster = new MemoryClusterServer()
   private stopping: Promise<void> | null = null
 
   private constructor(options: EmulatedLabOptions) {
@@ -133,11 +141,11 @@ export class EmulatedLab {
     const { name, eth0, dns } = host
     const scoped = new ScopedEngine(engine, `${name}/`)
     const directories = makeDirectories(directory.host(name), directory.sockets)
-    const uplink =
-      eth0 === null
-        ? makeUplink(file.uplink ?? config.uplink, directories.state, process.getuid?.() === 0)
-        : this.emulatedUplink(host, eth0)
     const subnets = file.underlays.flatMap(({ subnet }) => (subnet === undefined ? [] : [formatPrefix(subnet)]))
+    const surroundings =
+      eth0 === null
+        ? this.machine(directories.state)
+        : { ...this.plugIn(host, eth0, scoped), avoid: () => subnets, publishesOnMachine: () => false }
     const dockerHost = await DockerHost.open({
       config: { ...config, 'state-dir': directories.state, 'live-restore': false, dns: dns.length > 0 ? dns : config.dns },
       logger,
@@ -147,9 +155,7 @@ export class EmulatedLab {
       store: new MemoryStore(),
       clock: new RealClock(),
       engine: scoped,
-      uplink,
-      avoid: eth0 === null ? hostPrefixes : () => subnets,
-      publishesOnMachine: () => eth0 === null && isOnHost(uplink?.kind)
+      ...surroundings
     })
     try {
       await dockerHost.listen(parseHost(`unix://${directory.socket(name)}`), undefined)
@@ -160,21 +166,42 @@ export class EmulatedLab {
     return dockerHost
   }
 
-  private emulatedUplink({ name }: Host, eth0: NonNullable<Host['eth0']>): EmulatedUplink {
-    const lan = this.lan(eth0)
+  /** The way out of the only host of a lab without underlays. */
+  private machine(state: string): Pick<DockerHostOptions, 'uplink' | 'avoid' | 'publishesOnMachine'> {
+    const { config, file } = this.options
+    const uplink = makeUplink(file.uplink ?? config.uplink, state, process.getuid?.() === 0)
+    return { uplink, avoid: hostPrefixes, publishesOnMachine: () => isOnHost(uplink?.kind) }
+  }
+
+  /** A host on an underlay: its way out, what networks may stand on, the other hosts of its cluster. */
+  private plugIn(
+    { name }: Host,
+    place: NonNullable<Host['eth0']>,
+    engine: ScopedEngine
+  ): Pick<DockerHostOptions, 'uplink' | 'parents' | 'cluster'> {
+    const lan = this.lan(place)
     const wire = outsidePort(lan.plug())
-    const { underlays } = this.options.file
-    const underlay = underlays.find((other) => other.name === lan.name)!
-    const gateway = eth0.gateway ?? underlay.gateway
-    const gateway6 = eth0.gateway6 ?? underlay.gateway6
+    const eth0 = new EmulatedInterface({ name: 'eth0', ...this.place(place), mtu: lan.mtu, wire })
+    const address = eth0.address!
     this.options.logger.debug('host plugged in', { host: name, lan: lan.name, port: wire[1] })
-    return new EmulatedUplink({
-      interface: new EmulatedInterface({ name: 'eth0', ...this.place(eth0), mtu: lan.mtu, wire }),
-      routes: {
-        ...(gateway !== undefined && { '0.0.0.0/0': gateway }),
-        ...(gateway6 !== undefined && eth0.addresses.length > 1 && { '::/0': gateway6 })
+    return {
+      uplink: new EmulatedUplink({ interface: eth0, routes: this.routes(place) }),
+      parents: new EmulatedParents(eth0),
+      cluster: {
+        store: new MemoryClusterStore(this.cluster),
+        underlay: () => new EmulatedUnderlay(engine, eth0),
+        address,
+        advertise: `${address}:${CLUSTER_PORT}`
       }
-    })
+    }
+  }
+
+  private routes({ underlay, gateway, gateway6, addresses }: NonNullable<Host['eth0']>): Record<string, string> {
+    const { file } = this.options
+    const lan = file.underlays.find(({ name }) => name === underlay.text())!
+    const next = gateway ?? lan.gateway
+    const next6 = addresses.length > 1 ? (gateway6 ?? lan.gateway6) : undefined
+    return { ...(next !== undefined && { '0.0.0.0/0': next }), ...(next6 !== undefined && { '::/0': next6 }) }
   }
 
   private lan({ underlay }: Pick<Place, 'underlay'>): EmulatedLan {

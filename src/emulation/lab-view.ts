@@ -33,7 +33,9 @@ export async function viewLab({ name, file, status, hosts }: LabRecord): Promise
       const client = new Client(host.socket)
       const [networks, containers] = await Promise.all([client.networks.list(), client.containers.list({ all: true })])
       const own = networks.filter((network) => !PREDEFINED.includes(network.Name))
-      const attached = await Promise.all(own.map(async ({ Id }) => attachedTo(host.name, await client.networks.inspect(Id))))
+      // On a network of all hosts the others' containers look the same.
+      const local = own.filter(({ Scope }) => Scope === 'local')
+      const attached = await Promise.all(local.map(async ({ Id }) => attachedTo(host.name, await client.networks.inspect(Id))))
       return {
         host: { ...host, networks: own.map(({ Name, Driver, Scope }) => ({ name: Name, driver: Driver, scope: Scope })) },
         services: [...containers.map((container) => serviceView(host.name, container)), ...attached.flat()]

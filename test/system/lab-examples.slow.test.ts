@@ -1,0 +1,77 @@
+/** The labs of examples/, as their files say to run them. */
+import assert from 'node:assert/strict'
+import path from 'node:path'
+import { after, afterEach, describe, test } from 'node:test'
+import { LabFolder } from './lab-process.ts'
+import { namespacesMissing } from './test-namespace.ts'
+
+describe('labs of examples/', { skip: namespacesMissing('docker', 'busybox') }, () => {
+  const folder = new LabFolder()
+  let lab = ''
+  afterEach(() => {
+    assert.equal(folder.run('down', lab).status, 0)
+    assert.deepEqual(folder.leftovers, [])
+  })
+  after(() => folder.close())
+
+  function up(name: string): void {
+    lab = name
+    folder.up(path.resolve(`examples/${name}/compose.yaml`))
+  }
+
+  /** Which of these a container reaches. */
+  function reached(host: string, container: string, targets: readonly string[]): string[] {
+    return targets.filter((target) => folder.tryDocker(lab, host, 'exec', container, 'ping', '-c1', '-w2', target).status === 0)
+  }
+
+  function mac(host: string, container: string): string {
+    return folder.docker(lab, host, 'exec', container, 'cat', '/sys/class/net/eth0/address')
+  }
+
+  test('macvlan: web01, web02, both hosts and the router are on one segment; a container and its own host do not reach each other', () => {
+    up('macvlan')
+    const all = ['172.16.0.1', '172.16.0.2', '172.16.0.3', '172.16.0.4', '172.16.0.254']
+    assert.deepEqual(reached('host1', 'web01', all), ['172.16.0.2', '172.16.0.3', '172.16.0.4', '172.16.0.254'])
+    assert.deepEqual(reached('host2', 'web02', all), ['172.16.0.1', '172.16.0.3', '172.16.0.4', '172.16.0.254'])
+    assert.equal(mac('host2', 'web02'), '02:42:ac:10:00:04')
+    assert.equal(
+      folder.docker(lab, 'host2', 'network', 'ls', '--filter', 'driver=macvlan', '--format', '{{.Name}} {{.Scope}}'),
+      'net01 local'
+    )
+    assert.equal(folder.docker(lab, 'host1', 'exec', 'web01', 'hostname'), 'web01')
+  })
+
+  test('ipvlan: the same, and the MAC is the host’s', () => {
+    up('ipvlan')
+    const all = ['172.16.0.1', '172.16.0.2', '172.16.0.4', '172.16.0.254']
+    assert.deepEqual(reached('host1', 'web01', all), ['172.16.0.2', '172.16.0.4', '172.16.0.254'])
+    assert.equal(mac('host1', 'web01'), '02:42:ac:10:00:01')
+    assert.equal(mac('host2', 'web02'), '02:42:ac:10:00:02')
+  })
+
+  test('vlan: segments apart by VLAN id, joined by the router', () => {
+    up('vlan')
+    assert.deepEqual(reached('host1', 'web01', ['192.168.1.12', '192.168.1.1', '192.168.2.12', '172.16.0.2']), [
+      '192.168.1.12',
+      '192.168.1.1',
+      '192.168.2.12'
+    ])
+    const hops = folder.docker(lab, 'host1', 'exec', 'web01', 'ping', '-c1', '-w2', '192.168.2.12')
+    assert.match(hops, /ttl=63/, 'one router is between the VLANs')
+    assert.match(folder.docker(lab, 'host1', 'exec', 'web01', 'ping', '-c1', '-w2', '192.168.1.12'), /ttl=64/, 'none within a VLAN')
+  })
+
+  test('overlay: one network of two hosts that are on different LANs', () => {
+    up('overlay')
+    assert.deepEqual(reached('host2', 'client', ['web', '10.0.9.2', '192.0.2.1']), ['web', '10.0.9.2', '192.0.2.1'])
+    assert.match(folder.docker(lab, 'host2', 'exec', 'client', 'ping', '-c1', '-w2', 'web'), /ttl=64/)
+    const page = folder.docker(lab, 'host2', 'exec', 'client', 'busybox', 'wget', '-q', '-O-', 'http://web')
+    assert.ok(page.length > 0)
+    for (const host of ['host1', 'host2']) {
+      assert.equal(
+        folder.docker(lab, host, 'network', 'ls', '--filter', 'driver=overlay', '--format', '{{.Name}} {{.Scope}}'),
+        'multihost global'
+      )
+    }
+  })
+})
