@@ -25,7 +25,6 @@ export const suite: BenchSuite = {
       rounds: rounds ?? defaults.rounds,
       seconds: seconds ?? defaults.seconds,
       pings: defaults.pings,
-      udpResolution: defaults.udpResolution,
       only: chosen,
       progress,
       signal

@@ -32,6 +32,7 @@ export class OverlayHost {
   /** How often the underlay was opened and closed. */
   readonly underlays = { opened: 0, closed: 0 }
   private readonly engine: InlineEngine
+  private readonly part: ScopedEngine
   private readonly name: string
 
   constructor(engine: InlineEngine, number: number) {
@@ -40,7 +41,13 @@ export class OverlayHost {
     this.address = `192.0.2.${number}`
     this.driver = new OverlayDriver({ underlay: () => this.underlay(number), address: this.address })
     const options = { addresses: new AddressSpace(), random: new Random(this.name), drivers: [this.driver] }
-    this.controller = new NetworkController({ engine: new ScopedEngine(engine, `${this.name}/`), ...options })
+    this.part = new ScopedEngine(engine, `${this.name}/`)
+    this.controller = new NetworkController({ engine: this.part, ...options })
+  }
+
+  /** Takes all of it out of the engine. */
+  end(): Promise<void> {
+    return this.part.close()
   }
 
   /** Plugs in a virtual host. */

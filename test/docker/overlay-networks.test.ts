@@ -1,0 +1,278 @@
+/** Overlay networks as Docker shows them, on two hosts that share a store: what one does, and what the other sees of it. */
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { Filters } from '../../src/api/filters.ts'
+import { MemoryStore } from '../../src/store/memory-store.ts'
+import type { TestContainer } from './container-world.ts'
+import { type DockerHostWorld, OverlayWorld } from './overlay-world.ts'
+
+let world: OverlayWorld
+let one: DockerHostWorld
+let two: DockerHostWorld
+
+beforeEach(async () => {
+  world = new OverlayWorld()
+  one = await world.host(1)
+  two = await world.host(2)
+})
+afterEach(async () => {
+  for (const host of [one, two]) {
+    host.link.heal()
+    await host.containers.close()
+  }
+})
+
+const address = (host: DockerHostWorld, container: TestContainer, network = 'net'): string =>
+  host.containers.service.settings(container).Networks[network]!.IPAddress
+
+const filtered = (name: string, value: string): Filters => new Filters(new Map([[name, new Map([[value, true]])]]))
+
+/** Resolves when it holds: changes of another host come a moment later. */
+async function eventually(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (let tries = 0; !(await holds()); tries++) {
+    assert.ok(tries < 400, what)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+describe('networks', () => {
+  test('one host makes it, all have it, any removes it', async () => {
+    const id = await one.overlay('net', '10.55.0.0/24')
+    await two.networks.sync()
+    const { Scope, Driver, IPAM, Created } = two.networks.inspect('net')
+    assert.deepEqual({ Scope, Driver, config: IPAM.Config }, { Scope: 'global', Driver: 'overlay', config: [{ Subnet: '10.55.0.0/24' }] })
+    assert.equal(Created, one.networks.inspect('net').Created)
+    assert.deepEqual(
+      two.networks.list(filtered('scope', 'global')).map(({ Id }) => Id),
+      [id]
+    )
+    assert.equal(one.networks.list(filtered('scope', 'local')).length, 3)
+    await two.networks.remove('net')
+    await one.networks.sync()
+    assert.throws(() => one.networks.inspect('net'), { status: 404, message: 'network net not found' })
+  })
+
+  test('automatic subnets: each host goes round from its own last one, past those of all', async () => {
+    const subnetOf = (name: string): string => two.networks.inspect(name).IPAM.Config[0]!.Subnet!
+    for (const name of ['o1', 'o2']) await one.overlay(name)
+    await two.overlay('o3')
+    await one.networks.remove('o1')
+    await one.overlay('o4')
+    await two.networks.sync()
+    assert.deepEqual(['o2', 'o3', 'o4'].map(subnetOf), ['10.0.1.0/24', '10.0.2.0/24', '10.0.3.0/24'])
+    assert.equal(two.networks.inspect('o4').IPAM.Config[0]!.Gateway, '10.0.3.1')
+  })
+
+  test('refused, in Docker’s words', async () => {
+    await one.overlay('net', '10.55.0.0/24')
+    await two.networks.sync()
+    await assert.rejects(two.overlay('net'), { status: 409, message: 'network with name net already exists' })
+    await assert.rejects(two.networks.create({ Name: 'net', CheckDuplicate: true }), { message: 'network with name net already exists' })
+    await assert.rejects(two.overlay('big', '10.55.0.0/16'), { status: 403, message: 'Pool overlaps with other one on this address space' })
+    const create = (Options: Record<string, string>) => one.networks.create({ Name: 'other', Driver: 'overlay', Options })
+    await assert.rejects(create({ 'com.docker.network.driver.mtu': 'abc' }), {
+      message: 'failed to parse abc: strconv.Atoi: parsing "abc": invalid syntax'
+    })
+    await assert.rejects(create({ 'com.docker.network.driver.mtu': '-5' }), { message: 'invalid MTU value: -5' })
+    await assert.rejects(create({ encrypted: '' }), { status: 501, message: /^encrypted overlay networks are not part of netloom yet/ })
+    await assert.rejects(create({ 'com.docker.network.driver.overlay.bum': 'loud' }), {
+      status: 400,
+      message: /"loud" is neither flood nor drop/
+    })
+    assert.equal(one.networks.list(filtered('driver', 'overlay')).length, 1)
+  })
+
+  test('a bridge may have the same addresses', async () => {
+    await one.overlay('net', '10.55.0.0/24')
+    await one.networks.create({ Name: 'local', IPAM: { Config: [{ Subnet: '10.55.0.0/24' }] } })
+    const container = await one.run('c1', 'net')
+    assert.equal(address(one, container), '10.55.0.2')
+  })
+
+  test('a VNI of one’s own, and one for each subnet of several', async () => {
+    const Config = [{ Subnet: '10.56.0.0/24' }, { Subnet: '10.57.0.0/24' }]
+    const Options = { 'com.docker.network.driver.overlay.vxlanid_list': '4711,4712' }
+    const { Id } = await one.networks.create({ Name: 'net', Driver: 'overlay', IPAM: { Config }, Options })
+    assert.deepEqual(
+      one.cluster
+        .networks()
+        .get(Id)!
+        .subnets.map(({ vni }) => vni),
+      [4711, 4712]
+    )
+    const few = { 'com.docker.network.driver.overlay.vxlanid_list': '4713' }
+    await assert.rejects(one.networks.create({ Name: 'more', Driver: 'overlay', IPAM: { Config }, Options: few }), {
+      message: 'insufficient vnis(1) passed to overlay'
+    })
+  })
+})
+
+describe('containers', () => {
+  beforeEach(async () => {
+    await one.overlay('net', '10.55.0.0/24')
+  })
+
+  test('addresses: the lowest free one over all hosts, and who has which is known on all', async () => {
+    const a1 = await one.run('a1', 'net')
+    const b1 = await two.run('b1', 'net')
+    const a2 = await one.run('a2', 'net')
+    assert.deepEqual([address(one, a1), address(two, b1), address(one, a2)], ['10.55.0.2', '10.55.0.3', '10.55.0.4'])
+    assert.deepEqual(await one.listed('net'), ['ep b1 10.55.0.3/24', 'id a1 10.55.0.2/24', 'id a2 10.55.0.4/24'])
+    assert.deepEqual(await two.listed('net'), ['ep a1 10.55.0.2/24', 'ep a2 10.55.0.4/24', 'id b1 10.55.0.3/24'])
+    await one.containers.remove(a1)
+    assert.equal(address(two, await two.run('b2', 'net')), '10.55.0.2')
+  })
+
+  test('a name or an address that another host’s container has is refused', async () => {
+    await one.run('far', 'net', { ip: '10.55.0.100' })
+    const taken = { status: 403, message: 'endpoint with name far already exists in network net' }
+    await assert.rejects(two.run('far', 'net'), taken)
+    await assert.rejects(two.run('s2', 'net', { ip: '10.55.0.100' }), { status: 403, message: 'Address already in use' })
+    await assert.rejects(two.run('s3', 'net', { ip: '10.55.0.1' }), { message: 'Address already in use' })
+    await assert.rejects(two.run('s4', 'net', { ip: '10.56.0.1' }), {
+      message: "Invalid address 10.56.0.1: It does not belong to any of this network's subnets"
+    })
+    assert.deepEqual(await two.listed('net'), ['ep far 10.55.0.100/24'], 'nothing of those is left')
+    const renamed = await two.run('near', 'net')
+    renamed.name = 'far'
+    await assert.rejects(two.containers.service.renamed(renamed, 'near'), taken)
+    renamed.name = 'near'
+  })
+
+  test('names, aliases and their ends reach the other host', async () => {
+    const asker = await one.run('c1', 'net')
+    const other = await two.run('c2', 'net', { aliases: ['two'] })
+    const endpoint = () => one.host.controller.network(one.networks.find('net').id).endpoints.get('c1')!
+    await one.networks.sync()
+    for (const name of ['c2', 'two', other.id.slice(0, 12), 'c2.net']) assert.equal(await one.host.resolve(endpoint(), name), '10.55.0.3')
+    assert.equal((await one.host.ping(endpoint(), '10.55.0.3')).received, 1)
+    other.name = 'c9'
+    await two.containers.service.renamed(other, 'c2')
+    await one.networks.sync()
+    assert.equal(await one.host.resolve(endpoint(), 'c9'), '10.55.0.3')
+    assert.equal(await one.host.resolve(endpoint(), 'c2'), 'SERVFAIL')
+    await two.containers.stop(other)
+    await one.networks.sync()
+    assert.equal(await one.host.resolve(endpoint(), 'c9'), 'SERVFAIL')
+    await one.containers.stop(asker)
+    assert.equal(one.host.controller.networks.has(one.networks.find('net').id), false, 'nothing runs for nobody')
+  })
+
+  test('a network in use on any host stays', async () => {
+    const container = await one.run('c1', 'net')
+    await two.networks.sync()
+    const { Id } = two.networks.inspect('net')
+    await assert.rejects(two.networks.remove('net'), {
+      status: 403,
+      message: `error while removing network: network net id ${Id} has active endpoints`
+    })
+    await one.containers.stop(container)
+    await two.networks.sync()
+    await two.networks.remove('net')
+  })
+
+  test('a refused connect stays in the settings, as recorded, and can be taken back', async () => {
+    await one.overlay('other', '10.56.0.0/24')
+    await two.run('hidden', 'other')
+    const container = await one.run('hidden', 'net')
+    const { service } = one.containers
+    await assert.rejects(service.connect(container, 'other', { IPAMConfig: {} }), {
+      message: 'endpoint with name hidden already exists in network other'
+    })
+    assert.equal(service.settings(container).Networks['other']?.EndpointID, '')
+    await service.disconnect(container, 'other', false)
+    assert.deepEqual(Object.keys(service.settings(container).Networks), ['net'])
+  })
+
+  test('removed by force from another host: it lets go', async () => {
+    const container = await two.run('c2', 'net')
+    await one.networks.sync()
+    const network = one.networks.find('net')
+    await one.networks.removeStale(network, network.endpointNamed('c2')!)
+    assert.deepEqual(await one.listed('net'), [])
+    await eventually(() => two.host.controller.networks.size === 0 || address(two, container) === '', 'the container was not unplugged')
+    assert.equal(address(one, await one.run('heir', 'net')), '10.55.0.2')
+  })
+})
+
+describe('the way out', () => {
+  const interfaces = (container: TestContainer): string[] => {
+    const { attachments, gateway } = container.networking
+    return [...attachments, gateway].flatMap((each) => each?.endpoint?.ifname ?? []).sort()
+  }
+
+  test('docker_gwbridge comes with the first container and is eth1', async () => {
+    await one.overlay('net', '10.55.0.0/24')
+    const before = one.networks.list(new Filters()).map(({ Name }) => Name)
+    assert.ok(!before.includes('docker_gwbridge'))
+    const container = await one.run('c1', 'net')
+    const { Options, IPAM, Containers } = one.networks.inspect('docker_gwbridge')
+    assert.deepEqual(Options, {
+      'com.docker.network.bridge.enable_icc': 'false',
+      'com.docker.network.bridge.enable_ip_masquerade': 'true',
+      'com.docker.network.bridge.name': 'docker_gwbridge'
+    })
+    assert.equal(IPAM.Options, null)
+    assert.equal(Containers[container.id]?.Name, `gateway_${container.networking.sandboxId.slice(0, 12)}`)
+    assert.deepEqual(interfaces(container), ['eth0', 'eth1'])
+    assert.deepEqual(Object.keys(one.containers.service.settings(container).Networks), ['net'], 'it is no network of the container’s')
+  })
+
+  test('a bridge takes over, and gives back to a new interface', async () => {
+    await one.overlay('net', '10.55.0.0/24')
+    await one.networks.create({ Name: 'local' })
+    const container = await one.run('c1', 'net')
+    const { service } = one.containers
+    await service.connect(container, 'local', null)
+    assert.deepEqual(interfaces(container), ['eth0', 'eth2'])
+    assert.equal(one.networks.find('docker_gwbridge').endpoints.size, 0)
+    await service.disconnect(container, 'local', false)
+    assert.deepEqual(interfaces(container), ['eth0', 'eth3'])
+  })
+
+  test('an internal overlay has none', async () => {
+    await one.networks.create({ Name: 'closed', Driver: 'overlay', Internal: true })
+    const container = await one.run('c1', 'closed')
+    assert.deepEqual(interfaces(container), ['eth0'])
+  })
+})
+
+describe('the store', () => {
+  test('away: what runs goes on, overlays cannot be found; what ended meanwhile is free afterwards', async () => {
+    await one.overlay('net', '10.55.0.0/24')
+    const kept = await one.run('kept', 'net')
+    const ended = await one.run('ended', 'net')
+    await two.run('c2', 'net')
+    await one.networks.sync()
+    one.link.cut()
+    await eventually(() => !one.cluster.isAvailable, 'the cut was not noticed')
+    assert.throws(() => one.networks.find('net'), { status: 404, message: 'network net not found' })
+    assert.ok(!one.networks.list(new Filters()).some(({ Name }) => Name === 'net'))
+    await assert.rejects(one.run('new', 'net'), { status: 404, message: 'network net not found' })
+    await assert.rejects(one.overlay('more'), /cluster store cannot be reached/)
+    await one.networks.create({ Name: 'local' })
+    await one.containers.stop(ended).catch(() => {})
+    const network = [...one.host.controller.networks.values()].find(({ name }) => name === 'net')!
+    assert.equal((await one.host.ping(network.endpoints.get('kept')!, '10.55.0.4')).received, 1)
+    one.link.heal()
+    await eventually(() => one.cluster.isAvailable, 'the store is not used again')
+    await eventually(async () => !(await two.listed('net')).some((line) => line.includes('ended')), 'the ended one is still there')
+    assert.equal(address(two, await two.run('heir', 'net')), '10.55.0.3')
+    assert.equal(address(one, kept), '10.55.0.2')
+  })
+
+  test('the daemon’s next start claims what its containers still have, and nothing else', async () => {
+    const store = new MemoryStore()
+    await one.end()
+    one = await world.host(1, store)
+    await one.overlay('net', '10.55.0.0/24')
+    await one.run('kept', 'net')
+    await two.run('c2', 'net')
+    await one.end()
+    one = await world.host(1, store)
+    assert.deepEqual(await two.listed('net'), ['ep kept 10.55.0.2/24', 'id c2 10.55.0.3/24'])
+    await one.end()
+    one = await world.host(1, new MemoryStore())
+    assert.deepEqual(await two.listed('net'), ['id c2 10.55.0.3/24'])
+  })
+})
