@@ -18,7 +18,10 @@
         "native/addon/poller.cc",
         "native/addon/program.cc",
         "native/addon/readable_watch.cc",
-        "native/addon/system.cc"
+        "native/addon/system.cc",
+        "native/addon/udp_underlay.cc",
+        "native/addon/udp_underlay_receive.cc",
+        "native/addon/udp_underlay_send.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"]

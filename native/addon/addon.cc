@@ -15,6 +15,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   netloom::registerFileNodes(env, exports);
   netloom::registerBackgroundClose(env, exports);
   netloom::registerProgram(env, exports);
+  netloom::registerUdpUnderlay(env, exports);
   return exports;
 }
 

@@ -56,5 +56,6 @@ void registerReadableWatch(Napi::Env env, Napi::Object exports);
 void registerFileNodes(Napi::Env env, Napi::Object exports);
 void registerBackgroundClose(Napi::Env env, Napi::Object exports);
 void registerProgram(Napi::Env env, Napi::Object exports);
+void registerUdpUnderlay(Napi::Env env, Napi::Object exports);
 
 }  // namespace netloom

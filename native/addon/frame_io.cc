@@ -61,7 +61,7 @@ napi_value readFrames(napi_env env, napi_callback_info info) {
     const bool small = length <= smallCapacity;
     const int32_t handle = small ? arena.smallFree[arena.tops[0] - 1] : large;
     arena.flags[handle] = 0;
-    if (vnet > 0 && !takeVnetHeader(arena, handle, frame - vnet, length)) {
+    if (vnet > 0 && !takeVnetHeader(arena, handle, frame - vnet, vnet, length)) {
       malformed++;
       continue;
     }

@@ -180,7 +180,7 @@ int32_t accept(Arena& arena, int vnet, Incoming& frame, mmsghdr& message, Tally&
   const bool small = length <= smallCapacity;
   const int32_t handle = small ? frame.small : frame.large;
   arena.flags[handle] = 0;
-  if (length < ETH_HLEN || !takeVnetHeader(arena, handle, frame.header, length)) {
+  if (length < ETH_HLEN || !takeVnetHeader(arena, handle, frame.header, vnet, length)) {
     tally.malformed++;
     return -1;
   }

@@ -14,10 +14,15 @@ export const Offload = {
   ecn: 0x08,
   /** UDP super-frames (UDP_L4 segmentation, not fragments). */
   uso4: 0x20,
-  uso6: 0x40
+  uso6: 0x40,
+  /** Super-frames inside a UDP tunnel, and a UDP checksum outside them (Linux 6.17). */
+  tunnel: 0x80,
+  tunnelCsum: 0x100
 } as const
 
+/** Without the tunnels', which only an underlay wants. */
 export const ALL_OFFLOADS = 0x6f
+export const TUNNEL_OFFLOADS = Offload.tunnel | Offload.tunnelCsum
 export const NO_OFFLOADS = 0
 
 /** Frames that one read or write moves at most. */

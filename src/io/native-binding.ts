@@ -117,6 +117,17 @@ export interface OpenedPacketSocket {
   readonly vnetHeaderLength: number
 }
 
+export interface OpenUdpUnderlayOptions {
+  /** fd of the network namespace; -1: the caller's own. */
+  readonly netns: number
+  /** Of the host, IPv4 or IPv6: where all sockets are bound. */
+  readonly address: string
+  /** Where the first one receives. */
+  readonly port: number
+  /** How many send, from ports that the kernel chooses. */
+  readonly senders: number
+}
+
 /** Places in the `result` of `packetSocketState`. */
 export const PacketSocketState = {
   /** 1 while the interface exists; 0 for good once it was deleted or moved to another namespace. */
@@ -186,6 +197,20 @@ export interface NativeBinding {
   /** `result`: see PacketSocketState. */
   packetSocketState(fd: number, result: Int32Array): void
 
+  /**
+   * Reads datagrams of a UDP underlay as whole frames: outer headers as `station` says (32 bytes: own MAC 6, the MAC that they seem to
+   * come from 6, own address 16 with IPv4 in the last 4, own port 2, MTU 2, big-endian), inner TCP segments that belong together as one
+   * super-frame. `out` has room for `max` frames, at least 129. `result`: see ReadResult, but place 2 counts datagrams for which there
+   * was no slot. Returns the number of frames.
+   */
+  receiveTunnel(arena: NativeArena, fd: number, station: Uint8Array, out: Int32Array, max: number, result: Int32Array): number
+  /**
+   * Sends frames of the underlay as datagrams by the socket of `fds` that their outer source port says, modulo `result[3]`, a power of
+   * two. Super-frames are cut, and partial inner checksums finished in place. Stops at EAGAIN and ENOBUFS; a frame that is refused is
+   * done and failed, as with `writeFrames`.
+   */
+  sendTunnel(arena: NativeArena, fds: Int32Array, handles: Int32Array, from: number, count: number, result: Int32Array): number
+
   // Waiting.
   pollerCreate(): NativePoller
   /** `token` (0 to 2^31-1) names the descriptor in events; `interest`: PollEvent bits. Level-triggered. */
@@ -212,6 +237,8 @@ export interface NativeBinding {
   // Devices and namespaces. A `netns` is an fd, or -1 for the caller's own namespace.
   openTap(options: OpenTapOptions): OpenedTap
   openPacketSocket(options: OpenPacketSocketOptions): OpenedPacketSocket
+  /** The socket that receives, then those that send, all non-blocking. Throws EADDRINUSE, EADDRNOTAVAIL. */
+  openUdpUnderlay(options: OpenUdpUnderlayOptions): number[]
   setTapPersist(fd: number, persist: boolean): void
   /** IFF_ bits that this kernel's tun driver has. */
   tunFeatures(): number

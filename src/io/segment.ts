@@ -5,11 +5,12 @@
  *
  * Per segment (Linux tcp_gso_segment, __udp_gso_segment, inet_gso_segment): IPv4 total length and identification (plus 1
  * each), IPv6 payload length, TCP sequence, PSH and FIN only on the last, CWR only on the first (RFC 3168 6.1.2), UDP
- * length, and all checksums. One super-frame at a time: `begin`, then `next` until it answers NO_FRAME.
+ * length, and all checksums; in a VXLAN tunnel the outer lengths, identification and checksums too. One super-frame at a time:
+ * `begin`, then `next` until it answers NO_FRAME.
  */
-import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../engine/frame-pool.ts'
+import { FrameFlag, type FrameHandle, type FramePool, GsoTunnel, NO_FRAME } from '../engine/frame-pool.ts'
 import { checksumOf, fold, nonZeroChecksum, onesComplementSumView, pseudoHeaderSum } from '../wire/checksum.ts'
-import { ETHERNET_TYPE, EtherType } from '../wire/ethernet.ts'
+import { ETHERNET_HEADER_LENGTH, ETHERNET_TYPE, EtherType } from '../wire/ethernet.ts'
 import {
   checkIpv4,
   fillIpv4Checksum,
@@ -22,8 +23,9 @@ import {
 } from '../wire/ipv4.ts'
 import { checkIpv6, IPV6_HEADER_LENGTH, ipv6NextHeader, setIpv6PayloadLength } from '../wire/ipv6.ts'
 import { checkTcp, setTcpFlags, setTcpSequence, TCP_CHECKSUM, TcpFlag, tcpFlags, tcpHeaderLength, tcpSequence } from '../wire/tcp.ts'
-import { setUdpLength, UDP_CHECKSUM, UDP_HEADER_LENGTH } from '../wire/udp.ts'
+import { checkUdp, setUdpLength, UDP_CHECKSUM, UDP_HEADER_LENGTH, udpChecksum } from '../wire/udp.ts'
 import { checkVlan, VLAN_TAG_LENGTH } from '../wire/vlan.ts'
+import { VXLAN_HEADER_LENGTH } from '../wire/vxlan.ts'
 import { Offload } from './frame-device.ts'
 
 /** Values of FramePool.gsoType without ECN. */
@@ -40,16 +42,38 @@ export function offloadNeeds(pool: FramePool, frame: FrameHandle): number {
   if ((flags & FrameFlag.gso) === 0) return csum
   const type = pool.gsoType[frame]
   const ecn = (type & GSO_ECN) !== 0 ? Offload.ecn : 0
-  switch (type & ~GSO_ECN) {
+  const inner = (type & GsoTunnel.any) === 0 ? 0 : tunnelled(pool, frame)
+  if (inner < 0) return UNKNOWN_OFFLOAD
+  const tunnel = inner === 0 ? 0 : hasOuterChecksum(pool, frame, inner) ? Offload.tunnel | Offload.tunnelCsum : Offload.tunnel
+  switch (type & ~(GSO_ECN | GsoTunnel.any)) {
     case GsoType.tcp4:
-      return csum | ecn | Offload.tso4
+      return csum | ecn | tunnel | Offload.tso4
     case GsoType.tcp6:
-      return csum | ecn | Offload.tso6
-    case GsoType.udpSegments:
-      return csum | (networkHeader(pool.bytes(frame), pool.start[frame], pool.length[frame]).version === 4 ? Offload.uso4 : Offload.uso6)
+      return csum | ecn | tunnel | Offload.tso6
+    case GsoType.udpSegments: {
+      const { version } = networkHeader(pool.bytes(frame), pool.start[frame] + inner, pool.length[frame] - inner)
+      return csum | tunnel | (version === 4 ? Offload.uso4 : Offload.uso6)
+    }
     default:
       return UNKNOWN_OFFLOAD
   }
+}
+
+/** Bytes before the inner frame of a tunnelled super-frame (VXLAN); -1 when there is no such. */
+function tunnelled(pool: FramePool, frame: FrameHandle): number {
+  const bytes = pool.bytes(frame)
+  const start = pool.start[frame]
+  const end = start + pool.length[frame]
+  const { at, version } = networkHeader(bytes, start, pool.length[frame])
+  if (version === 0 || (version === 4 ? ipv4Protocol(bytes, at) : ipv6NextHeader(bytes, at)) !== IpProtocol.udp) return -1
+  const udp = version === 4 ? at + ipv4HeaderLength(bytes, at) : at + IPV6_HEADER_LENGTH
+  const inner = udp + UDP_HEADER_LENGTH + VXLAN_HEADER_LENGTH
+  return checkUdp(bytes, udp, end) && inner + ETHERNET_HEADER_LENGTH <= end ? inner - start : -1
+}
+
+/** `inner`: as `tunnelled` gives it. */
+function hasOuterChecksum(pool: FramePool, frame: FrameHandle, inner: number): boolean {
+  return udpChecksum(pool.bytes(frame), pool.start[frame] + inner - VXLAN_HEADER_LENGTH - UDP_HEADER_LENGTH) !== 0
 }
 
 /** A bit that no device has. */
@@ -75,7 +99,11 @@ export class Segmenter {
   private readonly pool: FramePool
   private frame: FrameHandle = NO_FRAME
   private version = 4
-  /** Offsets from the frame's first byte. */
+  /** Offsets from the frame's first byte. Of the inner frame: 0 where there is no tunnel. */
+  private innerAt = 0
+  private hasOuterChecksum = false
+  private outerVersion = 0
+  private outerIpAt = 0
   private ipAt = 0
   private transportAt = 0
   private payloadAt = 0
@@ -95,8 +123,13 @@ export class Segmenter {
     const bytes = pool.bytes(frame)
     const start = pool.start[frame]
     const end = start + pool.length[frame]
-    const type = pool.gsoType[frame] & ~GSO_ECN
-    const { at, version } = networkHeader(bytes, start, pool.length[frame])
+    const inner = (pool.gsoType[frame] & GsoTunnel.any) === 0 ? 0 : tunnelled(pool, frame)
+    if (inner < 0) return false
+    // Of the outer header: what is read next overwrites it.
+    this.outerVersion = found.version
+    this.outerIpAt = found.at - start
+    const type = pool.gsoType[frame] & ~(GSO_ECN | GsoTunnel.any)
+    const { at, version } = networkHeader(bytes, start + inner, pool.length[frame] - inner)
     if (version === 0 || (type === GsoType.tcp4 && version !== 4) || (type === GsoType.tcp6 && version !== 6)) return false
     this.tcp = type !== GsoType.udpSegments
     if (this.tcp && type !== GsoType.tcp4 && type !== GsoType.tcp6) return false
@@ -108,6 +141,8 @@ export class Segmenter {
     this.size = pool.gsoSize[frame]
     if (this.size < MIN_SEGMENT || payloadAt >= end) return false
     this.frame = frame
+    this.innerAt = inner
+    this.hasOuterChecksum = inner > 0 && hasOuterChecksum(pool, frame, inner)
     this.version = version
     this.ipAt = at - start
     this.transportAt = transportAt - start
@@ -170,5 +205,23 @@ export class Segmenter {
     const pseudo = pseudoHeaderSum(bytes, ipAt, this.tcp ? IpProtocol.tcp : IpProtocol.udp, end - at)
     const sum = fold(onesComplementSumView(view, at, end - at, 0) + pseudo)
     view.setUint16(field, nonZeroChecksum(checksumOf(sum)))
+    if (this.innerAt > 0) this.finishTunnel(segment, bytes, start, end)
+  }
+
+  /** The outer headers of a segment, whose inner ones are finished. */
+  private finishTunnel(segment: FrameHandle, bytes: Uint8Array, start: number, end: number): void {
+    const udp = start + this.innerAt - VXLAN_HEADER_LENGTH - UDP_HEADER_LENGTH
+    const at = start + this.outerIpAt
+    setUdpLength(bytes, udp, end - udp)
+    if (this.outerVersion === 4) {
+      setIpv4TotalLength(bytes, at, end - at)
+      setIpv4Id(bytes, at, (ipv4Id(bytes, at) + this.index) & 0xffff)
+      fillIpv4Checksum(bytes, at)
+    } else setIpv6PayloadLength(bytes, at, end - at - IPV6_HEADER_LENGTH)
+    if (!this.hasOuterChecksum) return
+    const view = this.pool.view(segment)
+    view.setUint16(udp + UDP_CHECKSUM, 0)
+    const pseudo = pseudoHeaderSum(bytes, at, IpProtocol.udp, end - udp)
+    view.setUint16(udp + UDP_CHECKSUM, nonZeroChecksum(checksumOf(onesComplementSumView(view, udp, end - udp, pseudo))))
   }
 }

@@ -8,11 +8,13 @@
  */
 import type { FramePool } from '../engine/frame-pool.ts'
 import { arenaOf } from './frame-arena.ts'
-import { ALL_OFFLOADS, type FrameDevice, NO_OFFLOADS, noDeviceCounters, Offload } from './frame-device.ts'
+import { ALL_OFFLOADS, type FrameDevice, NO_OFFLOADS, noDeviceCounters, Offload, TUNNEL_OFFLOADS } from './frame-device.ts'
 import { Errno, type NativeArena, type NativeBinding, type OpenedTap, ReadResult, WriteResult } from './native-binding.ts'
 
 /** virtio_net_hdr_v1: what netloom puts before each frame. */
 export const VNET_HEADER_LENGTH = 12
+/** virtio_net_hdr_v1_hash_tunnel: what it takes to tell of super-frames in tunnels. */
+export const TUNNEL_VNET_HEADER_LENGTH = 24
 
 export class TapError extends Error {
   readonly code = 'ERR_TAP_OPTION'
@@ -25,7 +27,7 @@ export interface TapOptions {
   readonly name: string
   /** False: no virtio_net_hdr, so every frame is finished and at most an MTU long. Default true. */
   readonly vnetHeader?: boolean
-  /** Offload bits that the kernel may use towards us. Default: all. */
+  /** Offload bits that the kernel may use towards us. Default: ALL_OFFLOADS. */
   readonly offloads?: number
   /** The interface outlives its last fd. Default false. */
   readonly persist?: boolean
@@ -38,9 +40,11 @@ export interface TapOptions {
 /** Opens or creates a TAP. Throws TapError for a bad option and SystemCallError (EPERM, ENOENT, EBUSY) from the kernel. */
 export function openTap(native: NativeBinding, options: TapOptions): OpenedTap {
   checkInterfaceName(options.name)
-  const vnetHeaderLength = (options.vnetHeader ?? true) ? VNET_HEADER_LENGTH : 0
   const offloads = options.offloads ?? ALL_OFFLOADS
-  if (!Number.isInteger(offloads) || (offloads & ~ALL_OFFLOADS) !== 0) throw new TapError(`offloads ${offloads}: unknown bits`)
+  const longHeader = (offloads & TUNNEL_OFFLOADS) === 0 ? VNET_HEADER_LENGTH : TUNNEL_VNET_HEADER_LENGTH
+  const vnetHeaderLength = (options.vnetHeader ?? true) ? longHeader : 0
+  if (!Number.isInteger(offloads) || (offloads & ~(ALL_OFFLOADS | TUNNEL_OFFLOADS)) !== 0)
+    throw new TapError(`offloads ${offloads}: unknown bits`)
   const ownerUid = options.ownerUid ?? -1
   if (!Number.isInteger(ownerUid) || ownerUid < -1) throw new TapError(`ownerUid ${ownerUid} is not a user id`)
   return native.openTap({
@@ -144,9 +148,9 @@ export class TapDevice implements FrameDevice {
 
 /**
  * The grant is about frames towards us. What the kernel takes from us needs only the header, except UDP segments, which it
- * understands when it also grants them (both came with Linux 6.2).
+ * understands when it also grants them (both came with Linux 6.2), and those in tunnels, which it refuses otherwise.
  */
 function writeOffloads({ vnetHeaderLength, offloads }: TapDeviceOptions): number {
   if (vnetHeaderLength === 0) return NO_OFFLOADS
-  return Offload.csum | Offload.tso4 | Offload.tso6 | Offload.ecn | (offloads & (Offload.uso4 | Offload.uso6))
+  return Offload.csum | Offload.tso4 | Offload.tso6 | Offload.ecn | (offloads & (Offload.uso4 | Offload.uso6 | TUNNEL_OFFLOADS))
 }

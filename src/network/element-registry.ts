@@ -17,6 +17,7 @@ import { vxlanType } from '../elements/vxlan/vxlan.ts'
 import { ElementRegistry } from '../engine/index.ts'
 import { packetSocketElement } from '../io/packet-socket-element.ts'
 import { tapElement } from '../io/tap-element.ts'
+import { udpUnderlayElement } from '../io/udp-underlay-element.ts'
 import { virtualHostType } from '../stack/virtual-host.ts'
 
 export function elementRegistry(): ElementRegistry {
@@ -36,5 +37,6 @@ export function elementRegistry(): ElementRegistry {
     .register(macvlanType)
     .register(ipvlanType)
     .register(vlanTrunkType)
+    .register(udpUnderlayElement)
     .register(captureElement)
 }

@@ -34,6 +34,8 @@ export interface ChainOptions {
   readonly hook: HookName
   /** See Priority. */
   readonly priority: number
+  /** The interface whose frames the chain sees: of a table of family netdev, at `ingress`. */
+  readonly device?: string
   /** Default: accept. */
   readonly policy?: 'accept' | 'drop'
 }
@@ -88,12 +90,13 @@ export class NftablesBatch {
   }
 
   addChain(table: Table, name: string, options: ChainOptions): this {
-    const { type, hook, priority, policy = 'accept' } = options
+    const { type, hook, priority, device, policy = 'accept' } = options
     return this.add(`add chain ${words(table)} ${name}`, MessageType.newChain, RequestFlag.create, table, (message) => {
       message.attributeText(ChainAttribute.table, table.name).attributeText(ChainAttribute.name, name)
-      message.nested(ChainAttribute.hook, () =>
+      message.nested(ChainAttribute.hook, () => {
         message.attributeU32Be(HookAttribute.number, Hook[hook]).attributeU32Be(HookAttribute.priority, priority)
-      )
+        if (device !== undefined) message.attributeText(HookAttribute.device, device)
+      })
       message.attributeU32Be(ChainAttribute.policy, Verdict[policy]).attributeText(ChainAttribute.type, type)
     })
   }

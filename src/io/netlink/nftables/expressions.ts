@@ -22,7 +22,7 @@ export interface Expression {
  */
 export const Register = { verdict: 0, first: 1, second: 2, word: (index: number): number => 8 + index } as const
 
-export const MetaKey = { mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const
+export const MetaKey = { protocol: 1, mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const
 export const CompareOperation = { '==': 0, '!=': 1 } as const
 export type Comparison = keyof typeof CompareOperation
 export const PayloadBase = { network: 1, transport: 2 } as const
@@ -129,6 +129,11 @@ export function setMark(register: number): Expression {
 export function reject(): Expression {
   const portUnreachable = 1
   return expression('reject', (writer) => writer.attributeU32Be(1, ICMPX_UNREACHABLE).attribute(2, Uint8Array.of(portUnreachable)))
+}
+
+/** Out by the interface whose index is in the register, as it is. In an ingress chain of family netdev. */
+export function forwardTo(device: number): Expression {
+  return expression('fwd', (writer) => writer.attributeU32Be(1, device))
 }
 
 /** Counts packets and bytes that come this far. */

@@ -47,6 +47,11 @@ export function address(key: 'saddr' | 'daddr', operation: Comparison, text: str
   ]
 }
 
+/** In a table of family netdev, whose packets may be of any kind: those of an EtherType. */
+export function etherType(type: number): Expression[] {
+  return [meta('protocol', first), compare(first, '==', portBytes(type))]
+}
+
 /** `protocol`: 6 TCP, 17 UDP, ... */
 export function protocol(operation: Comparison, number: number): Expression[] {
   return [meta('l4proto', first), compare(first, operation, Uint8Array.of(number))]

@@ -30,7 +30,7 @@ export type FamilyName = keyof typeof Family
 
 export const TableAttribute = { name: 1, flags: 2 } as const
 export const ChainAttribute = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const
-export const HookAttribute = { number: 1, priority: 2 } as const
+export const HookAttribute = { number: 1, priority: 2, device: 3 } as const
 export const RuleAttribute = { table: 1, chain: 2, expressions: 4 } as const
 export const SetAttribute = {
   table: 1,
@@ -54,8 +54,8 @@ export const ExpressionAttribute = { name: 1, data: 2 } as const
 export const DataAttribute = { value: 1, verdict: 2 } as const
 export const VERDICT_CODE = 1
 
-/** NF_INET_ hooks of the families inet, ip and ip6. */
-export const Hook = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const
+/** NF_INET_ hooks of the families inet, ip and ip6; NF_NETDEV_INGRESS of the family netdev. */
+export const Hook = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4, ingress: 0 } as const
 export type HookName = keyof typeof Hook
 
 /** Where in a hook a chain runs; the lower, the earlier (NF_IP_PRI_). */

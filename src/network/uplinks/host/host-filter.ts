@@ -8,7 +8,8 @@
  *     chain output      nat, from this machine  the same, but not to loopback, which sockets serve
  *     chain postrouting nat                     from the router's address, not to netloom0: masquerade
  *     chain forward     filter                  of a family whose forwarding we switched on: what neither comes from nor goes to
- *   }                                           netloom0 is dropped, as before (Docker sets the policy of FORWARD to DROP then)
+ *   }                                           netloom0 is dropped, as before (Docker sets the policy of FORWARD to DROP then),
+ *                                               but for what the underlay of VXLAN sends by its own TAP
  *
  * The DNAT of what comes from outside is the kernel's: what arrives for an address of the host goes to the host's own sockets unless the
  * destination changes before it is routed. It then reaches our router as a packet to a published target, from the client's address.
@@ -30,7 +31,7 @@ import { address, addressFamily, interfaceName, portBytes, toThisMachine } from 
 import { Family, Priority } from '../../../io/netlink/nftables/nf-tables.ts'
 import { addressFamily as familyOf } from '../../../wire/address.ts'
 import type { UplinkPort } from '../../uplink.ts'
-import { FILTER_TABLE, LINK_NAME } from './host-settings.ts'
+import { FILTER_TABLE, LINK_NAME, UNDERLAY_TAP } from './host-settings.ts'
 
 const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const
 const { word } = Register
@@ -58,6 +59,7 @@ export function filterTable(routerAddress: string): NftablesBatch {
   batch.addChain(table, 'forward', { type: 'filter', hook: 'forward', priority: Priority.filter })
   batch.addRule(table, 'forward', interfaceName('iifname', '==', LINK_NAME), [verdict('accept')])
   batch.addRule(table, 'forward', interfaceName('oifname', '==', LINK_NAME), [verdict('accept')])
+  batch.addRule(table, 'forward', interfaceName('iifname', '==', UNDERLAY_TAP), [verdict('accept')])
   return batch
 }
 

@@ -5,7 +5,7 @@ import path from 'node:path'
 export type HostChange =
   | { readonly kind: 'sysctl'; readonly name: string; readonly was: string; readonly set: string }
   | { readonly kind: 'rule'; readonly family: 4 | 6; readonly priority: number; readonly table: number }
-  | { readonly kind: 'nftables'; readonly family: 'inet'; readonly name: string }
+  | { readonly kind: 'nftables'; readonly family: 'inet' | 'netdev'; readonly name: string }
 
 interface JournalFile {
   readonly version: 1

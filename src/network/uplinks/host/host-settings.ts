@@ -18,3 +18,6 @@ export const ROUTER_ADDRESS6 = 'fe80::2'
 
 /** Where the IPv4 addresses of the link are looked for: pairs from here on, link-local ones (RFC 3927), which nobody routes. */
 export const LINK_PREFIX = '169.254.110.0/24'
+
+/** By which outer frames of VXLAN leave to be forwarded (`network/underlays`). */
+export const UNDERLAY_TAP = 'netloomvx'

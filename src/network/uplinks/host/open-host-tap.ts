@@ -14,10 +14,10 @@ const RETRY_MS = 20
  * Opens the host's end of a cable to the engine. Rejects with NetworkError: `unsupported` without the right or the device, `conflict` when
  * another interface or another process has the name.
  */
-export async function openHostTap(host: HostNamespace, name: string, timers: Timers = realTimers): Promise<OpenedTap> {
+export async function openHostTap(host: HostNamespace, name: string, timers: Timers = realTimers, offloads?: number): Promise<OpenedTap> {
   for (let waited = 0; ; waited += RETRY_MS) {
     try {
-      return openTap(host.native, { netns: host.fd, name })
+      return openTap(host.native, { netns: host.fd, name, offloads })
     } catch (error) {
       const isBusy = (error as SystemCallError).code === 'EBUSY'
       const holder = isBusy ? holderOf(host, name) : null

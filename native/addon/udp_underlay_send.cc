@@ -1,0 +1,291 @@
+// From frames to the UDP underlay's sockets. The outer headers stay behind: the kernel makes its own, and the flow's source port
+// chooses the socket. Frames of one length to one VTEP go in one call as one message that the kernel cuts (UDP_SEGMENT); a super-frame
+// is such a message, each segment with its own VXLAN and inner headers:
+//
+//   | headers 1 | payload 1 | headers 2 | payload 2 | ...      headers from a scratch buffer, payload where it lies in the frame
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "frame_call.h"
+#include "ip_bytes.h"
+#include "udp_underlay.h"
+#include "vnet_header.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103  // Linux 4.18
+#endif
+
+namespace netloom {
+
+namespace {
+
+/// Datagrams of one message (UDP_MAX_SEGMENTS is 64 before Linux 6.9), and bytes of one.
+constexpr int kSegments = 64;
+constexpr int kMessageBytes = 65'535 - kIpv6Header - kUdpHeader;
+/// VXLAN, Ethernet with two tags, IP, TCP with options.
+constexpr int kHeaderRoom = 144;
+
+/// The outer headers of a frame as a message's address, and its UDP payload.
+struct Target {
+  sockaddr_storage name;
+  socklen_t nameLength = 0;
+  int fd = -1;
+  uint8_t tos = 0;
+  uint8_t* payload = nullptr;
+  int length = 0;
+};
+
+/// False for what is no UDP over IP without options.
+bool readTarget(const Arena& arena, const int32_t* fds, int fdMask, int32_t handle, Target& target) {
+  uint8_t* frame = arena.chunkOf(handle) + arena.start[handle];
+  const int length = arena.length[handle];
+  const uint8_t* ip = frame + kEthernetHeader;
+  if (length < kEthernetHeader + kIpv4Header + kUdpHeader) return false;
+  const uint32_t type = get16(frame + 12);
+  target.name = {};
+  const uint8_t* udp;
+  if (type == 0x0800 && ip[0] == 0x45 && ip[9] == kUdp) {
+    udp = ip + kIpv4Header;
+    auto& four = reinterpret_cast<sockaddr_in&>(target.name);
+    four.sin_family = AF_INET;
+    std::memcpy(&four.sin_addr, ip + 16, 4);
+    std::memcpy(&four.sin_port, udp + 2, 2);
+    target.nameLength = sizeof four;
+    target.tos = ip[1];
+  } else if (type == 0x86dd && length >= kEthernetHeader + kIpv6Header + kUdpHeader && ip[6] == kUdp) {
+    udp = ip + kIpv6Header;
+    auto& six = reinterpret_cast<sockaddr_in6&>(target.name);
+    six.sin6_family = AF_INET6;
+    std::memcpy(&six.sin6_addr, ip + 24, 16);
+    std::memcpy(&six.sin6_port, udp + 2, 2);
+    target.nameLength = sizeof six;
+    target.tos = static_cast<uint8_t>(get16(ip) >> 4);
+  } else {
+    return false;
+  }
+  target.fd = fds[get16(udp) & static_cast<uint32_t>(fdMask)];
+  target.payload = const_cast<uint8_t*>(udp) + kUdpHeader;
+  target.length = length - static_cast<int>(target.payload - frame);
+  return true;
+}
+
+/// One message to be, of one datagram or of several that are `segment` bytes long (the last perhaps less).
+struct Outgoing {
+  msghdr header{};
+  iovec parts[2 * kSegments];
+  alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))];
+
+  /// 0, or errno.
+  int send(Target& target, int count, int segment) {
+    header = {};
+    header.msg_name = &target.name;
+    header.msg_namelen = target.nameLength;
+    header.msg_iov = parts;
+    header.msg_iovlen = static_cast<size_t>(count);
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    size_t used = 0;
+    cmsghdr* part = CMSG_FIRSTHDR(&header);
+    if (segment > 0) {
+      const auto size = static_cast<uint16_t>(segment);
+      add(part, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
+      used += CMSG_SPACE(sizeof size);
+      part = reinterpret_cast<cmsghdr*>(control + used);
+    }
+    if (target.tos != 0) {
+      const int tos = target.tos;
+      const bool isSix = target.name.ss_family == AF_INET6;
+      add(part, isSix ? IPPROTO_IPV6 : IPPROTO_IP, isSix ? IPV6_TCLASS : IP_TOS, &tos, sizeof tos);
+      used += CMSG_SPACE(sizeof tos);
+    }
+    header.msg_controllen = used;
+    if (used == 0) header.msg_control = nullptr;
+    while (sendmsg(target.fd, &header, MSG_DONTWAIT) < 0) {
+      if (errno != EINTR) return errno;
+    }
+    return 0;
+  }
+
+ private:
+  static void add(cmsghdr* part, int level, int type, const void* data, size_t length) {
+    part->cmsg_level = level;
+    part->cmsg_type = type;
+    part->cmsg_len = CMSG_LEN(length);
+    std::memcpy(CMSG_DATA(part), data, length);
+  }
+};
+
+/// Finishes the inner checksum in place.
+void finishChecksum(const Arena& arena, int32_t handle) {
+  uint8_t* frame = arena.chunkOf(handle) + arena.start[handle];
+  const int from = arena.csumStart[handle];
+  const int field = from + arena.csumOffset[handle];
+  if (field + 2 > arena.length[handle]) return;
+  storeChecksum(frame + field, sumBytes(frame + from, static_cast<size_t>(arena.length[handle] - from)));
+  arena.flags[handle] &= ~kFlagChecksum;
+}
+
+/// The inner headers of a super-frame.
+struct SuperFrame {
+  int ip;        ///< from the UDP payload
+  int transport;
+  int header;    ///< of all headers
+  bool isFour;
+  bool isTcp;
+  int size;      ///< of a segment's payload
+};
+
+bool readSuperFrame(const Arena& arena, int32_t handle, const Target& target, SuperFrame& super) {
+  const uint8_t* frame = arena.chunkOf(handle) + arena.start[handle];
+  const uint8_t type = arena.gsoType[handle] & static_cast<uint8_t>(~(kGsoEcn | kGsoTunnel));
+  if (!(arena.flags[handle] & kFlagChecksum) || !(arena.gsoType[handle] & kGsoTunnel)) return false;
+  super.transport = arena.csumStart[handle] - static_cast<int>(target.payload - frame);
+  super.isTcp = type != kGsoUdpSegments;
+  const int least = super.isTcp ? 20 : 8;
+  if (super.transport < kVxlanHeader + kEthernetHeader + kIpv4Header || super.transport + least > target.length) return false;
+  int at = kVxlanHeader + kEthernetHeader;
+  while (at + 4 < super.transport && (get16(target.payload + at - 2) == 0x8100 || get16(target.payload + at - 2) == 0x88a8)) at += 4;
+  super.ip = at;
+  super.isFour = get16(target.payload + at - 2) == 0x0800;
+  super.header = super.transport + (super.isTcp ? (target.payload[super.transport + 12] >> 4) * 4 : kUdpHeader);
+  super.size = arena.gsoSize[handle];
+  return super.header <= kHeaderRoom && super.header < target.length && super.size >= 8;
+}
+
+/// Headers of segment `index`, and its checksum (Linux tcp_gso_segment, __udp_gso_segment, inet_gso_segment).
+void writeSegmentHeader(const SuperFrame& super, const Target& target, int index, int from, int length, bool isLast, uint8_t* into) {
+  std::memcpy(into, target.payload, static_cast<size_t>(super.header));
+  uint8_t* ip = into + super.ip;
+  uint8_t* transport = into + super.transport;
+  const auto size = static_cast<uint32_t>(super.header - super.transport + length);
+  if (super.isFour) {
+    put16(ip + 2, static_cast<uint32_t>(super.header - super.ip + length));
+    put16(ip + 4, get16(ip + 4) + static_cast<uint32_t>(index));
+    fillIpv4Checksum(ip);
+  } else {
+    put16(ip + 4, size);
+  }
+  uint8_t* field = transport + 6;
+  if (super.isTcp) {
+    constexpr uint8_t kFin = 0x01, kPush = 0x08, kCwr = 0x80;
+    field = transport + 16;
+    put32(transport + 4, get32(transport + 4) + static_cast<uint32_t>(from));
+    if (!isLast) transport[13] &= static_cast<uint8_t>(~(kFin | kPush));
+    if (index > 0) transport[13] &= static_cast<uint8_t>(~kCwr);
+  } else {
+    put16(transport + 4, size);
+  }
+  put16(field, 0);
+  const uint64_t headers = sumBytes(transport, static_cast<size_t>(super.header - super.transport), pseudoHeader(ip, super.isTcp ? kTcp : kUdp, size));
+  storeChecksum(field, sumBytes(target.payload + super.header + from, static_cast<size_t>(length), headers));
+}
+
+class Sender {
+ public:
+  explicit Sender(const Arena& arena) : arena_(arena) {}
+
+  /// A whole super-frame; 0, or errno of the message that failed. `isPartly`: some of it has left.
+  int sendSuperFrame(int32_t handle, Target& target, bool& isPartly) {
+    SuperFrame super;
+    isPartly = false;
+    if (!readSuperFrame(arena_, handle, target, super)) return EINVAL;
+    const int payload = target.length - super.header;
+    const int segment = super.header + super.size;
+    const int perMessage = std::max(1, std::min(kSegments, kMessageBytes / segment));
+    int index = 0;
+    for (int from = 0; from < payload;) {
+      int count = 0;
+      for (; count < perMessage && from < payload; count++, index++) {
+        const int length = std::min(super.size, payload - from);
+        uint8_t* header = headers_ + count * kHeaderRoom;
+        writeSegmentHeader(super, target, index, from, length, from + length == payload, header);
+        outgoing_.parts[2 * count] = {header, static_cast<size_t>(super.header)};
+        outgoing_.parts[2 * count + 1] = {target.payload + super.header + from, static_cast<size_t>(length)};
+        from += length;
+      }
+      const int failure = outgoing_.send(target, 2 * count, count > 1 ? segment : 0);
+      if (failure != 0) return failure;
+      isPartly = true;
+    }
+    return 0;
+  }
+
+  /// As many of `handles` as fit one message with the first, whose target is known; `sent` says how many. 0, or errno.
+  int sendRun(const int32_t* handles, int count, const int32_t* fds, int fdMask, Target& target, int& sent) {
+    finish(handles[0]);
+    outgoing_.parts[0] = {target.payload, static_cast<size_t>(target.length)};
+    sent = 1;
+    int total = target.length;
+    Target next;
+    while (sent < std::min(count, kSegments)) {
+      const int32_t handle = handles[sent];
+      if ((arena_.flags[handle] & kFlagGso) || !readTarget(arena_, fds, fdMask, handle, next)) break;
+      if (next.fd != target.fd || next.length > target.length || total + next.length > kMessageBytes || next.tos != target.tos) break;
+      if (std::memcmp(&next.name, &target.name, target.nameLength) != 0) break;
+      finish(handle);
+      outgoing_.parts[sent++] = {next.payload, static_cast<size_t>(next.length)};
+      total += next.length;
+      if (next.length < target.length) break;
+    }
+    return outgoing_.send(target, sent, sent > 1 ? target.length : 0);
+  }
+
+ private:
+  const Arena& arena_;
+  Outgoing outgoing_;
+  uint8_t headers_[kSegments * kHeaderRoom];
+
+  void finish(int32_t handle) {
+    if (arena_.flags[handle] & kFlagChecksum) finishChecksum(arena_, handle);
+  }
+};
+
+// sendTunnel(arena, fds, handles, from, count, result): number
+napi_value sendTunnel(napi_env env, napi_callback_info info) {
+  const FrameCall call(env, info);
+  const Arena& arena = call.arena(0);
+  const int32_t* fds = call.array(1);
+  int32_t* handles = call.array(2) + call.number(3);
+  const int32_t count = call.number(4);
+  int32_t* result = call.array(5);
+  const int fdMask = result[3] - 1;
+
+  Sender sender(arena);
+  int32_t done = 0, failed = 0, lastFailure = 0, ended = 0;
+  while (done < count) {
+    Target target;
+    int sent = 1;
+    int failure = EINVAL;
+    bool isPartly = false;
+    if (readTarget(arena, fds, fdMask, handles[done], target)) {
+      failure = arena.flags[handles[done]] & kFlagGso ? sender.sendSuperFrame(handles[done], target, isPartly)
+                                                      : sender.sendRun(handles + done, count - done, fds, fdMask, target, sent);
+    }
+    // Half a super-frame cannot be offered again.
+    if ((failure == EAGAIN || failure == ENOBUFS) && !isPartly) {
+      ended = failure;
+      break;
+    }
+    if (failure != 0) {
+      failed += sent;
+      lastFailure = failure == EAGAIN ? ENOBUFS : failure;
+      for (int i = 0; i < sent; i++) handles[done + i] = ~handles[done + i];
+    }
+    done += sent;
+  }
+  result[0] = ended;
+  result[1] = failed;
+  result[2] = lastFailure;
+  return call.answer(done);
+}
+
+}  // namespace
+
+void registerUdpUnderlaySend(Napi::Env env, Napi::Object exports) { setFrameFunction(env, exports, "sendTunnel", sendTunnel); }
+
+}  // namespace netloom

@@ -1,0 +1,158 @@
+/**
+ * Underlay `tap`: the host's kernel carries outer frames, see the README.
+ */
+import { realTimers, type Timers } from '../../engine/clock.ts'
+import { ALL_OFFLOADS, TUNNEL_OFFLOADS } from '../../io/frame-device.ts'
+import type { NativeBinding, OpenedTap } from '../../io/native-binding.ts'
+import { NftablesBatch } from '../../io/netlink/nftables/batch.ts'
+import { compare, type Expression, forwardTo, immediate, payload, Register } from '../../io/netlink/nftables/expressions.ts'
+import { destinationPort, etherType, hostOrder, portBytes, protocol } from '../../io/netlink/nftables/match.ts'
+import { addressFamily, parseIpv4 } from '../../wire/address.ts'
+import { put32 } from '../../wire/big-endian.ts'
+import { EtherType } from '../../wire/ethernet.ts'
+import { IPV4_DESTINATION, IPV4_SOURCE, IpProtocol } from '../../wire/ipv4.ts'
+import { NetworkError } from '../network-error.ts'
+import type { Underlay, UnderlayPart, UnderlayTarget } from '../underlay.ts'
+import { HostJournal } from '../uplinks/host/host-journal.ts'
+import { HostNamespace } from '../uplinks/host/host-namespace.ts'
+import { UNDERLAY_TAP } from '../uplinks/host/host-settings.ts'
+import { openHostTap } from '../uplinks/host/open-host-tap.ts'
+import { underlayError } from './underlay-error.ts'
+import { underlayLink } from './underlay-link.ts'
+
+const ELEMENT = 'underlay/netloomvx'
+export const UNDERLAY_TABLE = { family: 'netdev', name: 'netloom-vxlan' } as const
+export const UNDERLAY_JOURNAL = 'tap-underlay.json'
+/** Of the TAP: where outer frames go. */
+const TAP_MAC = '02:6e:6c:76:78:01'
+/** The kernel believes no source on an interface without any address, however loose rp_filter is. Nobody speaks to it. */
+const TAP_ADDRESS = '169.254.111.1/32'
+const SCOPE_LINK = 253
+/** Before everybody else at the ingress. */
+const PRIORITY = -300
+/** ICMP type 3 code 4, and where in it the quoted packet (without options) and its UDP header are. */
+const FRAGMENTATION_NEEDED = Uint8Array.of(3, 4)
+const QUOTED_IP = 8
+const QUOTED_UDP = QUOTED_IP + 20
+
+export interface TapUnderlayOptions {
+  readonly native: NativeBinding
+  /** Where the journal of changes is kept; it exists. */
+  readonly stateDirectory: string
+  /** fd of the host's network namespace; default: the caller's own. */
+  readonly netns?: number
+  readonly timers?: Timers
+}
+
+export class TapUnderlay implements Underlay {
+  readonly kind = 'tap'
+  private readonly host: HostNamespace
+  private readonly stateDirectory: string
+  private readonly timers: Timers
+  private journal: HostJournal | undefined
+
+  constructor({ native, stateDirectory, netns = -1, timers = realTimers }: TapUnderlayOptions) {
+    this.host = new HostNamespace(native, netns)
+    this.stateDirectory = stateDirectory
+    this.timers = timers
+  }
+
+  async open(target: UnderlayTarget): Promise<UnderlayPart> {
+    const { host } = this
+    if (addressFamily(target.address) !== 4) {
+      throw new NetworkError('unsupported', `the tap underlay carries IPv4, not ${target.address}`, { fix: 'use --underlay udp' })
+    }
+    let tap: OpenedTap | undefined
+    try {
+      const link = await underlayLink(host, target.address)
+      const opened = await openHostTap(host, UNDERLAY_TAP, this.timers, ALL_OFFLOADS | TUNNEL_OFFLOADS)
+      tap = opened
+      await this.setUp(opened, link.mtu)
+      await this.addTable(link.name, opened, target)
+      const { fd, name, vnetHeaderLength, offloads } = opened
+      return {
+        elements: { [ELEMENT]: { type: 'tap', options: { fd, name, mtu: link.mtu, vnetHeaderLength, offloads } } },
+        links: [],
+        port: [ELEMENT, 0],
+        mac: link.mac,
+        nextHopMac: TAP_MAC,
+        mtu: link.mtu,
+        address: target.address
+      }
+    } catch (error) {
+      if (tap !== undefined) host.native.closeFd(tap.fd)
+      throw underlayError(error, 'the tap underlay')
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.removeTable()
+  }
+
+  /** What it has goes with it. */
+  private async setUp({ name }: OpenedTap, mtu: number): Promise<void> {
+    const { host } = this
+    // The host's own address comes in by it as a source, and has its way back by another interface.
+    host.setSysctl(`net/ipv4/conf/${name}/accept_local`, '1')
+    host.setSysctl(`net/ipv4/conf/${name}/rp_filter`, '2')
+    host.setSysctl(`net/ipv4/conf/${name}/forwarding`, '1')
+    host.setSysctl(`net/ipv4/conf/${name}/send_redirects`, '0')
+    host.trySysctl(`net/ipv6/conf/${name}/disable_ipv6`, '1')
+    await host.netlink.addresses.add(name, TAP_ADDRESS, { scope: SCOPE_LINK })
+    await host.netlink.links.set(name, { mac: TAP_MAC, mtu, arp: false, up: true })
+  }
+
+  private async addTable(device: string, { ifindex }: OpenedTap, target: UnderlayTarget): Promise<void> {
+    this.journal = HostJournal.open(this.stateDirectory, this.host.id, UNDERLAY_JOURNAL)
+    for (const change of this.journal.changes) this.journal.remove(change)
+    this.journal.add({ kind: 'nftables', ...UNDERLAY_TABLE })
+    await this.host.nftables.commit(ingressTable(device, ifindex, target))
+  }
+
+  private async removeTable(): Promise<void> {
+    const { journal } = this
+    if (journal === undefined) return
+    await this.host.nftables.commit(new NftablesBatch().deleteTable(UNDERLAY_TABLE))
+    for (const change of journal.changes) journal.remove(change)
+    this.journal = undefined
+  }
+}
+
+/** What is for the VTEP, straight from the interface to the TAP; in place of a table of that name that is there. */
+export function ingressTable(device: string, tap: number, { address, port }: UnderlayTarget): NftablesBatch {
+  const table = UNDERLAY_TABLE
+  const to = [immediate(Register.first, hostOrder(tap)), forwardTo(Register.first)]
+  return new NftablesBatch()
+    .deleteTable(table)
+    .addTable(table)
+    .addChain(table, 'ingress', { type: 'filter', hook: 'ingress', device, priority: PRIORITY })
+    .addRule(table, 'ingress', ipv4To(address), protocol('==', IpProtocol.udp), destinationPort('==', port), to)
+    .addRule(
+      table,
+      'ingress',
+      ipv4To(address),
+      protocol('==', IpProtocol.icmp),
+      transportBytes(0, FRAGMENTATION_NEEDED),
+      transportBytes(QUOTED_IP + IPV4_SOURCE, ipv4Bytes(address)),
+      transportBytes(QUOTED_UDP + 2, portBytes(port)),
+      to
+    )
+}
+
+function ipv4To(address: string): Expression[] {
+  return [
+    ...etherType(EtherType.ipv4),
+    payload('network', IPV4_DESTINATION, 4, Register.first),
+    compare(Register.first, '==', ipv4Bytes(address))
+  ]
+}
+
+function transportBytes(offset: number, bytes: Uint8Array): Expression[] {
+  return [payload('transport', offset, bytes.length, Register.first), compare(Register.first, '==', bytes)]
+}
+
+function ipv4Bytes(address: string): Uint8Array {
+  const bytes = new Uint8Array(4)
+  put32(bytes, 0, parseIpv4(address))
+  return bytes
+}

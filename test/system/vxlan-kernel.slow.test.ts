@@ -1,0 +1,71 @@
+// Our VTEP and Linux's vxlan device, on two machines with a cable between them.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { namespacesMissing } from './test-namespace.ts'
+import { VxlanWorld, type VxlanWorldOptions } from './vxlan-world.ts'
+
+const skip = namespacesMissing('ip', 'bridge', 'ping', 'iperf3')
+let port = 5300
+
+interface IperfEnd {
+  readonly bits_per_second: number
+  readonly bytes: number
+  readonly lost_packets: number
+  readonly packets: number
+}
+
+/** One run of iperf3 from `inside` to the peer, or back; what the receiver got. */
+async function iperf(world: VxlanWorld, address: string, ...options: string[]): Promise<IperfEnd> {
+  const number = String(port++)
+  const server = world.peer.exec('iperf3', '-s', '-1', '-p', number)
+  for (let tries = 0; world.peer.run('ss', '-Hltn', `sport = :${number}`) === '' && tries < 100; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const { status, stdout, stderr } = await world.inside.exec('iperf3', '-c', address, '-p', number, '-J', '-t', '1', ...options)
+  assert.equal(status, 0, stdout + stderr)
+  await server
+  const { end } = JSON.parse(stdout) as { end: { sum_received?: IperfEnd; sum: IperfEnd } }
+  return end.sum_received ?? end.sum
+}
+
+function suite(name: string, options: VxlanWorldOptions): void {
+  describe(`kernel vxlan beside ours: ${name}`, { skip }, () => {
+    let world: VxlanWorld
+    before(async () => {
+      world = await VxlanWorld.open(options)
+    })
+    after(() => world?.close())
+
+    test('ARP and ping, IPv4 and IPv6, both directions, up to the longest packet', async () => {
+      const longest = world.innerMtu
+      for (const [end, four, six] of [
+        [world.inside, '10.0.0.3', '2001:db8:a::3'],
+        [world.peer, '10.0.0.2', '2001:db8:a::2']
+      ] as const) {
+        for (const size of [56, longest - 28]) {
+          const { status, stdout } = await end.exec('ping', '-n', '-c', '2', '-i', '0.1', '-W', '2', '-M', 'do', '-s', String(size), four)
+          assert.equal(status, 0, stdout)
+        }
+        const { status, stdout } = await end.exec('ping', '-n', '-c', '2', '-i', '0.1', '-W', '2', '-s', String(longest - 48), six)
+        assert.equal(status, 0, stdout)
+      }
+    })
+
+    test('TCP and UDP by iperf3, both directions', async () => {
+      for (const reverse of [[], ['-R']]) {
+        for (const address of ['10.0.0.3', '2001:db8:a::3']) {
+          const { bytes } = await iperf(world, address, ...reverse)
+          assert.ok(bytes > 1e6, `${address} ${reverse}: ${bytes} bytes of TCP`)
+        }
+        const { packets, lost_packets: lost } = await iperf(world, '10.0.0.3', '-u', '-b', '20M', '-l', '1000', ...reverse)
+        assert.ok(packets > 100 && lost < packets / 10, `${packets} datagrams, ${lost} lost`)
+      }
+    })
+  })
+}
+
+suite('TAP underlay', { underlay: 'tap' })
+suite('TAP underlay, 9,000 bytes inside', { underlay: 'tap', mtu: 9050 })
+suite('UDP underlay', { underlay: 'udp' })
+suite('UDP underlay, IPv6', { underlay: 'udp', family: 6 })
+suite('UDP underlay, 9,000 bytes inside', { underlay: 'udp', mtu: 9050 })
