@@ -1,0 +1,44 @@
+// A single ZooKeeper on the loopback, from Debian's package.
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { freePorts, programMissing, StoreServer } from './store-server.ts'
+
+const JAR = '/usr/share/java/zookeeper.jar'
+export const zooKeeperMissing =
+  programMissing('java', 'default-jre-headless') || (existsSync(JAR) ? false : 'ZooKeeper (zookeeper) is not installed')
+
+export async function startZooKeeper(): Promise<StoreServer> {
+  const [port] = await freePorts(1)
+  const server = new StoreServer(port, (folder) => {
+    mkdirSync(`${folder}/data`, { recursive: true })
+    writeFileSync(
+      `${folder}/zoo.cfg`,
+      [
+        `dataDir=${folder}/data`,
+        `clientPort=${port}`,
+        'clientPortAddress=127.0.0.1',
+        'tickTime=1000',
+        'admin.enableServer=false',
+        'forceSync=no',
+        '4lw.commands.whitelist=srvr',
+        ''
+      ].join('\n')
+    )
+    // Small and quick to start: it serves one test.
+    const java = ['java', '-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Dzookeeper.extendedTypesEnabled=true']
+    return [...java, '-cp', `${folder}:${JAR}`, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', `${folder}/zoo.cfg`]
+  })
+  await server.start(() => isServing(port))
+  return server
+}
+
+/** The port answers some time before requests do. */
+export async function isServing(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    let text = ''
+    const socket = net.connect(port, '127.0.0.1', () => socket.write('srvr'))
+    socket.on('data', (data) => (text += data))
+    socket.on('error', () => resolve(false))
+    socket.on('close', () => resolve(text.includes('Mode:')))
+  })
+}
