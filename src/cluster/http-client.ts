@@ -41,8 +41,8 @@ export class HttpClient {
     this.agent = tls === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...tls })
   }
 
-  /** Rejects with `unavailable`; `isUncertain` when the server may have had the request. */
-  request(server: StoreServer, request: HttpRequest, patienceMs: number): Promise<HttpAnswer> {
+  /** Rejects with `unavailable`; `isUncertain` when the server may have had the request; `signal` gives it up. */
+  request(server: StoreServer, request: HttpRequest, patienceMs: number, signal?: AbortSignal): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
       let isSent = false
       const fail = (problem: string, cause?: unknown): void => {
@@ -51,7 +51,13 @@ export class HttpClient {
         reject(unavailable(server, problem, isSent, cause))
       }
       const outgoing = this.begin(server, request, this.agent)
-      const cancel = this.timers.after(patienceMs, () => fail(`no answer in ${patienceMs / 1000} s`))
+      const abort = (): void => fail('it was given up')
+      signal?.addEventListener('abort', abort)
+      const cancelPatience = this.timers.after(patienceMs, () => fail(`no answer in ${patienceMs / 1000} s`))
+      const cancel = (): void => {
+        cancelPatience()
+        signal?.removeEventListener('abort', abort)
+      }
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) isSent = true
         else socket.once('connect', () => (isSent = true))
