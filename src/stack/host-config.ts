@@ -12,6 +12,8 @@ export interface VirtualHostOptions {
   readonly addresses: readonly string[]
   readonly gateway?: string
   readonly gateway6?: string
+  /** Other stations have the same MAC (ipvlan): a frame from it is not one of ours that came back. Default false. */
+  readonly sharesMac?: boolean
   /** Ports on which every datagram is sent back. */
   readonly udpEcho?: readonly number[]
   /** Where `resolve` asks; default 127.0.0.11 at the DNS service's MAC. null: nowhere. */
@@ -46,6 +48,7 @@ export interface HostConfig {
   readonly addresses: readonly LocalAddress[]
   readonly gateway: Uint8Array | null
   readonly gateway6: Uint8Array | null
+  readonly sharesMac: boolean
   readonly udpEcho: readonly number[]
   /** `mac` null: the resolver is found as any neighbor. */
   readonly resolver: { readonly address: Uint8Array; readonly mac: Mac | null } | null
@@ -72,6 +75,7 @@ export function readHostOptions(options: VirtualHostOptions): HostConfig {
     mac,
     mtu,
     addresses,
+    sharesMac: options.sharesMac ?? false,
     gateway: gateway('gateway', options.gateway, 4),
     gateway6: gateway('gateway6', options.gateway6, 16),
     udpEcho: options.udpEcho ?? [],

@@ -44,6 +44,7 @@ export class VirtualHost implements Element {
   private readonly context: ElementContext
   private readonly config: HostConfig
   private readonly packet = new PacketReader()
+  private readonly outgoing = new PacketReader()
   private readonly neighbors: NeighborCache
   private readonly resolution: AddressResolution
   private readonly reassembly: Reassembly
@@ -109,7 +110,7 @@ export class VirtualHost implements Element {
     const isOurs = macLo(bytes, at + ETHERNET_DESTINATION) === mac.lo && macHi(bytes, at + ETHERNET_DESTINATION) === mac.hi
     if (!isOurs && !isGroup(bytes, at + ETHERNET_DESTINATION)) return this.context.drop(frame, StackDrop.notForUs)
     const isOwnSource = macLo(bytes, at + ETHERNET_SOURCE) === mac.lo && macHi(bytes, at + ETHERNET_SOURCE) === mac.hi
-    if (isOwnSource && !isLooped) return this.context.drop(frame, StackDrop.ownSource)
+    if (isOwnSource && !isLooped && !this.config.sharesMac) return this.context.drop(frame, StackDrop.ownSource)
     if (etherType(bytes, at) === EtherType.arp) return this.resolution.receiveArp(frame)
     const problem = this.packet.read(frames, frame)
     if (problem !== READ_OK) return this.context.drop(frame, problem)
@@ -161,7 +162,7 @@ export class VirtualHost implements Element {
     const bytes = frames.bytes(frame)
     const at = frames.start[frame]
     const { mac } = this.config
-    if (macLo(bytes, at) === mac.lo && macHi(bytes, at) === mac.hi) {
+    if (macLo(bytes, at) === mac.lo && macHi(bytes, at) === mac.hi && (!this.config.sharesMac || this.isForAddressOfOurs(frame))) {
       this.looped.push(frame)
       this.context.schedule()
       return
@@ -170,6 +171,14 @@ export class VirtualHost implements Element {
     counters[Counter.txBytes] += frames.length[frame]
     if (ports[0]) ports[0].tx.transmit(frame)
     else this.context.transmit(0, frame)
+  }
+
+  /** Where the MAC is others' too, the address tells. What is being received stays in `packet`. */
+  private isForAddressOfOurs(frame: FrameHandle): boolean {
+    const { outgoing, config } = this
+    if (outgoing.read(this.context.frames, frame) !== READ_OK) return false
+    const { bytes, destinationAt, addressLength } = outgoing
+    return config.addresses.some(({ bytes: own }) => own.length === addressLength && addressEquals(bytes, destinationAt, own))
   }
 }
 

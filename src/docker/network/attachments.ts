@@ -149,6 +149,7 @@ export class Attachments {
         addresses: endpointAddresses(begun),
         udpEcho,
         mtu,
+        sharesMac: network.hasOneMac,
         ...(gatewayFor(begun.address) !== '' && { gateway: gatewayFor(begun.address) }),
         ...(gatewayFor(begun.address6) !== '' && { gateway6: gatewayFor(begun.address6) })
       }

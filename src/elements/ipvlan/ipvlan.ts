@@ -16,7 +16,7 @@ import type { Element, ElementContext, ElementType, Plain, Reply } from '../../e
 import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-pool.ts'
 import type { Link, Port } from '../../engine/link.ts'
 import { formatMac } from '../../wire/address.ts'
-import { ETHERNET_HEADER_LENGTH, ETHERNET_TYPE, EtherType } from '../../wire/ethernet.ts'
+import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, ETHERNET_TYPE, EtherType, setMac } from '../../wire/ethernet.ts'
 import { Children } from './children.ts'
 import { type FindAddress, findAddressFor } from './find-address.ts'
 import { IpvlanDrop } from './ipvlan-drop.ts'
@@ -172,7 +172,18 @@ export class Ipvlan implements Element {
     else if (this.isGroup(frame)) context.drop(frame, IpvlanDrop.group)
     else if (!this.isIp(frame)) context.drop(frame, IpvlanDrop.notIp)
     else if (this.links[STACK] === null) context.drop(frame, IpvlanDrop.noRoute)
-    else this.toOne(frame, ingress, STACK, 'elsewhere: routed by the parent')
+    else {
+      this.hideSource(frame)
+      this.toOne(frame, ingress, STACK, 'elsewhere: routed by the parent')
+    }
+  }
+
+  /** The kernel takes the whole Ethernet header off (ipvlan_process_outbound): to the stack it is no frame of its own come back. */
+  private hideSource(frame: FrameHandle): void {
+    const { frames } = this
+    const { hi, lo } = this.settings.mac
+    setMac(frames.bytes(frame), frames.start[frame] + ETHERNET_SOURCE, hi, lo ^ 1)
+    frames.flags[frame] &= ~FrameFlag.captured
   }
 
   private toChild(frame: FrameHandle, ingress: number, child: number): void {

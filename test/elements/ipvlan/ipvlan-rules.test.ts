@@ -180,13 +180,17 @@ describe('from a child in l3 and l3s', () => {
     assert.deepEqual(parent.send(2, packet(ip6(2), ip6(4), { to: OUTSIDE })), [4])
   })
 
-  rule('child-out-l3: everything else the parent routes', L3, IPVLAN_FLAGS, (parent) => {
-    assert.deepEqual(parent.send(2, packet(ip(2), '198.51.100.1')), [STACK])
-    assert.deepEqual(parent.send(2, packet(ip6(2), '2001:db8:9::1')), [STACK])
+  rule('child-out-l3: everything else the parent routes, as no frame of its own', L3, IPVLAN_FLAGS, (parent) => {
+    for (const sent of [packet(ip(2), '198.51.100.1'), packet(ip6(2), '2001:db8:9::1')]) {
+      const [[port, [{ bytes }]]] = parent.deliver(2, sent)
+      assert.equal(port, STACK)
+      assert.deepEqual([bytes.subarray(0, 6), bytes.subarray(12)], [sent.subarray(0, 6), sent.subarray(12)])
+      assert.notDeepEqual(bytes.subarray(6, 12), sent.subarray(6, 12))
+    }
   })
 
   rule('child-vepa-l3: what is for another child too', L3, ['vepa'], (parent) => {
-    assert.deepEqual(parent.send(2, packet(ip(2), ip(4))), [STACK])
+    assert.deepEqual([...parent.deliver(2, packet(ip(2), ip(4))).keys()], [STACK])
   })
 
   rule('child-group-l3: there is no broadcast and no multicast', L3, IPVLAN_FLAGS, (parent) => {
@@ -328,7 +332,7 @@ test('frames in batches go where they go one by one, in order', () => {
         for (const [, bytes] of own) batched.bench.port(`p${port}`).send(bytes)
         batched.bench.run()
       }
-      assert.ok(expected.size >= 4)
+      assert.ok(expected.size >= 3)
       for (const [to, bytes] of expected) assert.deepEqual(batched.bench.port(`p${to}`).take(), bytes, `${mode} ${flag}, port ${to}`)
     }
   }
