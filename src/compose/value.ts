@@ -2,7 +2,7 @@
  * A value in a lab file that knows where it stands: everything that is read from one is checked on the way, and what is wrong is told
  * with file, line, column and path.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, visit } from 'yaml'
 import { interpolate } from './interpolate.ts'
 import { LabFileError } from './lab-file-error.ts'
 
@@ -19,18 +19,23 @@ export interface Source {
 /** Keys that begin so are for other programs: Compose leaves them alone, and so do we. */
 const EXTENSION = 'x-'
 
+/** More names than these are not told in an error. */
+const LISTED_MAX = 12
+
 export class Value {
   /** `services.web.ports[0]`; '' for the whole file. */
   readonly path: string
   private readonly source: Source
   private readonly node: Node | null
-  /** Offset in the text, for values that are not there. */
+  /** Offsets in the text: of the value, or where it should be; of its name. */
   private readonly at: number
+  private readonly nameAt: number
 
-  private constructor(source: Source, node: Node | null, path: string, at: number) {
+  private constructor(source: Source, node: Node | null, path: string, nameAt: number) {
     this.source = source
     this.path = path
-    this.at = node?.range?.[0] ?? at
+    this.nameAt = nameAt
+    this.at = node?.range?.[0] ?? nameAt
     this.node = node !== null && isAlias(node) ? (source.resolve(node) ?? null) : node
   }
 
@@ -43,6 +48,13 @@ export class Value {
       const { line, col } = lines.linePos(error.pos[0])
       throw new LabFileError(file, line, col, `this is no YAML: ${error.message}`, { cause: error })
     }
+    visit(document, {
+      Alias(_, node) {
+        if (node.resolve(document) !== undefined) return
+        const { line, col } = lines.linePos(node.range![0])
+        throw new LabFileError(file, line, col, `there is no anchor &${node.source}`)
+      }
+    })
     const resolve = (node: Node): Node | undefined => (isAlias(node) ? node.resolve(document) : node)
     return new Value({ file, lines, env, resolve }, document.contents, '', 0)
   }
@@ -161,10 +173,11 @@ export class Value {
   }
 
   /** `names: [a, b]` or `names: { a: 1, b: 2 }` as pairs; a name without a value has null. */
-  pairs(separator = '='): [name: string, value: string | null][] {
+  pairs(): [name: string, value: string | null][] {
     if (this.isMap) return [...this.entries()].map(([name, value]) => [name, value.isNull ? null : value.text()])
+    if (!this.isList) this.fail(`this must be a mapping (name: value) or a list of NAME=VALUE, not ${this.kind()}`)
     return this.texts().map((text) => {
-      const at = text.indexOf(separator)
+      const at = text.indexOf('=')
       return at === -1 ? [text, null] : [text.slice(0, at), text.slice(at + 1)]
     })
   }
@@ -172,8 +185,10 @@ export class Value {
   /** Nobody knows this name. */
   private failName(name: string, known: readonly string[]): never {
     const near = known.find((other) => isNear(name, other))
-    const hint = near === undefined ? `netloom knows ${known.join(', ')}` : `is '${near}' meant?`
-    return this.fail(`this is not supported; ${hint}`)
+    const all = known.length > LISTED_MAX ? 'docs/labs.md lists what is' : `netloom knows ${known.join(', ')}`
+    const { line, col } = this.source.lines.linePos(this.nameAt)
+    const problem = `${this.path}: this is not supported; ${near === undefined ? all : `is '${near}' meant?`}`
+    throw new LabFileError(this.source.file, line, col, problem)
   }
 
   private kind(): string {
