@@ -17,6 +17,7 @@ import { CrashingStore, type CrashPoint } from '../store/crashing-store.ts'
 import { LmdbStore } from '../store/lmdb-store.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
+import { clusterMembership } from './cluster-membership.ts'
 import type { DaemonConfig } from './daemon-config.ts'
 import { type Directories, makeDirectories } from './directories.ts'
 import { DockerHost } from './docker-host.ts'
@@ -81,6 +82,7 @@ export class Daemon {
     const engine = await this.startEngine()
     const parents = await this.openParents(engine, directories)
     const uplink = makeUplink(config.uplink, directories.state, process.getuid?.() === 0)
+    const cluster = clusterMembership(config, directories.state, (message) => logger.warn(message))
     const host = await DockerHost.open({
       config,
       logger,
@@ -92,6 +94,7 @@ export class Daemon {
       uplink,
       parents,
       avoid: hostPrefixes,
+      ...(cluster !== undefined && { cluster }),
       publishesOnMachine: () => isOnHost(uplink?.kind)
     })
     this.undo.push(() => host.close({ keepContainers: this.keepContainers }))

@@ -9,7 +9,7 @@
  * with `remoteUpdates`. The underlay is open while there is a network.
  */
 
-import type { VxlanChange, VxlanOptions, VxlanPeer, VxlanSegment } from '../../elements/vxlan/vxlan-options.ts'
+import { DEFAULT_TTL, type VxlanChange, type VxlanOptions, type VxlanPeer, type VxlanSegment } from '../../elements/vxlan/vxlan-options.ts'
 import type { ElementUpdate, TopologyElement, TopologyLink } from '../../engine/index.ts'
 import { AddressSpace } from '../../ipam/address-space.ts'
 import { VXLAN_PORT } from '../../wire/vxlan.ts'
@@ -115,7 +115,9 @@ export class OverlayDriver implements Driver {
     const segments = this.segments(network)
     const { port = VXLAN_PORT } = this.options
     const { elements: outer, links: outerLinks, port: outerPort, mac, nextHopMac, mtu, address } = this.underlay!.part
-    const vxlan: VxlanOptions = { addresses: [address], mac, nextHopMac, port, underlayMtu: mtu }
+    // The host forwards what comes by the TAP, and takes one from its TTL.
+    const ttl = this.underlay!.way.kind === 'tap' ? DEFAULT_TTL + 1 : DEFAULT_TTL
+    const vxlan: VxlanOptions = { addresses: [address], mac, nextHopMac, port, underlayMtu: mtu, ttl }
     const elements: Record<string, TopologyElement> = { ...outer, [VXLAN_ELEMENT]: { type: 'vxlan', options: vxlan } }
     const links: TopologyLink[] = [...outerLinks, { a: outerPort, b: [VXLAN_ELEMENT, 0] }]
     for (const [index, segment] of segments.entries()) {

@@ -1,0 +1,22 @@
+import { openClusterStore } from '../cluster/open-cluster-store.ts'
+import { loadNative } from '../io/load-native.ts'
+import { clusterSetting } from './cluster-setting.ts'
+import type { DaemonConfig } from './daemon-config.ts'
+import type { ClusterMembership } from './docker-host.ts'
+import { makeUnderlay } from './make-underlay.ts'
+
+/**
+ * What the settings say of a cluster; undefined: the daemon is on its own. Throws DaemonError, ClusterError `invalid`.
+ * @param stateDirectory where an underlay writes down what it changes on the machine
+ */
+export function clusterMembership(
+  config: DaemonConfig,
+  stateDirectory: string,
+  log: (message: string) => void
+): ClusterMembership | undefined {
+  const setting = clusterSetting(config)
+  if (setting === undefined) return undefined
+  const { store, options, advertise, address } = setting
+  const world = { native: loadNative(), stateDirectory, log }
+  return { store: openClusterStore(store, options), underlay: () => makeUnderlay(config.underlay, world), address, advertise }
+}
