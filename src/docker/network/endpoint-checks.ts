@@ -89,6 +89,7 @@ export function connectError(error: unknown, endpoint: string, network: DockerNe
   const because = { cause: error }
   if (error instanceof NetworkError && error.code === 'conflict') return nameTaken(endpoint, network, because)
   if (error instanceof NetworkError && error.code === 'not-found') return ApiError.notFound(`network ${network.name} not found`, because)
+  if ((error as { code?: unknown }).code === 'ERR_MACVLAN_OPTION') return macvlanError(error as Error)
   if (!(error instanceof IpamError)) return error
   switch (error.code) {
     case 'IPAM_IN_USE':
@@ -106,6 +107,12 @@ export function connectError(error: unknown, endpoint: string, network: DockerNe
     default:
       return error
   }
+}
+
+/** What the kernel's macvlan refuses, as Docker's driver tells it. */
+function macvlanError(error: Error): ApiError {
+  const what = error.message.startsWith('mode is passthru') ? 'invalid argument' : error.message
+  return ApiError.internal(`failed to create the macvlan port: ${what}`, { cause: error })
 }
 
 export function nameTaken(endpoint: string, network: DockerNetwork, options?: ErrorOptions): ApiError {
