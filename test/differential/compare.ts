@@ -85,7 +85,6 @@ function isAlike({ steps }: Stream, one: Played, other: Played, decided: Record<
     const right = other.steps[index]
     const notes = other.notes[index]
     const isEqual = left.length === right.length && left.every((line, at) => line === right[at])
-    if (isEqual && notes.length === 0) continue
     // What was alike may still have left the two in different states.
     const candidates = isEqual ? DECISIONS.filter(({ leavesOut }) => leavesOut === 'rest') : DECISIONS
     const decision = candidates.find(({ isThis }) => isThis({ step: steps[index], left, right, notes }))

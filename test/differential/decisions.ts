@@ -100,8 +100,10 @@ export const DECISIONS: readonly Decision[] = [
     // RFC 792: "the first 64 bits". Linux is content with less when the protocol has no ports, and looks at no version.
     name: 'an error must quote an IPv4 header and eight bytes of transport',
     leavesOut: 'step',
-    isThis: ({ left, right, notes }) =>
-      right.length === 0 && notes.includes('nat.unrelatedError') && left.every((line) => BAD_QUOTE.test(line))
+    isThis: ({ step, left, right, notes }) =>
+      right.length === 0 &&
+      notes.includes('nat.unrelatedError') &&
+      (left.every((line) => BAD_QUOTE.test(line)) || isQuoteWithoutHeader(step))
   },
   {
     // Linux cuts its end off, and finds the next one overlapping.
@@ -114,6 +116,12 @@ export const DECISIONS: readonly Decision[] = [
     name: 'a station of two networks may go on with a flow by the other gateway',
     leavesOut: 'rest',
     isThis: ({ step, left, right }) => step.interface !== undefined && left.length === 0 && right.length > 0
+  },
+  {
+    // Linux puts together what came in by any door, and judges the source of the whole by the last one's.
+    name: 'fragments that came in by different interfaces are not put together',
+    leavesOut: 'rest',
+    isThis: ({ step }) => step.interface !== undefined && step.fragment !== undefined
   },
   {
     name: 'tiny fragments are refused',
@@ -140,6 +148,11 @@ function withoutQuotedUdp(line: string): string {
 function isQuoteOfAnother(left: string, right: string): boolean {
   const [one, other] = [QUOTE.exec(left), QUOTE.exec(right)]
   return one !== null && other !== null && one[1] === other[1] && one[2] !== other[2]
+}
+
+/** Version or length of the quoted header are wrong. */
+function isQuoteWithoutHeader({ body }: Step): boolean {
+  return body.kind === 'error' && body.edits?.some(({ at }) => at === 0) === true
 }
 
 function withoutSourcePorts(lines: readonly string[]): string {

@@ -64,7 +64,7 @@ const fragments: Disturbance = {
     }
     const draw = random.below(8)
     if (draw === 1) pieces.reverse()
-    if (draw === 2) pieces.splice(random.below(pieces.length), 1)
+    if (draw === 2 && pieces.length + steps.length > 2) pieces.splice(random.below(pieces.length), 1)
     if (draw === 3) pieces = [...pieces.slice(0, 1), ...pieces]
     if (draw === 4) {
       const victim = random.below(pieces.length)

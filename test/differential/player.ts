@@ -25,24 +25,52 @@ export interface PlayOptions {
   readonly withFlows: boolean
 }
 
-export function play(stream: Stream, gateway: Gateway, { withFlows }: PlayOptions): Played {
-  const names = new Names(stream)
-  const views = stream.flows.map(noView)
-  const notes: string[][] = []
-  gateway.notes?.()
-  const steps = stream.steps.map((step) => {
-    const { interface: number, bytes } = makeFrame(stream, step, views[step.flow])
-    const out = gateway.send(number, bytes)
-    for (const frame of out) learn(stream.flows[step.flow], step, views[step.flow], frame)
-    gateway.pass(stream.pace)
-    notes.push(gateway.notes?.() ?? [])
-    return describeFrames(
-      out.sort((one, other) => one.interface - other.interface),
-      names
-    )
-  })
-  const flows = withFlows ? gateway.flows(addressesOf(stream)).map((flow) => describeFlow(flow, names)) : []
-  return { steps, notes, flows: flows.sort(), chosen: names.chosen.size }
+/** A stream on its way through a gateway: for who lets time go by between two steps. */
+export class Player {
+  private readonly stream: Stream
+  private readonly gateway: Gateway
+  private readonly names: Names
+  private readonly views: FlowView[]
+  private readonly steps: string[][] = []
+  private readonly notes: string[][] = []
+
+  constructor(stream: Stream, gateway: Gateway) {
+    this.stream = stream
+    this.gateway = gateway
+    this.names = new Names(stream)
+    this.views = stream.flows.map(noView)
+    gateway.notes?.()
+  }
+
+  /** Plays the steps up to number `end`. */
+  playTo(end: number): void {
+    const { stream, gateway, views } = this
+    for (const step of stream.steps.slice(this.steps.length, end)) {
+      const { interface: number, bytes } = makeFrame(stream, step, views[step.flow])
+      const out = gateway.send(number, bytes)
+      for (const frame of out) learn(stream.flows[step.flow], step, views[step.flow], frame)
+      gateway.pass(stream.pace)
+      this.notes.push(gateway.notes?.() ?? [])
+      this.steps.push(
+        describeFrames(
+          out.sort((one, other) => one.interface - other.interface),
+          this.names
+        )
+      )
+    }
+  }
+
+  result({ withFlows }: PlayOptions): Played {
+    const { stream, gateway, names, steps, notes } = this
+    const flows = withFlows ? gateway.flows(addressesOf(stream)).map((flow) => describeFlow(flow, names)) : []
+    return { steps, notes, flows: flows.sort(), chosen: names.chosen.size }
+  }
+}
+
+export function play(stream: Stream, gateway: Gateway, options: PlayOptions): Played {
+  const player = new Player(stream, gateway)
+  player.playTo(stream.steps.length)
+  return player.result(options)
 }
 
 /** What the end of a flow takes note of. Fragments but the first, and errors, tell nobody's address. */

@@ -12,11 +12,12 @@ import { PacketKind, READ_OK } from './nat-packet.ts'
 import type { NatTables } from './nat-tables.ts'
 import { PATH_NUMBER_MASK, PATH_PORTS, PATH_WORDS } from './paths.ts'
 import { TimeoutIndex } from './timeouts.ts'
-import { readPort, Tuple } from './tuple.ts'
+import { readPort, swap16, Tuple } from './tuple.ts'
 
 const IP_AT = 14
 const SOURCE_AT = 26
 const UDP_AT = 34
+const IP_AND_UDP = 28
 
 export class FastOpen {
   private readonly tables: NatTables
@@ -48,7 +49,9 @@ export class FastOpen {
     const path = pairs.words[pair + PAIR_PATH]
     if ((path & ~PATH_NUMBER_MASK) !== paths.epoch) return false
     const ports = paths.words[(path & PATH_NUMBER_MASK) * PATH_WORDS + PATH_PORTS]
-    if (ports >>> 16 !== number || !this.isWhole(frame)) return false
+    // Longer than what the router let pass: it may refuse it, and then there is no flow.
+    const size = (frames.flags[frame] & FrameFlag.gso) !== 0 ? IP_AND_UDP + frames.gsoSize[frame] : swap16(words[w + 4] & 0xffff)
+    if (ports >>> 16 !== number || size > paths.fits[ports & 0xffff] || !this.isWhole(frame)) return false
     // The pair may be that of answers by way of another network's gateway: these begin nothing.
     const ingress = interfaces.at(number)
     if (ingress === null || !interfaces.maySend(ingress, frames.bytes(frame), frames.start[frame] + SOURCE_AT, false)) return false

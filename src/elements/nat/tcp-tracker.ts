@@ -261,7 +261,7 @@ export class TcpTracker {
     words[base + LAST_END] = end
     words[base + LAST_WINDOW] = rawWindow
     words[base + LAST] = TcpKind.ack | (direction << 3)
-    return ((words[sender + FLAGS] | words[receiver + FLAGS]) & UNACKNOWLEDGED) !== 0 ? waiting : steady
+    return ((words[sender + FLAGS] | words[receiver + FLAGS]) & UNACKNOWLEDGED) !== 0 ? this.flows.shorter(steady, waiting) : steady
   }
 
   /**
@@ -450,15 +450,18 @@ export class TcpTracker {
     let status = flows.status[flow] & ~((STATE_MASK << STATE_SHIFT) | (TIMEOUT_MASK << TIMEOUT_SHIFT))
     let timeout: number = after
     const retrans = words[base + LAST] >>> RETRANS_SHIFT
-    if (retrans >= this.policy.maxRetrans) timeout = flows.shorter(after, TimeoutIndex.tcpMaxRetrans)
+    const { tcpMaxRetrans, tcpUnacknowledged } = TimeoutIndex
+    // Each of these shortens a time-out, or leaves it to the next one.
+    if (retrans >= this.policy.maxRetrans && flows.shorter(after, tcpMaxRetrans) !== after) timeout = tcpMaxRetrans
     else if (kind === TcpKind.rst) timeout = TimeoutIndex.tcpClose
-    else if (this.waits(flow) !== 0) timeout = flows.shorter(after, TimeoutIndex.tcpUnacknowledged)
-    else if (kind === TcpKind.ack && words[base + LAST_WINDOW] === 0) timeout = flows.shorter(after, TimeoutIndex.tcpMaxRetrans)
+    else if (this.waits(flow) !== 0 && flows.shorter(after, tcpUnacknowledged) !== after) timeout = tcpUnacknowledged
+    // A closed window, or none seen yet in an acknowledgment.
+    else if (words[base + LAST_WINDOW] === 0) timeout = flows.shorter(after, tcpMaxRetrans)
 
     if ((status & FlowStatus.seenReply) === 0) {
       // A connection whose only answer is a reset never was one.
       if (kind === TcpKind.rst) status |= FlowStatus.dying
-      if (after === TcpState.established) timeout = flows.shorter(timeout, TimeoutIndex.tcpUnacknowledged)
+      if (after === TcpState.established) timeout = flows.shorter(timeout, tcpUnacknowledged)
     } else if ((status & FlowStatus.assured) === 0 && (before === TcpState.synRecv || before === TcpState.established)) {
       if (after === TcpState.established) status |= FlowStatus.assured
     }

@@ -20,6 +20,7 @@ const OVERFLOW_MAX = 15
 /** Looks at the options of the header at `at` without changing them; see Options. The pointers are those of ip_options_compile. */
 export function checkOptions(bytes: Uint8Array, at: number): number {
   const end = at + ipv4HeaderLength(bytes, at)
+  let found: number = Options.fine
   for (let option = at + IPV4_HEADER_LENGTH; option < end; ) {
     const kind = bytes[option]
     if (kind === Ipv4Option.end) break
@@ -29,13 +30,14 @@ export function checkOptions(bytes: Uint8Array, at: number): number {
     }
     const length = option + 1 < end ? bytes[option + 1] : 0
     if (length < 2 || option + length > end) return option - at
-    if (kind === Ipv4Option.looseRoute || kind === Ipv4Option.strictRoute) return Options.sourceRoute
+    // What is broken further on is said all the same.
+    if (kind === Ipv4Option.looseRoute || kind === Ipv4Option.strictRoute) found = Options.sourceRoute
     const problem =
       kind === Ipv4Option.recordRoute ? routeProblem(bytes, option) : kind === Ipv4Option.timestamp ? stampProblem(bytes, option) : 0
     if (problem !== 0) return option - at + problem
     option += length
   }
-  return Options.fine
+  return found
 }
 
 /** 0, or the offset in a record route option of what is wrong. The pointer counts from the option's first byte as 1: 4 is the first place. */
