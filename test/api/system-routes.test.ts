@@ -104,7 +104,7 @@ const REFUSED: readonly [method: string, target: string, pattern: RegExp][] = [
   ['GET', '/events?since=100&until=50', / 400 .*"`since` time \(100\) cannot be after `until` time \(50\)"/s],
   ['GET', '/events?filters=x', / 500 .*invalid character 'x' looking for beginning of value/s],
   ['POST', '/swarm/leave?force=1', / 503 .*This node is not part of a swarm/s],
-  ['POST', '/swarm/init', / 501 .*swarm is outside of what netloom does/s],
+  ['POST', '/swarm/init', / 501 .*swarm mode is not part of netloom.*--cluster-store etcd:\/\/HOST:2379/s],
   ['GET', '/nodes', / 503 .*This node is not a swarm manager\./s],
   ['POST', '/build?t=x', / 501 .*image builds are outside of what netloom does/s],
   ['POST', '/auth', / 501 .*registries are outside of what netloom does/s],
