@@ -99,6 +99,7 @@ export class Daemon {
     })
     this.undo.push(() => host.close({ keepContainers: this.keepContainers }))
     for (const address of addresses) await host.listen(address, tls)
+    logger.info('ready', { uplink: uplink?.kind ?? config.uplink })
   }
 
   private async startEngine(): Promise<ThreadedEngine> {

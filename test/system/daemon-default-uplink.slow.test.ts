@@ -54,6 +54,7 @@ describe('netloom daemon with no uplink asked for', { skip: namespacesMissing('d
     )
     assert.equal(docker(socketOf('first'), 'run', '--rm', 'alpine', ...FETCH, 'http://192.0.2.60/'), '192.0.2.50')
     assert.doesNotMatch(first.stderr, /cannot be had/)
+    assert.match(first.stderr, /msg=ready uplink=host/)
   })
 
   test('the MTU of the way out is followed: the gateway tells containers', async () => {
@@ -73,6 +74,7 @@ describe('netloom daemon with no uplink asked for', { skip: namespacesMissing('d
         second.stderr,
         /the uplink 'host' cannot be had here, 'user' is taken in its place: the interface netloom0 .*\.2|netloom0/s
       )
+      assert.match(second.stderr, /msg=ready uplink=user/)
       const subnets = ['first', 'second'].map((name) =>
         docker(socketOf(name), 'network', 'inspect', '-f', '{{(index .IPAM.Config 0).Subnet}}', 'bridge')
       )
