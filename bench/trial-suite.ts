@@ -64,7 +64,7 @@ async function runTrials(
       try {
         const values = await trial(parts.name, name, signal)
         samples.get(name)!.push(values)
-        const [{ key, unit, digits }] = parts.columns
+        const { key, unit, digits } = parts.columns.find((column) => values[column.key] !== undefined)!
         progress(`round ${round + 1}/${rounds} ${name}: ${values[key].toFixed(digits)} ${unit}`)
       } catch (error) {
         problems.push(`round ${round + 1}, ${name}: ${(error as Error).message}`)
