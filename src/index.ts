@@ -2,6 +2,7 @@
  * netloom as a library: `import { Lab } from 'netloom'`.
  */
 export { readCapture } from './capture/read-capture.ts'
+export type { LinkSettings } from './elements/netem/link-settings.ts'
 export type { TraceStep } from './engine/tracer.ts'
 export { NativeUnavailableError } from './io/load-native.ts'
 export { TapError } from './io/tap-device.ts'
@@ -15,6 +16,7 @@ export type { LabMachine, MachineOptions } from './lab/lab-machine.ts'
 export type { HostOptions, LabNetwork } from './lab/lab-network.ts'
 export type { LabSandbox, SandboxOptions } from './lab/lab-sandbox.ts'
 export type { Datagram, LabSocket } from './lab/lab-socket.ts'
+export type { DirectionOption, LinkOption } from './lab/link-option.ts'
 export type { NetworkSpec } from './network/network.ts'
 export { NetworkError, type NetworkErrorCode } from './network/network-error.ts'
 export { SandboxError } from './sandbox/sandbox-error.ts'

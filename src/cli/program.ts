@@ -12,6 +12,7 @@ import { registerHelp } from './commands/help.ts'
 import { registerImages } from './commands/images.ts'
 import { registerInspect } from './commands/inspect.ts'
 import { registerLab } from './commands/lab.ts'
+import { registerLink } from './commands/link.ts'
 import { registerLogs } from './commands/logs.ts'
 import { registerNetwork } from './commands/network.ts'
 import { registerRun } from './commands/run.ts'
@@ -29,6 +30,7 @@ const REGISTRATIONS = [
   registerAttach,
   registerShow,
   registerExplain,
+  registerLink,
   registerNetwork,
   registerRun,
   registerExec,

@@ -5,6 +5,7 @@ import { HttpTransport } from './http-transport.ts'
 import { ImageCalls } from './image-calls.ts'
 import { InspectionCalls } from './inspection-calls.ts'
 import { jsonLines } from './json-lines.ts'
+import { LinkCalls } from './link-calls.ts'
 import { NetworkCalls } from './network-calls.ts'
 
 /** An event as it comes: `timeNano` loses its last digits in a JavaScript number. */
@@ -24,6 +25,7 @@ export class Client {
   readonly execs: ExecCalls
   readonly images: ImageCalls
   readonly inspection: InspectionCalls
+  readonly links: LinkCalls
   private readonly http: HttpTransport
 
   /** `host`: 'unix:///path'. RangeError for anything else. */
@@ -34,6 +36,7 @@ export class Client {
     this.execs = new ExecCalls(this.http)
     this.images = new ImageCalls(this.http)
     this.inspection = new InspectionCalls(this.http)
+    this.links = new LinkCalls(this.http)
   }
 
   get host(): string {

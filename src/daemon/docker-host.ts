@@ -11,6 +11,7 @@ import { Filters } from '../api/filters.ts'
 import { imageSummary } from '../api/image-json.ts'
 import { imageRoutes } from '../api/image-routes.ts'
 import { inspectionRoutes } from '../api/inspection-routes.ts'
+import { linkRoutes } from '../api/link-routes.ts'
 import type { Logger } from '../api/logger.ts'
 import { networkRoutes } from '../api/network-routes.ts'
 import { outsideRoutes } from '../api/outside-routes.ts'
@@ -39,6 +40,7 @@ import { MacvlanDriver } from '../network/drivers/macvlan-driver.ts'
 import { OverlayDriver } from '../network/drivers/overlay-driver.ts'
 import type { EngineHost } from '../network/engine-host.ts'
 import { Inspection } from '../network/inspection.ts'
+import { LinkControl } from '../network/link-control.ts'
 import type { ParentInterfaces } from '../network/parents.ts'
 import type { Underlay } from '../network/underlay.ts'
 import type { Uplink } from '../network/uplink.ts'
@@ -209,6 +211,7 @@ export class DockerHost {
     execRoutes(router, containers)
     imageRoutes(router, images)
     inspectionRoutes(router, new Inspection(controller))
+    linkRoutes(router, new LinkControl(controller))
     return { router, containers }
   }
 

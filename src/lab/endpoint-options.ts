@@ -2,7 +2,10 @@
  * What hosts, sandboxes, attachments and machines have in common when they are plugged in.
  */
 import type { EndpointSpec } from '../network/endpoint.ts'
+import { changedLink } from '../network/link-shape.ts'
 import { NetworkError } from '../network/network-error.ts'
+
+import { type LinkOption, linkChange } from './link-option.ts'
 
 /** What every endpoint may be given. */
 export interface EndpointOptions {
@@ -14,11 +17,14 @@ export interface EndpointOptions {
   readonly mac?: string
   /** More names. */
   readonly aliases?: readonly string[]
+  /** How the link to its network behaves. */
+  readonly link?: LinkOption
 }
 
 /** The options in the control plane's words. */
-export function endpointSpec(name: string, { ip, ip6, mac, aliases }: EndpointOptions): EndpointSpec {
-  return { name, address: ip, address6: ip6, mac, aliases }
+export function endpointSpec(name: string, { ip, ip6, mac, aliases, link }: EndpointOptions): EndpointSpec {
+  const shape = link === undefined ? {} : { link: changedLink(null, linkChange(link)) }
+  return { name, address: ip, address6: ip6, mac, aliases, ...shape }
 }
 
 /** Throws NetworkError `unsupported` where time is virtual: `what` runs in the machine's own time. */

@@ -13,6 +13,7 @@ import { type AttachOptions, LabAttachment } from './lab-attachment.ts'
 import { LabHost } from './lab-host.ts'
 import { LabMachine, type MachineOptions } from './lab-machine.ts'
 import { LabSandbox, type SandboxOptions } from './lab-sandbox.ts'
+import { type LinkOption, linkChange } from './link-option.ts'
 
 export interface HostOptions extends EndpointOptions {
   /** UDP ports that send every datagram back. */
@@ -75,6 +76,16 @@ export class LabNetwork {
   /** Plugs in a TAP for a virtual machine that somebody else runs. Real time and the addon only. */
   machine(name: string, options: MachineOptions): Promise<LabMachine> {
     return LabMachine.create(this.lab, this.controller, this, name, options)
+  }
+
+  /** Sets how the link of an endpoint behaves, from now on. Rejects for words that are none, and for a name that is not there. */
+  async setLink(endpoint: string, link: LinkOption): Promise<void> {
+    await this.controller.setLink(this.name, endpoint, linkChange(link))
+  }
+
+  /** The same for all endpoints of the network, and for those that come. */
+  async setLinks(link: LinkOption): Promise<void> {
+    await this.controller.setLinks(this.name, linkChange(link))
   }
 
   /** Ends the network; everything must be unplugged before. */

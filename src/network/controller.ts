@@ -19,6 +19,7 @@ import type { EngineHost } from './engine-host.ts'
 import { Gateway } from './gateway.ts'
 import { RESERVED_ELEMENTS } from './gateway-part.ts'
 import { endpointRecords } from './gateway-records.ts'
+import { changedLink, checkLinkChange, type LinkChange, type LinkShape } from './link-shape.ts'
 import type { Network, NetworkSpec } from './network.ts'
 import { releaseAddresses, releasePools, requestAddresses, requestPools, withoutGateway } from './network-addresses.ts'
 import { NetworkError } from './network-error.ts'
@@ -119,6 +120,7 @@ export class NetworkController {
   createNetwork(spec: NetworkSpec): Promise<Network> {
     return this.change(async () => {
       if (spec.id === undefined) checkName('network', spec.name)
+      checkLinkChange(spec.link ?? {})
       const id = spec.id === undefined ? this.newId() : checkId('network', spec.id)
       if (this.networks.has(id)) throw new NetworkError('conflict', `network with id ${id} already exists`)
       if (spec.id === undefined && this.index.hasName(spec.name)) {
@@ -144,6 +146,7 @@ export class NetworkController {
         mtu: spec.mtu ?? 1500,
         masquerade: spec.masquerade ?? true,
         bridgeName: spec.bridgeName ?? `br-${id.slice(0, 12)}`,
+        link: spec.link ?? null,
         driverOptions: spec.driverOptions,
         ...pools,
         endpoints: new Map(),
@@ -209,6 +212,7 @@ export class NetworkController {
       const network = this.network(reference)
       checkName('endpoint', spec.name)
       for (const alias of spec.aliases ?? []) checkName('alias', alias)
+      checkLinkChange(spec.link ?? {})
       this.index.checkFree(network, spec.name)
       const id = spec.id === undefined ? this.newId() : checkId('endpoint', spec.id)
       const addresses = requestAddresses(network, spec, network.driver.mac?.(network))
@@ -228,6 +232,7 @@ export class NetworkController {
           sandbox: spec.sandbox ?? id,
           gatewayDns: spec.gatewayDns ?? true,
           ownMac: spec.ownMac ?? false,
+          link: spec.link ?? network.link,
           slot,
           dnsPort
         }
@@ -298,6 +303,29 @@ export class NetworkController {
     })
   }
 
+  /** Shapes the link of a connected endpoint; what is under way goes on. Throws NetworkError `invalid`. */
+  setLink(reference: string, endpointName: string, change: LinkChange): Promise<Endpoint> {
+    return this.change(async () => {
+      checkLinkChange(change)
+      const network = this.network(reference)
+      const endpoint = this.index.endpoint(network, endpointName)
+      await this.shape(network, [endpoint], change)
+      return endpoint
+    })
+  }
+
+  /** Shapes the links of all endpoints of a network, and of those that come. Throws NetworkError `invalid`. */
+  setLinks(reference: string, change: LinkChange): Promise<Network> {
+    return this.change(async () => {
+      checkLinkChange(change)
+      const network = this.network(reference)
+      await this.shape(network, [...network.endpoints.values()], change)
+      const link = changedLink(network.link, change)
+      network.link = Object.keys(link).length === 0 ? null : link
+      return network
+    })
+  }
+
   /**
    * Tells of stations on other hosts: `come` are found by their names and reached by the driver's means, also when they were told
    * before and have moved; `gone`, ids, are not any more. What is as it was, or is not known, costs nothing.
@@ -358,12 +386,7 @@ export class NetworkController {
           if (options !== undefined) captured.set(endpoint, options)
         }
       }
-      const errors = await this.engine.patch({
-        elements: Object.assign({}, ...patches.map(({ elements }) => elements)),
-        unlinked: patches.flatMap(({ unlinked = [] }) => unlinked),
-        removed: patches.flatMap(({ removed = [] }) => removed),
-        linked: patches.flatMap(({ linked = [] }) => linked)
-      })
+      const errors = await this.engine.patch(joinedPatches(patches))
       this.capturePlan = next
       this.captured.clear()
       for (const [endpoint, options] of captured) this.captured.set(endpoint, options)
@@ -389,6 +412,25 @@ export class NetworkController {
   async closeUplink(): Promise<void> {
     await this.last.catch(() => {})
     await this.gateway?.close()
+  }
+
+  /** All of these endpoints or none. */
+  private async shape(network: Network, endpoints: readonly Endpoint[], change: LinkChange): Promise<void> {
+    const shapes = new Map<Endpoint, LinkShape>()
+    const patches = endpoints.flatMap((endpoint) => {
+      const link = changedLink(endpoint.link, change)
+      // Nothing is put where nothing is to be done.
+      if (endpoint.link === null && Object.keys(link).length === 0) return []
+      shapes.set(endpoint, link)
+      const captured = this.captured.get(endpoint)
+      const memberships = this.index.memberships(endpoint.sandbox)
+      return patchBetween(
+        endpointPart(network, endpoint, captured, memberships),
+        endpointPart(network, { ...endpoint, link }, captured, memberships)
+      )
+    })
+    if (patches.length > 0) await this.engine.patch(joinedPatches(patches))
+    for (const [endpoint, link] of shapes) endpoint.link = link
   }
 
   /** Runs one change after those before it. */
@@ -427,6 +469,16 @@ function elementPrefix(name: string): string {
 function endpointUpdates(network: Network, endpoint: Endpoint, gone: boolean): ElementUpdate[] {
   const routed = network.gateway === null ? [] : endpointRecords(endpoint, gone)
   return [...routed, ...(network.driver.endpointUpdates?.(network, endpoint, gone) ?? [])]
+}
+
+/** Of patches without updates. */
+function joinedPatches(patches: readonly TopologyPatch[]): TopologyPatch {
+  return {
+    elements: Object.assign({}, ...patches.map(({ elements }) => elements)),
+    unlinked: patches.flatMap(({ unlinked = [] }) => unlinked),
+    removed: patches.flatMap(({ removed = [] }) => removed),
+    linked: patches.flatMap(({ linked = [] }) => linked)
+  }
 }
 
 /** Throws NetworkError when there are errors. */

@@ -3,6 +3,7 @@
  */
 import type { IccRule } from '../elements/filter/filter-options.ts'
 import type { Plain } from '../engine/index.ts'
+import type { LinkShape } from './link-shape.ts'
 
 /** What stands at the endpoint's end of its chain: an element type and its options. */
 export interface Attachment {
@@ -38,6 +39,8 @@ export interface EndpointSpec {
   readonly sandbox?: string
   /** Default true. false: names are answered at 127.0.0.11 only, not at the gateway's address too. */
   readonly gatewayDns?: boolean
+  /** The emulated link to its network; that of the network by default. */
+  readonly link?: LinkShape
 }
 
 /** What may change while an endpoint is connected. */
@@ -67,6 +70,8 @@ export interface Endpoint {
   readonly sandbox: string
   readonly gatewayDns: boolean
   readonly ownMac: boolean
+  /** null: never shaped, and no element stands there. One that was cleared stays: frames are under way in it. */
+  link: LinkShape | null
   /** Lowest number that was free in the network: its port of the bridge follows from it. */
   readonly slot: number
   /** Its port of the DNS service. */

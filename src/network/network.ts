@@ -6,6 +6,7 @@ import type { AddressPool } from '../ipam/address-pool.ts'
 import type { Driver } from './driver.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { NetworkGateway } from './gateway-part.ts'
+import type { LinkShape } from './link-shape.ts'
 import type { RemoteEndpoint } from './remote-endpoint.ts'
 
 /** One subnet that a user asks for: see NetworkSpec. */
@@ -70,6 +71,8 @@ export interface NetworkSpec {
   readonly masquerade?: boolean
   /** The host's interface on the network, where the uplink gives it one; default `br-` and 12 digits of the id. */
   readonly bridgeName?: string
+  /** The emulated link of each endpoint that is given none of its own. */
+  readonly link?: LinkShape
 }
 
 export interface Network {
@@ -86,6 +89,8 @@ export interface Network {
   readonly mtu: number
   readonly masquerade: boolean
   readonly bridgeName: string
+  /** Of endpoints that come; null: they are not shaped. */
+  link: LinkShape | null
   /** How it is joined to the engine's gateway; null: that does not route it. */
   readonly gateway: NetworkGateway | null
   /** IPv4 addresses, of the first subnet. */

@@ -1,17 +1,19 @@
 /**
  * Turns networks and endpoints into the parts of the graph that the engine runs.
  *
- *   device or host -- capture? -- dns-tap -- filter? -- driver's port
+ *   device or host -- capture? -- dns-tap -- filter? -- link? -- driver's port
  *                                   |
  *                                  dns (one for the engine, one port per endpoint)
  *
  * Elements are named `network/endpoint`, `network/endpoint/dns-tap`, `network/bridge`: traces, counters and captures show
- * these names. A filter is there on networks that the engine's gateway routes.
+ * these names. A filter is there on networks that the engine's gateway routes, an emulated link where one was set.
  */
 import type { DnsSettings } from '../dns/dns-options.ts'
+import { NetemPort } from '../elements/netem/netem.ts'
 import type { Plain, Topology, TopologyElement, TopologyLink } from '../engine/index.ts'
 import type { Membership } from './dns-records.ts'
 import type { Endpoint } from './endpoint.ts'
+import { netemOptions } from './link-shape.ts'
 import type { Network } from './network.ts'
 
 /** The DNS service of all networks. No network's elements are called so: theirs have a slash. */
@@ -37,13 +39,20 @@ export function endpointPart(network: Network, endpoint: Endpoint, captured: Pla
     [tap]: { type: 'dns-tap', options: { gateways: endpoint.gatewayDns && network.dns ? gatewaysOf(network) : [] } }
   }
   const links: TopologyLink[] = [{ a: [tap, 2], b: [DNS_ELEMENT, endpoint.dnsPort] }]
-  const port = network.driver.port(network, endpoint)
-  if (network.gateway === null) links.push({ a: [tap, 1], b: port })
-  else {
+  let end: TopologyLink['a'] = [tap, 1]
+  if (network.gateway !== null) {
     const filter = filterName(endpoint)
     Object.assign(elements, sandboxFilters([{ network, endpoint }], sandbox))
-    links.push({ a: [tap, 1], b: [filter, 0] }, { a: [filter, 1], b: port })
+    links.push({ a: end, b: [filter, 0] })
+    end = [filter, 1]
   }
+  if (endpoint.link !== null) {
+    const link = linkName(endpoint)
+    elements[link] = { type: 'netem', options: netemOptions(endpoint.link) }
+    links.push({ a: end, b: [link, NetemPort.near] })
+    end = [link, NetemPort.far]
+  }
+  links.push({ a: end, b: network.driver.port(network, endpoint) })
   if (captured === undefined) links.push({ a: [name, 0], b: [tap, 0] })
   else {
     const capture = `${name}/capture`
@@ -67,6 +76,11 @@ export function sandboxFilters(some: readonly Membership[], all: readonly Member
     filters[filterName(endpoint)] = { type: 'filter', options }
   }
   return filters
+}
+
+/** The emulated link of an endpoint that has one. */
+export function linkName({ element }: Endpoint): string {
+  return `${element}/link`
 }
 
 /** Of an endpoint on a network that the gateway routes. */

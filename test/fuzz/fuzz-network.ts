@@ -294,6 +294,7 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
     internal: false,
     masquerade: true,
     bridgeName: 'br-fuzz',
+    link: null,
     gateway: null,
     pool,
     pool6,
@@ -324,6 +325,7 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
       sandbox: String(slot),
       gatewayDns: true,
       ownMac: false,
+      link: null,
       dnsPort: slot,
       slot,
       attachment

@@ -2,6 +2,7 @@
  * Endpoints of running containers: joined, left, found again; and what follows from all of a container's endpoints together:
  * its default route, where it asks for names, which network publishes its ports.
  */
+
 import { ApiError } from '../../api/api-error.ts'
 import type { NetworkController } from '../../network/controller.ts'
 import type { EndpointSpec } from '../../network/endpoint.ts'
@@ -12,6 +13,7 @@ import { compareDockerNetworks, type DockerNetwork } from './docker-network.ts'
 import { checkAddresses, checkedMac, connectError, nameTaken } from './endpoint-checks.ts'
 import { type GatewayBridge, needsGatewayBridge, type Plugged } from './gateway-bridge.ts'
 import { parseLink } from './legacy-links.ts'
+import { linkShapeOf } from './link-options.ts'
 import type { NetworkService } from './network-service.ts'
 import type { NetworkedContainer } from './networked-container.ts'
 import { BY_DEVICE, type SandboxInterfaces } from './sandbox-interfaces.ts'
@@ -249,6 +251,7 @@ export class ContainerEndpoints {
       if (link === undefined) throw ApiError.internal(text === '' ? 'empty string specified for links' : `bad format for links: ${text}`)
       links[link.alias] = link.name
     }
+    const link = linkShapeOf(config.DriverOpts)
     return {
       id: this.options.newId(),
       name: container.name,
@@ -256,7 +259,8 @@ export class ContainerEndpoints {
       names: network.isUserDefined ? [container.name, ...(config.Aliases ?? [])] : [],
       links: network.isUserDefined ? links : {},
       sandbox: container.id,
-      gatewayDns: false
+      gatewayDns: false,
+      ...(link !== undefined && { link })
     }
   }
 

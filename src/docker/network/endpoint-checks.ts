@@ -9,6 +9,7 @@ import { NetworkError } from '../../network/network-error.ts'
 import { shortId } from '../docker-id.ts'
 import type { AttachmentConfig } from './container-networking.ts'
 import type { DockerNetwork } from './docker-network.ts'
+import { linkShapeOf } from './link-options.ts'
 import type { NetworkedContainer } from './networked-container.ts'
 import { sharedContainer } from './networking-checks.ts'
 
@@ -16,10 +17,11 @@ export const SHARED = 'container sharing network namespace with another containe
 export const HOST_ONLY = 'container cannot be disconnected from host network or connected to host network'
 const NONE_ONLY = 'container cannot be connected to multiple networks with one of the networks in private (none) mode'
 
-/** The wish as it is kept: members that were not given are null, empty addresses left out. */
+/** The wish as it is kept: members that were not given are null, empty addresses left out. Throws ApiError for options that cannot be. */
 export function attachmentConfig(config: EndpointConfig | null): AttachmentConfig {
   const { IPAMConfig = null, Links = null, Aliases = null, DriverOpts = null } = config ?? {}
   const { IPv4Address, IPv6Address, LinkLocalIPs = [] } = IPAMConfig ?? {}
+  linkShapeOf(DriverOpts)
   return {
     IPAMConfig: IPAMConfig && {
       ...(IPv4Address && { IPv4Address }),

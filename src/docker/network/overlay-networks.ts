@@ -20,6 +20,7 @@ import { parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
 import { DockerNetwork } from './docker-network.ts'
 import { nameTaken } from './endpoint-checks.ts'
 import { checkPools, createError, subnetSpecs } from './ipam-request.ts'
+import { linkShapeOf } from './link-options.ts'
 import { duplicate } from './network-checks.ts'
 import type { NetworkEndpoint, NetworkRecord } from './network-record.ts'
 import type { RequestedNetwork } from './network-request.ts'
@@ -229,7 +230,9 @@ export class OverlayNetworks {
     let local = controller.networks.get(id)
     if (local === undefined) {
       const [first, ...more] = record.subnets ?? []
+      const link = linkShapeOf(record.options)
       local = await controller.createNetwork({
+        ...(link !== undefined && { link }),
         id,
         name,
         driver: driver.name,

@@ -1,0 +1,29 @@
+/** Links of a lab in words: `'delay 50ms loss 1%'`. */
+import type { LinkSettings } from '../elements/netem/link-settings.ts'
+import { parseLinkWords } from '../elements/netem/link-words.ts'
+import type { LinkChange } from '../network/link-shape.ts'
+import { NetworkError } from '../network/network-error.ts'
+
+/** One direction: words of tc netem, or settings; null: not shaped. */
+export type DirectionOption = string | LinkSettings | null
+
+/** Words for both directions, or a direction each: what the endpoint sends (`out`) and gets (`in`). null: not shaped. */
+export type LinkOption = string | null | { readonly out?: DirectionOption; readonly in?: DirectionOption }
+
+/** Throws NetworkError `invalid` for words that are none. */
+export function linkChange(link: LinkOption): LinkChange {
+  if (link === null || typeof link === 'string') {
+    const both = settingsOf(link)
+    return { out: both, in: both }
+  }
+  return { ...(link.out !== undefined && { out: settingsOf(link.out) }), ...(link.in !== undefined && { in: settingsOf(link.in) }) }
+}
+
+function settingsOf(direction: DirectionOption): LinkSettings | null {
+  if (typeof direction !== 'string') return direction
+  try {
+    return parseLinkWords(direction.split(/\s+/).filter((word) => word !== ''))
+  } catch (error) {
+    throw new NetworkError('invalid', (error as Error).message, { cause: error })
+  }
+}
