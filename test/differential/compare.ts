@@ -34,6 +34,8 @@ export interface Pair {
   readonly other: Gateway
 }
 
+type Generate = (seed: number | string, number: number, slot?: number) => Stream
+
 export interface RunOptions {
   readonly seed: number | string
   readonly first: number
@@ -42,11 +44,13 @@ export interface RunOptions {
   readonly flowsEvery?: number
   /** Persisting differences after which the run ends; default 1. */
   readonly limit?: number
+  /** Default: those of `generate`. */
+  readonly generate?: Generate
 }
 
 /** Streams one after the other, each in its slot; when the slots are used up everything is forgotten. */
 export function compareStreams(pair: Pair, options: RunOptions): { tally: Tally; differences: Difference[] } {
-  const { seed, first, count, flowsEvery = 1, limit = 1 } = options
+  const { seed, first, count, flowsEvery = 1, limit = 1, generate = generateStream } = options
   const tally: Tally = { streams: 0, steps: 0, frames: 0, withChoice: 0, flows: 0, decided: {} }
   const differences: Difference[] = []
   let used = 0
@@ -56,11 +60,11 @@ export function compareStreams(pair: Pair, options: RunOptions): { tally: Tally;
       forget(pair)
       used = 0
     }
-    const stream = generateStream(seed, number, used++)
+    const stream = generate(seed, number, used++)
     const [left, right] = playBoth(pair, stream, { withFlows: number % flowsEvery === 0 })
     add(tally, left)
     if (isAlike(stream, left, right, tally.decided)) continue
-    differences.push(explain(pair, stream, report(pair, stream, left, right)))
+    differences.push(explain(pair, generate, stream, report(pair, stream, left, right)))
     used = 0
     forget(pair)
   }
@@ -103,12 +107,12 @@ export function addTally(total: Tally, { decided, ...part }: Tally): void {
 }
 
 /** The fewest steps that still differ. Each try has a slot of its own, so that fragments left over from one cannot meet the next. */
-function explain(pair: Pair, { seed, number, kind }: Stream, seen: string): Difference {
+function explain(pair: Pair, generate: Generate, { seed, number, kind }: Stream, seen: string): Difference {
   let slot = 0
   const trial = (indices: readonly number[]): Stream => {
     if (slot === SLOTS) slot = 0
     if (slot === 0) forget(pair)
-    const stream = generateStream(seed, number, slot++)
+    const stream = generate(seed, number, slot++)
     return { ...stream, steps: indices.map((index) => stream.steps[index]) }
   }
   forget(pair)
@@ -117,7 +121,7 @@ function explain(pair: Pair, { seed, number, kind }: Stream, seen: string): Diff
     const [left, right] = playBoth(pair, stream, { withFlows: true })
     return !isAlike(stream, left, right)
   }
-  const all = [...generateStream(seed, number).steps.keys()]
+  const all = [...generate(seed, number).steps.keys()]
   if (!differs(all))
     return {
       seed,

@@ -56,12 +56,13 @@ export function describeFrames(frames: readonly OutFrame[], names: Names): strin
   return lines
 }
 
-export function describeFrame({ interface: number, bytes }: OutFrame, names: Names): string {
+export function describeFrame({ interface: number, bytes, segment = 0 }: OutFrame, names: Names): string {
   const macs = `${formatMac(macAt(bytes, 6))} > ${formatMac(macAt(bytes, 0))}`
   const type = get16(bytes, 12)
   const name = INTERFACES[number].name
   if (type !== 0x0800) return `${name} ${macs} type ${type.toString(16)} ${digest(bytes, ETHERNET, bytes.length)}`
-  return `${name} ${macs} ${describePacket(bytes, ETHERNET, bytes.length, names, false)}`
+  const cut = segment > 0 ? `, in segments of ${segment}` : ''
+  return `${name} ${macs} ${describePacket(bytes, ETHERNET, bytes.length, names, false)}${cut}`
 }
 
 export function describeFlow(flow: FlowRecord, names: Names): string {

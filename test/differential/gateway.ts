@@ -5,6 +5,8 @@ export interface OutFrame {
   /** Number of the interface. */
   readonly interface: number
   readonly bytes: Uint8Array
+  /** A super-frame: payload bytes of its segments. */
+  readonly segment?: number
 }
 
 /** A tracked flow, in words that both kernels and ours have. */
@@ -22,8 +24,11 @@ export interface FlowRecord {
 
 export interface Gateway {
   readonly name: string
-  /** Puts a frame into the cable of an interface; all that came out because of it, in order on each interface. */
-  send(number: number, frame: Uint8Array): OutFrame[]
+  /**
+   * Puts a frame into the cable of an interface; all that came out because of it, in order on each interface.
+   * @param segment it is a super-frame with segments of this length
+   */
+  send(number: number, frame: Uint8Array, segment?: number): OutFrame[]
   /** Lets time go by where time is virtual. */
   pass(seconds: number): void
   /** The tracked flows with one of these addresses as the source or destination of the original direction. */

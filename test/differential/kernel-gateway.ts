@@ -7,14 +7,16 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { FramePool } from '../../src/engine/frame-pool.ts'
+import { type FrameHandle, FramePool } from '../../src/engine/frame-pool.ts'
 import { tryLoadNative } from '../../src/io/load-native.ts'
 import type { NativeBinding } from '../../src/io/native-binding.ts'
 import { openTap, TapDevice } from '../../src/io/tap-device.ts'
+import type { TestFrameFields } from '../engine/test-elements.ts'
 import { TestNamespace } from '../system/test-namespace.ts'
 import { parseConntrack } from './conntrack-table.ts'
 import type { FlowRecord, Gateway, OutFrame } from './gateway.ts'
 import { ipCommands, type KernelOptions, nftRules, sysctlsOf } from './kernel-rules.ts'
+import { fromDevice, toSuperFrame } from './offloads.ts'
 import { INTERFACES } from './world.ts'
 
 const NETLINK_NETFILTER = 12
@@ -34,7 +36,7 @@ export class KernelGateway implements Gateway {
     this.name = name
     this.native.writeFileInNetns(this.netns.fd, '/proc/sys/net/ipv6/conf/default/disable_ipv6', '1')
     for (const { name, mtu } of INTERFACES) {
-      const tap = openTap(this.native, { netns: this.netns.fd, name, vnetHeader: false })
+      const tap = openTap(this.native, { netns: this.netns.fd, name, vnetHeader: options.hasOffloads ?? false })
       this.taps.push(new TapDevice(this.pool, this.native, { ...tap, mtu }))
     }
     for (const [path, value] of sysctlsOf(options)) this.native.writeFileInNetns(this.netns.fd, `/proc/sys/net/${path}`, value)
@@ -42,10 +44,12 @@ export class KernelGateway implements Gateway {
     this.feed(nftRules(options), 'nft', '-f', '-')
   }
 
-  send(number: number, frame: Uint8Array): OutFrame[] {
+  send(number: number, frame: Uint8Array, segment = 0): OutFrame[] {
     const { pool, one } = this
     const handle = pool.allocate(frame.length)
-    pool.bytes(handle).set(frame, pool.start[handle])
+    const bytes = frame.slice()
+    if (segment > 0) this.mark(handle, toSuperFrame(bytes, segment))
+    pool.bytes(handle).set(bytes, pool.start[handle])
     one[0] = handle
     const done = this.taps[number].write(one, 0, 1)
     pool.free(handle)
@@ -74,14 +78,28 @@ export class KernelGateway implements Gateway {
     this.netns.close()
   }
 
+  private mark(handle: FrameHandle, fields: Required<TestFrameFields>): void {
+    const { pool } = this
+    pool.flags[handle] = fields.flags
+    pool.gsoType[handle] = fields.gsoType
+    pool.gsoSize[handle] = fields.gsoSize
+    pool.hdrLen[handle] = fields.hdrLen
+    pool.csumStart[handle] = fields.csumStart
+    pool.csumOffset[handle] = fields.csumOffset
+  }
+
   private read(from: number, out: OutFrame[]): void {
     const { pool, handles } = this
     for (;;) {
       const count = this.taps[from].read(handles, handles.length)
       for (let i = 0; i < count; i++) {
-        const at = pool.start[handles[i]]
-        out.push({ interface: from, bytes: pool.bytes(handles[i]).slice(at, at + pool.length[handles[i]]) })
-        pool.free(handles[i])
+        const handle = handles[i]
+        const at = pool.start[handle]
+        const bytes = pool.bytes(handle).slice(at, at + pool.length[handle])
+        const [flags, gsoSize] = [pool.flags[handle], pool.gsoSize[handle]]
+        const segment = fromDevice(bytes, { flags, gsoSize, csumStart: pool.csumStart[handle], csumOffset: pool.csumOffset[handle] })
+        out.push({ interface: from, bytes, segment })
+        pool.free(handle)
       }
       if (count < handles.length) return
     }

@@ -9,6 +9,8 @@
 import { DEFAULT_VIA, INTERFACES, PUBLISHED, stations } from './world.ts'
 
 export interface KernelOptions {
+  /** Its TAPs take and give super-frames and partial checksums. */
+  readonly hasOffloads?: boolean
   /** Changes the rules' text: for the proof that a difference is seen. */
   readonly rules?: (text: string) => string
   /** Sysctls besides those below. */

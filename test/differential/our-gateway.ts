@@ -17,6 +17,7 @@ import { ARP_LENGTH, ArpOperation, emitArp, parseArp } from '../../src/wire/arp.
 import { ETHERNET_HEADER_LENGTH, EtherType, emitEthernet, etherType } from '../../src/wire/ethernet.ts'
 import { TestBench } from '../engine/test-bench.ts'
 import type { FlowRecord, Gateway, OutFrame } from './gateway.ts'
+import { fromDevice, toSuperFrame } from './offloads.ts'
 import { DEFAULT_VIA, INTERFACES, PUBLISHED, stationMac, stations, UP } from './world.ts'
 
 const DROPPERS = ['nat', 'router']
@@ -42,9 +43,10 @@ export class OurGateway implements Gateway {
     this.bench.configure(elements, links)
   }
 
-  send(number: number, frame: Uint8Array): OutFrame[] {
+  send(number: number, frame: Uint8Array, segment = 0): OutFrame[] {
     const { bench } = this
-    bench.port(INTERFACES[number].name).send(frame)
+    const bytes = frame.slice()
+    bench.port(INTERFACES[number].name).send(bytes, segment > 0 ? toSuperFrame(bytes, segment) : {})
     bench.run()
     return this.take()
   }
@@ -76,9 +78,11 @@ export class OurGateway implements Gateway {
     for (let asked = true; asked; ) {
       asked = false
       for (const [number, { name }] of INTERFACES.entries()) {
-        for (const bytes of bench.port(name).take()) {
+        const { arrived } = bench.port(name)
+        bench.port(name).arrived = []
+        for (const { bytes, ...fields } of arrived) {
           const answer = answerTo(bytes)
-          if (answer === null) out.push({ interface: number, bytes })
+          if (answer === null) out.push({ interface: number, bytes, segment: fromDevice(bytes, fields) })
           else bench.port(name).send(answer)
           asked ||= answer !== null
         }

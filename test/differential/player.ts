@@ -47,7 +47,7 @@ export class Player {
     const { stream, gateway, views } = this
     for (const step of stream.steps.slice(this.steps.length, end)) {
       const { interface: number, bytes } = makeFrame(stream, step, views[step.flow])
-      const out = gateway.send(number, bytes)
+      const out = gateway.send(number, bytes, step.segment)
       for (const frame of out) learn(stream.flows[step.flow], step, views[step.flow], frame)
       gateway.pass(stream.pace)
       this.notes.push(gateway.notes?.() ?? [])

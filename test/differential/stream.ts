@@ -86,6 +86,8 @@ export interface Step {
   readonly ttl?: number
   readonly tos?: number
   readonly dontFragment?: boolean
+  /** A super-frame: payload bytes of its segments. */
+  readonly segment?: number
   /** In hexadecimal, a multiple of four bytes. */
   readonly options?: string
   /** Only this part of the IP payload is sent: offset and length in bytes. */

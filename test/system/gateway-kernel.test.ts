@@ -5,6 +5,7 @@ import { describe, type TestContext, test } from 'node:test'
 import { freshSeed } from '../../src/engine/random.ts'
 import { addTally, compareStreams, type Difference, type Tally } from '../differential/compare.ts'
 import type { Gateway } from '../differential/gateway.ts'
+import { generateSuperFrames } from '../differential/generate-super-frames.ts'
 import { KernelGateway } from '../differential/kernel-gateway.ts'
 import type { KernelOptions } from '../differential/kernel-rules.ts'
 import { OurGateway } from '../differential/our-gateway.ts'
@@ -66,6 +67,19 @@ describe('our gateway beside Linux', { skip: namespacesMissing('ip', 'nft') }, (
       ),
       ''
     )
+  })
+
+  test(`${isLong ? 5000 : 150} streams with super-frames`, () => {
+    const [one, other] = [linux({ hasOffloads: true }), new OurGateway()]
+    const count = isLong ? 5000 : 150
+    const { differences, tally } = compareStreams(
+      { one, other },
+      { seed, first: 0, count, flowsEvery: FLOWS, generate: generateSuperFrames }
+    )
+    one.close()
+    other.close()
+    assert.equal(textOf(differences, count), '')
+    assert.ok(tally.frames > count * 5)
   })
 
   /** Found by the long mode. */
