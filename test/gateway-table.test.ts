@@ -15,10 +15,10 @@ test('every test that the table names is there', () => {
   for (const row of rows) {
     const shown = row.split(' | ')[1]!
     for (const [, name, quotes = ''] of shown.matchAll(/`([^`]+)`((?:,? "[^"]+")*)/g)) {
-      const file = path.join(TESTS, `${name}.test.ts`)
+      const file = ['test.ts', 'slow.test.ts'].map((ending) => path.join(TESTS, `${name}.${ending}`)).find(existsSync)
       const isScenario = existsSync(path.join(TESTS, 'oracle/scenarios', `${name}.scn`))
-      assert.ok(isScenario || existsSync(file), `${name} is no test and no scenario`)
-      for (const [, title] of quotes.matchAll(/"([^"]+)"/g)) assert.ok(readFileSync(file, 'utf8').includes(title!), `${name}: ${title}`)
+      assert.ok(isScenario || file !== undefined, `${name} is no test and no scenario`)
+      for (const [, title] of quotes.matchAll(/"([^"]+)"/g)) assert.ok(readFileSync(file!, 'utf8').includes(title!), `${name}: ${title}`)
     }
   }
 })
