@@ -15,8 +15,8 @@ import { NetworkError } from './network-error.ts'
 import { NumberPool } from './number-pool.ts'
 import type { Uplink, UplinkPart, UplinkPort } from './uplink.ts'
 
-/** Networks with a gateway, and the uplink: what one divert element serves. */
-export const NAT_INTERFACES_MAX = 1024
+/** Networks with a gateway, and the uplink. Of the router's 32,768 interfaces those from here on are for others (emulated underlays). */
+export const NAT_INTERFACES_MAX = 4096
 
 export interface GatewayOptions {
   readonly uplink: Uplink

@@ -282,6 +282,13 @@ describe('published ports', () => {
 })
 
 describe('interfaces', () => {
+  test('more networks than a thousand', async () => {
+    for (let number = 0; number < 1100; number++) await network(`n${number}`, `10.${number >> 8}.${number & 255}.0/24`)
+    const last = await host('n1099', { name: 'web' })
+    assert.equal((await ping(last.element, WORLD_ADDRESS)).received, 1)
+    assert.equal((await ping(last.element, '10.0.0.1')).received, 1, 'another network’s gateway')
+  })
+
   test('the lowest free number; the uplink hears of networks before they run and after they ended', async () => {
     const numbers = (): (number | undefined)[] => [...controller.networks.values()].map(({ gateway }) => gateway?.interface)
     const { id } = await network('a', '10.1.0.0/24')
