@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { namespacesMissing } from '../system/test-namespace.ts'
+import { mendTools } from './tools-image.ts'
 
 /** The checkout: this file runs as dist/test/docker-lab/docker-lab.js. */
 export const ROOT = path.resolve(import.meta.dirname, '../../..')
@@ -85,6 +86,7 @@ export class DockerLab {
     if (!this.isCluster) {
       await this.start()
       await this.must(`${ORACLE}/mkimages`)
+      await mendTools(this)
       return
     }
     await this.resetCluster()

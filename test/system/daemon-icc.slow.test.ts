@@ -29,7 +29,9 @@ describe('netloom daemon --icc=false', { skip: namespacesMissing('docker', 'ip',
     docker(socket, 'exec', container, 'sh', '-c', `curl -sS --connect-timeout 1 ${url} 2>&1 || true`)
   const runServer = (name: string, ...options: string[]): void => {
     docker(socket, 'run', '-d', '--name', name, ...options, 'alpine', ...SERVER)
-    while (!docker(socket, 'logs', name).includes('listening')) {}
+    while (!docker(socket, 'logs', name).includes('listening')) {
+      assert.equal(docker(socket, 'inspect', '-f', '{{.State.Running}}', name), 'true')
+    }
   }
 
   before(async () => {
