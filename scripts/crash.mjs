@@ -7,6 +7,6 @@ if (!(Number(values.rounds) > 0)) throw new RangeError(`--rounds '${values.round
 const seed = values.seed ?? String(Math.floor(Math.random() * 0x7fffffff))
 console.log(`seed ${seed}`)
 const env = { ...process.env, NETLOOM_CRASH_ROUNDS: values.rounds, NETLOOM_CRASH_SEED: seed, NETLOOM_CRASH_ALL: '1' }
-const files = ['crash-random', 'crash-points', 'docker-crash.slow'].map((name) => `dist/test/system/${name}.test.js`)
+const files = ['crash-random.slow', 'crash-points.slow'].map((name) => `dist/test/system/${name}.test.js`)
 const args = ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files]
 process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit', env }).status ?? 1

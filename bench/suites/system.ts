@@ -25,6 +25,7 @@ export const suite: BenchSuite = {
       rounds: rounds ?? defaults.rounds,
       seconds: seconds ?? defaults.seconds,
       pings: defaults.pings,
+      udpResolution: defaults.udpResolution,
       only: chosen,
       progress,
       signal

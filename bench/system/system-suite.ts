@@ -21,7 +21,7 @@ import { runTcp, runUdp } from './iperf.ts'
 import { MEASURE_KEYS, type MeasureKey } from './measures.ts'
 import type { PathCase, PathEnd, RunningPath } from './path-case.ts'
 import { runPing } from './ping.ts'
-import { findUdpRate } from './udp-search.ts'
+import { findUdpRate, RESOLUTION } from './udp-search.ts'
 
 export const cases: readonly PathCase[] = [
   netloom,
@@ -47,6 +47,8 @@ export interface SystemOptions {
   readonly seconds: number
   /** Echo requests of a `ping -f` trial. */
   readonly pings: number
+  /** How near the search for a UDP rate comes to it: a factor. */
+  readonly udpResolution: number
   /** Names of cases to run; all when absent. */
   readonly only?: readonly string[]
   /** Hears what is going on. */
@@ -55,8 +57,9 @@ export interface SystemOptions {
   readonly signal: AbortSignal
 }
 
-export const DEFAULTS = { rounds: 9, seconds: 2, pings: 20_000 }
-export const QUICK = { rounds: 1, seconds: 1, pings: 2_000 }
+export const DEFAULTS = { rounds: 9, seconds: 2, pings: 20_000, udpResolution: RESOLUTION }
+/** Whether all works, and not how fast. */
+export const QUICK = { rounds: 1, seconds: 1, pings: 2_000, udpResolution: 3 }
 
 /** One value per round; null where there was none. */
 export type Samples = Record<MeasureKey, (number | null)[]>
@@ -177,7 +180,7 @@ async function startLane(pathCase: PathCase, udp: Map<number, number>, options: 
 type Values = Partial<Record<MeasureKey, number>>
 type TrialList = [title: string, measure: (lane: Lane) => Promise<Values>][]
 
-function trials({ seconds, pings }: SystemOptions): TrialList {
+function trials({ seconds, pings, udpResolution }: SystemOptions): TrialList {
   const tcp = (key: MeasureKey, streams: number, reverse: boolean): TrialList[number] => [
     key,
     async ({ path }) => ({ [key]: (await runTcp(path, { streams, reverse, seconds })).gbitPerSecond })
@@ -187,8 +190,8 @@ function trials({ seconds, pings }: SystemOptions): TrialList {
     tcp('tcp1-reverse', 1, true),
     tcp('tcp4', 4, false),
     tcp('tcp4-reverse', 4, true),
-    ['udp64', (lane) => udpRates(lane, 64, 'udp64', seconds / 2, 'udp64-overload')],
-    ['udp1400', (lane) => udpRates(lane, 1400, 'udp1400', seconds / 2)],
+    ['udp64', (lane) => udpRates(lane, 64, 'udp64', { seconds: seconds / 2, resolution: udpResolution }, 'udp64-overload')],
+    ['udp1400', (lane) => udpRates(lane, 1400, 'udp1400', { seconds: seconds / 2, resolution: udpResolution })],
     ['ping', ({ path }) => echoes(path, pings)]
   ]
 }
@@ -205,10 +208,16 @@ async function oneStream({ path }: Lane, seconds: number): Promise<Values> {
   return { tcp1: gbitPerSecond, 'cpu-machine': cpuPerGigabyte.machine, ...forwarder }
 }
 
-async function udpRates({ path, udp }: Lane, length: number, key: MeasureKey, seconds: number, overloadKey?: MeasureKey): Promise<Values> {
+async function udpRates(
+  { path, udp }: Lane,
+  length: number,
+  key: MeasureKey,
+  { seconds, resolution }: { seconds: number; resolution: number },
+  overloadKey?: MeasureKey
+): Promise<Values> {
   const last = udp.get(length) ?? 0
   const overload = overloadKey !== undefined || last === 0 ? (await runUdp(path, length, 0, 1)).delivered : 0
-  const { delivered, offered } = await findUdpRate((rate) => runUdp(path, length, rate, seconds), overload, last)
+  const { delivered, offered } = await findUdpRate((rate) => runUdp(path, length, rate, seconds), overload, last, resolution)
   if (offered > 0) udp.set(length, offered)
   const extra = overloadKey !== undefined ? { [overloadKey]: overload / 1000 } : {}
   return { [key]: delivered / 1000, ...extra }

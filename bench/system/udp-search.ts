@@ -9,7 +9,7 @@ import type { UdpResult } from './iperf.ts'
 
 export const LOSS_LIMIT = 0.01
 /** Where the search ends: a rate that passes and one that does not are so close. */
-const RESOLUTION = 1.06
+export const RESOLUTION = 1.06
 const FIRST_STEP = 1.4
 const MAX_TRIALS = 8
 /** A lossless trial that delivers less than this share of what was offered was held back by its sender. */
@@ -27,14 +27,14 @@ export interface UdpSearchResult {
 const NOTHING: UdpSearchResult = { delivered: 0, offered: 0 }
 
 /** `overload` is what arrives when the sender does not hold back, `last` the offered rate of the last answer or 0; datagrams a second. */
-export async function findUdpRate(trial: UdpTrial, overload: number, last: number): Promise<UdpSearchResult> {
+export async function findUdpRate(trial: UdpTrial, overload: number, last: number, resolution = RESOLUTION): Promise<UdpSearchResult> {
   let best = NOTHING
   let low = 0
   // No upper bound: an overloaded path may deliver less than it could.
   let high = Number.POSITIVE_INFINITY
   let rate = last > 0 ? last : overload * 0.8
-  let step = last > 0 ? RESOLUTION : FIRST_STEP
-  for (let i = 0; i < MAX_TRIALS && high / Math.max(low, 1) > RESOLUTION; i++) {
+  let step = last > 0 ? resolution : FIRST_STEP
+  for (let i = 0; i < MAX_TRIALS && high / Math.max(low, 1) > resolution; i++) {
     const result = await trial(rate)
     if (result.loss < LOSS_LIMIT) {
       best = better(best, rate, result)

@@ -1,5 +1,5 @@
 // Requests that are wrong in every way that a client can be wrong. `record-bad-input` asks a real daemon and keeps its answers in
-// bad-input.json; test/system/docker-bad-input.test.ts asks ours.
+// bad-input.json; test/system/docker-bad-input.slow.test.ts asks ours.
 
 export interface BadInput {
   /** 'POST /networks/create': what is asked, with the query. */

@@ -7,7 +7,7 @@ import { EVERY_OPERATION } from '../crash/every-operation.ts'
 import { daemonMissing } from '../docker/daemon-process.ts'
 
 /** Every which write is tried; which of them is the seed's choice. */
-const stride = process.env['NETLOOM_CRASH_ALL'] === '1' ? 1 : 8
+const stride = process.env['NETLOOM_CRASH_ALL'] === '1' ? 1 : 4
 const seed = process.env['NETLOOM_CRASH_SEED'] ?? String(freshSeed())
 /** More than there are: the daemon's living says where they end. */
 const MOST_WRITES = 500
