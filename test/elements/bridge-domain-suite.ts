@@ -19,7 +19,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ElementType } from '../../src/engine/element.ts'
 import { FrameFlag, type FramePoolOptions } from '../../src/engine/frame-pool.ts'
-import type { TopologyElement, TopologyLink } from '../../src/engine/topology.ts'
+import type { ElementUpdate, TopologyElement, TopologyLink } from '../../src/engine/topology.ts'
 import { TestBench } from '../engine/test-bench.ts'
 import type { ArrivedFrame, TestFrameFields } from '../engine/test-elements.ts'
 import { seededRandom } from '../wire/seeded-random.ts'
@@ -36,6 +36,8 @@ export interface BridgeDomainParts {
   readonly links: readonly TopologyLink[]
   /** Where stations attach. */
   readonly edges: readonly (readonly [element: string, port: number])[]
+  /** What elements are told once they stand: who is where. */
+  readonly updates?: readonly ElementUpdate[]
 }
 
 export interface BridgeDomainKind {
@@ -90,6 +92,7 @@ export class BridgeDomain {
       links.push({ a: [`p${number}`, 0], b: this.parts.edges[number] })
     }
     this.bench.configure(elements, links)
+    this.bench.engine.patch({ updates: this.parts.updates })
   }
 
   /** Sends a frame in by a port and says who got what: ports by number, only those that got frames. */
