@@ -36,7 +36,7 @@ describe('install-test-tools', () => {
 
   const ALL = [
     ...['ip', 'bridge', 'ping', 'tcpdump', 'tshark', 'iperf3', 'dig', 'ethtool', 'busybox', 'ps', 'unshare', 'newuidmap'],
-    ...['etcd', 'zkServer.sh', 'docker', 'dockerd', 'iptables', 'dnsperf', 'curl', 'socat', 'python3']
+    ...['etcd', 'zkServer.sh', 'docker', 'dockerd', 'iptables', 'dnsperf', 'curl', 'socat', 'python3', 'wrk']
   ]
 
   it('lists the packages, and which are missing', () => {
