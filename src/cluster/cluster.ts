@@ -74,6 +74,10 @@ export class Cluster {
   private readonly shown = new Map<string, Map<string, ClusterEndpoint>>()
   /** Something of ours may be in the store, or not be there, against our will. */
   private isUnsettled = false
+  /** The store could not be counted on for so long that leases have ended. */
+  private isLongAway = false
+  private hasBeenUp = false
+  private cancelAway: (() => void) | undefined
   /** The last change of ours, which the next one waits for. */
   private turn: Promise<unknown> = Promise.resolve()
 
@@ -92,6 +96,7 @@ export class Cluster {
     this.liveness = new HostLiveness({
       timers,
       graceMs: GRACE_MS,
+      isSure: () => this.isAvailable,
       ...(options.isReachable === undefined ? {} : { isReachable: options.isReachable }),
       tell: (id, before) => this.onHost(id, before)
     })
@@ -110,7 +115,10 @@ export class Cluster {
       random,
       ttl,
       prefix: LIVE,
-      onList: (entries) => this.replica.reset(entries),
+      onList: (entries) => {
+        this.liveness.hold()
+        this.replica.reset(entries)
+      },
       onChanges: (changes) => this.replica.apply(changes),
       settle: (lease) =>
         this.inTurn(async () => {
@@ -124,11 +132,18 @@ export class Cluster {
       onState: (reason) => {
         if (reason === undefined) {
           // Those who are not there may have lost the store as we did, and need as long to be back.
-          for (const { id } of this.liveness.all)
-            if (id !== self.id && !this.replica.hosts.has(id)) this.liveness.missing(id, ttl * 1000 + GRACE_MS)
+          const graceMs = this.isLongAway ? ttl * 1000 + GRACE_MS : GRACE_MS
+          this.isLongAway = false
+          this.hasBeenUp = true
+          this.cancelAway?.()
+          this.cancelAway = undefined
+          for (const { id } of this.liveness.all) {
+            if (id !== self.id && !this.replica.hosts.has(id)) this.liveness.missing(id, graceMs)
+          }
           return log.info('the cluster store is there', { store: store.name })
         }
-        this.liveness.hold()
+        // In less time no lease ends for want of a store.
+        if (this.hasBeenUp) this.cancelAway ??= timers.after(ttl * 500, () => (this.isLongAway = true))
         if (reason.code !== 'closed')
           log.warn('the cluster store cannot be used; what runs goes on', { store: store.name, reason: reason.message })
       }
@@ -243,6 +258,7 @@ export class Cluster {
   /** Leaves: the host goes from the others' view, records of its endpoints stay. Closes the store. */
   async close(): Promise<void> {
     await this.session.close()
+    this.cancelAway?.()
     this.liveness.hold()
     await this.options.store.close()
   }

@@ -11,6 +11,8 @@ export interface LivenessOptions {
   readonly graceMs: number
   /** Whether the host answers, whatever the store says; without it nobody is asked. Never rejects. */
   readonly isReachable?: (host: ClusterHost) => Promise<boolean>
+  /** Whether what the store said last can be counted on; while not, nobody is judged. */
+  readonly isSure: () => boolean
   /** A host came, changed or died; `before`: what it was. */
   readonly tell: (id: string, before: ClusterHost | undefined) => void
 }
@@ -20,6 +22,9 @@ interface Known {
   /** Ends the wait of a host whose lease has ended. */
   cancel: (() => void) | undefined
 }
+
+/** How soon it is tried again to judge a host, milliseconds. */
+const UNSURE_MS = 250
 
 export class HostLiveness {
   private readonly options: LivenessOptions
@@ -53,7 +58,7 @@ export class HostLiveness {
     known.cancel = this.options.timers.after(graceMs, () => void this.decide(id, known))
   }
 
-  /** The store is away: nobody is judged until it is back and `missing` is said again. */
+  /** Everything is open again: nobody is judged until `missing` is said anew. */
   hold(): void {
     for (const known of this.known.values()) {
       known.cancel?.()
@@ -66,9 +71,9 @@ export class HostLiveness {
     const isReachable = (await this.options.isReachable?.(known.host)) ?? false
     // Meanwhile it may have come back, or the store may have gone.
     if (this.known.get(id) !== known || known.cancel !== waiting) return
-    if (isReachable) {
+    if (isReachable || !this.options.isSure()) {
       known.cancel = undefined
-      return this.missing(id)
+      return this.missing(id, isReachable ? this.options.graceMs : UNSURE_MS)
     }
     this.known.delete(id)
     this.options.tell(id, known.host)

@@ -1,4 +1,6 @@
+import { HostProbe } from '../cluster/host-probe.ts'
 import { openClusterStore } from '../cluster/open-cluster-store.ts'
+import { realTimers } from '../engine/clock.ts'
 import { loadNative } from '../io/load-native.ts'
 import { clusterSetting } from './cluster-setting.ts'
 import type { DaemonConfig } from './daemon-config.ts'
@@ -18,5 +20,17 @@ export function clusterMembership(
   if (setting === undefined) return undefined
   const { store, options, advertise, address } = setting
   const world = { native: loadNative(), stateDirectory, log }
-  return { store: openClusterStore(store, options), underlay: () => makeUnderlay(config.underlay, world), address, advertise }
+  return {
+    store: openClusterStore(store, options),
+    underlay: () => makeUnderlay(config.underlay, world),
+    address,
+    advertise,
+    isReachable: HostProbe.asker(realTimers),
+    // Without it the daemon is one of the cluster all the same; alone without the store it would be taken for dead.
+    answerProbes: (id) =>
+      HostProbe.listen(advertise, id).catch((error: Error) => {
+        log(`nobody can ask this host whether it lives: ${error.message}`)
+        return undefined
+      })
+  }
 }

@@ -67,6 +67,8 @@ export interface ClusterMembership {
   readonly advertise: string
   /** Whether a host whose lease has ended answers all the same; see src/cluster. */
   readonly isReachable?: (host: ClusterHost) => Promise<boolean>
+  /** Answers the others that ask so, with this host's id; undefined when it cannot. */
+  readonly answerProbes?: (id: string) => Promise<{ close(): Promise<void> } | undefined>
 }
 
 export interface DockerHostOptions {
@@ -250,6 +252,8 @@ export class DockerHost {
     const self = { id: (await daemonId(store)).replaceAll(':', '-'), name, address, advertise }
     // Containers that are ended by this start lose their endpoints, as with Docker.
     const keep: ClusterEndpointSpec[] = config['live-restore'] ? keptEndpoints(store) : []
+    const probe = await cluster.answerProbes?.(self.id)
+    if (probe !== undefined) this.undo.push(() => probe.close())
     const overlays = new OverlayNetworks({ controller, driver, log: (message) => logger.warn(message) })
     await overlays.open(async (onChange) => {
       const options = { store: cluster.store, timers: realTimers, random, log: logger, self, keep, onChange }
