@@ -90,9 +90,11 @@ export class DockerLab {
       return
     }
     await this.resetCluster()
-    await this.must(`${ORACLE}/mkimages`)
-    const second = await this.run(`${ORACLE}/mkimages`, [], { DOCKER_HOST: `unix://${this.socketOf(2)}` })
-    if (second.status !== 0) throw new Error(`images of host 2: ${second.stderr}`)
+    // LAB is where the images' files are put together.
+    const images = ([1, 2] as const).map((host) =>
+      this.run(`${ORACLE}/mkimages`, [], { DOCKER_HOST: `unix://${this.socketOf(host)}`, LAB: path.join(this.folder, `images${host}`) })
+    )
+    for (const { status, stderr } of await Promise.all(images)) if (status !== 0) throw new Error(`images: ${stderr}${this.logEnd()}`)
   }
 
   start(): Promise<Finished> {

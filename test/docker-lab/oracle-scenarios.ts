@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 
-const SWARM = 'reference for what is seen inside of a container: test/system/overlay-inside.slow.test.ts'
+const SWARM = 'reference for what is seen inside of a container: test/docker-lab/swarm-inside.test.ts'
 
 /** Scenario -> why it is left out. A test checks that each exists. */
 export const LEFT_OUT: Readonly<Record<string, string>> = {

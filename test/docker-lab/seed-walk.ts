@@ -36,7 +36,6 @@ export interface SeedStep {
 }
 
 export const LATER = {
-  overlay: 'needs the overlay driver (a later issue)',
   macvlan: 'needs the macvlan driver (a later issue)',
   ipvlan: 'needs the ipvlan driver (a later issue)'
 } as const
@@ -52,12 +51,13 @@ export function pings(name: string, address: string, count: number, ttl = 64): s
   ].join('\n')
 }
 
-export function followSeed(title: string, steps: readonly SeedStep[]): void {
-  describe(title, { skip: labMissing('script') }, () => {
+/** `cluster`: with a second host, `$ORACLE_DOCKER2`, and a store that both share. */
+export function followSeed(title: string, steps: readonly SeedStep[], { cluster = false }: { cluster?: boolean } = {}): void {
+  describe(title, { skip: cluster ? labMissing('script', 'etcd') : labMissing('script') }, () => {
     let lab: DockerLab
     let passed = 0
     before(async () => {
-      lab = new DockerLab('seed', daemonKind())
+      lab = new DockerLab('seed', daemonKind(), { cluster })
       lab.daemonEnvironment['NETLOOM_DAEMON_ARGS'] = '--uplink host'
       await lab.up()
       // A real daemon lists the gateway of its network bridge from the second start on.
