@@ -15,7 +15,7 @@ export interface Ran {
 
 /** A folder with labs of its own, for one suite. */
 export class LabFolder {
-  readonly path = mkdtempSync(path.join(tmpdir(), 'netloom-test-lab-'))
+  readonly path = mkdtempSync(path.join(tmpdir(), 'netloom-test-emulation-'))
 
   get labs(): string {
     return path.join(this.path, 'labs')
