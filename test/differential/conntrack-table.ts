@@ -1,8 +1,10 @@
 /** Reads /proc/net/nf_conntrack (net/netfilter/nf_conntrack_standalone.c, ct_seq_show). */
+import { formatIpv6, parseIpv6 } from '../../src/wire/address.ts'
 import type { FlowRecord } from './gateway.ts'
+import { ipv6Of } from './ipv6-translation.ts'
 import { INTERFACES } from './world.ts'
 
-const OWN = new Set(INTERFACES.flatMap(({ address, broadcast }) => [address, broadcast]))
+const OWN = new Set(INTERFACES.flatMap(({ address, broadcast }) => [address, broadcast, ipv6Of(address)]))
 
 /**
  *   ipv4  2 tcp  6 117 SYN_SENT src=.. dst=.. sport=.. dport=.. [UNREPLIED] src=.. dst=.. sport=.. dport=.. [ASSURED] mark=0 use=1
@@ -14,11 +16,12 @@ export function parseConntrack(text: string, addresses: ReadonlySet<string>): Fl
   const records: FlowRecord[] = []
   for (const line of text.split('\n')) {
     const words = line.split(/\s+/)
-    if (words[0] !== 'ipv4') continue
+    if (words[0] !== 'ipv4' && words[0] !== 'ipv6') continue
     const protocol = Number(words[3])
     const pairs = words.filter((word) => /^(src|dst|sport|dport|type|code|id)=/.test(word)).map((word) => word.slice(word.indexOf('=') + 1))
     // ICMP has type, code and id where the others have two ports; other protocols have neither.
     const size = pairs.length / 2
+    if (words[0] === 'ipv6') for (const at of [0, 1, size, size + 1]) pairs[at] = formatIpv6(parseIpv6(pairs[at]))
     const original = pairs.slice(0, size)
     if (!addresses.has(original[0]) && !addresses.has(original[1])) continue
     const answerer = pairs[size]

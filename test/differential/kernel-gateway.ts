@@ -15,7 +15,7 @@ import type { TestFrameFields } from '../engine/test-elements.ts'
 import { TestNamespace } from '../system/test-namespace.ts'
 import { parseConntrack } from './conntrack-table.ts'
 import type { FlowRecord, Gateway, OutFrame } from './gateway.ts'
-import { ipCommands, type KernelOptions, nftRules, sysctlsOf } from './kernel-rules.ts'
+import { IPV6_DEFAULTS, ipCommands, type KernelOptions, nftRules, sysctlsOf } from './kernel-rules.ts'
 import { fromDevice, toSuperFrame } from './offloads.ts'
 import { INTERFACES } from './world.ts'
 
@@ -34,13 +34,14 @@ export class KernelGateway implements Gateway {
 
   constructor(name: string, options: KernelOptions = {}) {
     this.name = name
-    this.native.writeFileInNetns(this.netns.fd, '/proc/sys/net/ipv6/conf/default/disable_ipv6', '1')
+    const before = options.family === 6 ? IPV6_DEFAULTS : { 'ipv6/conf/default/disable_ipv6': '1' }
+    for (const [path, value] of Object.entries(before)) this.native.writeFileInNetns(this.netns.fd, `/proc/sys/net/${path}`, value)
     for (const { name, mtu } of INTERFACES) {
       const tap = openTap(this.native, { netns: this.netns.fd, name, vnetHeader: options.hasOffloads ?? false })
       this.taps.push(new TapDevice(this.pool, this.native, { ...tap, mtu }))
     }
     for (const [path, value] of sysctlsOf(options)) this.native.writeFileInNetns(this.netns.fd, `/proc/sys/net/${path}`, value)
-    this.feed(ipCommands(), 'ip', '-batch', '-')
+    this.feed(ipCommands(options), 'ip', '-batch', '-')
     this.feed(nftRules(options), 'nft', '-f', '-')
   }
 

@@ -6,9 +6,12 @@
  * - what ends at the gateway itself is tracked no longer than it takes: it keeps no port from a flow through the NAT. (ESP is
  *   refused by a rule, with the same answer, because its time-out cannot be set.)
  */
+import { ipv6Of } from './ipv6-translation.ts'
 import { DEFAULT_VIA, INTERFACES, PUBLISHED, stations } from './world.ts'
 
 export interface KernelOptions {
+  /** Default 4. With 6 the world's addresses are those of `ipv6Of`. */
+  readonly family?: 4 | 6
   /** Its TAPs take and give super-frames and partial checksums. */
   readonly hasOffloads?: boolean
   /** Changes the rules' text: for the proof that a difference is seen. */
@@ -34,28 +37,48 @@ const SYSCTLS: Readonly<Record<string, string>> = {
   'ipv4/icmp_msgs_burst': '1000000'
 }
 
+/** Nothing of its own to say to the link, no limit on errors. */
+const SYSCTLS_IPV6: Readonly<Record<string, string>> = {
+  'ipv6/conf/all/forwarding': '1',
+  'ipv6/icmp/ratelimit': '0'
+}
+
+/** For interfaces that are yet to come: no link-local addresses, which would be announced. */
+export const IPV6_DEFAULTS: Readonly<Record<string, string>> = {
+  'ipv6/conf/default/addr_gen_mode': '1',
+  'ipv6/conf/default/accept_dad': '0',
+  'ipv6/conf/default/accept_ra': '0',
+  'ipv6/conf/default/router_solicitations': '0'
+}
+
 /** By path below /proc/sys/net. Interfaces must exist already. */
-export function sysctlsOf({ sysctls = {} }: KernelOptions): [path: string, value: string][] {
+export function sysctlsOf({ sysctls = {}, family = 4 }: KernelOptions): [path: string, value: string][] {
+  if (family === 6) return Object.entries({ ...SYSCTLS_IPV6, ...sysctls })
   const each = INTERFACES.map(({ name }): [string, string] => [`ipv4/conf/${name}/send_redirects`, '0'])
   return [...Object.entries({ ...SYSCTLS, ...sysctls }), ...each]
 }
 
 /** For `ip -batch`. */
-export function ipCommands(): string {
+export function ipCommands({ family = 4 }: KernelOptions): string {
   const lines: string[] = ['link set lo up']
+  const of = (address: string): string => (family === 6 ? ipv6Of(address) : address)
   for (const { name, mac, address, broadcast, subnet, mtu } of INTERFACES) {
     lines.push(`link set dev ${name} address ${mac} mtu ${mtu} up`)
-    lines.push(`address add ${address}/${subnet.split('/')[1]} broadcast ${broadcast} dev ${name}`)
+    lines.push(
+      family === 6
+        ? `address add ${of(address)}/64 dev ${name} nodad`
+        : `address add ${address}/${subnet.split('/')[1]} broadcast ${broadcast} dev ${name}`
+    )
   }
   for (const { address, interface: number, mac } of stations()) {
-    lines.push(`neighbor add ${address} lladdr ${mac} dev ${INTERFACES[number].name} nud permanent`)
+    lines.push(`neighbor add ${of(address)} lladdr ${mac} dev ${INTERFACES[number].name} nud permanent`)
   }
-  lines.push(`route add default via ${DEFAULT_VIA}`)
+  lines.push(`route add default via ${of(DEFAULT_VIA)}`)
   return `${lines.join('\n')}\n`
 }
 
 /** For `nft -f`. */
-export function nftRules({ rules = (text) => text }: KernelOptions): string {
+export function nftRules({ rules = (text) => text, family = 4 }: KernelOptions): string {
   const networks = INTERFACES.filter(({ role }) => role === 'network').map(({ name }) => `"${name}"`)
   const uplinks = INTERFACES.filter(({ role }) => role === 'uplink').map(({ name }) => `"${name}"`)
   const map = (protocol: string): string =>
@@ -66,7 +89,7 @@ export function nftRules({ rules = (text) => text }: KernelOptions): string {
     PUBLISHED.filter((published) => published.protocol === protocol)
       .map(({ target, targetPort }) => `${target} . ${targetPort}`)
       .join(', ')
-  return rules(`
+  const text = rules(`
 table ip gateway {
   map tcp_ports { type inet_service : ipv4_addr . inet_service; elements = { ${map('tcp')} }; }
   map udp_ports { type inet_service : ipv4_addr . inet_service; elements = { ${map('udp')} }; }
@@ -105,4 +128,16 @@ table ip gateway {
   }
 }
 `)
+  return family === 6 ? inIpv6(text) : text
+}
+
+/** The same rules for the other family, without what only IPv4 has. */
+function inIpv6(text: string): string {
+  return text
+    .replace(/^.*(?:prot-unreachable|127\.0\.0\.0).*$/gm, '')
+    .replace('table ip ', 'table ip6 ')
+    .replaceAll('ipv4_addr', 'ipv6_addr')
+    .replaceAll('l3proto ip;', 'l3proto ip6;')
+    .replaceAll('ip daddr', 'ip6 daddr')
+    .replace(/\d+\.\d+\.\d+\.\d+/g, ipv6Of)
 }

@@ -5,7 +5,9 @@ import { describe, type TestContext, test } from 'node:test'
 import { freshSeed } from '../../src/engine/random.ts'
 import { addTally, compareStreams, type Difference, type Tally } from '../differential/compare.ts'
 import type { Gateway } from '../differential/gateway.ts'
+import { generateIpv6 } from '../differential/generate-ipv6.ts'
 import { generateSuperFrames } from '../differential/generate-super-frames.ts'
+import { TranslatedGateway } from '../differential/ipv6-translation.ts'
 import { KernelGateway } from '../differential/kernel-gateway.ts'
 import type { KernelOptions } from '../differential/kernel-rules.ts'
 import { OurGateway } from '../differential/our-gateway.ts'
@@ -80,6 +82,18 @@ describe('our gateway beside Linux', { skip: namespacesMissing('ip', 'nft') }, (
     other.close()
     assert.equal(textOf(differences, count), '')
     assert.ok(tally.frames > count * 5)
+  })
+
+  test(`${isLong ? 10_000 : 200} streams in IPv6`, () => {
+    const pair = [linux({ family: 6 }), new OurGateway({}, 6)].map((gateway) => new TranslatedGateway(gateway))
+    const count = isLong ? 10_000 : 200
+    const { differences, tally } = compareStreams(
+      { one: pair[0], other: pair[1] },
+      { seed, first: 0, count, flowsEvery: FLOWS, generate: generateIpv6 }
+    )
+    for (const gateway of pair) gateway.close()
+    assert.equal(textOf(differences, count), '')
+    assert.ok(tally.frames > count * 3)
   })
 
   /** Found by the long mode. */
