@@ -28,33 +28,35 @@ export interface OwnStation {
 }
 
 /**
- * Takes the outer headers off `batch[from..count-1]` up to the first frame that is not of this kind, whose index it returns;
- * `egress[i]` is where the inner frame goes.
+ * Takes the outer headers off `batch[from..count-1]` up to the first frame that is not of this kind, or goes elsewhere than the first
+ * one, and returns its index. `result[0]` is the port that all of them leave by.
  */
 export type FastDecap = (from: number, count: number, own: OwnStation, judged: Int32Array) => number
 
 const made = new WeakMap<FramePool, FastDecap>()
 
-/** The one for VTEPs on this pool; `batch` and `egress` are the same for all. */
-export function fastDecapFor(frames: FramePool, batch: Int32Array, egress: Int32Array): FastDecap {
+/** The one for VTEPs on this pool; `batch` and `result` are the same for all. */
+export function fastDecapFor(frames: FramePool, batch: Int32Array, result: Int32Array): FastDecap {
   let decap = made.get(frames)
-  if (decap === undefined) made.set(frames, (decap = makeFastDecap(frames, batch, egress)))
+  if (decap === undefined) made.set(frames, (decap = makeFastDecap(frames, batch, result)))
   return decap
 }
 
-function makeFastDecap(frames: FramePool, batch: Int32Array, egress: Int32Array): FastDecap {
+function makeFastDecap(frames: FramePool, batch: Int32Array, result: Int32Array): FastDecap {
   const { start, length, flags } = frames
 
   return function fastDecap(from, count, own, judged): number {
     const view = frames.view(batch[from])
     const chunk = frames.chunkOf(batch[from])
     const { macFirst, macLast, address, port } = own
-    let i = from
-    for (; i < count; i++) {
+    let egress = -1
+    let i = from | 0
+    for (; i < count; i = (i + 1) | 0) {
       const frame = batch[i]
       const at = start[frame]
       const size = length[frame]
-      if ((flags[frame] & unusual) !== 0 || size < SHORTEST || frames.chunkOf(frame) !== chunk) break
+      const had = flags[frame]
+      if ((had & unusual) !== 0 || size < SHORTEST || frames.chunkOf(frame) !== chunk) break
       const w4 = view.getInt32((at + 4) | 0)
       const w12 = view.getInt32((at + 12) | 0)
       const w16 = view.getInt32((at + 16) | 0)
@@ -80,11 +82,16 @@ function makeFastDecap(frames: FramePool, batch: Int32Array, egress: Int32Array)
       if (judged[seen] !== source || judged[seen + 1] !== vni + 1) break
       const inner = view.getInt32((at + 56) | 0)
       if ((inner & 0x01000000) !== 0 || (inner | view.getUint16(at + 60)) === 0) break
-      egress[i] = judged[seen + 2]
+      const to = judged[seen + 2]
+      if (to !== egress) {
+        if (egress >= 0) break
+        egress = to
+      }
       start[frame] = at + OUTER
       length[frame] = total - 36
-      flags[frame] &= spent
+      if (had !== 0) flags[frame] = had & spent
     }
+    result[0] = egress
     return i
   }
 }

@@ -7,8 +7,8 @@ import { fold } from '../../wire/checksum.ts'
 import { EtherType } from '../../wire/ethernet.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
 import type { Fdb } from '../bridge/fdb.ts'
-import { flowPort } from './flow-entropy.ts'
-import { VTEP_WORDS, Vtep } from './vtep-table.ts'
+import { flowPort, ipv4Port } from './flow-entropy.ts'
+import { VTEP_WORDS, Vtep, type VtepTable } from './vtep-table.ts'
 
 // Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
 const smallSlot = SMALL_SLOT
@@ -22,6 +22,8 @@ const spent = ~(FrameFlag.captured | FrameFlag.csumValid)
 const OUTER = 50
 const PADDED = 52
 const SHORTEST = 34
+/** Word of the outer destination. */
+const DESTINATION = 8
 
 /** Whether words in memory have their first byte at the low end. */
 const isLittle = new Uint8Array(Int32Array.of(1).buffer)[0] === 1
@@ -32,10 +34,10 @@ function word(first: number, second: number): number {
 }
 
 /**
- * Encapsulates `batch[from..count-1]` up to the first frame that is not of this kind, and returns its index. `vteps`: the words of the
- * table; `mtu`: of the segment, 0 to leave all frames alone; `id`: identification of the first packet, the others count on.
+ * Encapsulates `batch[from..count-1]` up to the first frame that is not of this kind, and returns its index. `mtu`: of the segment;
+ * `id`: identification of the packet before the first, the others count on.
  */
-export type FastEncap = (from: number, count: number, fdb: Fdb, vteps: Int32Array, vni: number, mtu: number, id: number) => number
+export type FastEncap = (from: number, count: number, fdb: Fdb, vteps: VtepTable, vni: number, mtu: number, id: number) => number
 
 const made = new WeakMap<FramePool, FastEncap>()
 
@@ -49,20 +51,31 @@ export function fastEncapFor(frames: FramePool, batch: Int32Array): FastEncap {
 function makeFastEncap(frames: FramePool, batch: Int32Array): FastEncap {
   const { start, length, flags, largeBase } = frames
 
-  return function fastEncap(from, count, fdb, vteps, vni, mtu, id): number {
+  return function fastEncap(from, count, fdb, { words: vteps, common }, vni, mtu, id): number {
     if (batch[from] >= largeBase) return from
     const view = frames.view(batch[from])
     const words = frames.words(batch[from])
     const chunk = frames.chunkOf(batch[from])
     const vniHigh = word(vni >>> 8, (vni & 0xff) << 8)
+    // The same for all VTEPs: read once, as nothing in a loop is.
+    const c0 = common[0]
+    const c1 = common[1]
+    const c2 = common[2]
+    const c3 = common[3]
+    const c5 = common[5]
+    const c6 = common[6]
+    const c7 = common[7]
+    const c9 = common[9]
+    const c11 = common[11]
     const longest = mtu | 0
     let nextId = id | 0
-    let i = from
-    for (; i < count; i++) {
+    let i = from | 0
+    for (; i < count; i = (i + 1) | 0) {
       const frame = batch[i]
       const at = start[frame]
       const size = length[frame]
-      if ((flags[frame] & unusual) !== 0 || (at & 3) !== 0 || size < SHORTEST || frames.chunkOf(frame) !== chunk) break
+      const had = flags[frame]
+      if ((had & unusual) !== 0 || (at & 3) !== 0 || size < SHORTEST || frames.chunkOf(frame) !== chunk) break
       if (at - (frame & slotMask) * smallSlot < PADDED) break
       const first = view.getInt32(at)
       const middle = view.getInt32((at + 4) | 0)
@@ -75,26 +88,32 @@ function makeFastEncap(frames: FramePool, batch: Int32Array): FastEncap {
       if (vteps[entry + familyWord] !== 4 || size - 14 > longest || size - 14 > vteps[entry + innerMtu]) break
       const ecn = type === ipv4 ? last & 3 : (last >>> 4) & 3
       const tos = ecn === 3 ? 2 : ecn
-      const source = flowPort(view, at, (at + size) | 0)
+      const w20 = view.getInt32((at + 20) | 0)
+      // TCP or UDP without options, whole; else the way that looks at everything.
+      const isPlain =
+        (last & 0xffffff00) === 0x08004500 && (w20 & 0x3fff0000) === 0 && ((w20 & 0xff) === 17 || (w20 & 0xff) === 6) && size >= 38
+      const source = isPlain
+        ? ipv4Port(w20 & 0xff, view.getInt32((at + 26) | 0), view.getInt32((at + 30) | 0), view.getInt32((at + 34) | 0))
+        : flowPort(view, at, (at + size) | 0)
       const udpLength = (size + 16) | 0
       nextId = (nextId + 1) & 0xffff
       const to = (at - PADDED) >> 2
-      words[to] = vteps[entry]
-      words[to + 1] = vteps[entry + 1]
-      words[to + 2] = vteps[entry + 2]
-      words[to + 3] = vteps[entry + 3]
+      words[to] = c0
+      words[to + 1] = c1
+      words[to + 2] = c2
+      words[to + 3] = c3
       words[to + 4] = word(0x4500 | tos, udpLength + 20)
-      words[to + 5] = vteps[entry + 5] | word(nextId, 0)
-      words[to + 6] = vteps[entry + 6] | word(0, ~fold(vteps[entry + sumWord] + udpLength + 20 + nextId + tos) & 0xffff)
-      words[to + 7] = vteps[entry + 7]
-      words[to + 8] = vteps[entry + 8]
-      words[to + 9] = vteps[entry + 9] | word(source, 0)
+      words[to + 5] = c5 | word(nextId, 0)
+      words[to + 6] = c6 | word(0, ~fold(vteps[entry + sumWord] + udpLength + 20 + nextId + tos) & 0xffff)
+      words[to + 7] = c7
+      words[to + 8] = vteps[entry + DESTINATION]
+      words[to + 9] = c9 | word(source, 0)
       words[to + 10] = word(udpLength, 0)
-      words[to + 11] = vteps[entry + 11]
+      words[to + 11] = c11
       words[to + 12] = vniHigh
       start[frame] = at - OUTER
       length[frame] = size + OUTER
-      flags[frame] &= spent
+      if (had !== 0) flags[frame] = had & spent
     }
     return i
   }

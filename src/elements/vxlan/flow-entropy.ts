@@ -4,6 +4,8 @@
  */
 import { ENTROPY_BASE } from './outer-header.ts'
 
+// What V8 makes has the constants of this module in it, those that it imports are looked up at every use.
+const entropyBase = ENTROPY_BASE
 const IPV4_TYPE = 0x0800
 const IPV6_TYPE = 0x86dd
 const TCP = 6
@@ -17,11 +19,9 @@ export function flowPort(view: DataView, at: number, end: number): number {
   let hash = 0
   if (type === IPV4_TYPE && at + 34 <= end) {
     const protocol = view.getUint8(at + 23)
-    hash = mix(mix(protocol, view.getInt32(at + 26)), view.getInt32(at + 30))
-    if ((protocol === TCP || protocol === UDP) && (view.getUint16(at + 20) & FRAGMENT_BITS) === 0) {
-      const ports = at + 14 + ((view.getUint8(at + 14) & 15) << 2)
-      if (ports + 4 <= end) hash = mix(hash, view.getInt32(ports))
-    }
+    const isWhole = (protocol === TCP || protocol === UDP) && (view.getUint16(at + 20) & FRAGMENT_BITS) === 0
+    const ports = at + 14 + ((view.getUint8(at + 14) & 15) << 2)
+    return ipv4Port(protocol, view.getInt32(at + 26), view.getInt32(at + 30), isWhole && ports + 4 <= end ? view.getInt32(ports) : 0)
   } else if (type === IPV6_TYPE && at + 54 <= end) {
     const next = view.getUint8(at + 20)
     hash = mix(next, view.getInt32(at + 14) & 0xfffff)
@@ -30,7 +30,13 @@ export function flowPort(view: DataView, at: number, end: number): number {
   } else {
     hash = mix(mix(mix(type, view.getInt32(at)), view.getInt32(at + 4)), view.getInt32(at + 8))
   }
-  return ENTROPY_BASE | (Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> 18)
+  return entropyBase | (Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> 18)
+}
+
+/** The same of IPv4 by what it is made of; `ports` 0 where there are none. */
+export function ipv4Port(protocol: number, source: number, destination: number, ports: number): number {
+  const hash = Math.imul(Math.imul(source ^ protocol, 0x85ebca6b) ^ destination, 0xc2b2ae35) ^ ports
+  return entropyBase | (Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> 18)
 }
 
 function mix(hash: number, word: number): number {

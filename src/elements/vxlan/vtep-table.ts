@@ -9,7 +9,7 @@
 import { formatIpv4, formatIpv6 } from '../../wire/address.ts'
 import { put32 } from '../../wire/big-endian.ts'
 import { AddressTable, NO_ENTRY } from './address-table.ts'
-import { OVERHEAD, writeTemplate } from './outer-header.ts'
+import { OUTER_WORDS, OVERHEAD, writeTemplate } from './outer-header.ts'
 import { type VtepAddress, VxlanOptionError, type VxlanSettings } from './vxlan-options.ts'
 
 /** VTEPs at most: what an entry of the FDB can name. */
@@ -49,6 +49,8 @@ export class VtepTable {
   words = new Int32Array(16 * VTEP_WORDS)
   /** The same, as bytes. */
   bytes = new Uint8Array(this.words.buffer)
+  /** What the outer headers of all VTEPs with IPv4 have in common: a template without destination. */
+  readonly common = new Int32Array(OUTER_WORDS[4])
   private readonly numbers = new AddressTable()
   private readonly free: number[] = []
   private used = 0
@@ -56,6 +58,7 @@ export class VtepTable {
 
   constructor(settings: VxlanSettings) {
     this.settings = settings
+    this.prepareCommon()
   }
 
   /** Number of the VTEP, or NO_VTEP. */
@@ -125,6 +128,7 @@ export class VtepTable {
   /** New options of the underlay: all headers are made anew. */
   setUnderlay(settings: VxlanSettings): void {
     this.settings = settings
+    this.prepareCommon()
     for (let vtep = 0; vtep < this.used; vtep++) if (this.words[vtep * VTEP_WORDS + Vtep.family] !== 0) this.prepare(vtep)
   }
 
@@ -167,6 +171,12 @@ export class VtepTable {
     this.numbers.remove(this.words.slice(at + Vtep.address, at + Vtep.address + 4))
     this.words.fill(0, at, at + VTEP_WORDS)
     this.free.push(vtep)
+  }
+
+  private prepareCommon(): void {
+    const own = this.settings.addresses.find(({ family }) => family === 4)
+    const nobody = { family: 4, words: new Int32Array(4) } as const
+    if (own !== undefined) writeTemplate(new Uint8Array(this.common.buffer), 0, own, nobody, this.settings)
   }
 
   private prepare(vtep: number): void {

@@ -10,6 +10,7 @@
  * What comes from the underlay never goes back there. Owns every frame that it receives; transmit and drop give ownership away.
  * Super-frames pass whole.
  */
+import { EngineDrop } from '../../engine/drop-reason.ts'
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
 import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-pool.ts'
 import type { Link } from '../../engine/link.ts'
@@ -32,9 +33,9 @@ import { VxlanRecords } from './vxlan-records.ts'
 
 const SECOND = 1e9
 const BATCH = 256
-/** Frames of one port, and the ports they leave by. All VTEPs of a thread share them: nothing is left in them by `push`. */
+/** Frames of one port, and the port they leave by. All VTEPs of a thread share them: nothing is left in them by `push`. */
 const batch = new Int32Array(BATCH)
-const egress = new Int32Array(BATCH)
+const egress = new Int32Array(1)
 
 const COUNTERS = [
   'encapsulated',
@@ -122,7 +123,7 @@ export class VxlanVtep implements Element {
         continue
       }
       for (let at = 0; at < count; ) {
-        const done = isUsual ? fastEncap(at, count, segment.fdb, records.vteps.words, segment.vni, segment.mtu, encap.id) : at
+        const done = isUsual ? fastEncap(at, count, segment.fdb, records.vteps, segment.vni, segment.mtu, encap.id) : at
         if (done === at) this.encapsulate(batch[at++], segment)
         else {
           encap.id = (encap.id + done - at) & 0xffff
@@ -218,7 +219,7 @@ export class VxlanVtep implements Element {
   }
 
   private fromUnderlay(rx: Link): void {
-    const { context, fastDecap, own, judged } = this
+    const { fastDecap, own, judged } = this
     while (!rx.empty) {
       const count = rx.receiveAll(batch)
       for (let at = 0; at < count; ) {
@@ -226,11 +227,20 @@ export class VxlanVtep implements Element {
         if (done === at) this.decapsulate(batch[at++])
         else {
           this.decapsulated += done - at
-          for (let i = at; i < done; i++) context.transmit(egress[i], batch[i])
+          this.toSegment(egress[0], at, done)
           at = done
         }
       }
     }
+  }
+
+  /** Sends `batch[from..to-1]`. */
+  private toSegment(port: number, from: number, to: number): void {
+    const { context } = this
+    const link = context.ports[port]?.tx
+    if (link === undefined) for (let i = from; i < to; i++) context.drop(batch[i], EngineDrop.unlinked)
+    else if (from === 0) link.transmitAll(batch, to)
+    else for (let i = from; i < to; i++) link.transmit(batch[i])
   }
 
   /** One frame of the underlay. */
