@@ -50,7 +50,15 @@ export interface BridgeDomainKind {
    * full at another moment. Default true.
    */
   readonly oneFdb?: boolean
+  /**
+   * True for domains whose frames leave the engine on their way and come in again by a device: super-frames are cut there, and a slot
+   * may be lacking. The engine is turned a few times more then, and closed at the end. Default false.
+   */
+  readonly isOutside?: boolean
 }
+
+/** Turns that a frame which leaves and comes in again may take. */
+const OUTSIDE_TURNS = 6
 
 const BROADCAST = 'ff:ff:ff:ff:ff:ff'
 const AGEING = 300
@@ -71,6 +79,7 @@ export function testFrame(destination: string, source: string, length = 60, fill
 
 export class BridgeDomain {
   readonly bench: TestBench
+  private readonly kind: BridgeDomainKind
   private readonly ports: number
   private readonly parts: BridgeDomainParts
   private sent = 0
@@ -78,6 +87,7 @@ export class BridgeDomain {
 
   constructor(kind: BridgeDomainKind, ports: number, options: Partial<BridgeDomainOptions> = {}, pool: FramePoolOptions = {}) {
     this.bench = new TestBench({ types: kind.types, pool })
+    this.kind = kind
     this.ports = ports
     this.parts = kind.build(ports, { ageing: AGEING, fdbCapacity: 1024, ...options })
     this.connect(Array.from({ length: ports }, (_, port) => port))
@@ -103,6 +113,7 @@ export class BridgeDomain {
   deliver(port: number, bytes: Uint8Array, fields: TestFrameFields = {}): Map<number, ArrivedFrame[]> {
     this.bench.port(`p${port}`).send(bytes, fields)
     this.bench.run()
+    for (let turn = 0; this.kind.isOutside === true && turn < OUTSIDE_TURNS; turn++) this.bench.run()
     const result = new Map<number, ArrivedFrame[]>()
     for (let number = 0; number < this.ports; number++) {
       const to = this.bench.elements.ports.get(`p${number}`)
@@ -126,6 +137,7 @@ export class BridgeDomain {
     const drops = this.bench.total((counters) => Object.values(counters.drops).reduce((sum, count) => sum + count, 0))
     assert.equal(this.sent + copies, this.arrived + drops, 'frames in + copies = frames out + drops')
     assert.equal(this.bench.engine.frames.inUse, 0, 'no frame is held')
+    if (this.kind.isOutside === true) this.bench.engine.close()
   }
 }
 
@@ -258,7 +270,9 @@ export function bridgeDomainSuite(name: string, kind: BridgeDomainKind): void {
       )
     })
 
-    domainTest('a super-frame passes whole with its offload fields, forwarded and copied', 4, (domain) => {
+    const insideTest = kind.isOutside === true ? (): void => {} : domainTest
+
+    insideTest('a super-frame passes whole with its offload fields, forwarded and copied', 4, (domain) => {
       const fields = { flags: FrameFlag.gso | FrameFlag.csum, gsoType: 1, gsoSize: 1448, hdrLen: 66, csumStart: 34, csumOffset: 16 }
       const bytes = testFrame(station(2), station(1), 65_550 - (kind.overhead ?? 0), 0x5a)
       for (const expected of [[1, 2, 3], [2]]) {
@@ -305,7 +319,9 @@ export function bridgeDomainSuite(name: string, kind: BridgeDomainKind): void {
       )
     }
 
-    test('an exhausted pool costs copies, never frames or the books', () => {
+    test('an exhausted pool costs copies, never frames or the books', {
+      skip: kind.isOutside === true && 'slots may lack at a device'
+    }, () => {
       const domain = new BridgeDomain(kind, 4, {}, { maxSmallChunks: 1, maxLargeChunks: 1 })
       const { frames } = domain.bench.engine
       const held: number[] = []

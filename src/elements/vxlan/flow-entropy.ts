@@ -30,13 +30,19 @@ export function flowPort(view: DataView, at: number, end: number): number {
   } else {
     hash = mix(mix(mix(type, view.getInt32(at)), view.getInt32(at + 4)), view.getInt32(at + 8))
   }
-  return entropyBase | (Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> 18)
+  return portOf(hash)
 }
 
 /** The same of IPv4 by what it is made of; `ports` 0 where there are none. */
 export function ipv4Port(protocol: number, source: number, destination: number, ports: number): number {
   const hash = Math.imul(Math.imul(source ^ protocol, 0x85ebca6b) ^ destination, 0xc2b2ae35) ^ ports
-  return entropyBase | (Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> 18)
+  return portOf(hash)
+}
+
+/** 14 bits; also the lowest, by which a fan of sockets goes, differ between flows that differ in their ports only. */
+function portOf(hash: number): number {
+  const spread = Math.imul(hash ^ (hash >>> 15), 0x9e3779b1)
+  return entropyBase | ((spread >>> 18) ^ (spread & 0x3fff))
 }
 
 function mix(hash: number, word: number): number {

@@ -13,23 +13,29 @@ const VNI = 256
 const MTU = 9000
 
 /** A VTEP whose one segment learns and replicates to the other, so that it is as transparent as a cable. */
-export function cableVtep(own: string, other: string, side: 0 | 1, ageing: number): VxlanOptions {
+export function cableVtep(own: string, other: string, side: 0 | 1, ageing: number, port?: number): VxlanOptions {
   return {
     addresses: [own],
     mac: `02:cc:00:00:01:0${side}`,
     nextHopMac: `02:cc:00:00:01:0${1 - side}`,
     underlayMtu: MTU + 70,
+    port,
     ageing,
     segments: { [VNI]: { port: 1, mtu: MTU, bum: 'flood', learning: true, remotes: [other] } }
   }
 }
 
-export function overlay(ports: number, options: BridgeDomainOptions, [left, right]: readonly [string, string]): BridgeDomainParts {
+export function overlay(
+  ports: number,
+  options: BridgeDomainOptions,
+  [left, right]: readonly [string, string],
+  port?: number
+): BridgeDomainParts {
   const elements: Record<string, TopologyElement> = {
     left: { type: 'bridge', options },
     right: { type: 'bridge', options },
-    leftVtep: { type: 'vxlan', options: cableVtep(left, right, 0, options.ageing) },
-    rightVtep: { type: 'vxlan', options: cableVtep(right, left, 1, options.ageing) }
+    leftVtep: { type: 'vxlan', options: cableVtep(left, right, 0, options.ageing, port) },
+    rightVtep: { type: 'vxlan', options: cableVtep(right, left, 1, options.ageing, port) }
   }
   const links: TopologyLink[] = [
     { a: ['left', UPLINK], b: ['leftVtep', 1] },
