@@ -32,7 +32,8 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     // A group of commands without one of them: commander has printed the group's help.
     if (error instanceof CommanderError && error.code === 'commander.help') return ExitCode.usage
     const called = program === undefined ? undefined : calledCommand(program, args)
-    const explained = called?.isDockerLike === true ? asDocker(error, called) : explainError(error, called?.path)
+    const explained =
+      called !== undefined && (called.isDockerLike || isRefusal(error)) ? asDocker(error, called) : explainError(error, called?.path)
     tellError(explained, isDebug(args, context.env), context)
     return context.exitCode === ExitCode.interrupted ? ExitCode.interrupted : explained.exitCode
   }
