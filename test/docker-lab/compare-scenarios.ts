@@ -141,7 +141,7 @@ function decisionsOnly(stdout: string): number {
 function isEncryption(block: string, side: (block: string, sign: string) => string): boolean {
   if (/network create .*-o encrypted/.test(block))
     return side(block, '+').includes('encrypted overlay networks are not part of netloom yet')
-  if (/network inspect .* enc$/m.test(block)) return side(block, '+').includes('network enc not found')
+  if (/network inspect .* enc$/m.test(block)) return /network enc not found|No such network: enc/.test(side(block, '+'))
   return (
     side(block, '-').includes('\nenc overlay global\n') && side(block, '-').replace('\nenc overlay global\n', '\n') === side(block, '+')
   )

@@ -67,11 +67,6 @@ export class OverlayDriver implements Driver {
     this.options = options
   }
 
-  /** Whether the network has elements here. */
-  has(networkId: string): boolean {
-    return this.opened.has(networkId)
-  }
-
   /** Says which VNI a subnet of an open network has, before its first endpoint is connected. */
   setVni(network: Network, address: string, vni: number): void {
     const segment = this.segmentOf(network, address)
