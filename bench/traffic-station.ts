@@ -74,6 +74,15 @@ export interface StationOptions {
   readonly batch: number
   /** Send to broadcast instead of a station. */
   readonly flood: boolean
+  /** IPv4 headers behind the MACs: station N is 10.0.0.N. 'common': all have the MAC of station 0. Default: none. */
+  readonly ip?: 'own' | 'common'
+}
+
+/** The MAC that `addressToStations` writes for a station, as text. */
+export function stationMac(number: number): string {
+  const low = macWord(number)
+  const bytes = [stationHi & 0xff, stationHi >>> 8, low & 0xff, (low >>> 8) & 0xff, (low >>> 16) & 0xff, low >>> 24]
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':')
 }
 
 export class TrafficStation implements Element {
@@ -89,6 +98,7 @@ export class TrafficStation implements Element {
   private source: number
   private destination: number
   private readonly stride: number
+  private ipDestination = 0
 
   constructor(context: ElementContext, options: StationOptions) {
     this.context = context
@@ -108,6 +118,7 @@ export class TrafficStation implements Element {
     if (this.lengths.length > 1) this.mixLengths(count)
     if (this.options.flood) this.addressToAll(count)
     else this.addressToStations(count)
+    if (this.options.ip !== undefined) this.addIp(count)
     context.enterAll(batch, count)
     context.ports[0]!.tx.transmitAll(batch, count)
     return true
@@ -140,6 +151,32 @@ export class TrafficStation implements Element {
     }
     this.source = source
     this.destination = destination
+  }
+
+  /** Turns what `addressToStations` wrote into packets of 50 bytes; one station a port. */
+  private addIp(count: number): void {
+    const { batch, frames } = this
+    const { macs, port, ip } = this.options
+    const { start } = frames
+    const common = macWord(0)
+    let destination = this.ipDestination
+    for (let i = 0; i < count; i++) {
+      destination = destination + 1 === macs ? 0 : destination + 1
+      if (destination === port) destination = destination + 1 === macs ? 0 : destination + 1
+      const at = start[batch[i]] >> 2
+      const words = frames.words(batch[i])
+      const low = ip === 'common' ? common : macWord(destination)
+      words[at] = stationHi | (low << 16)
+      words[(at + 1) | 0] = (low >>> 16) | (stationHi << 16)
+      if (ip === 'common') words[(at + 2) | 0] = common
+      words[(at + 3) | 0] = 0x00450008
+      words[(at + 4) | 0] = 0x00003200
+      words[(at + 5) | 0] = 0x0040fd40
+      words[(at + 6) | 0] = 0x000a0000
+      words[(at + 7) | 0] = (port << 8) | 0x000a0000
+      words[(at + 8) | 0] = destination << 8
+    }
+    this.ipDestination = destination
   }
 
   /** Broadcasts, from each station in turn. */

@@ -46,6 +46,17 @@ function pairs(workingSet: number): TrialCase {
   }
 }
 
+/** One station a port, so that all three can join them: macvlan by MAC, ipvlan by address. */
+function fabric(name: 'bridge' | 'macvlan' | 'ipvlan', ip: boolean): TrialCase {
+  return {
+    name: `${name}, one MAC a port, ${ip ? 'IPv4' : '64 bytes'}`,
+    group: 'one station a port: bridge, macvlan, ipvlan',
+    run: async () => ({
+      ...(await runDatapath({ lengths: [64], macs: PORTS, flood: false, bridge: true, fabric: name, ip, workingSet: 0, frames: FRAMES }))
+    })
+  }
+}
+
 export const suite = trialSuite({
   name: 'datapath',
   title: `Bridge in memory, ${PORTS} ports, one core`,
@@ -63,6 +74,10 @@ export const suite = trialSuite({
     ...LENGTHS.slice(1).flatMap(([name, lengths]) => [0, HOSTILE].map((workingSet) => unicast(name, lengths, 64, workingSet))),
     ...LENGTHS.map(([name, lengths]) => flood(name, lengths, 0)),
     flood('64 bytes', [64], HOSTILE),
+    fabric('bridge', false),
+    fabric('macvlan', false),
+    fabric('bridge', true),
+    fabric('ipvlan', true),
     pairs(0),
     pairs(HOSTILE)
   ]
