@@ -25,6 +25,9 @@ const TOP_SLOTS = 2048
 const LEVEL_1 = SLOTS
 const LEVEL_2 = 2 * SLOTS
 const NONE = -1
+/** Words of a frame's notes; the first two are its time. */
+const NEXT = 2
+const OWNER = 3
 /** Frames of one tick that are put into order by moving; more are sorted by merging. */
 const FEW = 32
 
@@ -54,10 +57,12 @@ export class FrameWheel {
   /** Level 0: the earliest time in the slot, and whether its frames stand in another order. */
   private readonly earliest = new Float64Array(SLOTS)
   private readonly isMixed = new Uint8Array(SLOTS)
-  /** By handle; made when the first frame is held. */
-  private next = new Int32Array(0)
-  private due = new Float64Array(0)
-  private owner = new Int32Array(0)
+  /**
+   * Sixteen bytes by handle, made when the first frame is held: the time as a double, the next frame of the slot, target and port. In one
+   * place, because with a million frames every look at one is a miss of the cache.
+   */
+  private times = new Float64Array(0)
+  private words = new Int32Array(0)
   private scratch = new Int32Array(64)
   private merged = new Int32Array(64)
   /** The tick whose slot is the next to be looked at; modulo 2^32. */
@@ -95,8 +100,8 @@ export class FrameWheel {
       if (frame === NONE) continue
       this.clear(slot)
       while (frame !== NONE) {
-        const following = this.next[frame]
-        if (this.owner[frame] >> 1 === number) {
+        const following = this.words[(frame << 2) + NEXT]
+        if (this.words[(frame << 2) + OWNER] >> 1 === number) {
           this.count--
           each(frame)
         } else {
@@ -111,14 +116,14 @@ export class FrameWheel {
 
   /** Keeps the frame until `due` (nanoseconds, at most HOLD_MAX from `now`) and then gives it to the target for its port 0 or 1. */
   hold(frame: FrameHandle, due: number, now: number, target: number, port: number): void {
-    if (this.next.length === 0) this.prepare()
+    if (this.words.length === 0) this.prepare()
     const tick = (now * TICKS_PER_NS) | 0
     if (this.count === 0) this.tick = tick
     // The wheel moves when something is due: what comes meanwhile would be put further up than need be.
     else if ((this.tick ^ tick) >>> SLOT_BITS !== 0) this.seek(tick)
     this.count++
-    this.due[frame] = due
-    this.owner[frame] = (target << 1) | port
+    this.times[frame << 1] = due
+    this.words[(frame << 2) + OWNER] = (target << 1) | port
     const at = this.place(frame)
     if (at < this.armedFor) {
       this.armedFor = at
@@ -128,7 +133,7 @@ export class FrameWheel {
 
   /** Puts the frame where its time belongs; returns when the slot has to be looked at. */
   private place(frame: FrameHandle): number {
-    const due = this.due[frame]
+    const due = this.times[frame << 1]
     let tick = (due * TICKS_PER_NS) | 0
     // What is late goes with what is next.
     if (((tick - this.tick) | 0) < 0) tick = this.tick
@@ -143,21 +148,21 @@ export class FrameWheel {
   }
 
   private append(slot: number, frame: FrameHandle): void {
-    const { heads, tails, next, due } = this
-    next[frame] = NONE
+    const { heads, tails, words, times } = this
+    words[(frame << 2) + NEXT] = NONE
     if (heads[slot] === NONE) {
       heads[slot] = frame
       this.occupied[slot >> 5] |= 1 << (slot & 31)
       if (slot < SLOTS) {
-        this.earliest[slot] = due[frame]
+        this.earliest[slot] = times[frame << 1]
         this.isMixed[slot] = 0
       }
     } else {
       const last = tails[slot]
-      next[last] = frame
-      if (slot < SLOTS && due[frame] < due[last]) {
+      words[(last << 2) + NEXT] = frame
+      if (slot < SLOTS && times[frame << 1] < times[last << 1]) {
         this.isMixed[slot] = 1
-        if (due[frame] < this.earliest[slot]) this.earliest[slot] = due[frame]
+        if (times[frame << 1] < this.earliest[slot]) this.earliest[slot] = times[frame << 1]
       }
     }
     tails[slot] = frame
@@ -217,7 +222,7 @@ export class FrameWheel {
     if (frame === NONE) return
     this.clear(slot)
     while (frame !== NONE) {
-      const following = this.next[frame]
+      const following = this.words[(frame << 2) + NEXT]
       this.place(frame)
       frame = following
     }
@@ -226,12 +231,12 @@ export class FrameWheel {
   /** Gives out the frames of a slot of level 0 that are due; false where some stay. */
   private give(slot: number, now: number): boolean {
     if (this.isMixed[slot] === 1) this.sort(slot)
-    const { next, due, owner, targets } = this
+    const { words, times, targets } = this
     let frame = this.heads[slot]
-    while (frame !== NONE && due[frame] <= now) {
-      const following = next[frame]
+    while (frame !== NONE && times[frame << 1] <= now) {
+      const following = words[(frame << 2) + NEXT]
       const isOldest = frame === this.blocked
-      if (!targets[owner[frame] >> 1]!.release(frame, owner[frame] & 1, isOldest)) {
+      if (!targets[words[(frame << 2) + OWNER] >> 1]!.release(frame, words[(frame << 2) + OWNER] & 1, isOldest)) {
         // Once more in the next turn, when the consumer had its push.
         this.blocked = frame
         break
@@ -244,7 +249,7 @@ export class FrameWheel {
       return true
     }
     this.heads[slot] = frame
-    this.earliest[slot] = due[frame]
+    this.earliest[slot] = times[frame << 1]
     return false
   }
 
@@ -270,21 +275,21 @@ export class FrameWheel {
   }
 
   private nextTime(): number {
-    const { heads, due } = this
+    const { heads, times } = this
     const slot = this.nextOccupied(0, this.tick & MASK, SLOTS)
     if (slot !== NONE) return this.earliest[slot]
     const near = this.nextOccupied(LEVEL_1, (this.tick >>> SLOT_BITS) & MASK, SLOTS)
-    if (near !== NONE) return slotStart(due[heads[LEVEL_1 + near]], BLOCK)
+    if (near !== NONE) return slotStart(times[heads[LEVEL_1 + near] << 1], BLOCK)
     // Level 2 goes round: from here to its end, then from its beginning.
     let far = this.nextOccupied(LEVEL_2, (this.tick >>> (2 * SLOT_BITS)) & (TOP_SLOTS - 1), TOP_SLOTS)
     if (far === NONE) far = this.nextOccupied(LEVEL_2, 0, TOP_SLOTS)
-    return slotStart(due[heads[LEVEL_2 + far]], SECOND)
+    return slotStart(times[heads[LEVEL_2 + far] << 1], SECOND)
   }
 
   /** Puts a slot's frames into the order of their times; those of one time stay as they came. */
   private sort(slot: number): void {
     let count = 0
-    for (let frame = this.heads[slot]; frame !== NONE; frame = this.next[frame]) {
+    for (let frame = this.heads[slot]; frame !== NONE; frame = this.words[(frame << 2) + NEXT]) {
       if (count === this.scratch.length) this.growScratch()
       this.scratch[count++] = frame
     }
@@ -295,25 +300,25 @@ export class FrameWheel {
   }
 
   private insertionSort(from: number, end: number): void {
-    const { scratch, due } = this
+    const { scratch, times } = this
     for (let i = from + 1; i < end; i++) {
       const frame = scratch[i]
-      const time = due[frame]
+      const time = times[frame << 1]
       let j = i - 1
-      for (; j >= from && due[scratch[j]] > time; j--) scratch[j + 1] = scratch[j]
+      for (; j >= from && times[scratch[j] << 1] > time; j--) scratch[j + 1] = scratch[j]
       scratch[j + 1] = frame
     }
   }
 
   private mergeRuns(count: number, width: number): void {
-    const { scratch, merged, due } = this
+    const { scratch, merged, times } = this
     for (let from = 0; from < count; from += 2 * width) {
       const middle = Math.min(from + width, count)
       const end = Math.min(from + 2 * width, count)
       let left = from
       let right = middle
       for (let at = from; at < end; at++) {
-        const takesLeft = left < middle && (right >= end || due[scratch[left]] <= due[scratch[right]])
+        const takesLeft = left < middle && (right >= end || times[scratch[left] << 1] <= times[scratch[right] << 1])
         merged[at] = takesLeft ? scratch[left++] : scratch[right++]
       }
     }
@@ -329,10 +334,9 @@ export class FrameWheel {
   }
 
   private prepare(): void {
-    const handles = this.pool.start.length
-    this.next = new Int32Array(handles)
-    this.due = new Float64Array(handles)
-    this.owner = new Int32Array(handles)
+    const notes = new ArrayBuffer(this.pool.start.length * 16)
+    this.times = new Float64Array(notes)
+    this.words = new Int32Array(notes)
   }
 }
 

@@ -1,0 +1,46 @@
+/**
+ * The links suite: emulated links in memory, one core.
+ */
+import type { LinkSettings } from '../../src/elements/netem/link-settings.ts'
+import { runLinks } from '../link-datapath.ts'
+import { type TrialCase, trialSuite } from '../trial-suite.ts'
+
+const MS = 1e6
+const FRAMES = 12e6
+/** Of the clock: with a delay of 200 ms a million frames are under way. */
+const RATE = 5e6
+
+function link(name: string, forward: LinkSettings | null, links = 1): TrialCase {
+  return {
+    name,
+    group: 'frames of 64 bytes over emulated links',
+    run: async () => ({ ...runLinks({ links, options: forward === null ? null : { forward }, frames: FRAMES, rate: RATE }) })
+  }
+}
+
+export const suite = trialSuite({
+  name: 'links',
+  title: 'Emulated links in memory, one core',
+  warmUp: 'a quarter of the frames that are measured, at least two million',
+  rounds: 9,
+  columns: [
+    { key: 'mpps', title: 'rate', unit: 'Mpps', digits: 1, better: 'more' },
+    { key: 'nsPerFrame', title: 'time', unit: 'ns/frame', digits: 1, better: 'less' },
+    { key: 'cpuPerFrame', title: 'CPU', unit: 'ns/frame', digits: 1, better: 'less' },
+    { key: 'inFlight', title: 'under way', unit: 'frames', digits: 0, better: 'more' },
+    { key: 'rssMiB', title: 'memory', unit: 'MiB', digits: 0, better: 'less' }
+  ],
+  cases: [
+    link('the stations alone', null),
+    link('a link that is not shaped', {}),
+    link('delay 200 ms', { delay: { meanNs: 200 * MS } }),
+    link('delay 200 ms 20 ms, normal', { delay: { meanNs: 200 * MS, jitterNs: 20 * MS, distribution: 'normal' } }),
+    link('rate 5 Gbit/s', { rate: { bitsPerSecond: 5e9 } }),
+    link('delay 200 ms, loss 1 %, rate 5 Gbit/s', {
+      delay: { meanNs: 200 * MS },
+      loss: { model: 'random', probability: 0.01 },
+      rate: { bitsPerSecond: 5e9 }
+    }),
+    link('10,000 links, delay 20 ms', { delay: { meanNs: 20 * MS } }, 10_000)
+  ]
+})
