@@ -1,10 +1,11 @@
 // Our VTEP and Linux's vxlan device, on two machines with a cable between them.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { namespacesMissing } from './test-namespace.ts'
 import { VxlanWorld, type VxlanWorldOptions } from './vxlan-world.ts'
 
-const skip = namespacesMissing('ip', 'bridge', 'ping', 'iperf3')
+const skip = namespacesMissing('ip', 'bridge', 'ping', 'iperf3', 'tcpdump', 'ss')
 let port = 5300
 
 interface IperfEnd {
@@ -19,9 +20,9 @@ async function iperf(world: VxlanWorld, address: string, ...options: string[]): 
   const number = String(port++)
   const server = world.peer.exec('iperf3', '-s', '-1', '-p', number)
   for (let tries = 0; world.peer.run('ss', '-Hltn', `sport = :${number}`) === '' && tries < 100; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await sleep(20)
   }
-  const { status, stdout, stderr } = await world.inside.exec('iperf3', '-c', address, '-p', number, '-J', '-t', '1', ...options)
+  const { status, stdout, stderr } = await world.inside.exec('iperf3', '-c', address, '-p', number, '-J', ...options)
   assert.equal(status, 0, stdout + stderr)
   await server
   const { end } = JSON.parse(stdout) as { end: { sum_received?: IperfEnd; sum: IperfEnd } }
@@ -54,14 +55,43 @@ function suite(name: string, options: VxlanWorldOptions): void {
     test('TCP and UDP by iperf3, both directions', async () => {
       for (const reverse of [[], ['-R']]) {
         for (const address of ['10.0.0.3', '2001:db8:a::3']) {
-          const { bytes } = await iperf(world, address, ...reverse)
+          const { bytes } = await iperf(world, address, '-n', '30M', ...reverse)
           assert.ok(bytes > 1e6, `${address} ${reverse}: ${bytes} bytes of TCP`)
         }
-        const { packets, lost_packets: lost } = await iperf(world, '10.0.0.3', '-u', '-b', '20M', '-l', '1000', ...reverse)
-        assert.ok(packets > 100 && lost < packets / 10, `${packets} datagrams, ${lost} lost`)
+        const { packets, lost_packets: lost } = await iperf(world, '10.0.0.3', '-u', '-b', '20M', '-k', '1000', '-l', '1000', ...reverse)
+        assert.ok(packets > 900 && lost < packets / 2, `${packets} datagrams, ${lost} lost`)
+      }
+    })
+
+    test('unknown unicast, multicast and broadcast, both directions', async () => {
+      for (const [from, to, device, end] of [
+        [world.inside, world.peer, 'eth0', 'vx0'],
+        [world.peer, world.inside, 'vx0', 'eth0']
+      ] as const) {
+        // A station that nobody has heard of; a group and broadcast go the same way.
+        from.run('ip', 'neighbor', 'replace', '10.0.0.77', 'lladdr', '02:42:0a:00:00:77', 'dev', device)
+        const capture = to.start('tcpdump', '-lni', end, '-c', '3', 'icmp[0] == 8 and (dst 10.0.0.77 or dst 224.0.0.1 or dst 10.0.0.255)')
+        let text = ''
+        capture.stdout!.on('data', (data) => {
+          text += data
+        })
+        let told = ''
+        capture.stderr!.on('data', (data) => {
+          told += data
+        })
+        for (let tries = 0; !told.includes('listening') && tries < 200; tries++) await sleep(20)
+        for (const target of [['10.0.0.77'], ['-I', device, '224.0.0.1'], ['-b', '10.0.0.255']]) {
+          await from.exec('ping', '-n', '-c', '1', '-W', '1', ...target)
+        }
+        for (let tries = 0; capture.exitCode === null && tries < 100; tries++) await sleep(20)
+        for (const address of ['10.0.0.77', '224.0.0.1', '10.0.0.255']) assert.ok(text.includes(`> ${address}: ICMP echo request`), text)
       }
     })
   })
+}
+
+function hostMac({ host }: VxlanWorld): string {
+  return host.ip('link', 'show', 'eth0')[0]['address'] as string
 }
 
 suite('TAP underlay', { underlay: 'tap' })
