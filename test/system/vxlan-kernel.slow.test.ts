@@ -90,10 +90,6 @@ function suite(name: string, options: VxlanWorldOptions): void {
   })
 }
 
-function hostMac({ host }: VxlanWorld): string {
-  return host.ip('link', 'show', 'eth0')[0]['address'] as string
-}
-
 suite('TAP underlay', { underlay: 'tap' })
 suite('TAP underlay, 9,000 bytes inside', { underlay: 'tap', mtu: 9050 })
 suite('UDP underlay', { underlay: 'udp' })
