@@ -172,23 +172,22 @@ export class ContainerNetworkService {
    */
   async restore(container: NetworkedContainer): Promise<void> {
     const { networking, sandbox } = container
-    let isAsRecorded = true
     for (const attachment of networking.attachments) {
       if (attachment.endpoint === null) continue
       const found = await this.endpoints.rejoin(container, attachment)
-      isAsRecorded &&= found === 'kept'
       if (found !== null) continue
       this.options.log(`container ${container.name}: network ${attachment.network} is gone`)
       attachment.endpoint = null
     }
-    isAsRecorded &&= (await this.gatewayBridge.rejoin(container)) !== 'made'
+    await this.gatewayBridge.rejoin(container)
     await this.containerPorts.restore(container)
     await this.openLinked(container)
     if (sandbox === null || !hasOwnInterfaces(container)) return
     const known = [...networking.attachments, networking.gateway].flatMap((attached) => attached?.endpoint?.ifname ?? [])
     const prefixes = new Set(Array.from(this.options.networks.all(), ({ interfacePrefix }) => interfacePrefix))
-    const hadStrangers = await this.interfaces.removeStrangers(sandbox, [...prefixes], known)
-    if (hadStrangers || !isAsRecorded) await this.endpoints.settle(container)
+    await this.interfaces.removeStrangers(sandbox, [...prefixes], known)
+    // Also where all is as recorded: a daemon that died between taking an interface away and this left no way to the names.
+    await this.endpoints.settle(container)
   }
 
   async remove(container: NetworkedContainer): Promise<void> {
