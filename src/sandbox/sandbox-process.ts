@@ -28,6 +28,8 @@ export interface SpawnOptions {
   readonly log?: string | LogOptions
   /** 'all': as `docker exec --privileged`. Default: the sandbox's. */
   readonly capabilities?: readonly string[] | 'all'
+  /** Beside the sandbox's limits, and also while it is paused: for what the host does in it, such as copying files. Default false. */
+  readonly outsideLimits?: boolean
 }
 
 /** See process-log.ts for the files. */

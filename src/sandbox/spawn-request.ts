@@ -25,6 +25,7 @@ export function spawnRequest(options: SpawnOptions, hostname: string, stateDir: 
   if (options.user) fields.push(`user=${options.user}`)
   if (options.log !== undefined) fields.push(...logFields(typeof options.log === 'string' ? { path: options.log } : options.log, stateDir))
   if (options.capabilities !== undefined) fields.push(`caps=${capabilityMask(options.capabilities)}`)
+  if (options.outsideLimits === true) fields.push('outside=1')
   if (tty) fields.push('tty=1', `columns=${tty.columns}`, `rows=${tty.rows}`)
   const fds: number[] = []
   for (const [i, stream] of streams.entries()) {

@@ -58,6 +58,7 @@ describe('control of a sandbox', { skip: noRoot }, () => {
       assert.equal(await sandbox.paused(), true)
       await assert.rejects(sandbox.pause(), { code: 'EALREADY' })
       await assert.rejects(run(sandbox, ['true']), { code: 'EBUSY', message: 'the sandbox is paused' })
+      assert.equal((await run(sandbox, ['cat', '/count'], { outsideLimits: true })).stdout, readFileSync(count, 'utf8'))
       const first = readFileSync(count, 'utf8')
       await new Promise((resolve) => setTimeout(resolve, 50))
       assert.equal(readFileSync(count, 'utf8'), first)
