@@ -98,8 +98,8 @@ export interface ContainerBackend {
   exportRoot(reference: string): Promise<(to: Writable) => Promise<void>>
   archiveStat(reference: string, path: string): Promise<PathStat>
   archiveGet(reference: string, path: string): Promise<{ stat: PathStat; send: (to: Writable) => Promise<void> }>
-  /** `path` must be a directory. */
-  archivePut(reference: string, path: string, tar: Readable): Promise<void>
+  /** `path` must be a directory. `keepKinds`: a directory and what is none never replace each other. */
+  archivePut(reference: string, path: string, tar: Readable, keepKinds: boolean): Promise<void>
 }
 
 export interface ExecBackend {

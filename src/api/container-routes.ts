@@ -161,7 +161,7 @@ function fileRoutes(router: Router, backend: ContainerBackend): void {
     await send(response.stream(200, 'application/x-tar'))
   })
   router.add('PUT', '/containers/{id}/archive', async (request, response) => {
-    await backend.archivePut(request.params['id']!, pathOf(request), request.body)
+    await backend.archivePut(request.params['id']!, pathOf(request), request.body, request.flag('noOverwriteDirNonDir'))
     response.empty(200)
   })
   for (const method of ['GET', 'POST']) {

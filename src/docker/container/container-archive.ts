@@ -15,6 +15,7 @@ import { ImageError } from '../../image/image-error.ts'
 import { Sandbox } from '../../sandbox/sandbox.ts'
 import type { SandboxError } from '../../sandbox/sandbox-error.ts'
 import type { SandboxProcess } from '../../sandbox/sandbox-process.ts'
+import { guardOverwrites } from './archive-guard.ts'
 import type { Container } from './container.ts'
 import { dataMounts } from './container-mounts.ts'
 
@@ -58,8 +59,11 @@ export async function archiveGet(
   return { stat, send: (to) => withSandbox(container, (sandbox) => sendTar(sandbox, folder, [base], to)) }
 }
 
-/** Unpacks a tar, compressed or not, into a directory. No bytes at all are an empty one. */
-export function archivePut(container: Container, name: string, folder: string, tar: Readable): Promise<void> {
+/**
+ * Unpacks a tar, compressed or not, into a directory. No bytes at all are an empty one. `keepKinds`: a directory and what is none never
+ * replace each other.
+ */
+export function archivePut(container: Container, name: string, folder: string, tar: Readable, keepKinds: boolean): Promise<void> {
   return withSandbox(container, async (sandbox) => {
     const whole = absolute(folder)
     const stat = await statIn(sandbox, name, path.posix.join(whole, '/.')).catch(async (error: ApiError) => {
@@ -67,13 +71,15 @@ export function archivePut(container: Container, name: string, folder: string, t
       throw ApiError.badRequest('extraction point is not a directory', { cause: error })
     })
     if (stat.mode < 2 ** 31) throw ApiError.badRequest('extraction point is not a directory')
-    checkWritable(container, ((await output(sandbox, ['readlink', '-f', whole])) ?? whole).trim())
+    const resolved = ((await output(sandbox, ['readlink', '-f', whole])) ?? whole).trim()
+    checkWritable(container, resolved)
     const process = await run(sandbox, ['tar', '-C', whole, '-xf', '-'])
     const said = text(process.stderr!)
     process.stdout!.resume()
     let length = 0
+    const plain = decompress(tar)
     const counted = async function* (): AsyncGenerator<Uint8Array> {
-      for await (const chunk of decompress(tar)) {
+      for await (const chunk of keepKinds ? guardOverwrites(plain, resolved, (directory) => listIn(sandbox, directory)) : plain) {
         length += chunk.length
         yield chunk
       }
@@ -81,7 +87,7 @@ export function archivePut(container: Container, name: string, folder: string, t
     // A tar that fails closes its end: what it says is the better message.
     const failure = await pipeline(counted, process.stdin!).catch((error: Error) => error)
     const { code } = await process.wait()
-    if (failure instanceof ImageError) throw failure
+    if (failure instanceof ImageError || failure instanceof ApiError) throw failure
     if (code !== 0 && length > 0) throw ApiError.internal(`Error processing tar file(exit status 1): ${(await said).trim()}`)
   })
 }
@@ -158,6 +164,17 @@ async function statIn(sandbox: Sandbox, name: string, file: string): Promise<Pat
   }
 }
 
+async function listIn(sandbox: Sandbox, directory: string): Promise<Map<string, boolean>> {
+  const find = ['find', path.posix.join(directory, '/.'), '-mindepth', '1', '-maxdepth', '1']
+  const names = async (...test: string[]): Promise<string[]> => {
+    const found = (await output(sandbox, [...find, ...test, '-print0'])) ?? ''
+    return found.split('\0').slice(0, -1)
+  }
+  const [folders, others] = [await names('-type', 'd'), await names('!', '-type', 'd')]
+  const entries = [...folders.map((file) => [file, true] as const), ...others.map((file) => [file, false] as const)]
+  return new Map(entries.map(([file, isDirectory]) => [path.posix.basename(file), isDirectory]))
+}
+
 function goFileMode(bits: number): number {
   const special = (bits & 0o4000 ? 2 ** 23 : 0) + (bits & 0o2000 ? 2 ** 22 : 0) + (bits & 0o1000 ? 2 ** 20 : 0)
   return (TYPE_BITS.get(bits & 0o170000) ?? 0) + special + (bits & 0o777)
@@ -182,9 +199,10 @@ async function output(sandbox: Sandbox, argv: string[]): Promise<string | null> 
   return code === 0 ? written : null
 }
 
+/** Outside of the container's limits, as Docker's own copying is: also while it is paused. */
 async function run(sandbox: Sandbox, argv: string[]): Promise<SandboxProcess> {
   try {
-    const process = await sandbox.spawn({ argv, env: ENV, cwd: '/', stdio: 'pipe' })
+    const process = await sandbox.spawn({ argv, env: ENV, cwd: '/', stdio: 'pipe', outsideLimits: true })
     void process.wait().then(
       () => sandbox.forget(process.id).catch(() => {}),
       () => {}
@@ -199,7 +217,6 @@ async function run(sandbox: Sandbox, argv: string[]): Promise<SandboxProcess> {
 /** With the container's sandbox, or one that has its files and nothing else. */
 function withSandbox<T>(container: Container, work: (sandbox: Sandbox) => Promise<T>): Promise<T> {
   const { sandbox, state } = container
-  if (state.Paused) throw ApiError.conflict(`Container ${container.id} is paused, unpause the container before copying`)
   if (sandbox !== null && state.Running) return work(sandbox)
   return container.exclusive(async () => {
     if (container.sandbox !== null) return work(container.sandbox)

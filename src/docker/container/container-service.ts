@@ -208,9 +208,9 @@ export class ContainerService implements ContainerBackend, ExecBackend {
     return archive
   }
 
-  async archivePut(reference: string, path: string, tar: Readable): Promise<void> {
+  async archivePut(reference: string, path: string, tar: Readable, keepKinds: boolean): Promise<void> {
     const container = this.find(reference)
-    await archivePut(container, reference, path, tar)
+    await archivePut(container, reference, path, tar, keepKinds)
     this.context.publish(container, 'extract-to-dir')
   }
 
