@@ -18,6 +18,13 @@ export function makeUnderlay(setting: DaemonConfig['underlay'], world: UnderlayW
   return setting === '' ? new FirstUnderlay(make.tap(), make.udp, log) : make[setting]()
 }
 
+/** Puts back what a killed daemon's underlay left on the machine, whatever the setting is by now. */
+export async function removeLeftUnderlay({ native, stateDirectory, log }: UnderlayWorld): Promise<void> {
+  await new TapUnderlay({ native, stateDirectory })
+    .removeLeft()
+    .catch((error: Error) => log(`the rules of an earlier daemon for VXLAN are still there: ${error.message}`))
+}
+
 /** An underlay, and another one for hosts that cannot have it. */
 class FirstUnderlay implements Underlay {
   private chosen: Underlay

@@ -226,6 +226,33 @@ describe('doctor', () => {
     assert.match(`${torn.status} ${torn.detail}`, /warn .*host-uplink\.json is no journal/)
   })
 
+  it('lists what the TAP underlay and the parents have changed, and sees whether their daemon lives', () => {
+    const journalOf = (file: string, family: string, name: string): Record<string, string> => ({
+      '/proc/sys/kernel/random/boot_id': 'this-boot',
+      [`${STATE}/${file}`]: JSON.stringify({ version: 1, namespace: 'this-boot/1', changes: [{ kind: 'nftables', family, name }] })
+    })
+    const underlay = journalOf('tap-underlay.json', 'netdev', 'netloom-vxlan')
+    const left = check('underlay-changes', { files: underlay })
+    assert.match(`${left.status} ${left.fix}`, /^warn .*\nnft delete table netdev netloom-vxlan$/s)
+    const held = check('underlay-changes', { files: { ...underlay, '/sys/class/net/netloomvx': '' } })
+    assert.match(`${held.status} ${held.detail}`, /^ok changed by the daemon.*\nnftables table netdev netloom-vxlan$/s)
+
+    const parents = { ...journalOf('host-parents.json', 'inet', 'netloom-parents'), [`${STATE}/lock`]: '41        ' }
+    const commands = { daemon: 'node\0netloom.js\0daemon', other: 'dbus-daemon\0--system' }
+    for (const [command, status] of [
+      [commands.daemon, 'ok'],
+      [commands.other, 'warn']
+    ]) {
+      assert.equal(check('parent-changes', { files: { ...parents, '/proc/41/cmdline': command } }).status, status, command)
+    }
+    assert.equal(check('parent-changes', { files: parents }).status, 'warn')
+    assert.match(
+      check('parent-changes', { files: { [`${STATE}/host-parents.json`]: '{' } }).fix ?? '',
+      /a table inet netloom-parents, then: rm/
+    )
+    assert.equal(check('host-changes', { files: { ...underlay, ...parents } }).status, 'ok')
+  })
+
   it('explains whose filter drops what containers send out', () => {
     const probed =
       (result: object): MachineFacts['run'] =>

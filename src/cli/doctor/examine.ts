@@ -1,4 +1,5 @@
 /** All checks, in the order in which a fix helps the later ones. */
+import { checkHostChanges } from './change-checks.ts'
 import type { Check } from './check.ts'
 import { checkTap, checkTunDevice } from './device-checks.ts'
 import { checkLeftovers } from './leftover-checks.ts'
@@ -7,7 +8,7 @@ import { checkNamespaces } from './namespace-checks.ts'
 import { checkAddon, checkShim, type NativeParts } from './native-checks.ts'
 import { checkPlatform } from './platform-checks.ts'
 import { checkTools } from './tool-checks.ts'
-import { checkForwarding, checkHostChanges } from './uplink-checks.ts'
+import { checkForwarding } from './uplink-checks.ts'
 import { checkUserUplink } from './user-uplink-checks.ts'
 
 export interface Diagnosis {
@@ -26,7 +27,7 @@ export function examine(machine: Machine, parts: NativeParts, stateDirectory: st
     checks.push(...needed, checkShim(machine, parts))
     // Would only repeat what failed above.
     if (needed.every(({ status }) => status !== 'fail')) checks.push(checkTap(machine))
-    checks.push(checkLeftovers(machine), checkHostChanges(machine, stateDirectory))
+    checks.push(checkLeftovers(machine), ...checkHostChanges(machine, stateDirectory))
     if (machine.uid === 0 && needed.every(({ status }) => status !== 'fail')) checks.push(checkForwarding(machine))
     checks.push(checkUserUplink(machine, parts, needed), ...checkTools(machine))
   }

@@ -1,35 +1,11 @@
-/** The uplink `host`: what a daemon changed on this machine, and who else decides about what it forwards. */
+/** The uplink `host`: who else decides about what this machine forwards. */
 import path from 'node:path'
-import { describeChange, JOURNAL_FILE, parseJournal, undoCommand } from '../../network/uplinks/host/host-journal.ts'
 import { LINK_NAME } from '../../network/uplinks/host/host-settings.ts'
 import { type Check, ok, warn } from './check.ts'
 import type { Machine } from './machine.ts'
 import type { UplinkProbeResult } from './uplink-probe.ts'
 
 const PROBE = path.join(import.meta.dirname, 'uplink-probe.js')
-
-export function checkHostChanges(machine: Machine, stateDirectory: string): Check {
-  const id = 'host-changes'
-  const file = path.join(stateDirectory, JOURNAL_FILE)
-  const text = machine.read(file)
-  if (text === null) return ok(id, 'nothing is changed on this host')
-  try {
-    const { namespace, changes } = parseJournal(text, file)
-    const boot = machine.read('/proc/sys/kernel/random/boot_id') ?? ''
-    if (changes.length === 0 || !namespace.startsWith(`${boot}/`)) return ok(id, 'nothing is changed on this host')
-    const list = changes.map(describeChange).join('\n')
-    // Whoever holds the interface is alive; it goes with its descriptor.
-    if (machine.exists(`/sys/class/net/${LINK_NAME}`)) return ok(id, `changed by the daemon, until it ends:\n${list}`)
-    const commands = changes.toReversed().map(undoCommand)
-    return warn(
-      id,
-      `left by a daemon that was killed:\n${list}`,
-      ['start it again, which puts all of it back; or by hand:', ...commands].join('\n')
-    )
-  } catch (error) {
-    return warn(id, (error as Error).message, `look for a rule of priority 1100 and a table inet netloom, then: rm ${file}`)
-  }
-}
 
 /** For root only: nobody else has this uplink, or sees others' filters. */
 export function checkForwarding(machine: Machine): Check {

@@ -57,6 +57,23 @@ export class TapUnderlay implements Underlay {
     this.timers = timers
   }
 
+  /**
+   * Puts back what a killed daemon left, under the name of its interface: while another daemon has that, the table is that one's, and
+   * this rejects with NetworkError `conflict`.
+   */
+  async removeLeft(): Promise<void> {
+    const { host } = this
+    const journal = HostJournal.open(this.stateDirectory, host.id, UNDERLAY_JOURNAL)
+    if (journal.changes.length === 0) return
+    const { fd } = await openHostTap(host, UNDERLAY_TAP, this.timers)
+    try {
+      this.journal = journal
+      await this.removeTable()
+    } finally {
+      host.native.closeFd(fd)
+    }
+  }
+
   async open(target: UnderlayTarget): Promise<UnderlayPart> {
     const { host } = this
     if (addressFamily(target.address) !== 4) {
