@@ -123,7 +123,12 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
         .slice(3, -3)
         .map((line) => line.trim())
     assert.deepEqual(chain('postrouting'), ['ip saddr 169.254.110.2 oifname != "netloom0" masquerade'])
-    assert.deepEqual(chain('forward'), ['iifname "netloom0" accept', 'oifname "netloom0" accept', 'meta nfproto 2 drop'])
+    assert.deepEqual(chain('forward'), [
+      'iifname "netloom0" accept',
+      'oifname "netloom0" accept',
+      'iifname "netloomvx" accept',
+      'meta nfproto 2 drop'
+    ])
     assert.deepEqual(chain('output'), [
       'fib daddr type 2 ip daddr != 127.0.0.0/8 dnat ip to ip daddr . meta l4proto . th dport map @exact4',
       'fib daddr type 2 ip daddr != 127.0.0.0/8 dnat ip to meta l4proto . th dport map @any4',
