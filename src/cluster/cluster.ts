@@ -116,7 +116,8 @@ export class Cluster {
       ttl,
       prefix: LIVE,
       onList: (entries) => {
-        this.liveness.hold()
+        // With the first list of a tie; some stores say every change by a list, which is no reason to let the dead wait.
+        if (!this.isAvailable) this.liveness.hold()
         this.replica.reset(entries)
       },
       onChanges: (changes) => this.replica.apply(changes),
@@ -220,13 +221,20 @@ export class Cluster {
     await this.change(() => this.endpointsInStore.release(networkId, subnet, address))
   }
 
-  /** Its addresses were requested here. Rejects with ClusterError `exists` when another endpoint of the network has the name. */
+  /**
+   * Its addresses were requested here. Rejects with ClusterError `exists` when another endpoint of the network has the name, `conflict`
+   * when somebody has its address, or has removed it at once.
+   */
   async addEndpoint(spec: ClusterEndpointSpec): Promise<void> {
     const record = this.recordOf(spec)
     await this.change(async () => {
       const version = await this.endpointsInStore.add(record)
+      // It may have been removed by force before we heard that it is there: nobody is to plug it in then, or to claim it again.
+      if ((await this.follows(version)) && !this.replica.endpoints.has(record.id)) {
+        this.endpointsInStore.forget(record)
+        throw new ClusterError('conflict', `endpoint ${record.name} was removed by another host`)
+      }
       this.own.set(record.id, record)
-      await this.seen(version)
     })
   }
 
@@ -235,7 +243,8 @@ export class Cluster {
     const record = this.recordOf(spec)
     await this.change(async () => {
       const version = await this.endpointsInStore.change(record)
-      this.own.set(record.id, record)
+      // Unless it was taken from us meanwhile.
+      if (this.own.has(record.id)) this.own.set(record.id, record)
       await this.seen(version)
     })
   }

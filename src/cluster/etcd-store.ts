@@ -106,8 +106,10 @@ export class EtcdStore implements ClusterStore {
               if (!isOpen) return
               resumes = 0
               if (message.compact_revision !== undefined) revision = 0
-              if (message.events === undefined) return
-              revision = Number(message.header.revision)
+              const last = message.events?.at(-1)
+              if (message.events === undefined || last === undefined) return
+              // Not the header's, which is the store's newest: a watch that catches up gets what it missed in several messages.
+              revision = Number(last.kv.mod_revision)
               watcher.onChanges(message.events.map((event) => this.changeOf(event)))
             }
           )

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClusterError } from '../../src/cluster/cluster-error.ts'
-import type { ClusterStore } from '../../src/cluster/cluster-store.ts'
+import type { ClusterStore, StoreEntry, Watcher } from '../../src/cluster/cluster-store.ts'
 import { checkStore } from './invariants.ts'
 import { type Daemon, SimulatedCluster } from './simulated-cluster.ts'
 
@@ -198,6 +198,118 @@ describe('the store is away', () => {
       ['removed', 'evicted']
     )
     await simulation.timers.pass(20_000)
+    checkStore(simulation.server)
+  })
+})
+
+describe('a store whose watch says every change by a whole list, as Consul', () => {
+  const listing = (store: ClusterStore): ClusterStore =>
+    new Proxy(store, {
+      get(target, name) {
+        if (name !== 'watch') {
+          const member = Reflect.get(target, name)
+          return typeof member === 'function' ? member.bind(target) : member
+        }
+        return (prefix: string, watcher: Watcher) => {
+          const copy = new Map<string, StoreEntry>()
+          const list = (): void => watcher.onList([...copy.values()])
+          return target.watch(prefix, {
+            onList: (entries) => {
+              copy.clear()
+              for (const entry of entries) copy.set(entry.key, entry)
+              list()
+            },
+            onChanges: (changes) => {
+              for (const change of changes) {
+                if ('put' in change) copy.set(change.put.key, change.put)
+                else copy.delete(change.remove)
+              }
+              list()
+            },
+            onLost: (error) => watcher.onLost(error)
+          })
+        }
+      }
+    })
+
+  test('a daemon that dies is dead to the others in time, however much happens meanwhile', async () => {
+    const simulation = new SimulatedCluster({ seed: 5 })
+    const [a, b, c] = [
+      await simulation.start('h1', { wrap: listing }),
+      await simulation.start('h2', { wrap: listing }),
+      await simulation.start('h3', { wrap: listing })
+    ]
+    await simulation.run(a.cluster.createNetwork(simulation.network('net', '10.1.0.0/24')))
+    await simulation.run(c.cluster.sync())
+    const { id } = await simulation.run(simulation.plug(c, 'net-net', 'c3'))
+    c.link.kill()
+    const end = simulation.timers.now + DEAD_AFTER_MS
+    while (simulation.timers.now < end) {
+      const { id } = await simulation.run(simulation.plug(a, 'net-net', 'c1'))
+      await simulation.timers.pass(400)
+      await simulation.run(a.cluster.removeEndpoint('net-net', id))
+    }
+    for (const daemon of [a, b]) {
+      assert.equal(isAlive(daemon, id), false)
+      assert.deepEqual([...daemon.cluster.hosts().keys()].sort(), ['id-h1', 'id-h2'])
+    }
+  })
+
+  test('a store that was away: nobody is taken for dead then or after', async () => {
+    const simulation = new SimulatedCluster({ seed: 6 })
+    const daemons = [await simulation.start('h1', { wrap: listing }), await simulation.start('h2', { wrap: listing })]
+    for (const { changes } of daemons) changes.length = 0
+    for (const { link } of daemons) link.cut()
+    await simulation.timers.pass(20_000)
+    for (const { link } of daemons) link.heal()
+    await simulation.timers.pass(20_000)
+    for (const { cluster, changes } of daemons) {
+      assert.deepEqual([cluster.isAvailable, cluster.hosts().size], [true, 2])
+      assert.deepEqual(
+        changes.filter(({ type }) => type === 'removed'),
+        []
+      )
+    }
+  })
+})
+
+describe('an answer that is later than what the watch says', () => {
+  test('an endpoint that was removed by force before its adding was answered is refused, and stays away', async () => {
+    const simulation = new SimulatedCluster({ seed: 12 })
+    let isSlow = false
+    const slow = (store: ClusterStore): ClusterStore =>
+      new Proxy(store, {
+        get(target, name) {
+          const member = Reflect.get(target, name)
+          if (typeof member !== 'function') return member
+          if (name !== 'commit') return member.bind(target)
+          return async (...args: unknown[]) => {
+            const result = await member.apply(target, args)
+            if (isSlow) await new Promise<void>((resolve) => simulation.timers.after(500, resolve))
+            return result
+          }
+        }
+      })
+    const a = await simulation.start('h1')
+    const b = await simulation.start('h2', { wrap: slow })
+    await simulation.run(a.cluster.createNetwork(simulation.network('net', '10.1.0.0/24')))
+    await simulation.run(b.cluster.sync())
+    const address = await simulation.run(b.cluster.requestAddress('net-net', '10.1.0.0/24'))
+    isSlow = true
+    const spec = { id: 'e1', networkId: 'net-net', name: 'web', names: ['web'], address, subnet: '10.1.0.0/24', mac: '02:42:00:00:00:01' }
+    const adding = b.cluster.addEndpoint(spec)
+    const refused = assert.rejects(adding, { code: 'conflict' })
+    await simulation.timers.pass(100)
+    await simulation.run(a.cluster.removeEndpoint('net-net', 'e1', true))
+    await simulation.run(refused)
+    isSlow = false
+    // Whatever a host has it claims again when it returns.
+    b.link.cut()
+    await simulation.timers.pass(10_000)
+    b.link.heal()
+    await simulation.timers.pass(10_000)
+    assert.equal(b.cluster.isAvailable, true)
+    assert.equal(a.cluster.endpoints('net-net').size, 0)
     checkStore(simulation.server)
   })
 })
