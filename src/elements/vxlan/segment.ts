@@ -44,9 +44,10 @@ export class Segment {
     if (!learning) this.fdb.flush(null)
   }
 
-  close(): void {
+  /** What was learned is forgotten only for good: it names VTEPs, which new options of the segment do not move. */
+  close(isForGood: boolean): void {
     this.port = -1
-    this.fdb.flush(null)
+    if (isForGood) this.fdb.flush(null)
   }
 
   /** A peer, or a record of its own, has this VTEP get copies. */

@@ -14,6 +14,8 @@ import { type VtepAddress, VxlanOptionError, type VxlanSettings } from './vxlan-
 
 /** VTEPs at most: what an entry of the FDB can name. */
 export const VTEPS_MAX = 16_384
+/** Of them at most those that no record names: whoever invents outer sources leaves the control plane its room. */
+export const HEARD_VTEPS_MAX = 4096
 export const NO_VTEP = -1
 /** Words of an entry. */
 export const VTEP_WORDS = 32
@@ -54,6 +56,8 @@ export class VtepTable {
   private readonly numbers = new AddressTable()
   private readonly free: number[] = []
   private used = 0
+  /** Those that are there only because they were heard. */
+  private heard = 0
   private settings: VxlanSettings
 
   constructor(settings: VxlanSettings) {
@@ -76,21 +80,29 @@ export class VtepTable {
   acquire(address: VtepAddress): number {
     const vtep = this.findOrAdd(address.family, address.words)
     if (vtep === NO_VTEP) throw new VxlanOptionError(`more than ${VTEPS_MAX} VTEPs`)
-    this.words[vtep * VTEP_WORDS + Vtep.records]++
+    const at = vtep * VTEP_WORDS
+    if (this.words[at + Vtep.records]++ === 0 && this.words[at + Vtep.heard] >= 0) this.heard--
     return vtep
   }
 
   /** One record less names it. */
   release(vtep: number): void {
     const at = vtep * VTEP_WORDS
-    if (--this.words[at + Vtep.records] === 0 && this.words[at + Vtep.heard] < 0) this.remove(vtep)
+    if (--this.words[at + Vtep.records] > 0) return
+    if (this.words[at + Vtep.heard] >= 0) this.heard++
+    else this.remove(vtep)
   }
 
   /** A frame came from it that is learned from; NO_VTEP when there is no room for one more. */
   hear(w0: number, w1: number, w2: number, w3: number, seconds: number): number {
     let vtep = this.find(w0, w1, w2, w3)
-    if (vtep === NO_VTEP) vtep = this.findOrAdd((w0 | w1) === 0 && w2 === 0xffff ? 4 : 6, Int32Array.of(w0, w1, w2, w3))
-    if (vtep !== NO_VTEP) this.words[vtep * VTEP_WORDS + Vtep.heard] = seconds
+    if (vtep === NO_VTEP) {
+      if (this.heard >= HEARD_VTEPS_MAX) return NO_VTEP
+      vtep = this.findOrAdd((w0 | w1) === 0 && w2 === 0xffff ? 4 : 6, Int32Array.of(w0, w1, w2, w3))
+      if (vtep === NO_VTEP) return NO_VTEP
+      this.heard++
+    }
+    this.words[vtep * VTEP_WORDS + Vtep.heard] = seconds
     return vtep
   }
 
@@ -99,7 +111,10 @@ export class VtepTable {
     for (let vtep = 0; vtep < this.used; vtep++) {
       const at = vtep * VTEP_WORDS
       if (this.words[at + Vtep.family] === 0) continue
-      if (this.words[at + Vtep.heard] < second) this.words[at + Vtep.heard] = -1
+      if (this.words[at + Vtep.heard] >= 0 && this.words[at + Vtep.heard] < second) {
+        this.words[at + Vtep.heard] = -1
+        if (this.words[at + Vtep.records] === 0) this.heard--
+      }
       if (this.words[at + Vtep.records] === 0 && this.words[at + Vtep.heard] < 0) this.remove(vtep)
       else if (this.words[at + Vtep.mtuUntil] !== 0 && this.words[at + Vtep.mtuUntil] <= now) this.setPathMtu(vtep, 0, 0)
     }

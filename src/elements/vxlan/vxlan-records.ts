@@ -68,9 +68,9 @@ export class VxlanRecords {
       vteps: {} as Record<string, true | null>,
       peers: {} as Record<string, VxlanPeer | null>
     }
-    for (const vni of segments.keys()) {
+    for (const [vni, record] of segments) {
       undo.segments[vni] = this.segments.get(vni)?.record ?? null
-      this.closeSegment(vni)
+      this.closeSegment(vni, record === null)
     }
     for (const [vni, record] of segments) if (record !== null) this.openSegment(vni, record)
     for (const [text, record] of Object.entries(change.vteps ?? {})) {
@@ -93,12 +93,13 @@ export class VxlanRecords {
     return { segments: nulls(segments), vteps: nulls(vteps), peers: nulls(peers) }
   }
 
-  private closeSegment(vni: number): void {
+  /** `isForGood`: it is not opened again in the same change. */
+  private closeSegment(vni: number, isForGood: boolean): void {
     const known = this.segments.get(vni)
     const segment = this.byVni.get(vni)
     if (known === undefined || segment === undefined) return
     this.byPort[segment.port] = null
-    segment.close()
+    segment.close(isForGood)
     for (const vtep of known.remotes) {
       segment.removeRemote(vtep)
       this.vteps.release(vtep)

@@ -1,7 +1,9 @@
 // What comes from the underlay: good frames, bad ones each with its reason, learning.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { HEARD_VTEPS_MAX, NO_VTEP, VTEPS_MAX, VtepTable } from '../../../src/elements/vxlan/vtep-table.ts'
 import { VxlanDrop } from '../../../src/elements/vxlan/vxlan-drop.ts'
+import { readAddress, readVxlanOptions } from '../../../src/elements/vxlan/vxlan-options.ts'
 import { dropReasons } from '../../../src/engine/drop-reason.ts'
 import { FrameFlag, GsoTunnel } from '../../../src/engine/frame-pool.ts'
 import { emitArp, parseArp } from '../../../src/wire/arp.ts'
@@ -270,6 +272,33 @@ describe('learning', () => {
     assert.deepEqual(bench.send('s1', inner()).u, [])
     assert.deepEqual(bench.send('u', outer(innerBack(), { source: OTHER })).s1, [])
     assert.deepEqual(bench.drops, { 'vxlan.unknownDestination': 1, 'vxlan.unknownVtep': 1 })
+  })
+
+  test('what was learned stays when the segment is told anew and goes on learning', () => {
+    const bench = new VtepBench(LEARNING)
+    bench.send('u', outer(innerBack(), { source: OTHER }))
+    bench.change({ segments: { [VNI]: { ...LEARNING.segments[VNI], mtu: 1400 } } })
+    assert.equal(bench.send('s1', inner()).u.length, 1)
+    bench.change({ segments: { [VNI]: null } })
+    bench.change(LEARNING)
+    assert.deepEqual(bench.send('s1', inner()).u, [], 'a segment that was closed begins anew')
+  })
+
+  test('whoever invents outer sources takes no room from the control plane', () => {
+    const vteps = new VtepTable(readVxlanOptions({ addresses: [OWN[4]], mac: MAC, nextHopMac: NEXT_HOP }))
+    const invent = (number: number): number => vteps.hear(0, 0, 0xffff, 0xc6120000 + number, 1)
+    for (let number = 0; number < VTEPS_MAX; number++) assert.equal(invent(number) !== NO_VTEP, number < HEARD_VTEPS_MAX)
+    assert.equal(vteps.room, VTEPS_MAX - HEARD_VTEPS_MAX)
+    // One that is named is the control plane's, and one that no longer is, is not.
+    const named = vteps.acquire(readAddress('198.18.0.0'))
+    assert.notEqual(invent(HEARD_VTEPS_MAX), NO_VTEP)
+    assert.equal(invent(HEARD_VTEPS_MAX + 1), NO_VTEP)
+    vteps.release(named)
+    // Those that have fallen silent make room.
+    vteps.sweep(2, 2)
+    assert.equal(vteps.room, VTEPS_MAX)
+    for (let number = 0; number < HEARD_VTEPS_MAX; number++) assert.notEqual(invent(number), NO_VTEP)
+    assert.equal(invent(HEARD_VTEPS_MAX), NO_VTEP)
   })
 
   test('local MACs stay out of it', () => {
