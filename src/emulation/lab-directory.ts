@@ -1,5 +1,5 @@
 /** Where a lab keeps what it has: one folder for each, by its name. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { fstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { loadNative } from '../io/load-native.ts'
 import { LabError } from './lab-error.ts'
@@ -20,7 +20,7 @@ export interface LabRecord {
   }[]
 }
 
-/** Of a lab that nobody has any more, or whose process has just begun. */
+/** 0: a process of another PID namespace, or one that has just let go. null: nobody has the lab. */
 type Held = { readonly pid: number } | null
 
 export class LabDirectory {
@@ -72,11 +72,35 @@ export class LabDirectory {
 
   /** Makes it this process's, as long as the process lives or until the returned function is called. Throws LabError `running`. */
   acquire(): () => void {
-    mkdirSync(this.root, { recursive: true, mode: 0o711 })
     const native = loadNative()
-    const { fd, holder } = native.lockFile(path.join(this.root, 'lock'))
-    if (fd !== -1) return () => native.closeFd(fd)
-    throw new LabError('ERR_LAB_RUNNING', `the lab '${this.name}' runs already: process ${holder}`, {
+    for (;;) {
+      mkdirSync(this.root, { recursive: true, mode: 0o711 })
+      const { fd, holder } = this.tryLock()
+      if (fd === -1) throw this.running(holder)
+      // The lock of a folder that its holder has removed meanwhile is nobody's: the next one would make another.
+      if (fd !== null && this.isLock(fd)) return () => native.closeFd(fd)
+      if (fd !== null) native.closeFd(fd)
+    }
+  }
+
+  /** `fd` null: the folder went away under our feet. */
+  private tryLock(): { fd: number | null; holder: number } {
+    try {
+      return loadNative().lockFile(this.lock)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { fd: null, holder: 0 }
+      throw error
+    }
+  }
+
+  private isLock(fd: number): boolean {
+    const there = statSync(this.lock, { throwIfNoEntry: false })
+    const ours = fstatSync(fd)
+    return there?.ino === ours.ino && there.dev === ours.dev
+  }
+
+  private running(holder: number): LabError {
+    return new LabError('ERR_LAB_RUNNING', `the lab '${this.name}' runs already: process ${holder}`, {
       fix: `netloom down --project ${this.name} ends it; --project gives another one of the same file another name`
     })
   }
@@ -85,7 +109,7 @@ export class LabDirectory {
   get holder(): Held {
     const native = loadNative()
     try {
-      const { fd, holder } = native.lockFile(path.join(this.root, 'lock'))
+      const { fd, holder } = native.lockFile(this.lock)
       if (fd === -1) return { pid: holder }
       native.closeFd(fd)
     } catch {
@@ -109,8 +133,27 @@ export class LabDirectory {
     renameSync(`${this.file}.new`, this.file)
   }
 
+  /** By its holder. The lock goes last; who takes the name from then on keeps what it makes. */
   remove(): void {
-    rmSync(this.root, { recursive: true, force: true })
+    for (const name of this.contents) if (name !== 'lock') rmSync(path.join(this.root, name), { recursive: true, force: true })
+    rmSync(this.lock, { force: true })
+    try {
+      rmdirSync(this.root)
+    } catch (error) {
+      if (!['ENOTEMPTY', 'ENOENT'].includes((error as NodeJS.ErrnoException).code!)) throw error
+    }
+  }
+
+  private get contents(): string[] {
+    try {
+      return readdirSync(this.root)
+    } catch {
+      return [] // it is gone already
+    }
+  }
+
+  private get lock(): string {
+    return path.join(this.root, 'lock')
   }
 
   private get file(): string {

@@ -20,10 +20,16 @@ export async function clearLeftovers(directory: LabDirectory): Promise<void> {
 
 /**
  * Tells the lab's process to end and waits until it has; clears up what is left when there is none.
- * Rejects with LabError `stop` when it does not end in time.
+ * Rejects with LabError `stop` when it does not end in time, `running` when another one of the name has begun meanwhile.
  */
 export async function removeLab(directory: LabDirectory, timeoutMs: number): Promise<void> {
   const { holder } = directory
+  if (holder?.pid === 0) {
+    // No process of ours: the number would name our own process group.
+    throw new LabError('ERR_LAB_STOP', `the lab '${directory.name}' is held by a process that cannot be seen from here`, {
+      fix: 'try again; if that does not help, end it where it was started'
+    })
+  }
   if (holder !== null) {
     process.kill(holder.pid, 'SIGTERM')
     for (let waited = 0; isAlive(holder.pid); waited += LOOK_MS) {
@@ -35,8 +41,14 @@ export async function removeLab(directory: LabDirectory, timeoutMs: number): Pro
       await sleep(LOOK_MS)
     }
   }
-  await clearLeftovers(directory)
-  directory.remove()
+  // From here on an `up` of the name is refused, or has refused us: what it starts is not taken for left-overs.
+  const release = directory.acquire()
+  try {
+    await clearLeftovers(directory)
+    directory.remove()
+  } finally {
+    release()
+  }
 }
 
 function isAlive(pid: number): boolean {

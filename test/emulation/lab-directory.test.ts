@@ -1,0 +1,107 @@
+// Who has a lab's folder, while others start a lab of its name or end one.
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { LabDirectory } from '../../src/emulation/lab-directory.ts'
+import { removeLab } from '../../src/emulation/remove-lab.ts'
+import { loadNative } from '../../src/io/load-native.ts'
+
+const MODULE = new URL('../../src/emulation/lab-directory.js', import.meta.url).href
+
+let labs: string
+let others: ChildProcess[]
+beforeEach(() => {
+  labs = mkdtempSync(path.join(tmpdir(), 'netloom-lab-directory-'))
+  others = []
+})
+afterEach(async () => {
+  for (const other of others) {
+    other.kill('SIGKILL')
+    if (other.exitCode === null && other.signalCode === null) await once(other, 'exit')
+  }
+  rmSync(labs, { recursive: true, force: true })
+})
+
+/** Another process that runs `body` with `lab`, the directory of `name`; resolves with the first line that it prints. */
+async function elsewhere(name: string, body: string): Promise<string> {
+  const script = `const { LabDirectory } = await import(${JSON.stringify(MODULE)})
+    const lab = new LabDirectory(${JSON.stringify(labs)}, ${JSON.stringify(name)})
+    ${body}`
+  const other = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  others.push(other)
+  const [data] = await once(other.stdout!, 'data')
+  return String(data).trim()
+}
+
+const HOLD = `lab.acquire(); console.log(process.pid); setInterval(() => {}, 1000)`
+
+describe("a lab's folder", () => {
+  test('has one holder, whom everybody sees', async () => {
+    const pid = Number(await elsewhere('one', HOLD))
+    const lab = new LabDirectory(labs, 'one')
+    assert.deepEqual(lab.holder, { pid })
+    assert.throws(() => lab.acquire(), { code: 'ERR_LAB_RUNNING' })
+  })
+
+  test('a lock whose folder was removed by the one before is not the lock: taken again', async () => {
+    const native = loadNative()
+    const real = native.lockFile
+    const lab = new LabDirectory(labs, 'one')
+    let attempts = 0
+    // The holder removes the folder between our opening the file and our having the lock.
+    native.lockFile = (file) => {
+      const result = real(file)
+      if (attempts++ === 0) rmSync(lab.root, { recursive: true })
+      return result
+    }
+    let release: () => void
+    try {
+      release = lab.acquire()
+    } finally {
+      native.lockFile = real
+    }
+    assert.equal(await elsewhere('one', 'console.log(lab.holder?.pid)'), String(process.pid))
+    release()
+    assert.equal(await elsewhere('one', 'console.log(lab.holder)'), 'null')
+  })
+
+  test('goes with its lock, whatever is in it', () => {
+    const lab = new LabDirectory(labs, 'one')
+    const release = lab.acquire()
+    writeFileSync(lab.log, 'x')
+    lab.remove()
+    release()
+    assert.equal(existsSync(lab.root), false)
+    lab.remove()
+  })
+})
+
+describe('down', () => {
+  /** Looked at in the moment before another process took it. */
+  class BeforeUp extends LabDirectory {
+    override get holder(): null {
+      return null
+    }
+  }
+
+  test('leaves alone what an up that began meanwhile makes', async () => {
+    await elsewhere('one', HOLD)
+    const lab = new BeforeUp(labs, 'one')
+    writeFileSync(lab.log, 'of the new one')
+    await assert.rejects(removeLab(lab, 1000), { code: 'ERR_LAB_RUNNING' })
+    assert.equal(existsSync(lab.log), true)
+  })
+
+  test('clears up what nobody has, and lets go of it', async () => {
+    const lab = new LabDirectory(labs, 'one')
+    lab.acquire()()
+    writeFileSync(lab.log, 'x')
+    await removeLab(lab, 1000)
+    assert.equal(existsSync(lab.root), false)
+    await elsewhere('one', HOLD)
+  })
+})
