@@ -19,6 +19,7 @@ class PortUplink extends VirtualUplink {
   }
 
   override async unpublish(keys: readonly string[]): Promise<void> {
+    await super.unpublish(keys)
     for (const key of keys) this.open.delete(key)
   }
 
@@ -90,6 +91,15 @@ describe('published ports', () => {
     assert.deepEqual([uplink.ways, web.networking.ports, web.networking.portsNetworkId], [[], {}, ''])
     await docker.start(web)
     assert.equal(uplink.ways.length, 2)
+  })
+
+  test('a host that cannot take them away keeps neither the endpoint nor the port', async () => {
+    const web = await docker.run('web', published({ '80/tcp': ['8080'] }))
+    uplink.failures = { unpublish: new NetworkError('conflict', 'the host says no') }
+    await assert.rejects(docker.stop(web), { message: 'the host says no' })
+    assert.deepEqual([web.networking.ports, web.networking.attachments[0].endpoint], [{}, null])
+    const next = await docker.run('next', published({ '80/tcp': ['8080'] }))
+    assert.deepEqual(next.networking.ports['80/tcp']?.[0]?.HostPort, '8080')
   })
 
   test('SCTP is refused, as on a kernel without it', async () => {

@@ -18,6 +18,7 @@ export class HostUplinkClient {
   private readonly child: ChildProcess
   private readonly answers: ((answer: Answer) => void)[] = []
   private onAddresses = (): void => {}
+  private onLog = (): void => {}
 
   constructor(netns: TestNamespace, stateDirectory: string) {
     const program = path.join(import.meta.dirname, 'host-uplink-process.js')
@@ -25,8 +26,10 @@ export class HostUplinkClient {
     this.child = spawn('nsenter', args, { stdio: ['pipe', 'pipe', 'inherit'] })
     readline.createInterface({ input: this.child.stdout! }).on('line', (line) => {
       const message = JSON.parse(line) as Answer & { log?: string; addresses?: string[] }
-      if (message.log !== undefined) this.logs.push(message.log)
-      else if (message.addresses !== undefined) {
+      if (message.log !== undefined) {
+        this.logs.push(message.log)
+        this.onLog()
+      } else if (message.addresses !== undefined) {
         this.addresses.push(message.addresses)
         this.onAddresses()
       } else this.answers.shift()?.(message)
@@ -52,6 +55,15 @@ export class HostUplinkClient {
     while (!wanted(this.addresses.at(-1) ?? [])) {
       await new Promise<void>((resolve) => {
         this.onAddresses = resolve
+      })
+    }
+  }
+
+  /** Resolves when something like this has been logged. */
+  async logged(wanted: RegExp): Promise<void> {
+    while (!this.logs.some((line) => wanted.test(line))) {
+      await new Promise<void>((resolve) => {
+        this.onLog = resolve
       })
     }
   }

@@ -292,6 +292,30 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     assert.doesNotMatch(map('any4') + map('exact4'), /elements/)
   })
 
+  test('a table that somebody flushes is there again, with its ports; what they took is no error to take away', async () => {
+    const uplink = create()
+    await uplink.call('start')
+    await uplink.call('addNetwork', ipv6Network)
+    await uplink.call('publish', [web, { ...web, key: 'one', address: '192.0.2.50', port: 8082 }, { ...web, key: 'last', port: 8083 }])
+    const before = netns.run('nft', 'list', 'table', 'inet', 'netloom')
+    netns.run('nft', 'flush', 'ruleset')
+    await uplink.logged(/took the table inet netloom away/)
+    assert.equal(sorted(netns.run('nft', 'list', 'table', 'inet', 'netloom')), sorted(before))
+
+    netns.run('nft', 'delete', 'element', 'inet', 'netloom', 'any4', '{ tcp . 8080 }')
+    await uplink.call('unpublish', ['web', 'one'])
+    const ruleset = netns.run('nft', '-n', 'list', 'ruleset')
+    assert.doesNotMatch(ruleset, /808[02]/)
+    assert.match(ruleset, /6 \. 8083 : 172\.17\.0\.2/)
+
+    // Before the kernel's word of it has come, too.
+    netns.run('nft', 'flush', 'ruleset')
+    await Promise.all([uplink.call('unpublish', ['last']), uplink.call('publish', [{ ...web, key: 'next', port: 8084 }])])
+    assert.match(netns.run('nft', '-n', 'list', 'ruleset'), /elements = \{ 6 \. 8084 : 172\.17\.0\.2 \. 80 \}/)
+    await uplink.call('close')
+    assert.equal(netns.run('nft', 'list', 'ruleset'), '')
+  })
+
   test('addresses of the host that come and go are told', async () => {
     const uplink = create()
     await uplink.call('start')
@@ -329,3 +353,11 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     assert.ok(existsSync(path.join(directory, 'host-uplink.json')))
   })
 })
+
+/** The kernel lists a map's elements in any order. */
+function sorted(table: string): string {
+  return table
+    .split(/[\s,]+/)
+    .sort()
+    .join(' ')
+}

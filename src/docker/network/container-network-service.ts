@@ -152,9 +152,16 @@ export class ContainerNetworkService {
     }
   }
 
-  /** The process is gone: endpoints and ports are given back. */
+  /** The process is gone: endpoints and ports are given back. Rejects when the host keeps a port's ways; all the rest is done then. */
   async stop(container: NetworkedContainer): Promise<void> {
-    await this.containerPorts.release(container)
+    try {
+      await this.containerPorts.release(container)
+    } finally {
+      await this.leaveAll(container)
+    }
+  }
+
+  private async leaveAll(container: NetworkedContainer): Promise<void> {
     for (const attachment of container.networking.attachments) {
       const network = this.options.networks.get(attachment.networkId)
       const wasPlugged = attachment.endpoint !== null

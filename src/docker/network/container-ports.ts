@@ -55,10 +55,14 @@ export class ContainerPorts {
 
   async release(container: NetworkedContainer): Promise<void> {
     const { networking } = container
-    await this.options.controller.unpublish(portsBehind(container, null).map(({ key }) => key))
-    this.options.publisher.release(networking.ports)
-    networking.ports = {}
-    networking.portsNetworkId = ''
+    try {
+      await this.options.controller.unpublish(portsBehind(container, null).map(({ key }) => key))
+    } finally {
+      // Whatever the host says: nobody would give them back later.
+      this.options.publisher.release(networking.ports)
+      networking.ports = {}
+      networking.portsNetworkId = ''
+    }
   }
 
   /** After the daemon's start: what a container that runs has. A port that somebody took meanwhile is told, and does not answer. */

@@ -15,12 +15,12 @@ import type { NetworkTap, Uplink, UplinkNetwork, UplinkPart, UplinkPort, UplinkW
 import { explainForwardDrop, foreignForwardDrops } from './host/foreign-filters.ts'
 import { HostAddressWatch } from './host/host-addresses.ts'
 import { HostChanges } from './host/host-changes.ts'
-import { addPorts, deletePorts, dropOtherForwarding, filterTable } from './host/host-filter.ts'
 import { HostJournal } from './host/host-journal.ts'
 import { HostLink } from './host/host-link.ts'
 import { HostNamespace } from './host/host-namespace.ts'
 import { LINK_NAME, ROUTER_MAC } from './host/host-settings.ts'
 import { openStation } from './host/host-station.ts'
+import { HostTable } from './host/host-table.ts'
 import { openHostTap, tapElementOf } from './host/open-host-tap.ts'
 import { PortListeners } from './host/port-listeners.ts'
 import { UplinkMtuWatch } from './host/uplink-mtu.ts'
@@ -45,6 +45,7 @@ export class HostUplink implements Uplink {
   private readonly ports = new Map<string, UplinkPort>()
   private world: UplinkWorld | undefined
   private changes: HostChanges | undefined
+  private table: HostTable | undefined
   private link: HostLink | undefined
   private watch: HostAddressWatch | undefined
   private mtuWatch: UplinkMtuWatch | undefined
@@ -97,7 +98,7 @@ export class HostUplink implements Uplink {
   async publish(ports: readonly UplinkPort[]): Promise<void> {
     await this.listeners.open(ports)
     try {
-      await this.host.nftables.commit(addPorts(ports))
+      await this.table?.addPorts(ports)
     } catch (error) {
       await this.listeners.close(ports.map(({ key }) => key))
       throw explained(error)
@@ -109,7 +110,7 @@ export class HostUplink implements Uplink {
     const gone = keys.flatMap((key) => this.ports.get(key) ?? [])
     for (const { key } of gone) this.ports.delete(key)
     await this.listeners.close(keys)
-    await this.host.nftables.commit(deletePorts(gone))
+    await this.table?.deletePorts(gone)
     await this.forgetDatagrams(gone)
   }
 
@@ -117,10 +118,12 @@ export class HostUplink implements Uplink {
     this.watch?.close()
     this.mtuWatch?.close()
     await this.listeners.close()
+    await this.table?.close()
     const errors = (await this.changes?.undoAll()) ?? []
     if (this.ownTap !== undefined) this.host.native.closeFd(this.ownTap.fd)
     this.ownTap = undefined
     this.changes = undefined
+    this.table = undefined
     this.link = undefined
     if (errors.length === 0) return
     throw new NetworkError('unclean', `not everything could be put back on the host: ${errors.map(({ message }) => message).join('; ')}`, {
@@ -138,9 +141,11 @@ export class HostUplink implements Uplink {
     this.changes = changes
     const link = await HostLink.setUp(host, tap)
     this.link = link
-    await changes.addTable(filterTable(link.routerAddress))
+    const table = new HostTable(host, world.log)
+    this.table = table
+    await table.open(changes, link.routerAddress)
     for (const family of link.hasIpv6 ? ([4, 6] as const) : ([4] as const)) await changes.addRule(family)
-    if (host.sysctl('net/ipv4/ip_forward') !== '1') await host.nftables.commit(dropOtherForwarding(4))
+    if (host.sysctl('net/ipv4/ip_forward') !== '1') await table.dropOtherForwarding(4)
     changes.setSysctl('net/ipv4/ip_forward', '1')
     this.watch = await HostAddressWatch.open(
       host,
@@ -184,8 +189,8 @@ export class HostUplink implements Uplink {
 
   /** With the first network that has IPv6. */
   private async forwardIpv6(): Promise<void> {
-    const { host, changes } = this
-    if (this.forwardsIpv6 || changes === undefined) return
+    const { host, changes, table } = this
+    if (this.forwardsIpv6 || changes === undefined || table === undefined) return
     this.forwardsIpv6 = true
     if (host.sysctl('net/ipv6/conf/all/forwarding') === '1') return
     // A host that forwards no longer listens to routers, and would lose its own way out, unless it is told to (ip-sysctl: accept_ra 2).
@@ -194,7 +199,7 @@ export class HostUplink implements Uplink {
       const setting = `net/ipv6/conf/${name}/accept_ra`
       if (host.sysctl(setting) === '1') changes.setSysctl(setting, '2')
     }
-    await host.nftables.commit(dropOtherForwarding(6))
+    await table.dropOtherForwarding(6)
     changes.setSysctl('net/ipv6/conf/all/forwarding', '1')
     this.world?.log('IPv6 forwarding is switched on on this host, for networks with IPv6')
   }

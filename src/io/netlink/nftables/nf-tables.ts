@@ -2,6 +2,8 @@
 
 /** The socket's protocol. */
 export const NETLINK_NETFILTER = 12
+/** NFNLGRP_NFTABLES (7) as a bit of the mask of groups: changes of tables and what is in them. */
+export const NFTABLES_GROUP = 0x40
 
 /** NFNL_SUBSYS_NFTABLES: the upper byte of every message type, and the res_id of a batch. */
 export const SUBSYSTEM = 10
