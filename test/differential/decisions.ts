@@ -127,11 +127,6 @@ export const DECISIONS: readonly Decision[] = [
     name: 'tiny fragments are refused',
     leavesOut: 'rest',
     isThis: ({ notes }) => notes.includes('fragment.tiny')
-  },
-  {
-    name: 'a mapping is not used again for another destination',
-    leavesOut: 'rest',
-    isThis: ({ left, right }) => left.join('\n') !== right.join('\n') && withoutSourcePorts(left) === withoutSourcePorts(right)
   }
 ]
 
@@ -153,8 +148,4 @@ function isQuoteOfAnother(left: string, right: string): boolean {
 /** Version or length of the quoted header are wrong. */
 function isQuoteWithoutHeader({ body }: Step): boolean {
   return body.kind === 'error' && body.edits?.some(({ at }) => at === 0) === true
-}
-
-function withoutSourcePorts(lines: readonly string[]): string {
-  return lines.map((line) => line.replace(/(tcp|udp) \S+ (below \d+ )?>/g, '$1 >')).join('\n')
 }

@@ -135,6 +135,7 @@ describe('the harness', { skip: namespacesMissing('ip', 'nft') }, () => {
   const changes: Readonly<Record<string, KernelOptions>> = {
     'a network without masquerade': { rules: (text) => text.replace('iifname { "a","b" } oifname', 'iifname { "b" } oifname') },
     'networks that are not isolated': { rules: (text) => text.replace('policy drop', 'policy accept') },
+    'other source ports': { rules: (text) => text.replaceAll(/\bmasquerade\b/g, 'masquerade fully-random') },
     'published ports without hairpin': { rules: (text) => text.replace('ct status dnat masquerade', 'ct status dnat accept') },
     'invalid packets let through': { rules: (text) => text.replace('ct state invalid drop', 'ct state invalid accept') },
     'connections not taken over in mid-stream': { sysctls: { 'netfilter/nf_conntrack_tcp_loose': '0' } },
