@@ -217,7 +217,7 @@ export class Divert implements Element {
     }
     if (type === EtherType.arp) return Verdict.both
     if (type !== ipv6Type || !tuple.readIpv6(bytes, ip, end)) return Verdict.router
-    if (tuple.protocol === IpProtocol.icmpv6 && isNeighborDiscovery(bytes, tuple)) return Verdict.both
+    if (isNeighborDiscovery(bytes, tuple)) return Verdict.both
     return !tables.hosts.has6(bytes, tuple.destinationAt) || isLoopback6(bytes, tuple.destinationAt)
       ? Verdict.router
       : this.verdictOnHost(bytes)
@@ -262,7 +262,9 @@ function isIpv4(bytes: Uint8Array, ip: number): boolean {
   return bytes[ip] >> 4 === 4
 }
 
-function isNeighborDiscovery(bytes: Uint8Array, { transportAt, end }: PacketTuple): boolean {
+function isNeighborDiscovery(bytes: Uint8Array, { protocol, isFragment, transportAt, end }: PacketTuple): boolean {
+  // In fragments it is ignored by everybody (RFC 6980), and a later one shows no type.
+  if (protocol !== IpProtocol.icmpv6 || isFragment) return false
   const type = transportAt < end ? bytes[transportAt] : 0
   return type >= Icmpv6Type.routerSolicitation && type <= Icmpv6Type.redirect
 }

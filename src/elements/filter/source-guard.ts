@@ -13,10 +13,12 @@ import {
   checkIpv6,
   IPV6_HEADER_LENGTH,
   IPV6_SOURCE,
+  IPV6_WALK_FRAGMENT,
   IPV6_WALK_LENGTH,
   IPV6_WALK_OFFSET,
   IPV6_WALK_PROTOCOL,
   ipv6End,
+  ipv6FragmentOffset,
   ipv6NextHeader,
   walkIpv6Extensions
 } from '../../wire/ipv6.ts'
@@ -82,6 +84,9 @@ export class SourceGuard {
   private judgeUpperLayer(bytes: Uint8Array, at: number, end: number): number {
     if (!checkIpv6(bytes, at, end) || !walkIpv6Extensions(bytes, at, ipv6End(bytes, at), walk)) return FilterDrop.malformed
     if (walk[IPV6_WALK_PROTOCOL] !== IpProtocol.icmpv6) return PASS
+    // A later fragment begins in the middle of something. It can complete no claim: neighbor discovery in fragments is ignored (RFC 6980).
+    const fragment = walk[IPV6_WALK_FRAGMENT]
+    if (fragment >= 0 && ipv6FragmentOffset(bytes, fragment) > 0) return PASS
     return this.judgeIcmpv6(bytes, at, walk[IPV6_WALK_OFFSET], ipv6End(bytes, at))
   }
 

@@ -169,6 +169,20 @@ describe('published ports', () => {
     assert.deepEqual(bench.port('host0').take(), other)
     assert.equal(bench.engine.frames.inUse, 0)
   })
+  test('a later IPv6 fragment is no neighbor discovery, whatever it begins with', () => {
+    const piece = (destination: string): Uint8Array =>
+      packet({
+        source: PEER6,
+        destination,
+        protocol: IpProtocol.fragment,
+        payload: Uint8Array.of(IpProtocol.icmpv6, 0, 1448 >> 8, 1448 & 0xff, 0, 0, 0, 7, ...new Uint8Array(1400).fill(136))
+      })
+    const bench = new DivertBench(HOSTS)
+    assert.equal(bench.way('bridge', piece(HOST6)), 'host')
+    assert.equal(bench.way('bridge', piece('2001:db8::9')), 'router')
+    bench.update(WEB)
+    assert.equal(bench.way('bridge', piece(HOST6)), '', 'waits for the others')
+  })
   test('a fragment with a wrong header sum is not believed', () => {
     const bench = new DivertBench({ ...HOSTS, ...WEB })
     const frame = fragmentOf(pattern(2000), 0, 1000, { destination: HOST })

@@ -176,6 +176,23 @@ describe('claims', () => {
     })
     assert.equal(new FilterBench(SOURCES).judge('endpoint', hidden), 'filter.falseClaim')
   })
+  test('a later fragment claims nothing, whatever its bytes look like; a first one does', () => {
+    // A ping of 3,000 bytes filled with 0x88, the type of a neighbor advertisement.
+    const data = new Uint8Array(1400).fill(136)
+    const piece = (offset: number): Uint8Array =>
+      packet({
+        source: MINE6,
+        destination: '2001:db8::3',
+        mac: OTHER,
+        protocol: IpProtocol.fragment,
+        payload: Uint8Array.of(IpProtocol.icmpv6, 0, offset >> 8, offset & 0xff, 0, 0, 0, 7, ...data)
+      })
+    for (const options of [SOURCES, { ...SOURCES, strict: true }]) {
+      const bench = new FilterBench(options)
+      assert.equal(bench.judge('endpoint', piece(1448)), 'passes')
+      assert.equal(bench.judge('endpoint', piece(1)), 'filter.falseClaim')
+    }
+  })
   test('routers: only `strict` refuses them', () => {
     for (const type of [134, 137]) {
       assert.equal(new FilterBench(SOURCES).judge('endpoint', icmpv6(type, 'fe80::2', '::')), 'passes')
