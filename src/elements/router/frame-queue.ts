@@ -6,6 +6,8 @@ import { type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-p
 
 /** Frames that wait, in all queues. */
 export const WAITING_FRAMES_MAX = 4096
+/** A quarter of them for one interface: who asks for neighbors that are not there leaves room for the questions of others. */
+export const INTERFACE_FRAMES_MAX = WAITING_FRAMES_MAX / 4
 /** Frames of one queue. */
 export const QUEUE_FRAMES_MAX = 128
 /** Bytes of one queue: Linux's unres_qlen_bytes, which counts memory where we count frames. */
@@ -21,6 +23,10 @@ export class FrameQueues {
   private readonly tail: Int32Array
   private readonly count: Uint8Array
   private readonly bytes: Int32Array
+  /** Interface of the frames in it; of use while there are any. */
+  private readonly interface: Int32Array
+  /** Frames that wait by interface. */
+  private onInterface = new Int32Array(16)
   /** By place in the store. */
   private readonly frame = new Int32Array(WAITING_FRAMES_MAX)
   private readonly next = new Int32Array(WAITING_FRAMES_MAX)
@@ -35,6 +41,7 @@ export class FrameQueues {
     this.tail = new Int32Array(queues).fill(NONE)
     this.count = new Uint8Array(queues)
     this.bytes = new Int32Array(queues)
+    this.interface = new Int32Array(queues)
     for (let place = 0; place < WAITING_FRAMES_MAX; place++) this.next[place] = place + 1 < WAITING_FRAMES_MAX ? place + 1 : NONE
   }
 
@@ -47,14 +54,18 @@ export class FrameQueues {
     return this.count[queue]
   }
 
-  /** Takes the frame. What waited longest in the queue makes room; where the whole store is full, the queue's own oldest or this frame. */
-  put(queue: number, frame: FrameHandle): void {
+  /**
+   * Takes a frame of interface `number`, the same for all in a queue. What waited longest in the queue makes room; where the store or the
+   * interface's share of it is full, the queue's own oldest or this frame.
+   */
+  put(queue: number, frame: FrameHandle, number: number): void {
+    if (number >= this.onInterface.length) this.countMore(number)
     const length = this.frames.length[frame]
     while (this.count[queue] > 0 && (this.count[queue] >= QUEUE_FRAMES_MAX || this.bytes[queue] + length > QUEUE_BYTES_MAX)) {
       this.drop(this.take(queue))
     }
-    if (this.free === NONE && this.count[queue] > 0) this.drop(this.take(queue))
-    if (this.free === NONE) return this.drop(frame)
+    if (this.isFull(number) && this.count[queue] > 0) this.drop(this.take(queue))
+    if (this.isFull(number)) return this.drop(frame)
     const place = this.free
     this.free = this.next[place]
     this.frame[place] = frame
@@ -64,6 +75,8 @@ export class FrameQueues {
     this.tail[queue] = place
     this.count[queue]++
     this.bytes[queue] += length
+    this.interface[queue] = number
+    this.onInterface[number]++
     this.held++
   }
 
@@ -78,7 +91,18 @@ export class FrameQueues {
     this.free = place
     this.count[queue]--
     this.bytes[queue] -= this.frames.length[frame]
+    this.onInterface[this.interface[queue]]--
     this.held--
     return frame
+  }
+
+  private isFull(number: number): boolean {
+    return this.free === NONE || this.onInterface[number] >= INTERFACE_FRAMES_MAX
+  }
+
+  private countMore(number: number): void {
+    const counts = new Int32Array(2 * (number + 1))
+    counts.set(this.onInterface)
+    this.onInterface = counts
   }
 }

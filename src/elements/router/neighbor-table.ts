@@ -50,6 +50,14 @@ export class NeighborTable {
   /** Slot + 1; 0: empty. At most a quarter full. */
   private readonly table: Int32Array
   private readonly mask: number
+  /** The high bits of a hash are the place: a hash is shifted right by this. */
+  private readonly shift: number
+  /** Secret odd multipliers of the address's words, and of interface and family. */
+  private readonly k0: number
+  private readonly k1: number
+  private readonly k2: number
+  private readonly k3: number
+  private readonly k4: number
   /** Slots from here on were never used. */
   private fresh = 0
   private readonly freed: number[] = []
@@ -59,7 +67,8 @@ export class NeighborTable {
   /** Slots in state `incomplete` by interface. */
   private incomplete = new Int32Array(16)
 
-  constructor(capacity: number) {
+  /** `random` gives 32 random bits. */
+  constructor(capacity: number, random: () => number) {
     this.capacity = capacity
     this.state = new Uint8Array(capacity)
     this.interface = new Int32Array(capacity)
@@ -79,6 +88,12 @@ export class NeighborTable {
     while (size < capacity * 4) size *= 2
     this.table = new Int32Array(size)
     this.mask = size - 1
+    this.shift = Math.clz32(size - 1)
+    this.k0 = random() | 1
+    this.k1 = random() | 1
+    this.k2 = random() | 1
+    this.k3 = random() | 1
+    this.k4 = random() | 1
   }
 
   get size(): number {
@@ -221,7 +236,7 @@ export class NeighborTable {
   /** Where the address is in the hash table, or the empty place where it would be. */
   private placeOf(number: number, family: number, w0: number, w1: number, w2: number, w3: number): number {
     const { table, mask, address } = this
-    for (let place = hash(number, family, w0, w1, w2, w3) & mask; ; place = (place + 1) & mask) {
+    for (let place = this.hash(number, family, w0, w1, w2, w3); ; place = (place + 1) & mask) {
       const slot = table[place] - 1
       if (slot < 0) return place
       const at = 4 * slot
@@ -241,14 +256,17 @@ export class NeighborTable {
   private home(slot: number): number {
     const { address } = this
     const at = 4 * slot
-    return hash(this.interface[slot], this.family[slot], address[at], address[at + 1], address[at + 2], address[at + 3]) & this.mask
+    return this.hash(this.interface[slot], this.family[slot], address[at], address[at + 1], address[at + 2], address[at + 3])
   }
-}
 
-function hash(number: number, family: number, w0: number, w1: number, w2: number, w3: number): number {
-  let mixed = Math.imul(w0 ^ (number << 3) ^ family, 0x85ebca6b)
-  mixed = Math.imul(mixed ^ w1 ^ (mixed >>> 13), 0xc2b2ae35)
-  mixed = Math.imul(mixed ^ w2 ^ (mixed >>> 15), 0x27d4eb2f)
-  mixed = Math.imul(mixed ^ w3 ^ (mixed >>> 13), 0x9e3779b1)
-  return mixed ^ (mixed >>> 16)
+  /**
+   * The place where a search begins. Multilinear with secret multipliers, as that of the flows: a station may choose the addresses that
+   * it asks for, but not such that they meet.
+   */
+  private hash(number: number, family: number, w0: number, w1: number, w2: number, w3: number): number {
+    const { k0, k1, k2, k3, k4 } = this
+    const place = Math.imul((number << 3) ^ family, k4)
+    const sum = (Math.imul(w0, k0) + Math.imul(w1, k1) + Math.imul(w2, k2) + Math.imul(w3, k3) + place) | 0
+    return Math.imul(sum ^ (sum >>> 16), 0x9e3779b1) >>> this.shift
+  }
 }

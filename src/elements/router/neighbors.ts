@@ -72,7 +72,7 @@ export class Neighbors {
 
   constructor(core: RouterCore, capacity: number) {
     this.core = core
-    this.table = new NeighborTable(capacity)
+    this.table = new NeighborTable(capacity, () => core.context.random.int32())
     this.queues = new FrameQueues(core.frames, capacity, (frame) => core.drop(frame, RouterDrop.neighborQueueFull))
     this.timer = core.context.timer((now) => this.tick(now))
   }
@@ -241,7 +241,7 @@ export class Neighbors {
       table.become(slot, NeighborState.incomplete)
       table.requests[slot] = 0
     }
-    this.queues.put(slot, frame)
+    this.queues.put(slot, frame, table.interface[slot])
     if (table.requests[slot] === 0) this.ask(slot, now)
   }
 

@@ -105,14 +105,17 @@ describe('asking', () => {
     assert.equal(waiting, 128)
     lab.ends()
   })
-  test('all queues together keep 4,096 frames', () => {
+  test('the queues of an interface together keep 1,024 frames, and another one has room as before', () => {
     const lab = knowingSender({
       neighborCapacity: 65_536,
       interfaces: { ...INTERFACES, 1: { ...INTERFACES[1], addresses: ['10.0.0.1/16'] } }
     })
-    for (let i = 0; i < 5000; i++) lab.send(0, 7, A7, `10.0.${1 + (i >> 8)}.${i & 255}`, udp())
-    assert.equal(lab.command<{ waiting: number }>('stats').waiting, 4096)
-    assert.deepEqual(lab.drops, { 'router.neighborQueueFull': 904 })
+    for (let i = 0; i < 1500; i++) lab.send(0, 7, A7, `10.0.${1 + (i >> 8)}.${i & 255}`, udp())
+    assert.equal(lab.command<{ waiting: number }>('stats').waiting, 1024)
+    assert.deepEqual(lab.drops, { 'router.neighborQueueFull': 476 })
+    for (let i = 0; i < 20; i++) lab.send(0, 7, A7, '203.0.113.77', udp())
+    assert.equal(lab.command<{ waiting: number }>('stats').waiting, 1044)
+    assert.deepEqual(lab.drops, { 'router.neighborQueueFull': 476 })
     lab.run(10)
     assert.equal(lab.command<{ waiting: number }>('stats').waiting, 0)
     lab.ends()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { maskWord, type Words } from '../../../src/elements/router/address-words.ts'
 import { ErrorLimit } from '../../../src/elements/router/error-limit.ts'
-import { FrameQueues, QUEUE_FRAMES_MAX, WAITING_FRAMES_MAX } from '../../../src/elements/router/frame-queue.ts'
+import { FrameQueues, INTERFACE_FRAMES_MAX, QUEUE_FRAMES_MAX, WAITING_FRAMES_MAX } from '../../../src/elements/router/frame-queue.ts'
 import { NeighborState, NeighborTable, NO_NEIGHBOR, Waiting } from '../../../src/elements/router/neighbor-table.ts'
 import { NO_VALUE, PrefixTable } from '../../../src/elements/router/prefix-table.ts'
 import { FramePool, NO_FRAME } from '../../../src/engine/frame-pool.ts'
@@ -48,7 +48,7 @@ describe('prefix table', () => {
 describe('neighbor table', () => {
   test('finds what a map finds, through 50,000 changes; incomplete ones are counted by interface', () => {
     const random = new Random(3)
-    const table = new NeighborTable(300)
+    const table = new NeighborTable(300, () => random.int32())
     const model = new Map<string, number>()
     const incomplete = new Map<number, number>()
     for (let step = 0; step < 50_000; step++) {
@@ -79,9 +79,22 @@ describe('neighbor table', () => {
       assert.equal(table.size, model.size)
     }
   })
+  test('of two tables, addresses that meet in one do not in the other', () => {
+    // 64 addresses that begin at the same place, found by trying them in a table of a known secret.
+    const random = new Random(7)
+    const placeOf = (table: NeighborTable, address: number): number => {
+      const seen = table as unknown as { hash: (...words: number[]) => number }
+      return seen.hash(0, 6, 0x2001_0db8, 0, 0, address)
+    }
+    const [known, other] = [0, 1].map(() => new NeighborTable(1024, () => random.int32()))
+    const meeting: number[] = []
+    for (let address = 0; meeting.length < 64; address++) if (placeOf(known, address) === placeOf(known, 0)) meeting.push(address)
+    const places = new Set(meeting.map((address) => placeOf(other, address)))
+    assert.ok(places.size > 40, `${places.size} places`)
+  })
   test('lists are in the order of waiting, whatever leaves them', () => {
     const random = new Random(4)
-    const table = new NeighborTable(64)
+    const table = new NeighborTable(64, () => random.int32())
     const slots = Array.from({ length: 64 }, (_, i) => table.add(0, 4, i, 0, 0, 0))
     const lists: number[][] = [[], []]
     for (let now = 0; now < 5000; now++) {
@@ -97,7 +110,7 @@ describe('neighbor table', () => {
     }
   })
   test('gives away what failed, then what was confirmed longest ago, never what is in use', () => {
-    const table = new NeighborTable(4)
+    const table = new NeighborTable(4, () => 0x1234_5679)
     const slots = [1, 2, 3, 4].map((address) => table.add(0, 4, address, 0, 0, 0))
     assert.equal(table.evictable(0), NO_NEIGHBOR)
     slots.forEach((slot, i) => {
@@ -131,12 +144,36 @@ test('frame queues: order, bounds, and every frame comes back', () => {
     if (random.next() < (step < 20_000 ? 0.9 : 0.48)) {
       const frame = frames.allocate(60)
       frames.packetId[frame] = step
-      queues.put(queue, frame)
+      queues.put(queue, frame, queue % 40)
     } else take(queue)
     assert.ok(queues.size <= WAITING_FRAMES_MAX && queues.length(queue) <= QUEUE_FRAMES_MAX)
     assert.equal(frames.inUse, queues.size)
   }
   for (let queue = 0; queue < 100; queue++) while (queues.length(queue) > 0) take(queue)
+  assert.equal(frames.inUse, 0)
+})
+
+test('frame queues: an interface fills a quarter of the store, and no other interface has less for it', () => {
+  const frames = new FramePool({ checked: true, maxSmallChunks: 2, maxLargeChunks: 1 })
+  let dropped = 0
+  const queues = new FrameQueues(frames, 200, (frame) => {
+    dropped++
+    frames.free(frame)
+  })
+  const fill = (first: number, count: number, number: number): void => {
+    for (let i = 0; i < count * QUEUE_FRAMES_MAX; i++) queues.put(first + (i % count), frames.allocate(60), number)
+  }
+  fill(0, 32, 3)
+  assert.deepEqual([queues.size, dropped], [INTERFACE_FRAMES_MAX, 32 * QUEUE_FRAMES_MAX - INTERFACE_FRAMES_MAX])
+  dropped = 0
+  // A number that the counts must grow for.
+  fill(40, 8, 70)
+  assert.deepEqual([queues.size, dropped], [2 * INTERFACE_FRAMES_MAX, 0])
+  // What leaves makes room for its own interface.
+  frames.free(queues.take(0))
+  queues.put(0, frames.allocate(60), 3)
+  assert.equal(dropped, 0)
+  for (let queue = 0; queue < 200; queue++) while (queues.length(queue) > 0) frames.free(queues.take(queue))
   assert.equal(frames.inUse, 0)
 })
 
