@@ -32,8 +32,9 @@ import {
 import { Counter, NatTables } from './nat-tables.ts'
 import { Postrouting } from './postrouting.ts'
 import { Prerouting } from './prerouting.ts'
+import { portKey } from './published-ports.ts'
 import { Shortcut } from './shortcut.ts'
-import { Tuple } from './tuple.ts'
+import { swap16, Tuple } from './tuple.ts'
 
 /** Flows that a sweep removes at most before other work gets its turn, and nanoseconds until it goes on. */
 const SWEEP_LIMIT = 16_384
@@ -164,11 +165,13 @@ export class Nat implements Element {
       oldInterfaces[key] = tables.interfaces.set(number, spec)
       if (spec === null) this.flush({ interface: number })
     }
+    const changed = new Set<number>()
     for (const [key, spec] of Object.entries(published)) {
       const before = tables.published.set(key, spec)
       oldPublished[key] = before?.spec ?? null
-      if (before !== null) this.forgetPublished(before.spec)
+      if (before !== null) changed.add(portKey(before.protocol, swap16(before.spec.port)))
     }
+    if (changed.size > 0) this.forgetUnpublished(changed)
     const oldLocal = local === undefined ? undefined : tables.published.setLocal(local)
     tables.doubtPaths()
     return { interfaces: oldInterfaces, published: oldPublished, local: oldLocal } satisfies NatChange
@@ -223,16 +226,21 @@ export class Nat implements Element {
     return removed
   }
 
-  /** Flows to the target of a port that is no longer published, or by another way: a client would go on talking to who is gone. */
-  private forgetPublished({ protocol, target, targetPort }: PublishedPort): void {
-    const { flows, interfaces } = this.tables
-    const tuple = new Tuple()
-    const isTcp = protocol === 'tcp'
+  /**
+   * Removes flows to published ports that now lead nowhere, or elsewhere: a client would go on talking to who is gone.
+   * @param changed `portKey` of each port of which anything has changed; the flows of others stay as they are
+   */
+  private forgetUnpublished(changed: ReadonlySet<number>): void {
+    const { flows, published } = this.tables
+    const original = new Tuple()
+    const reply = new Tuple()
     for (let flow = 0; flow < flows.end; flow++) {
       if ((flows.status[flow] & FlowStatus.dnat) === 0) continue
-      if ((flows.tuple(flow, 1, tuple).protocol === 6) !== isTcp) continue
-      const { reply } = describeFlow(flows, interfaces, flow)
-      if (reply.source === target && reply.sourcePort === targetPort) flows.remove(flow)
+      const { protocol, destination, destinationPort, isIpv6 } = flows.tuple(flow, 0, original)
+      if (!changed.has(portKey(protocol, destinationPort))) continue
+      const entry = published.find(protocol, destination, destinationPort, isIpv6)
+      flows.tuple(flow, 1, reply)
+      if (entry === null || entry.target !== reply.source || entry.targetPort !== reply.sourcePort) flows.remove(flow)
     }
   }
 

@@ -137,7 +137,8 @@ export class PublishedPorts {
   }
 }
 
-function portKey(protocol: number, port: number): number {
+/** Of a protocol and a port as a field of a tuple. */
+export function portKey(protocol: number, port: number): number {
   return (protocol << 16) | port
 }
 

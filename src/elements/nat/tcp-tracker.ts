@@ -73,7 +73,7 @@ const RETRANS_SHIFT = 4
 /** Window of IV at least, bytes: a full unscaled window and a little. */
 const ACK_WINDOW = 66_000
 const { ack: ACK, rst: RST, syn: SYN, fin: FIN } = TcpFlag
-// Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
+// As above.
 const steady = TimeoutIndex.tcpEstablished
 const waiting = TimeoutIndex.tcpUnacknowledged
 /** Flags of a segment that the fast path may follow. */

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { NatDrop, PolicyDrop } from '../../../src/elements/nat/nat-drop.ts'
+import type { NatChange, PublishedPort } from '../../../src/elements/nat/nat-options.ts'
 import { dropReasons } from '../../../src/engine/drop-reason.ts'
 import { FrameFlag } from '../../../src/engine/frame-pool.ts'
-import { NatBench, WEB } from './nat-bench.ts'
+import { NAME, NatBench, WEB } from './nat-bench.ts'
 import { echo, icmpError, macs, ROUTER_MAC, STATION_MAC, tcp, udp } from './packets.ts'
 
 const WORLD = '203.0.113.200'
@@ -196,6 +197,31 @@ describe('published ports', () => {
       bench.flows().map(({ protocol, dnat }) => `${protocol} ${dnat}`),
       ['tcp true', 'udp false']
     )
+  })
+})
+
+describe('several ports that lead to one target', () => {
+  const other: PublishedPort = { ...NAME, port: 5354 }
+  const special: PublishedPort = { ...NAME, address: '192.0.2.129' }
+  /** One flow by each of three ways; destinations and ports of those that are left after `change`. */
+  const left = (change: NatChange): string[] => {
+    const bench = new NatBench({ published: { name: NAME, other, special } })
+    bench.send(2, udp(`${WORLD}:4`, '198.51.100.50:5353'), udp(`${WORLD}:4`, '198.51.100.50:5354'), udp(`${WORLD}:4`, '192.0.2.129:5353'))
+    assert.equal(bench.flows().length, 3)
+    bench.change(change)
+    return bench.flows().map(({ original }) => `${original.destination}:${original.destinationPort}`)
+  }
+
+  test('only the flows of the one that goes are forgotten', () => {
+    assert.deepEqual(left({ published: { name: null } }), ['198.51.100.50:5354', '192.0.2.129:5353'])
+    assert.deepEqual(left({ published: { other: null } }), ['198.51.100.50:5353', '192.0.2.129:5353'])
+    assert.deepEqual(left({ published: { name: null, special: null } }), ['198.51.100.50:5354'])
+  })
+
+  test('flows stay that still lead to the same target by another record, or by the same one written again', () => {
+    assert.deepEqual(left({ published: { special: null } }).length, 3)
+    assert.deepEqual(left({ published: { name: NAME } }).length, 3)
+    assert.deepEqual(left({ published: { name: { ...NAME, targetPort: 54 } } }), ['198.51.100.50:5354', '192.0.2.129:5353'])
   })
 })
 

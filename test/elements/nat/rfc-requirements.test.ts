@@ -2,8 +2,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { NatOptions } from '../../../src/elements/nat/nat-options.ts'
+import { formatIpv4 } from '../../../src/wire/address.ts'
+import { get16 } from '../../../src/wire/big-endian.ts'
+import { ipv4FragmentOffset, ipv4Source } from '../../../src/wire/ipv4.ts'
+import type { OutFrame } from '../../differential/gateway.ts'
+import { OurGateway } from '../../differential/our-gateway.ts'
 import { NatBench } from './nat-bench.ts'
-import { echo, icmpError, tcp, udp } from './packets.ts'
+import { echo, icmpError, show, tcp, udp } from './packets.ts'
 
 const WORLD = '203.0.113.200'
 const OUT = '198.51.100.50'
@@ -92,6 +97,12 @@ describe('RFC 4787', () => {
     }
   })
 
+  test('REQ-7: the outside cannot have addresses of the inside; what claims to is dropped', () => {
+    const bench = new NatBench()
+    assert.deepEqual(bench.send(2, udp('192.0.2.77:53', `${OUT}:5353`), udp('192.0.2.200:53', `${OUT}:5353`)), [])
+    assert.deepEqual(bench.drops(), { 'nat.spoofed': 2 })
+  })
+
   test('REQ-8: filtering is address and port dependent', () => {
     const bench = new NatBench()
     externalPort(bench, '192.0.2.2:5000', `${WORLD}:53`)
@@ -129,6 +140,25 @@ describe('RFC 4787', () => {
     const bench = new NatBench()
     const [[, sent]] = bench.sendRaw(0, udp('192.0.2.2:5000', `${WORLD}:53`))
     assert.equal(bench.send(2, icmpError('198.51.100.77', OUT, sent, { code: 1 })).length, 1)
+  })
+
+  test('REQ-13: too long packets: the router says so where DF is set, and cuts the others, translated both', () => {
+    const gateway = new OurGateway()
+    const send = (dontFragment: boolean): OutFrame[] =>
+      gateway.send(0, udp('192.0.2.2:5000', '198.18.0.1:53', { payload: 1380, dontFragment }))
+    const [refusal, ...rest] = send(true)
+    assert.deepEqual([refusal.interface, rest], [0, []])
+    assert.equal(show(refusal.bytes), 'error 3/4 192.0.2.1 > 192.0.2.2 about udp 192.0.2.2:5000 > 198.18.0.1:53')
+    assert.equal(get16(refusal.bytes, 14 + 20 + 6), 1400)
+    const pieces = send(false)
+    assert.deepEqual(
+      pieces.map(({ interface: number, bytes }) => [number, formatIpv4(ipv4Source(bytes, 14)), ipv4FragmentOffset(bytes, 14)]),
+      [
+        [2, '203.0.113.1', 0],
+        [2, '203.0.113.1', 1376]
+      ]
+    )
+    gateway.close()
   })
 
   test('REQ-14: fragments in any order', () => {
@@ -185,6 +215,20 @@ describe('RFC 5382', () => {
     bench.send(0, tcp(here, there, { flags: 'A', seq: 1, ack: 10 }))
     bench.advance(7440 + 1)
     assert.equal(bench.send(2, tcp(there, outside, { flags: 'A', seq: 10, ack: 1 })).length, 1)
+  })
+
+  test('REQ-6: payloads are never touched, in neither direction', () => {
+    const bench = new NatBench()
+    const [here, there, outside] = ['192.0.2.2:5000', `${WORLD}:21`, `${OUT}:5000`]
+    const payload = new TextEncoder().encode('EPRT |1|192.0.2.2|5001|\r\n227 Entering Passive Mode (198,51,100,50,19,136)\r\n')
+    externalPort(bench, here, there, tcp)
+    bench.send(2, tcp(there, outside, { flags: 'SA', seq: 9, ack: 1 }))
+    const [[, out]] = bench.sendRaw(0, tcp(here, there, { flags: 'PA', seq: 1, ack: 10, payload }))
+    assert.deepEqual(out.slice(54), payload)
+    const [[, back]] = bench.sendRaw(2, tcp(there, outside, { flags: 'PA', seq: 10, ack: 1 + payload.length, payload }))
+    assert.deepEqual(back.slice(54), payload)
+    // Nor is anything awaited because of what was said.
+    assert.deepEqual(bench.send(2, tcp(`${WORLD}:20`, `${OUT}:5001`)), [])
   })
 
   test('REQ-7: no port overloading (mapping: endpoint-independent)', () => {
@@ -286,6 +330,16 @@ describe('RFC 5508', () => {
     for (let host = 2; host < 7; host++) bench.send(0, udp(`192.0.2.${host}:5000`, `${WORLD}:53`))
     assert.deepEqual(bench.send(0, udp('192.0.2.7:5000', `${WORLD}:53`)), [])
     assert.deepEqual(bench.drops(), { 'nat.portsExhausted': 1 })
+  })
+
+  test('REQ-9: no policy: errors of the gateway go to every interface, about packets as their senders know them', () => {
+    const bench = new NatBench()
+    assert.deepEqual(bench.send(0, udp('192.0.2.2:5000', `${WORLD}:53`, { ttl: 1 })), [
+      `0: error 11/0 192.0.2.1 > 192.0.2.2 about udp 192.0.2.2:5000 > ${WORLD}:53`
+    ])
+    assert.deepEqual(bench.send(2, udp(`${WORLD}:5000`, `${OUT}:5353`, { ttl: 1 })), [
+      `2: error 11/0 ${OUT} > ${WORLD} about udp ${WORLD}:5000 > ${OUT}:5353`
+    ])
   })
 
   test('REQ-10: unreachable, time exceeded, echo and timestamp cross; redirects do not', () => {
