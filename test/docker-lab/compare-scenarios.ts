@@ -1,6 +1,6 @@
 // One test for each scenario, over several labs at once: scenarios mostly wait (for pings that get no answer, for retries).
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { DockerLab, daemonKind, labMissing, ORACLE } from './docker-lab.ts'
@@ -53,7 +53,11 @@ export function compareScenarios({ title, base, names, leftOut = {}, cluster = f
         test(name, { skip: leftOut[name] ?? false }, async (context) => {
           const lab = await take()
           try {
-            const outcome = await compareOnce(lab, base, name)
+            let outcome = await compareOnce(lab, base, name)
+            for (let left = shufflesSubnets(base, name) ? SHUFFLES : 0; left > 0 && outcome.failed > outcome.decided; left--) {
+              context.diagnostic(`${name}: ${counts(outcome)}; once more, as docker's client shuffles subnets`)
+              outcome = await compareOnce(lab, base, name)
+            }
             const { passed, failed, skipped, decided, stdout } = outcome
             sum.passed += passed
             sum.failed += failed
@@ -75,6 +79,18 @@ export function compareScenarios({ title, base, names, leftOut = {}, cluster = f
       assert.equal(sum.failed - sum.decided, 0)
     })
   })
+}
+
+/** All of these shuffled is one in 4,096. */
+const SHUFFLES = 3
+
+/**
+ * Whether a command has several `--subnet` of one family. Docker's client keeps them in a Go map and sends them in the order in which
+ * it happens to walk it, the other way round once in eight times; what is recorded is one order.
+ */
+function shufflesSubnets(base: string, name: string): boolean {
+  const lines = readFileSync(path.join(base, 'scenarios', `${name}.scn`), 'utf8').split('\n')
+  return lines.some((line) => (line.match(/--subnet[= ][\d.]+\//g) ?? []).length > 1)
 }
 
 interface Outcome {
