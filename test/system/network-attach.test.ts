@@ -111,7 +111,7 @@ describe('endpoints of processes and machines that no container holds', { skip: 
     const refusals: [object, number, RegExp][] = [
       [{ network: 'nosuch', pid: 1 }, 404, /^network nosuch not found$/],
       [{ network: 'host', pid: 1 }, 400, /host has no endpoints/],
-      [{ network: 'lan' }, 400, /exactly one of pid, netns and tap/],
+      [{ network: 'lan' }, 400, /exactly one of pid, netns, tap and virtual/],
       [{ network: 'lan', pid: 1, netns: '/x' }, 400, /exactly one/],
       [{ network: 'lan', pid: 4194300 }, 404, /there is no process 4194300/],
       [{ network: 'lan', netns: '/nosuch' }, 404, /nosuch/],
