@@ -1,10 +1,16 @@
 #include "tcp_relay.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <cerrno>
+
+#include "../common/system_error.h"
 
 namespace netloom::uplink {
 namespace {
@@ -14,6 +20,9 @@ constexpr size_t kSparePipes = 64;
 /// How often one direction may move bytes before the others have a turn.
 constexpr int kRounds = 16;
 constexpr int kKeepAliveIdle = 120, kKeepAliveInterval = 30;
+/// How long a side may take nothing of what came before the other's RST: it hears of the RST no earlier.
+constexpr int64_t kPatienceSeconds = 2;
+constexpr long kLookNanoseconds = 5'000'000;
 
 void setInt(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
 
@@ -70,19 +79,17 @@ void TcpRelay::start() {
 }
 
 void TcpRelay::ready(int number, uint32_t events) {
-  if (events & EPOLLERR) {
-    // What came before a RST can still be read, and a container with a connection of its own would have read it.
-    pump(number);
-    return end(true);
-  }
+  if (events & EPOLLERR) return broken(number);
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) pump(number);
   if (!over_ && (events & EPOLLOUT)) pump(1 - number);
 }
 
 void TcpRelay::pump(int number) {
   if (over_) return;
+  if (broken_ >= 0) return drain();
   const Outcome outcome = move(number);
-  if (outcome == Outcome::failed) return end(true);
+  if (outcome == Outcome::brokenFrom) return broken(number);
+  if (outcome == Outcome::brokenTo) return broken(1 - number);
   if (outcome == Outcome::goesOn) return relays_.helper.loop.again(*sides_[number]);
   if (directions_[0].finished && directions_[1].finished) end(false);
 }
@@ -101,12 +108,12 @@ TcpRelay::Outcome TcpRelay::move(int number) {
       const ssize_t got = splice(from, nullptr, direction.pipe.writer.get(), nullptr, kPipeBytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
       if (got > 0) direction.queued += static_cast<size_t>(got), moved = true;
       else if (got == 0) direction.ended = true;
-      else if (errno != EAGAIN && errno != EINTR) return Outcome::failed;  // EAGAIN: nothing has come, or the pipe is full
+      else if (errno != EAGAIN && errno != EINTR) return Outcome::brokenFrom;  // EAGAIN: nothing has come, or the pipe is full
     }
     while (direction.queued > 0) {
       const ssize_t put = splice(direction.pipe.reader.get(), nullptr, to, nullptr, direction.queued, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
       if (put <= 0) {
-        if (put < 0 && errno != EAGAIN && errno != EINTR) return Outcome::failed;
+        if (put < 0 && errno != EAGAIN && errno != EINTR) return Outcome::brokenTo;
         break;
       }
       direction.queued -= static_cast<size_t>(put);
@@ -118,11 +125,43 @@ TcpRelay::Outcome TcpRelay::move(int number) {
     relays_.pipes.give(std::move(direction.pipe));
     direction.pipe = {};
     if (direction.ended) {
-      shutdown(to, SHUT_WR);
+      if (broken_ < 0) shutdown(to, SHUT_WR);  // else it was no FIN that ended it
       direction.finished = true;
     }
   }
   return moved ? Outcome::goesOn : Outcome::waits;
+}
+
+void TcpRelay::broken(int number) {
+  if (over_) return;
+  if (broken_ == 1 - number) return end(true);  // nobody is left who could take anything
+  if (broken_ < 0) {
+    broken_ = number;
+    patientUntil_ = relays_.helper.loop.now() + kPatienceSeconds;
+    if (relays_.draining_.empty()) relays_.setLooking(true);
+    relays_.draining_.insert(this);
+  }
+  drain();
+}
+
+void TcpRelay::drain() {
+  // What came before a RST can still be read, and a container with a connection of its own would have read it.
+  Direction& direction = directions_[broken_];
+  const size_t queued = direction.queued;
+  Outcome outcome = move(broken_);
+  if (outcome == Outcome::brokenFrom) {
+    direction.ended = true;
+    outcome = move(broken_);
+  }
+  if (outcome == Outcome::brokenTo) return end(true);
+  int unacknowledged = 0;
+  ioctl(sides_[1 - broken_]->socket.get(), SIOCOUTQ, &unacknowledged);
+  if (direction.finished && unacknowledged == 0) return end(true);
+  const int64_t now = relays_.helper.loop.now();
+  if (outcome == Outcome::goesOn || direction.queued != queued || unacknowledged != unacknowledged_) patientUntil_ = now + kPatienceSeconds;
+  else if (now > patientUntil_) return end(true);
+  unacknowledged_ = unacknowledged;
+  if (outcome == Outcome::goesOn) relays_.helper.loop.again(*sides_[broken_]);
 }
 
 void TcpRelay::end(bool reset) {
@@ -137,6 +176,26 @@ void TcpRelay::end(bool reset) {
     helper.loop.retire(std::move(side));
   }
   relays_.remove(this);
+}
+
+TcpRelays::TcpRelays(Helper& helper) : helper(helper) {
+  looks_.relays = this;
+  looks_.timer.reset(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!looks_.timer) throwErrno("timerfd_create", "relays");
+  helper.loop.add(looks_.timer.get(), EPOLLIN, looks_);
+}
+
+void TcpRelays::setLooking(bool looking) {
+  itimerspec times{};
+  if (looking) times.it_value.tv_nsec = times.it_interval.tv_nsec = kLookNanoseconds;
+  timerfd_settime(looks_.timer.get(), 0, &times, nullptr);
+}
+
+void TcpRelays::look() {
+  uint64_t expirations;
+  if (read(looks_.timer.get(), &expirations, sizeof expirations) < 0) return;
+  const std::vector<TcpRelay*> relays(draining_.begin(), draining_.end());
+  for (TcpRelay* relay : relays) relay->drain();
 }
 
 void TcpRelays::add(UniqueFd inner, UniqueFd outer) {
@@ -158,6 +217,7 @@ void TcpRelays::tick() {
 }
 
 void TcpRelays::remove(TcpRelay* relay) {
+  if (draining_.erase(relay) > 0 && draining_.empty()) setLooking(false);
   const auto found = relays_.find(relay);
   helper.loop.retire(std::move(found->second));
   relays_.erase(found);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "helper.h"
 
@@ -52,23 +53,30 @@ class TcpRelay : public Watcher {
     bool finished = false; ///< and was handed on
     bool starved = false;  ///< there was no pipe
   };
-  enum class Outcome { waits, goesOn, failed };
+  enum class Outcome { waits, goesOn, brokenFrom, brokenTo };
 
   void ready(int number, uint32_t events);
   /// Moves what can be moved out of side `number`.
   void pump(int number);
   Outcome move(int number);
+  /// The connection of side `number` is broken: what came from there goes on to the other side first, which is reset then.
+  void broken(int number);
+  /// Moves on what came before the break, and ends when the other side has acknowledged it, or has taken none of it for too long.
+  void drain();
   void end(bool reset);
 
   TcpRelays& relays_;
   std::unique_ptr<Side> sides_[2];  ///< inner, outer
   Direction directions_[2];
+  int broken_ = -1;           ///< side, or -1: neither
+  int unacknowledged_ = 0;    ///< bytes that the other side had not acknowledged at the last look
+  int64_t patientUntil_ = 0;  ///< of the loop's seconds; later with each byte that moves
   bool over_ = false;
 };
 
 class TcpRelays {
  public:
-  explicit TcpRelays(Helper& helper) : helper(helper) {}
+  explicit TcpRelays(Helper& helper);
 
   void add(UniqueFd inner, UniqueFd outer);
   /// Those that found no pipe try again.
@@ -79,8 +87,18 @@ class TcpRelays {
 
  private:
   friend class TcpRelay;
+  /// Acknowledgements are no event of a socket: those that wait for them look every few milliseconds.
+  struct Looks : Watcher {
+    TcpRelays* relays = nullptr;
+    UniqueFd timer;
+    void ready(uint32_t) override { relays->look(); }
+  };
   void remove(TcpRelay* relay);
+  void look();
+  void setLooking(bool looking);
 
+  Looks looks_;
+  std::unordered_set<TcpRelay*> draining_;
   std::unordered_map<TcpRelay*, std::unique_ptr<TcpRelay>> relays_;
 };
 

@@ -11,6 +11,8 @@ import { forward } from './tap-forwarder.ts'
 export type GuestOrder =
   | { readonly run: readonly string[] }
   | { readonly publish: readonly UplinkPort[] }
+  /** As soon as a new helper's TAP has taken the old one's place, before its ports are there. */
+  | { readonly publishWhenChanged: readonly UplinkPort[] }
   | { readonly unpublish: readonly string[] }
   /** Frames in base64, as if the router had sent them. */
   | { readonly frames: readonly string[] }
@@ -36,6 +38,7 @@ const PLAIN_HEADER = 12
 const failures: string[] = []
 let hostAddresses: readonly string[] = []
 const logs: string[] = []
+let portsWhenChanged: readonly UplinkPort[] = []
 const uplink = new UserUplink({ timeouts: JSON.parse(process.argv[2] ?? '{}') })
 const part = await uplink.start({
   hostAddresses: (addresses) => {
@@ -45,6 +48,8 @@ const part = await uplink.start({
     pullOut(tap.fd)
     uplinkFd = fdOf(next)
     pullOut = forward(uplinkFd, tap.fd)
+    await uplink.publish(portsWhenChanged)
+    portsWhenChanged = []
   },
   log: (message) => logs.push(message),
   failed: (error) => failures.push(error.message)
@@ -96,6 +101,7 @@ async function carryOut(order: GuestOrder): Promise<GuestAnswer> {
     return { status: code, stdout, stderr }
   }
   if ('publish' in order) await uplink.publish(order.publish)
+  if ('publishWhenChanged' in order) portsWhenChanged = order.publishWhenChanged
   if ('unpublish' in order) await uplink.unpublish(order.unpublish)
   if ('frames' in order) {
     for (const frame of order.frames) writeSync(uplinkFd, Buffer.concat([Buffer.alloc(PLAIN_HEADER), Buffer.from(frame, 'base64')]))

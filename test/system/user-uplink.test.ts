@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { UplinkPort } from '../../src/network/uplink.ts'
-import { Service, SOURCE_BYTES } from './user-uplink-server.ts'
+import { CUT_BYTES, Service, SOURCE_BYTES } from './user-uplink-server.ts'
 import { FAR, noUserUplink, SERVER, SERVER6, USER, USER6, UserWorld } from './user-uplink-set-up.ts'
 
 const ROUTER = '192.0.0.2'
@@ -125,6 +125,25 @@ describe('the user uplink', { skip: noUserUplink }, () => {
       socket.resetAndDestroy()
       out(1)`)
     await eventually('the server sees it', () => world.serverLines.includes('ECONNRESET'))
+  })
+
+  test('a RST waits for a slow reader of what came before it, and comes', async () => {
+    // socat writes what it has read before it reads again: nothing is lost in it when the RST comes.
+    const result = await world.script(`
+      import { spawn } from 'node:child_process'
+      const socat = spawn('socat', ['-d', '-u', 'TCP:${SERVER}:${Service.cut}', 'STDOUT'])
+      let said = '', length = 0
+      socat.stderr.on('data', (data) => { said += data })
+      const ended = once(socat, 'exit')
+      for await (const data of socat.stdout) {
+        length += data.length
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      await ended
+      out({ length, said })`)
+    const { length, said } = result as { length: number; said: string }
+    assert.equal(length, CUT_BYTES)
+    assert.match(said, /Connection reset by peer/)
   })
 
   test('a router on the way is seen by TTL', async () => {
@@ -300,6 +319,7 @@ describe('the user uplink', { skip: noUserUplink }, () => {
     const first = helpers()
     assert.equal(first.length, 2)
     await world.ask({ publish: [port('again', 'tcp', 8099)] })
+    await world.ask({ publishWhenChanged: [port('meanwhile', 'tcp', 8098)] })
     process.kill(first[0], 'SIGKILL')
     await eventually('it is there again', async () => (await logs()).includes('the user uplink is there again'))
     const said = (await logs()).slice(before)
