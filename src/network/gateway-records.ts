@@ -64,9 +64,16 @@ export function endpointRecords({ address, address6, mac, ownMac }: Endpoint, en
   return [{ element: ROUTER_ELEMENT, change: { bindings } }]
 }
 
+/** What published ports depend on beside themselves. */
+interface PortWorld {
+  interfaceOf(port: UplinkPort): number
+  /** See UplinkPart. */
+  readonly servesLoopback: boolean
+}
+
 /** Published ports, or their end. */
-export function portRecords(ports: readonly UplinkPort[], interfaceOf: (port: UplinkPort) => number, ends: boolean): ElementUpdate[] {
-  const translated = ports.map((port) => [port.key, ends ? null : natPort(port, interfaceOf(port))])
+export function portRecords(ports: readonly UplinkPort[], world: PortWorld, ends: boolean): ElementUpdate[] {
+  const translated = ports.map((port) => [port.key, ends ? null : natPort(port, world)])
   const diverted = ports.map((port) => [port.key, ends ? null : divertPort(port)])
   return [
     { element: NAT_ELEMENT, change: { published: Object.fromEntries(translated) } },
@@ -82,9 +89,15 @@ export function hostRecords(addresses: readonly string[]): ElementUpdate[] {
   ]
 }
 
-function natPort(port: UplinkPort, number: number): object {
+function natPort(port: UplinkPort, { interfaceOf, servesLoopback }: PortWorld): object {
   const { protocol, port: from, target, targetPort } = port
-  return { protocol, address: translatedAddress(port), port: from, target, targetPort, interface: number }
+  const address = translatedAddress(port)
+  const onlyLocal = address !== null && isLoopback(address) && !servesLoopback
+  return { protocol, address, port: from, target, targetPort, interface: interfaceOf(port), ...(onlyLocal && { onlyLocal }) }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.')
 }
 
 /** Only what the NAT translates is diverted: the other family's addresses are served by the host's own sockets. */
@@ -95,7 +108,7 @@ function divertPort(port: UplinkPort): object {
 
 /**
  * The destination that frames must have; null: any of the host's of the target's family. No frame ever has a loopback address: it
- * stands for a port that only a socket of the uplink serves, whose own frames to the target the NAT must let pass.
+ * stands for a port that only a socket of the uplink serves, whose own frames to the target, if any, the NAT must let pass.
  */
 export function translatedAddress({ address, target }: UplinkPort): string | null {
   const family = addressFamily(target)

@@ -35,6 +35,7 @@ export class Gateway {
   private readonly ports = new Map<string, UplinkPort>()
   /** Destinations that lie behind the uplink. */
   private routes: readonly string[] = []
+  private servesLoopback = false
   private isStarted = false
 
   constructor(options: GatewayOptions) {
@@ -57,6 +58,7 @@ export class Gateway {
       const updates = part === null ? [] : [...uplinkRecords(part), ...hostRecords(part.hostAddresses)]
       await engine.patch({ elements, linked, updates })
       this.routes = Object.keys(part?.routes ?? {})
+      this.servesLoopback = part?.servesLoopback === true
     } catch (error) {
       await uplink.close().catch(() => {}) // the first error says why
       throw error
@@ -156,7 +158,8 @@ export class Gateway {
   }
 
   private portUpdates(ports: readonly UplinkPort[], ends: boolean): ElementUpdate[] {
-    return portRecords(ports, ({ network }) => this.interfaces.get(network) ?? UPLINK_INTERFACE, ends)
+    const { interfaces, servesLoopback } = this
+    return portRecords(ports, { interfaceOf: ({ network }) => interfaces.get(network) ?? UPLINK_INTERFACE, servesLoopback }, ends)
   }
 
   private uplinkChanged(part: UplinkPart): Promise<void> {

@@ -88,6 +88,11 @@ export interface UplinkPart {
   /** CIDR -> next hop; `via` absent: on the link. Usually `0.0.0.0/0` and, with IPv6, `::/0`. They leave by this interface. */
   readonly routes: Readonly<Record<string, { readonly via?: string }>>
   /**
+   * What comes in here for the target of a port on loopback is the uplink's own: its socket there took it, and nobody else can send such
+   * frames. Default false: those targets are not to be reached from here.
+   */
+  readonly servesLoopback?: boolean
+  /**
    * Addresses that mean the host, of both families, without loopback: published ports answer on them for containers too (hairpin),
    * and with `host` frames to them are the TAP's. Those of the networks' gateways may be among them and need not. A change
    * is told by `UplinkWorld.hostAddresses`.

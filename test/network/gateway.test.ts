@@ -10,7 +10,7 @@ import { InlineEngine } from '../../src/network/inline-engine.ts'
 import { Inspection } from '../../src/network/inspection.ts'
 import type { NetworkSpec } from '../../src/network/network.ts'
 import { NetworkError } from '../../src/network/network-error.ts'
-import { type UplinkPort, UplinkPortError } from '../../src/network/uplink.ts'
+import { type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../../src/network/uplink.ts'
 import { NoUplink } from '../../src/network/uplinks/no-uplink.ts'
 import type { PingResult } from '../../src/stack/pinger.ts'
 import { OUR_ADDRESS, VirtualUplink, WORLD_ADDRESS, WORLD_ELEMENT } from './virtual-uplink.ts'
@@ -218,6 +218,30 @@ describe('published ports', () => {
     assert.equal(await ask(WORLD_ELEMENT, OUR_ADDRESS, 8080), null)
     assert.deepEqual(uplink.calls.slice(-2), ['publish web nine', 'unpublish web nine'])
   })
+
+  for (const servesLoopback of [false, true]) {
+    const whom = servesLoopback ? 'whose frames are its own' : 'that others send by'
+    test(`a port on loopback, by an uplink ${whom}: the target's own address is ${servesLoopback ? 'open' : 'shut'} there`, async () => {
+      uplink = new (class extends VirtualUplink {
+        override async start(world: UplinkWorld): Promise<UplinkPart> {
+          return { ...(await super.start(world)), servesLoopback }
+        }
+      })({ gateway: OUR_ADDRESS })
+      engine = new InlineEngine({ elements: elementRegistry(), seed: 1 })
+      controller = new NetworkController({ engine, addresses: new AddressSpace(), random: new Random('ids'), uplink })
+      const { id } = await network('front', '10.1.0.0/24')
+      const web = await host('front', { name: 'web' })
+      const open = `${web.address}:80`
+      for (const address of ['127.0.0.1', '127.0.0.9', '::']) {
+        await controller.publish([port(id, web.address, { address })])
+        assert.equal(await ask(WORLD_ELEMENT, web.address, 80), servesLoopback ? open : null, address)
+        await controller.publish([port(id, web.address, { key: 'any' })])
+        assert.equal(await ask(WORLD_ELEMENT, web.address, 80), open, 'another port leads there too')
+        await controller.unpublish(['web', 'any'])
+        assert.equal(await ask(WORLD_ELEMENT, web.address, 80), null)
+      }
+    })
+  }
 
   test('all or none: what the uplink or the NAT refuses leaves nothing behind', async () => {
     const { id } = await network('front', '10.1.0.0/24')

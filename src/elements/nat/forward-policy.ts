@@ -5,7 +5,7 @@
  *   network   uplink                   unless the network is internal
  *   network   another network          only to a published port
  *   network   itself                   when icc is on, or to a published port
- *   uplink    network                  only to a published port: translated, or named by the target's own address and port
+ *   uplink    network                  only to a published port: translated, or (not `onlyLocal`) named by the target's own address and port
  *   uplink    uplink                   never
  */
 

@@ -42,6 +42,8 @@ export interface PublishedPort {
   readonly targetPort: number
   /** The interface of the target's network. */
   readonly interface: number
+  /** The target itself is no more reachable from the uplink than without this port. Default false. */
+  readonly onlyLocal?: boolean
 }
 
 /** All records, by interface number and by a key that the control plane chooses. */

@@ -95,11 +95,11 @@ export class PublishedPorts {
     return null
   }
 
-  /** Whether a destination is a published port's target itself. */
+  /** Whether a destination is the target itself of a port that is published for the uplink too. */
   isTarget(protocol: number, address: number, port: number, isIpv6: boolean): boolean {
     const entries = this.byTarget.get(portKey(protocol, port))
     if (entries === undefined) return false
-    for (const entry of entries) if (entry.isIpv6 === isIpv6 && entry.target === address) return true
+    for (const entry of entries) if (entry.isIpv6 === isIpv6 && entry.target === address && entry.spec.onlyLocal !== true) return true
     return false
   }
 

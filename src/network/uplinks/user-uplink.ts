@@ -148,10 +148,13 @@ export class UserUplink implements Uplink {
     const { world } = this
     // Closed meanwhile: nobody waits for this one.
     if (world === null) return helper.close()
+    // What is published from now on is published there; the others may go before it is their turn.
+    const ports = [...this.ports]
     this.helper = helper
     try {
       await world.changed(part(helper.tap, !helper.missing.includes('ipv6')))
-      for (const port of this.ports.values()) {
+      for (const [key, port] of ports) {
+        if (this.ports.get(key) !== port) continue
         await helper.publish(port).catch((error: SandboxError) => {
           world.log(`${new UplinkPortError(port, error.code ?? 'EIO').message}, after the user uplink was started again`)
         })
@@ -182,6 +185,7 @@ function part(tap: UserHelper['tap'], hasIpv6: boolean): UplinkPart {
       noDecrement: true // the helper counts down
     },
     routes: { '0.0.0.0/0': { via: helper.address }, ...(hasIpv6 && { '::/0': { via: helper.address6 } }) },
+    servesLoopback: true,
     hostAddresses: hostAddresses()
   }
 }
