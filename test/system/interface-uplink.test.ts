@@ -99,6 +99,35 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping', 'curl') }, 
     await assert.rejects(uplink().publish([port]), { code: 'unsupported', errno: 'EADDRNOTAVAIL' })
   })
 
+  test('an interface that goes is told; one that is down, has another name or was not ours is not', async () => {
+    host.run('ip', 'link', 'add', 'eth7', 'type', 'veth', 'peer', 'name', 'eth8')
+    const failures: string[] = []
+    let told = (): void => {}
+    const gone = new Promise<void>((resolve) => {
+      told = resolve
+    })
+    const going = uplink({ interface: 'eth7' })
+    const { elements } = await going.start({
+      hostAddresses: () => {},
+      changed: async () => {},
+      log: () => {},
+      failed: ({ message }) => {
+        failures.push(message)
+        told()
+      }
+    })
+    host.run('ip', 'link', 'add', 'other', 'type', 'veth', 'peer', 'name', 'other1')
+    host.run('ip', 'link', 'delete', 'other')
+    host.run('ip', 'link', 'set', 'eth7', 'down', 'name', 'eth9')
+    await Netlink.inNamespace(loadNative(), host.fd).links.list()
+    assert.deepEqual(failures, [])
+    host.run('ip', 'link', 'delete', 'eth9')
+    await gone
+    assert.deepEqual(failures, ['the interface eth7 was deleted, or moved to another namespace'])
+    await going.close()
+    loadNative().closeFd((elements['uplink/eth7'].options as { fd: number }).fd)
+  })
+
   test('what cannot be is refused, with the name or value in the message', async () => {
     const world = { hostAddresses: (): void => {}, changed: async (): Promise<void> => {}, log: (): void => {}, failed: (): void => {} }
     await assert.rejects(uplink({ interface: 'eth9' }).start(world), { code: 'invalid', message: 'there is no interface eth9' })

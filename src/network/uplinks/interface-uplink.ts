@@ -26,6 +26,7 @@ import { get32 } from '../../wire/big-endian.ts'
 import { formatAddress, parseAddress, parseCidr } from '../../wire/cidr.ts'
 import { NetworkError } from '../network-error.ts'
 import { type Uplink, type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../uplink.ts'
+import { InterfaceWatch } from './interface-watch.ts'
 
 export interface InterfaceUplinkOptions {
   readonly interface: string
@@ -48,6 +49,7 @@ export class InterfaceUplink implements Uplink {
   private readonly mac: string
   /** Without prefix lengths. */
   private readonly own: { readonly ipv4?: string; readonly ipv6?: string }
+  private watch: InterfaceWatch | null = null
 
   /** Throws NetworkError `invalid`. */
   constructor(options: InterfaceUplinkOptions) {
@@ -66,12 +68,20 @@ export class InterfaceUplink implements Uplink {
     this.mac = checked(`MAC '${options.mac}'`, 'it must look like 02:cc:00:00:00:09', () => formatMac(macOf(options.mac, own)))
   }
 
-  async start(_world: UplinkWorld): Promise<UplinkPart> {
+  async start(world: UplinkWorld): Promise<UplinkPart> {
     const { native, netlink, netns = -1, interface: name, addresses } = this.options
     const { mac, own } = this
     const link = await netlink.links.find(name)
     if (link === null) throw new NetworkError('invalid', `there is no interface ${name}`, { fix: 'name one that `ip link` shows' })
     const routes = await this.routes(link.index)
+    this.watch = new InterfaceWatch({
+      native,
+      netlink,
+      netns,
+      index: link.index,
+      gone: () => world.failed(new NetworkError('closed', `the interface ${name} was deleted, or moved to another namespace`)),
+      failed: (error) => world.log(`whether the interface ${name} is still there cannot be found out: ${error.message}`)
+    })
     const { fd, mtu, vnetHeaderLength } = this.open(() => openPacketSocket(native, { netns, interface: name, promiscuous: true }))
     const element = `uplink/${name}`
     // Neighbor discovery is spoken from it, and a router that we ask wants one (RFC 4861, section 6.1.1).
@@ -109,7 +119,9 @@ export class InterfaceUplink implements Uplink {
 
   async unpublish(): Promise<void> {}
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.watch?.close()
+  }
 
   private get hostAddresses(): string[] {
     return [this.own.ipv4, this.own.ipv6].flatMap((address) => (address === undefined ? [] : canonical(address)))
