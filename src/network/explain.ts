@@ -92,14 +92,18 @@ class Walk {
     const { destination, destinationPort, protocol } = to
     const isIpv6 = destination.includes(':')
     const source = ({ endpoint }: Membership): string => (isIpv6 ? endpoint.address6 : endpoint.address)
+    const port = destinationPort === 0 ? '' : `:${destinationPort}`
+    const shown = `${isIpv6 && port !== '' ? `[${destination}]` : destination}${port}`
+    if (sandbox.some((membership) => source(membership) === destination)) {
+      const text = `${destination} is its own address: by its lo, no frame leaves it`
+      return { protocol, source: destination, destination: shown, hops: [], verdict: 'delivered', reason: null, text }
+    }
     const usable = sandbox.filter((membership) => source(membership) !== '')
     const way =
       usable.find(({ network }) => isOnLink(network, destination)) ?? usable.find(({ network }) => gatewayOf(network, isIpv6) !== null)
     const packet = { ...to, source: way === undefined ? '' : source(way), sourcePort: EPHEMERAL }
     const end = way === undefined ? unreachable(`no interface of its sandbox has a way to ${destination}`) : await this.leave(way, packet)
-    const port = destinationPort === 0 ? '' : `:${destinationPort}`
-    const shown = isIpv6 && port !== '' ? `[${destination}]` : destination
-    return { protocol, source: packet.source, destination: `${shown}${port}`, hops: this.hops, ...end }
+    return { protocol, source: packet.source, destination: shown, hops: this.hops, ...end }
   }
 
   /** Out of the endpoint, to the bridge. */

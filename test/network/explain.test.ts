@@ -105,6 +105,18 @@ describe('the walk', () => {
     assert.equal(await verdict('client', '10.2.0.1:8081'), 'local')
   })
 
+  test('to itself: by lo, whichever of its networks has the address', async () => {
+    await controller.createNetwork({ name: 'front', subnet: '10.1.0.0/24' })
+    await controller.createNetwork({ name: 'back', subnet: '10.3.0.0/24' })
+    const web = await host('front', 'web')
+    const { address } = await host('back', 'web')
+    for (const own of [web.address, `${address}:80`, 'web']) {
+      const { verdict: end, reason, hops, text } = await ask('web', own)
+      assert.deepEqual([end, reason, hops], ['delivered', null, []])
+      assert.match(text, /is its own address/)
+    }
+  })
+
   test('icc off', async () => {
     await controller.createNetwork({ name: 'front', subnet: '10.1.0.0/24', icc: false })
     await host('front', 'web')

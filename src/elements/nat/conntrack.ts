@@ -259,12 +259,11 @@ export class Conntrack {
    * neighbors share a cache line, and after a search in vain the next newcomers are refused without one. False: no room was made.
    */
   evict(start: number): boolean {
-    const { status, high } = this
+    const { high } = this
     if (high === 0 || this.evictionPause-- > 0) return false
     let flow = start % high
     for (let i = 0; i < EVICTION_WINDOW; i++) {
-      const bits = status[flow]
-      if (bits !== 0 && ((bits & FlowStatus.assured) === 0 || !this.isAlive(flow))) {
+      if (this.isEvictable(flow)) {
         this.remove(flow)
         return true
       }
@@ -272,6 +271,18 @@ export class Conntrack {
     }
     this.evictionPause = EVICTION_PAUSE
     return false
+  }
+
+  /** Whether `evict` could make room from any place at all; changes nothing. Looks at all flows. */
+  mayEvict(): boolean {
+    if (this.evictionPause > 0) return false
+    for (let flow = 0; flow < this.high; flow++) if (this.isEvictable(flow)) return true
+    return false
+  }
+
+  private isEvictable(flow: number): boolean {
+    const bits = this.status[flow]
+    return bits !== 0 && ((bits & FlowStatus.assured) === 0 || !this.isAlive(flow))
   }
 
   /** The table is full, and a search for room was in vain just now. */

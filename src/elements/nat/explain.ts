@@ -8,10 +8,13 @@ import { IpProtocol } from '../../wire/ipv4.ts'
 import { formatTupleAddress } from './address-text.ts'
 import { FlowStatus, NO_FLOW } from './conntrack.ts'
 import { ALLOWED } from './forward-policy.ts'
+import { GUEST, judgeAddresses } from './judge-addresses.ts'
 import { NatDrop } from './nat-drop.ts'
 import { sourceFor } from './nat-interfaces.ts'
 import { NatOptionsError } from './nat-options-error.ts'
+import { READ_OK } from './nat-packet.ts'
 import type { NatTables } from './nat-tables.ts'
+import { NO_PORT, RANDOM_PORT } from './port-allocation.ts'
 import { readAddress, swap16, Tuple, tupleKind } from './tuple.ts'
 
 /** A packet as people name it. `sourcePort` of `icmp` is the identifier of an echo request. */
@@ -89,9 +92,12 @@ class Walk {
     const { flows, published, interfaces } = tables
     const ingress = interfaces.at(number)
     if (ingress === null) return this.drop(NatDrop.unknownInterface)
-    if (!interfaces.maySend(ingress, this.addresses, 0, isIpv6)) return this.drop(NatDrop.spoofed)
+    const problem = judgeAddresses(interfaces, ingress, this.addresses, 0, 16, isIpv6)
+    const isGuest = problem === GUEST
+    if (problem !== READ_OK && !isGuest) return this.drop(problem)
     const found = flows.find(tuple.a, tuple.b, tuple.c, tuple.d)
     if (found !== NO_FLOW && flows.isAlive(found >> 1)) {
+      if (isGuest && (found & 1) === 0) return this.drop(NatDrop.spoofed)
       this.reference = found
       steps.push(`belongs to flow ${found >> 1}, ${(found & 1) === 0 ? 'original' : 'reply'} direction`)
       const other = tables.otherTuple(found >> 1, found & 1)
@@ -99,8 +105,11 @@ class Walk {
       this.send(other.source, other.sourcePort, this.format(other.source))
       return null
     }
+    if (isGuest) return this.drop(NatDrop.spoofed)
     const target = this.packet.protocol === 'icmp' ? null : published.find(tuple.protocol, tuple.destination, tuple.destinationPort, isIpv6)
+    const isFull = flows.size >= flows.capacity
     if (target !== null) {
+      if (isFull && !this.makeRoom()) return this.drop(NatDrop.tableFull)
       const { spec } = target
       steps.push(`a new flow to published port ${spec.port}/${spec.protocol}: destination becomes ${spec.target} port ${spec.targetPort}`)
       this.isDnat = true
@@ -111,7 +120,7 @@ class Walk {
       steps.push(`${this.destination} is the gateway's own address and nothing is published there: not tracked`)
       return this.end('local', null)
     }
-    if (flows.size >= flows.capacity) steps.push('the flow table is full: a flow that is not assured would have to go')
+    if (isFull && !this.makeRoom()) return this.drop(NatDrop.tableFull)
     steps.push('a new flow')
     return null
   }
@@ -135,10 +144,19 @@ class Walk {
     const reply = new Tuple()
     reply.setOpposite(tuple)
     reply.set(tuple.destination, source, reply.sourcePort, reply.destinationPort, reply.d)
-    const keeps = tables.ports.wouldKeep(reply, tuple.source, tuple.sourcePort, this.packet.protocol === 'icmp')
-    if (!keeps) steps.push(`port ${this.sourcePort} is taken by another flow: another one would be chosen`)
-    this.comeFrom(source === tuple.source ? this.source : this.format(source), keeps ? this.sourcePort : 0)
+    const port = tables.ports.foresee(reply, tuple.source, tuple.sourcePort, this.packet.protocol === 'icmp')
+    if (port === NO_PORT) return this.drop(NatDrop.portsExhausted)
+    if (port === RANDOM_PORT) steps.push(`port ${this.sourcePort} is taken by another flow: another one would be chosen`)
+    else if (port !== tuple.sourcePort) steps.push(`other flows of this source have port ${swap16(port)}: this one would too`)
+    this.comeFrom(source === tuple.source ? this.source : this.format(source), port === RANDOM_PORT ? 0 : swap16(port))
     return this.end('forward', null)
+  }
+
+  /** Whether a new flow may find room in the full table. */
+  private makeRoom(): boolean {
+    if (!this.tables.flows.mayEvict()) return false
+    this.steps.push('the flow table is full: a flow that is not assured would have to go, where one is found near a random place')
+    return true
   }
 
   end(verdict: NatExplanation['verdict'], reason: string | null): NatExplanation {

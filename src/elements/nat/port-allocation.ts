@@ -11,6 +11,8 @@ import { NO_MAPPING } from './source-mappings.ts'
 import { swap16, type Tuple } from './tuple.ts'
 
 export const NO_PORT = -1
+/** `foresee` says so where a port would be sought from a random place. */
+export const RANDOM_PORT = -2
 const ATTEMPTS = 128
 const LEAST_ATTEMPTS = 16
 /** Destinations remembered as exhausted; a power of two. */
@@ -24,6 +26,9 @@ export class PortAllocation {
   private readonly flows: Conntrack
   private readonly random: () => number
   private isExclusive = false
+  /** Set by `setRange`. */
+  private first = 0
+  private last = 0
   private readonly exhausted = new Int32Array(EXHAUSTED * 2)
 
   /** `random` gives 32 random bits. */
@@ -44,23 +49,11 @@ export class PortAllocation {
     this.isExclusive = this.endpointIndependent && isTranslated
     if (this.isExclusive && mapped !== NO_MAPPING) return NO_PORT
     if (this.tryPort(reply, preferred, isQuery)) return preferred
-    const key = this.flows.hash(reply.a & 0xffff, reply.b, isQuery ? reply.c & 0xffff : reply.c, reply.d)
-    const place = (key >>> 24) << 1
-    if (this.exhausted[place] === key && this.exhausted[place + 1] === this.flows.tick + 1) return NO_PORT
-    const wanted = swap16(preferred)
-    let first = this.firstPort
-    let last = this.lastPort
-    if (isQuery) {
-      first = 0
-      last = 65_535
-    } else if (wanted < 512) {
-      first = 1
-      last = 511
-    } else if (wanted < 1024) {
-      first = 600
-      last = 1023
-    }
-    const range = last - first + 1
+    const key = this.keyOf(reply, isQuery)
+    if (this.isExhausted(key)) return NO_PORT
+    this.setRange(preferred, isQuery)
+    const { first } = this
+    const range = this.last - first + 1
     for (let attempts = Math.min(range, ATTEMPTS); ; attempts >>= 1) {
       const from = (this.random() >>> 1) % range
       for (let i = 0; i < attempts; i++) {
@@ -69,32 +62,75 @@ export class PortAllocation {
       }
       if (attempts >= range || attempts <= LEAST_ATTEMPTS) break
     }
+    const place = (key >>> 24) << 1
     this.exhausted[place] = key
     this.exhausted[place + 1] = this.flows.tick + 1
     return NO_PORT
   }
 
-  /** Whether `choose` would keep this port; changes nothing but `reply`. */
-  wouldKeep(reply: Tuple, source: number, port: number, isQuery: boolean): boolean {
-    if (this.flows.mappings.size > 0) {
-      const mapped = this.flows.mappings.portOf(source, port, reply.d, reply.destination)
-      if (mapped !== NO_MAPPING) return mapped === port
-      if (this.endpointIndependent && this.flows.mappings.isTaken(reply.destination, port, reply.d)) return false
+  /** What `choose` would return: a port, NO_PORT where none is free, or RANDOM_PORT; changes nothing but `reply`. Looks at all ports. */
+  foresee(reply: Tuple, source: number, preferred: number, isQuery: boolean): number {
+    const isTranslated = reply.destination !== source
+    const mapped = this.flows.mappings.portOf(source, preferred, reply.d, reply.destination)
+    if (mapped !== NO_MAPPING && isTranslated && this.seemsFree(reply, mapped, isQuery)) return mapped
+    this.isExclusive = this.endpointIndependent && isTranslated
+    if (this.isExclusive && mapped !== NO_MAPPING) return NO_PORT
+    if (this.mayTry(reply, preferred) && this.seemsFree(reply, preferred, isQuery)) return preferred
+    if (this.isExhausted(this.keyOf(reply, isQuery))) return NO_PORT
+    this.setRange(preferred, isQuery)
+    for (let wanted = this.first; wanted <= this.last; wanted++) {
+      const port = swap16(wanted)
+      if (this.mayTry(reply, port) && this.seemsFree(reply, port, isQuery)) return RANDOM_PORT
     }
-    setPort(reply, port, isQuery)
-    const reference = this.flows.find(reply.a, reply.b, reply.c, reply.d)
-    return reference === NO_FLOW || !this.flows.isAlive(reference >> 1)
+    return NO_PORT
+  }
+
+  /** Among which ports another one than `preferred` is sought: [first, last]. */
+  private setRange(preferred: number, isQuery: boolean): void {
+    const wanted = swap16(preferred)
+    this.first = this.firstPort
+    this.last = this.lastPort
+    if (isQuery) {
+      this.first = 0
+      this.last = 65_535
+    } else if (wanted < 512) {
+      this.first = 1
+      this.last = 511
+    } else if (wanted < 1024) {
+      this.first = 600
+      this.last = 1023
+    }
+  }
+
+  /** Of a destination and an external address, whatever the port. */
+  private keyOf(reply: Tuple, isQuery: boolean): number {
+    return this.flows.hash(reply.a & 0xffff, reply.b, isQuery ? reply.c & 0xffff : reply.c, reply.d)
+  }
+
+  private isExhausted(key: number): boolean {
+    const place = (key >>> 24) << 1
+    return this.exhausted[place] === key && this.exhausted[place + 1] === this.flows.tick + 1
   }
 
   /** Puts the port into the tuple; true when no flow has that tuple. */
   private tryPort(reply: Tuple, port: number, isQuery: boolean): boolean {
-    if (this.isExclusive && this.flows.mappings.isTaken(reply.destination, port, reply.d)) return false
-    return this.isFree(reply, port, isQuery)
+    return this.mayTry(reply, port) && this.isFree(reply, port, isQuery)
+  }
+
+  private mayTry(reply: Tuple, port: number): boolean {
+    return !this.isExclusive || !this.flows.mappings.isTaken(reply.destination, port, reply.d)
   }
 
   private isFree(reply: Tuple, port: number, isQuery: boolean): boolean {
     setPort(reply, port, isQuery)
     return this.flows.look(reply) === NO_FLOW
+  }
+
+  /** The same, and a flow that is too old stays where it is. */
+  private seemsFree(reply: Tuple, port: number, isQuery: boolean): boolean {
+    setPort(reply, port, isQuery)
+    const reference = this.flows.find(reply.a, reply.b, reply.c, reply.d)
+    return reference === NO_FLOW || !this.flows.isAlive(reference >> 1)
   }
 }
 

@@ -5,8 +5,7 @@
  *                                                                    \--> path believed: source translated --> out at once
  */
 import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
-import { isIpv6LinkLocal, isIpv6Multicast, isIpv6Unspecified } from '../../wire/address.ts'
-import { get32 } from '../../wire/big-endian.ts'
+import { isIpv6LinkLocal } from '../../wire/address.ts'
 import { ETHERNET_HEADER_LENGTH, EtherType, etherType, isGroup } from '../../wire/ethernet.ts'
 import { IPV4_DESTINATION, IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit } from '../../wire/ipv6.ts'
@@ -14,8 +13,8 @@ import { TcpFlag, tcpFlags } from '../../wire/tcp.ts'
 import { Reassembler } from '../fragment/reassembler.ts'
 import { DIRECTION_WORDS, FLOW_WORDS, FlowStatus, NO_FLOW, PACKETS } from './conntrack.ts'
 import { enterError } from './icmp-errors.ts'
+import { GUEST, judgeAddresses } from './judge-addresses.ts'
 import { NatDrop } from './nat-drop.ts'
-import type { NatInterface } from './nat-interfaces.ts'
 import { type NatPacket, PacketKind, READ_OK } from './nat-packet.ts'
 import { Counter, type NatTables } from './nat-tables.ts'
 import type { PublishedEntry } from './published-ports.ts'
@@ -61,8 +60,9 @@ export class Prerouting {
     if (problem !== READ_OK) return tables.drop(frame, problem)
     if (packet.kind === PacketKind.local) return this.leaveAlone(frame, number)
     if (isIpv6 && this.isLinkLocal(packet)) return this.leaveAlone(frame, number)
-    problem = this.judgeAddresses(packet, ingress)
-    if (problem !== READ_OK) return tables.drop(frame, problem)
+    problem = judgeAddresses(tables.interfaces, ingress, packet.bytes, packet.sourceAt, packet.destinationAt, isIpv6)
+    this.isGuest = problem === GUEST
+    if (problem !== READ_OK && !this.isGuest) return tables.drop(frame, problem)
     if (packet.isFragment) {
       frame = this.reassembler.add(frame, number)
       if (frame === NO_FRAME) return
@@ -104,23 +104,6 @@ export class Prerouting {
 
   private isLinkLocal(packet: NatPacket): boolean {
     return isIpv6LinkLocal(packet.bytes, packet.sourceAt) || isIpv6LinkLocal(packet.bytes, packet.destinationAt)
-  }
-
-  /** READ_OK, or why a packet with these addresses may not come in here. */
-  private judgeAddresses(packet: NatPacket, ingress: NatInterface): number {
-    const { bytes, sourceAt, destinationAt, isIpv6 } = packet
-    if (isIpv6) {
-      if (isBadIpv6(bytes, sourceAt) || isBadIpv6(bytes, destinationAt)) return NatDrop.martian
-    } else if (isBadIpv4(bytes, sourceAt) || isBadIpv4(bytes, destinationAt)) {
-      return NatDrop.martian
-    }
-    if (isSame(bytes, sourceAt, destinationAt, isIpv6 ? 16 : 4)) return NatDrop.land
-    const { interfaces } = this.tables
-    this.isGuest = !interfaces.maySend(ingress, bytes, sourceAt, isIpv6)
-    if (!this.isGuest) return READ_OK
-    // A station on two networks may answer by the gateway of the other one.
-    const mayAnswer = !ingress.isUplink && !ingress.spec.internal && interfaces.isInside(bytes, sourceAt, isIpv6)
-    return mayAnswer ? READ_OK : NatDrop.spoofed
   }
 
   private enterFlow(frame: FrameHandle, number: number): void {
@@ -244,21 +227,4 @@ export class Prerouting {
     frames.mark[frame] = reference
     context.transmit(2 * number + 1, frame)
   }
-}
-
-/** 0/8, 127/8, groups and the limited broadcast address: RFC 1812 5.3.7. 240/4 passes, as in Linux. */
-function isBadIpv4(bytes: Uint8Array, at: number): boolean {
-  const first = bytes[at]
-  return first === 0 || first === 127 || (first & 0xf0) === 0xe0 || get32(bytes, at) === -1
-}
-
-/** Unspecified, loopback, groups. */
-function isBadIpv6(bytes: Uint8Array, at: number): boolean {
-  if (isIpv6Multicast(bytes, at) || isIpv6Unspecified(bytes, at)) return true
-  return (get32(bytes, at) | get32(bytes, at + 4) | get32(bytes, at + 8)) === 0 && get32(bytes, at + 12) === 1
-}
-
-function isSame(bytes: Uint8Array, a: number, b: number, length: number): boolean {
-  for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false
-  return true
 }
