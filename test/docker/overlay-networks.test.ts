@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { Filters } from '../../src/api/filters.ts'
+import type { NetworkEndpoint } from '../../src/docker/network/network-record.ts'
+import { NetworkError } from '../../src/network/network-error.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
 import type { TestContainer } from './container-world.ts'
 import { type DockerHostWorld, OverlayWorld } from './overlay-world.ts'
@@ -237,6 +239,80 @@ describe('the way out', () => {
   })
 })
 
+describe('what fails half-way', () => {
+  const controllerOf = (host: DockerHostWorld) => host.host.controller
+  const unclean = new NetworkError('unclean', 'a device could not be closed')
+
+  beforeEach(async () => {
+    await one.overlay('net', '10.55.0.0/24')
+  })
+
+  test('an end that is not clean is told, when all is given back', async (t) => {
+    const container = await one.run('c1', 'net')
+    const controller = controllerOf(one)
+    for (const method of ['disconnect', 'removeNetwork'] as const) {
+      const original = controller[method].bind(controller) as (...all: string[]) => Promise<void>
+      t.mock.method(controller, method, async (...all: string[]) => {
+        await original(...all)
+        throw unclean
+      })
+    }
+    await assert.rejects(one.containers.service.stop(container), { code: 'unclean' })
+    t.mock.restoreAll()
+    assert.deepEqual(await two.listed('net'), [])
+    assert.equal(one.networks.find('docker_gwbridge').endpoints.size, 0)
+    assert.equal(address(two, await two.run('c1', 'net')), '10.55.0.2', 'name and address are free')
+  })
+
+  test('a disconnect that is not clean settles what follows from it', async (t) => {
+    await one.networks.create({ Name: 'local' })
+    const container = await one.run('c1', 'net')
+    await one.containers.service.connect(container, 'local', null)
+    const controller = controllerOf(one)
+    const original = controller.disconnect.bind(controller)
+    t.mock.method(controller, 'disconnect', async (network: string, endpoint: string) => {
+      await original(network, endpoint)
+      throw unclean
+    })
+    await assert.rejects(one.containers.service.disconnect(container, 'local', false), { code: 'unclean' })
+    t.mock.restoreAll()
+    assert.equal(container.networking.gateway?.endpoint.ifname, 'eth3', 'it has its way out again')
+  })
+
+  test('a network that did not hear of the other hosts is made anew', async (t) => {
+    const far = await two.run('far', 'net')
+    await one.networks.sync()
+    const controller = controllerOf(one)
+    t.mock.method(controller, 'updateRemotes', () => Promise.reject(new Error('the engine is busy')))
+    await assert.rejects(one.run('c1', 'net'), /the engine is busy/)
+    t.mock.restoreAll()
+    assert.equal(controller.networks.has(one.networks.find('net').id), false)
+    await one.run('c2', 'net')
+    const endpoint = controller.network(one.networks.find('net').id).endpoints.get('c2')!
+    assert.equal((await one.host.ping(endpoint, address(two, far))).received, 1)
+  })
+
+  test('a plug that fails says why, whatever is left', async (t) => {
+    const controller = controllerOf(one)
+    t.mock.method(controller, 'connect', () => Promise.reject(new Error('no TAP')))
+    t.mock.method(controller, 'removeNetwork', () => Promise.reject(unclean))
+    await assert.rejects(one.run('c1', 'net'), /no TAP/)
+  })
+
+  test('a way out that cannot be recorded is taken back', async (t) => {
+    await one.run('c1', 'net')
+    const add = one.networks.addEndpoint.bind(one.networks)
+    t.mock.method(one.networks, 'addEndpoint', async (endpoint: NetworkEndpoint) => {
+      if (endpoint.name.startsWith('gateway_')) throw new Error('the disk is full')
+      return add(endpoint)
+    })
+    const container = one.containers.create('c2', { HostConfig: { NetworkMode: 'net' } })
+    await assert.rejects(one.containers.start(container), /the disk is full/)
+    assert.equal(controllerOf(one).network(one.networks.find('docker_gwbridge').id).endpoints.size, 1)
+    assert.equal(container.networking.gateway, null)
+  })
+})
+
 describe('the store', () => {
   test('away: what runs goes on, overlays cannot be found; what ended meanwhile is free afterwards', async () => {
     await one.overlay('net', '10.55.0.0/24')
@@ -251,7 +327,8 @@ describe('the store', () => {
     await assert.rejects(one.run('new', 'net'), { status: 404, message: 'network net not found' })
     await assert.rejects(one.overlay('more'), /cluster store cannot be reached/)
     await one.networks.create({ Name: 'local' })
-    await one.containers.stop(ended).catch(() => {})
+    await one.containers.stop(ended)
+    assert.equal(one.networks.find('docker_gwbridge').endpoints.size, 1, 'its way out is given back at once')
     const network = [...one.host.controller.networks.values()].find(({ name }) => name === 'net')!
     assert.equal((await one.host.ping(network.endpoints.get('kept')!, '10.55.0.4')).received, 1)
     one.link.heal()
@@ -259,6 +336,9 @@ describe('the store', () => {
     await eventually(async () => !(await two.listed('net')).some((line) => line.includes('ended')), 'the ended one is still there')
     assert.equal(address(two, await two.run('heir', 'net')), '10.55.0.3')
     assert.equal(address(one, kept), '10.55.0.2')
+    await one.containers.start(ended)
+    assert.equal(ended.networking.gateway?.endpoint.ifname, 'eth1', 'it starts as if nothing had been')
+    assert.equal(one.networks.find('docker_gwbridge').endpoints.size, 2)
   })
 
   test('the daemon’s next start claims what its containers still have, and nothing else', async () => {

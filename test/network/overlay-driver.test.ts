@@ -113,6 +113,18 @@ describe('subnets', () => {
     assert.ok(vxlan.counters['encapsulated']! > 0)
   })
 
+  test('their segments and stations elsewhere are told with the first endpoint of each, and not again', async () => {
+    const { c1, c2 } = await pair(TWO)
+    const network = one.controller.network(ID)
+    one.driver.setVni(network, '10.0.10.2', 300)
+    await one.controller.updateRemotes(ID, [{ ...remoteOf(two, c2), id: 'c3', address: '10.0.10.3', mac: '02:00:00:00:00:03' }], [])
+    const told = (address: string) => one.driver.endpointUpdates(network, { ...c1, address }, false).map(({ change }) => change)
+    assert.deepEqual(told('10.0.9.4'), [])
+    const [change] = told('10.0.10.4') as [{ segments: object; peers: object }]
+    assert.deepEqual(Object.keys(change.segments), ['300'])
+    assert.deepEqual(Object.keys(change.peers), ['300/02:00:00:00:00:03'])
+  })
+
   test('a VNI that is known is not another one', async () => {
     const network = await one.controller.createNetwork(NET)
     one.driver.setVni(network, '10.0.9.2', 256)

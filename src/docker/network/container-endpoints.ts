@@ -93,10 +93,13 @@ export class ContainerEndpoints {
     const { endpoint, networkId } = attachment
     if (endpoint === null) return
     attachment.endpoint = null
-    if (endpoint.ifname !== '') {
-      await this.options.interfaces.unplug(inSandbox ? container.sandbox : null, networkId, container.name, endpoint.ifname)
+    const { interfaces, networks } = this.options
+    try {
+      if (endpoint.ifname !== '') await interfaces.unplug(inSandbox ? container.sandbox : null, networkId, container.name, endpoint.ifname)
+    } finally {
+      // An `unclean` end is one all the same: nobody else would give name and address back.
+      await networks.removeEndpoint({ networkId, owner: container.id })
     }
-    await this.options.networks.removeEndpoint({ networkId, owner: container.id })
   }
 
   /**

@@ -22,7 +22,7 @@ import { type Attachment, emptyNetworking } from './container-networking.ts'
 import { ContainerPorts } from './container-ports.ts'
 import { BRIDGE, type DockerNetwork } from './docker-network.ts'
 import { attachmentConfig, checkCompanions, checkShareable, completeConfig, HOST_ONLY } from './endpoint-checks.ts'
-import { GatewayBridge, gatewayName } from './gateway-bridge.ts'
+import { GatewayBridge } from './gateway-bridge.ts'
 import { type PortProbe, probeHostPort } from './host-ports.ts'
 import type { HostsLine } from './hosts-file.ts'
 import type { NetworkService } from './network-service.ts'
@@ -147,29 +147,26 @@ export class ContainerNetworkService {
       await this.openLinked(container)
       return { environment }
     } catch (error) {
-      await this.stop(container)
+      // The first error says why.
+      await this.stop(container).catch((left: Error) => this.options.log(`container ${container.name}: ${left.message}`))
       throw error
     }
   }
 
-  /** The process is gone: endpoints and ports are given back. Rejects when the host keeps a port's ways; all the rest is done then. */
+  /** The process is gone: endpoints and ports are given back, all that can be; then the first failure is thrown. */
   async stop(container: NetworkedContainer): Promise<void> {
-    try {
-      await this.containerPorts.release(container)
-    } finally {
-      await this.leaveAll(container)
-    }
-  }
-
-  private async leaveAll(container: NetworkedContainer): Promise<void> {
+    const errors: unknown[] = []
+    const attempt = (work: Promise<void>): Promise<unknown> => work.catch((error: unknown) => errors.push(error))
+    await attempt(this.containerPorts.release(container))
     for (const attachment of container.networking.attachments) {
       const network = this.options.networks.get(attachment.networkId)
       const wasPlugged = attachment.endpoint !== null
-      await this.endpoints.leave(container, attachment, false)
+      await attempt(this.endpoints.leave(container, attachment, false))
       if (wasPlugged && network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
     }
-    await this.openLinked(container)
-    await this.gatewayBridge.leave(container, false)
+    await attempt(this.openLinked(container))
+    await attempt(this.gatewayBridge.leave(container, false))
+    if (errors.length > 0) throw errors[0]
   }
 
   /**
@@ -296,7 +293,7 @@ export class ContainerNetworkService {
     const { attachments } = container.networking
     const plugged = attachments.map(({ networkId, endpoint }) => ({ networkId, endpoint, name: container.name }))
     const gateway = this.gatewayBridge.plugged(container)
-    if (gateway !== undefined) plugged.push({ networkId: gateway.network.id, endpoint: gateway.endpoint, name: gatewayName(container) })
+    if (gateway !== undefined) plugged.push({ networkId: gateway.network.id, endpoint: gateway.endpoint, name: gateway.name })
     for (const { networkId, endpoint, name } of plugged) {
       const counted = endpoint === null ? undefined : this.interfaces.counters(networkId, name)
       if (counted === undefined) continue
@@ -370,11 +367,15 @@ export class ContainerNetworkService {
     const names = this.namesOn(attachment.networkId)
     for (const alias of attachment.config.Aliases ?? []) names.add(alias)
     names.delete(container.name)
-    await this.endpoints.leave(container, attachment, true)
-    if (wasPlugged && names.size > 0) await this.files.removeHosts(container, names)
-    await this.endpoints.settle(container)
-    if (hadIpv6) await this.endpoints.closeIpv6(container)
-    await this.openLinked(container)
+    try {
+      await this.endpoints.leave(container, attachment, true)
+    } finally {
+      // It is gone, though something may be left: what follows from it is done before anybody hears of that.
+      if (wasPlugged && names.size > 0) await this.files.removeHosts(container, names)
+      await this.endpoints.settle(container)
+      if (hadIpv6) await this.endpoints.closeIpv6(container)
+      await this.openLinked(container)
+    }
   }
 
   /** What is found there by name; on the default bridge nothing is. */

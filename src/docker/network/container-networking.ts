@@ -39,6 +39,14 @@ export interface Attachment {
   endpoint: EndpointRecord | null
 }
 
+/** A container's endpoint on docker_gwbridge. */
+export interface GatewayAttachment {
+  readonly networkId: string
+  /** The endpoint's, made of the sandbox's id when it was plugged in; absent in records of earlier versions. */
+  readonly name?: string
+  readonly endpoint: EndpointRecord
+}
+
 /** A `--link` on the default bridge. */
 export interface LegacyLink {
   readonly alias: string
@@ -62,7 +70,7 @@ export interface ContainerNetworking {
   /** By prefix (`eth`): the number of the next interface. Numbers do not come back while the container runs. */
   nextInterface: Record<string, number>
   /** On docker_gwbridge, while that is the way out; null (in records of earlier versions absent) otherwise. */
-  gateway?: { readonly networkId: string; readonly endpoint: EndpointRecord } | null
+  gateway?: GatewayAttachment | null
   /** resolv.conf names 127.0.0.11: from the first user-defined network until the container stops. */
   embeddedDns: boolean
 }

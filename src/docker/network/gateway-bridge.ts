@@ -18,6 +18,11 @@ export interface Plugged {
   readonly endpoint: EndpointRecord
 }
 
+export interface PluggedGateway extends Plugged {
+  /** The endpoint's. */
+  readonly name: string
+}
+
 export interface GatewayBridgeOptions {
   readonly networks: NetworkService
   readonly interfaces: SandboxInterfaces
@@ -36,9 +41,9 @@ export function needsGatewayBridge(plugged: readonly Plugged[]): boolean {
   return !hasWayOut && plugged.some(({ network }) => network.isOverlay && !network.record.internal)
 }
 
-/** Of a container's endpoint there. */
-export function gatewayName({ networking }: Pick<NetworkedContainer, 'networking'>): string {
-  return `gateway_${networking.sandboxId.slice(0, 12)}`
+/** Of a container's endpoint there, or of the one that it is to get. The id of the sandbox may be that of the next one already. */
+function gatewayName({ networking }: NetworkedContainer): string {
+  return networking.gateway?.name ?? `gateway_${networking.sandboxId.slice(0, 12)}`
 }
 
 export class GatewayBridge {
@@ -49,10 +54,10 @@ export class GatewayBridge {
   }
 
   /** The container's endpoint there, if it has one. */
-  plugged({ networking }: NetworkedContainer): Plugged | undefined {
-    const { gateway } = networking
+  plugged(container: NetworkedContainer): PluggedGateway | undefined {
+    const { gateway } = container.networking
     const network = gateway == null ? undefined : this.options.networks.get(gateway.networkId)
-    return network === undefined ? undefined : { network, endpoint: gateway!.endpoint }
+    return network === undefined ? undefined : { network, endpoint: gateway!.endpoint, name: gatewayName(container) }
   }
 
   /** Plugs a running container in, as its next interface. Throws ApiError and what the sandbox throws; nothing is left then. */
@@ -67,8 +72,13 @@ export class GatewayBridge {
     const gateway6 = address6 === '' ? '' : (pool6?.gateway ?? '')
     const gateway = pool?.gateway ?? ''
     const endpoint = { endpointId: id, ifname, address, prefixLength, gateway, address6, prefixLength6, gateway6, mac }
-    networking.gateway = { networkId: network.id, endpoint }
-    await this.record(container, network, endpoint, spec.name)
+    networking.gateway = { networkId: network.id, name: spec.name, endpoint }
+    try {
+      await this.record(container, network, endpoint, spec.name)
+    } catch (error) {
+      await this.leave(container, true).catch(() => {}) // the first error says why
+      throw error
+    }
     return { network, endpoint }
   }
 
@@ -77,10 +87,13 @@ export class GatewayBridge {
     const { networking, sandbox } = container
     const { gateway } = networking
     if (gateway == null) return
+    const name = gatewayName(container)
     networking.gateway = null
     const { networks, interfaces } = this.options
-    await interfaces.unplug(inSandbox ? sandbox : null, gateway.networkId, this.spec(container).name, gateway.endpoint.ifname)
-    await networks.removeEndpoint({ networkId: gateway.networkId, owner: container.id })
+    const { networkId, endpoint } = gateway
+    await interfaces
+      .unplug(inSandbox ? sandbox : null, networkId, name, endpoint.ifname)
+      .finally(() => networks.removeEndpoint({ networkId, owner: container.id }))
   }
 
   /** After a restart of the daemon: the same endpoint again; see ContainerEndpoints.rejoin. */

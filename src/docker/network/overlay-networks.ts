@@ -158,7 +158,8 @@ export class OverlayNetworks {
           return plug(admitted)
         })
       } catch (error) {
-        await this.dismiss(networkId, id)
+        // The first error says why.
+        await this.dismiss(networkId, id).catch((left: Error) => this.options.log(`endpoint ${name}: ${left.message}`))
         throw error
       }
     } catch (error) {
@@ -189,11 +190,17 @@ export class OverlayNetworks {
 
   /** After an endpoint of ours was plugged out: its name and addresses are free, now or when the store is back. */
   async dismiss(networkId: string, id: string): Promise<void> {
-    await this.inLine(networkId, async () => {
-      const { controller } = this.options
-      if (controller.networks.get(networkId)?.endpoints.size === 0) await controller.removeNetwork(networkId)
-    })
-    await this.removeEndpoint(networkId, id, false)
+    try {
+      await this.inLine(networkId, async () => {
+        const { controller } = this.options
+        if (controller.networks.get(networkId)?.endpoints.size === 0) await controller.removeNetwork(networkId)
+      })
+    } finally {
+      // Also after an `unclean` end. Without the store the cluster remembers to do it.
+      await this.removeEndpoint(networkId, id, false).catch((error: Error) => {
+        if (!isAway(error.cause)) throw error
+      })
+    }
   }
 
   /** An endpoint that a dead host left, or that a live one is to lose. Throws ApiError. */
@@ -246,7 +253,12 @@ export class OverlayNetworks {
       const remotes = Array.from(this.cluster.endpoints(id).values(), (endpoint) => this.remote(endpoint)).filter(
         (remote) => remote !== undefined
       )
-      await controller.updateRemotes(id, remotes, [])
+      try {
+        await controller.updateRemotes(id, remotes, [])
+      } catch (error) {
+        await controller.removeNetwork(id).catch(() => {}) // the first error says why; the next one makes it whole
+        throw error
+      }
     }
     driver.setVni(local, address, vni)
   }

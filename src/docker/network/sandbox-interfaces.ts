@@ -84,10 +84,14 @@ export class SandboxInterfaces {
 
   /** Takes an endpoint off its network and its interface out of the sandbox; what has gone already is no error. */
   async unplug(holder: InterfaceHolder | null, network: string, endpoint: string, ifname: string): Promise<void> {
-    if (this.controller.networks.get(network)?.endpoints.has(endpoint) === true) await this.controller.disconnect(network, endpoint)
-    if (holder === null) return
-    this.indices.get(holder)?.delete(ifname)
-    await removeLink(holder, ifname)
+    try {
+      if (this.controller.networks.get(network)?.endpoints.has(endpoint) === true) await this.controller.disconnect(network, endpoint)
+    } finally {
+      if (holder !== null) {
+        this.indices.get(holder)?.delete(ifname)
+        await removeLink(holder, ifname)
+      }
+    }
   }
 
   /** Sends what goes elsewhere, `0.0.0.0/0` or `::/0`, to a gateway, or BY_DEVICE; '' takes the route away, and one that is not there is no error. */

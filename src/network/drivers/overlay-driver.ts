@@ -140,14 +140,18 @@ export class OverlayDriver implements Driver {
     return [bridgeName(network, segmentIndex(network, endpoint.address)), endpoint.slot + 1]
   }
 
-  /** Its segment runs from then on, and knows the stations elsewhere. */
+  /** With the first one of a subnet its segment runs, and knows the stations elsewhere; later ones come by `remoteUpdates`. */
   endpointUpdates(network: Network, endpoint: Endpoint, gone: boolean): ElementUpdate[] {
     if (gone) return []
+    const index = segmentIndex(network, endpoint.address)
+    const isOnIt = ({ address }: { readonly address: string }): boolean => segmentIndex(network, address) === index
+    for (const other of network.endpoints.values()) if (isOnIt(other)) return []
     const { port, vni } = this.segmentOf(network, endpoint.address)
     if (vni === undefined) return []
     const { bum = 'drop' } = (network.driverOptions ?? {}) as OverlayOptions
     const segment = { port, mtu: network.mtu, bum, learning: false, suppress: true }
-    const peers = Object.assign({}, ...Array.from(network.remotes.values(), (remote) => this.peer(network, remote, false)))
+    const remotes = [...network.remotes.values()].filter(isOnIt)
+    const peers = Object.assign({}, ...remotes.map((remote) => this.peer(network, remote, false)))
     return [this.told({ segments: { [vni]: segment }, peers })]
   }
 
