@@ -3,6 +3,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "outer_socket.h"
@@ -105,7 +106,13 @@ PingRelay::Flow* PingRelay::flowOf(const Tuple& tuple) {
   if (const auto found = flows_.find(tuple); found != flows_.end()) return found->second.get();
   const bool v4 = tuple.destination.address.isV4();
   errno = 0;
-  if (flows_.size() >= kMaxFlows) return nullptr;
+  if (flows_.size() >= kMaxFlows) {
+    // One container's many targets may not silence everybody's: who waits for an answer asks again meanwhile.
+    const auto idlest = std::min_element(flows_.begin(), flows_.end(), [](const auto& a, const auto& b) { return a.second->lastUsed < b.second->lastUsed; });
+    helper_.loop.remove(idlest->second->socket.get());
+    helper_.loop.retire(std::move(idlest->second));
+    flows_.erase(idlest);
+  }
   UniqueFd socket = openOuter(v4 ? AF_INET : AF_INET6, SOCK_DGRAM, v4 ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6));
   if (!socket) {
     errno = 0;  // no ping sockets for this user, or no descriptors: the container hears nothing, as from a filter

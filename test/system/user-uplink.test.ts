@@ -297,6 +297,16 @@ describe('the user uplink', { skip: noUserUplink }, () => {
     await eventually('that is told too', async () => !(await addresses()).includes('192.0.2.200'))
   })
 
+  test('one who pings with more identifiers than there is room for silences nobody', async () => {
+    const before = (await world.stats())['pings']!
+    for (let sent = 0; (await world.stats())['pings']! < before + 1100; sent += 100) {
+      assert.ok(sent < 10_000, 'echo requests arrive')
+      await world.ask({ frames: Array.from({ length: 100 }, (_, i) => echoRequest(sent + i)) })
+    }
+    const { status, stdout } = await world.run('ping', '-c', '1', '-W', '10', SERVER)
+    assert.equal(status, 0, stdout)
+  })
+
   test('frames of any kind do it no harm', async () => {
     assert.deepEqual(await world.ask({ frames: mutatedFrames(3000) }), {})
     assert.deepEqual(await world.ask({ failures: true }), { failures: [] })
@@ -378,6 +388,18 @@ function mutatedFrames(count: number): string[] {
     for (let changes = random(3); changes > 0; changes--) frame[14 + random(frame.length - 14)] = random(256)
     return frame.toString('base64')
   })
+}
+
+/** A frame from the router to the server, in base64. */
+function echoRequest(identifier: number): string {
+  const frame = Buffer.from(
+    '026e6c000001026e6c000002' + '0800' + '4500001c0000400040010000' + 'c0000002cb007102' + '0800000000000001',
+    'hex'
+  )
+  frame.writeUInt16BE(identifier, 38)
+  frame.writeUInt16BE(checksum(frame.subarray(14, 34)), 24)
+  frame.writeUInt16BE(checksum(frame.subarray(34)), 36)
+  return frame.toString('base64')
 }
 
 function checksum(header: Buffer): number {
