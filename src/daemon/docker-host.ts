@@ -254,7 +254,7 @@ export class DockerHost {
     const keep: ClusterEndpointSpec[] = config['live-restore'] ? keptEndpoints(store) : []
     const probe = await cluster.answerProbes?.(self.id)
     if (probe !== undefined) this.undo.push(() => probe.close())
-    const overlays = new OverlayNetworks({ controller, driver, log: (message) => logger.warn(message) })
+    const overlays = new OverlayNetworks({ controller, driver, avoid: this.options.avoid, log: (message) => logger.warn(message) })
     await overlays.open(async (onChange) => {
       const options = { store: cluster.store, timers: realTimers, random, log: logger, self, keep, onChange }
       const joined = await Cluster.join({ ...options, ...(isReachable !== undefined && { isReachable }) })

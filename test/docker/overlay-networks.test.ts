@@ -54,15 +54,15 @@ describe('networks', () => {
     assert.throws(() => one.networks.inspect('net'), { status: 404, message: 'network net not found' })
   })
 
-  test('automatic subnets: each host goes round from its own last one, past those of all', async () => {
+  test('automatic subnets: each host goes round from its own last one, past those of all and of the LAN', async () => {
     const subnetOf = (name: string): string => two.networks.inspect(name).IPAM.Config[0]!.Subnet!
     for (const name of ['o1', 'o2']) await one.overlay(name)
     await two.overlay('o3')
     await one.networks.remove('o1')
     await one.overlay('o4')
     await two.networks.sync()
-    assert.deepEqual(['o2', 'o3', 'o4'].map(subnetOf), ['10.0.1.0/24', '10.0.2.0/24', '10.0.3.0/24'])
-    assert.equal(two.networks.inspect('o4').IPAM.Config[0]!.Gateway, '10.0.3.1')
+    assert.deepEqual(['o2', 'o3', 'o4'].map(subnetOf), ['10.0.2.0/24', '10.0.3.0/24', '10.0.4.0/24'])
+    assert.equal(two.networks.inspect('o4').IPAM.Config[0]!.Gateway, '10.0.4.1')
   })
 
   test('refused, in Docker’s words', async () => {
@@ -158,6 +158,13 @@ describe('containers', () => {
     assert.equal(await one.host.resolve(endpoint(), 'c9'), 'SERVFAIL')
     await one.containers.stop(asker)
     assert.equal(one.host.controller.networks.has(one.networks.find('net').id), false, 'nothing runs for nobody')
+  })
+
+  test('a subnet that is full leaves the rest to the next one', async () => {
+    await one.overlay('small', '10.56.0.0/30', '10.57.0.0/24')
+    const first = await one.run('s1', 'small')
+    const second = await one.run('s2', 'small')
+    assert.deepEqual([address(one, first, 'small'), address(one, second, 'small')], ['10.56.0.2', '10.57.0.2'])
   })
 
   test('a network in use on any host stays', async () => {
@@ -351,6 +358,8 @@ describe('the store', () => {
     await one.end()
     one = await world.host(1, store)
     assert.deepEqual(await two.listed('net'), ['ep kept 10.55.0.2/24', 'id c2 10.55.0.3/24'])
+    await one.networks.reconcile()
+    assert.deepEqual(await two.listed('net'), ['id c2 10.55.0.3/24'], 'what no container claimed')
     await one.end()
     one = await world.host(1, new MemoryStore())
     assert.deepEqual(await two.listed('net'), ['id c2 10.55.0.3/24'])

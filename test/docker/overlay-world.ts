@@ -66,7 +66,7 @@ export class DockerHostWorld {
     const random = new Random(`docker${number}`)
     const logged: string[] = []
     const log = (message: string): unknown => logged.push(message)
-    const overlays = new OverlayNetworks({ controller, driver, log })
+    const overlays = new OverlayNetworks({ controller, driver, avoid: () => ['10.0.0.0/24'], log })
     const link = new CuttableLink()
     let cluster!: Cluster
     await overlays.open(async (onChange) => {

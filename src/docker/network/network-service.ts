@@ -221,8 +221,11 @@ export class NetworkService {
   /** After the daemon's start: removes records of endpoints that nobody claimed. */
   async reconcile(): Promise<void> {
     const stale: string[] = []
-    for (const [key, { networkId, owner }] of this.options.store.list<NetworkEndpoint>('endpoint/')) {
-      if (this.get(networkId)?.endpoints.has(owner) !== true) stale.push(key)
+    for (const [key, { id, networkId, owner, overlay }] of this.options.store.list<NetworkEndpoint>('endpoint/')) {
+      if (this.get(networkId)?.endpoints.has(owner) === true) continue
+      stale.push(key)
+      // The cluster keeps what this host said it still has.
+      if (overlay !== undefined) await this.options.overlays?.dismiss(networkId, id)
     }
     if (stale.length === 0) return
     this.options.log(`${stale.length} endpoints of containers that do not run were removed`)

@@ -29,6 +29,8 @@ import { checkOverlayOptions, overlayBum, overlayVnis } from './overlay-options.
 export interface OverlayNetworksOptions {
   readonly controller: NetworkController
   readonly driver: OverlayDriver
+  /** CIDR prefixes that automatic subnets must not share addresses with: a container would not reach those of its host any more. */
+  readonly avoid?: () => readonly string[] | Promise<readonly string[]>
   readonly log: (message: string) => void
 }
 
@@ -102,7 +104,8 @@ export class OverlayNetworks {
     }))
     const detail: NetworkDetail = { record: { ...asked, created, sequence: 0 } }
     try {
-      const network = await this.cluster.createNetwork({ id, name, subnets, detail })
+      const avoid = (await this.options.avoid?.()) ?? []
+      const network = await this.cluster.createNetwork({ id, name, subnets, detail }, avoid)
       return this.networkCame(network)
     } catch (error) {
       if (error instanceof ClusterError && error.code === 'exists') throw duplicate(name)
@@ -129,11 +132,10 @@ export class OverlayNetworks {
   async admit(network: DockerNetwork, spec: EndpointSpec, plug: (spec: EndpointSpec) => Promise<Endpoint>): Promise<Endpoint> {
     const { id: networkId } = network
     const id = spec.id!
-    const subnet = subnetOf(network, spec.address)
     const subnet6 = network.record.pool6?.subnet
     const held: { subnet: string; address: string }[] = []
     try {
-      const address = await this.cluster.requestAddress(networkId, subnet, spec.address)
+      const { subnet, address } = await this.requestAddress(network, spec.address)
       held.push({ subnet, address })
       const address6 = subnet6 === undefined ? undefined : await this.cluster.requestAddress(networkId, subnet6, spec.address6)
       if (address6 !== undefined) held.push({ subnet: subnet6!, address: address6 })
@@ -171,7 +173,7 @@ export class OverlayNetworks {
   /** After a restart of the daemon: whether an endpoint is still the container's; then it may be plugged in again. */
   async readmit(network: DockerNetwork, spec: EndpointSpec): Promise<boolean> {
     if (this.cluster.endpoints(network.id).get(spec.id!)?.address !== spec.address) return false
-    const vni = await this.cluster.vni(network.id, subnetOf(network, spec.address))
+    const vni = await this.cluster.vni(network.id, subnetOf(network.record, spec.address))
     await this.inLine(network.id, () => this.begin(network, spec.address!, vni))
     return true
   }
@@ -215,6 +217,20 @@ export class OverlayNetworks {
     if (endpoint === undefined) return undefined
     const { names, subnet, subnet6 } = endpoint
     return { names, subnet, ...(subnet6 !== undefined && { subnet6 }) }
+  }
+
+  /** `wanted`, or the lowest free one of the first subnet that is not full, as libnetwork has it. Throws IpamError and ClusterError. */
+  private async requestAddress({ id, record }: DockerNetwork, wanted: string | undefined): Promise<{ subnet: string; address: string }> {
+    const subnets = wanted === undefined ? record.subnets!.map(({ subnet }) => subnet) : [subnetOf(record, wanted)]
+    for (const [index, subnet] of subnets.entries()) {
+      try {
+        return { subnet, address: await this.cluster.requestAddress(id, subnet, wanted) }
+      } catch (error) {
+        const isFull = error instanceof IpamError && error.code === 'IPAM_EXHAUSTED'
+        if (!isFull || index === subnets.length - 1) throw error
+      }
+    }
+    throw new Error(`network ${id} has no subnet`)
   }
 
   private async removeEndpoint(networkId: string, id: string, force: boolean): Promise<void> {
@@ -346,7 +362,7 @@ function recordOf({ id, name, subnets, detail }: ClusterNetwork): NetworkRecord 
 }
 
 /** The subnet that an address is asked of; the first one when any will do. Throws IpamError. */
-function subnetOf({ record }: DockerNetwork, address: string | undefined): string {
+function subnetOf(record: NetworkRecord, address: string | undefined): string {
   if (address === undefined) return record.pool!.subnet
   const found = record.subnets?.find(({ subnet }) => prefixContains(parseCidr(subnet), parseAddress(address)))
   if (found === undefined) throw new IpamError('IPAM_OUTSIDE', 'ip', address, 'does not belong to a subnet of the network')
