@@ -3,6 +3,7 @@
  */
 import type { AddressPool } from '../ipam/address-pool.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
+import { IpamError } from '../ipam/ipam-error.ts'
 import { formatMac, macFromIpv4, parseIpv4, parseMac } from '../wire/address.ts'
 import { parseAddress, prefixContains } from '../wire/cidr.ts'
 import type { Endpoint, EndpointSpec } from './endpoint.ts'
@@ -89,7 +90,7 @@ export function requestAddresses(
   spec: EndpointSpec,
   shared?: string
 ): Pick<Endpoint, 'address' | 'prefixLength' | 'address6' | 'prefixLength6' | 'mac'> {
-  const { pool, pool6 } = network
+  const { pool6 } = network
   const mac = spec.mac === undefined ? shared : checkedMac(spec.mac)
   if (shared !== undefined && mac !== shared) {
     throw new NetworkError('invalid', `mac '${mac}': all endpoints of this network have the parent's, ${shared}`)
@@ -97,9 +98,8 @@ export function requestAddresses(
   if (pool6 === null && spec.address6 !== undefined) {
     throw new NetworkError('invalid', `address6 '${spec.address6}': the network has no IPv6 subnet`)
   }
-  const from = spec.address === undefined ? pool : poolOf(network, spec.address)
   const from6 = spec.address6 === undefined ? pool6 : poolOf(network, spec.address6)
-  const address = from.requestAddress(spec.address)
+  const { from, address } = requestAddress4(network, spec.address)
   try {
     return {
       address,
@@ -112,6 +112,20 @@ export function requestAddresses(
     from.release(address)
     throw error
   }
+}
+
+/** `wanted`, or the next one of the first IPv4 pool that is not full, as libnetwork has it. Throws IpamError. */
+function requestAddress4(network: Pools, wanted: string | undefined): { from: AddressPool; address: string } {
+  const { pool, pools } = network
+  const candidates = wanted === undefined ? pools.filter(({ family }) => family === 4) : [poolOf(network, wanted)]
+  for (const from of candidates) {
+    try {
+      return { from, address: from.requestAddress(wanted) }
+    } catch (error) {
+      if (!(error instanceof IpamError) || error.code !== 'IPAM_EXHAUSTED' || from === candidates.at(-1)) throw error
+    }
+  }
+  return { from: pool, address: pool.requestAddress(wanted) }
 }
 
 export function releaseAddresses(network: Pools, { address, address6 }: Pick<Endpoint, 'address' | 'address6'>): void {

@@ -113,6 +113,13 @@ describe('subnets', () => {
     assert.ok(vxlan.counters['encapsulated']! > 0)
   })
 
+  test('one that is full leaves the rest to the next', async () => {
+    await one.controller.createNetwork({ ...NET, subnet: '10.0.9.0/30', subnets: [{ subnet: '10.0.10.0/24' }] })
+    const addresses: string[] = []
+    for (const name of ['s1', 's2', 's3']) addresses.push((await one.plug(ID, { name })).address)
+    assert.deepEqual(addresses, ['10.0.9.1', '10.0.9.2', '10.0.10.1'])
+  })
+
   test('their segments and stations elsewhere are told with the first endpoint of each, and not again', async () => {
     const { c1, c2 } = await pair(TWO)
     const network = one.controller.network(ID)
