@@ -5,7 +5,7 @@ import { ORACLE } from '../docker-lab/docker-lab.ts'
 import { LEFT_OUT, needsCluster, scenarioNames } from '../docker-lab/oracle-scenarios.ts'
 
 /** Left to `npm run test:oracle-kv`, so that the usual run is short: others of two hosts, and tests in one process, show the same code. */
-const LONG = ['overlay-ipam-kv', 'overlay-links-kv', 'overlay-options-kv']
+const LONG = ['overlay-ipam-kv', 'overlay-links-kv', 'overlay-options-kv', 'overlay-restart-kv', 'overlay-store-down-kv']
 const leftOut = Object.fromEntries(LONG.map((name) => [name, 'npm run test:oracle-kv runs it']))
 
 compareScenarios({
