@@ -80,17 +80,17 @@ function step(name, args) {
   return ok
 }
 
-/** System tests one after the other, because they measure and load the machine; the rest in parallel. */
+/** Several files at once: system tests mostly wait, for pings without an answer and for time-outs. They share no name and no port. */
 async function runAllFiles() {
   if (options['long-fuzz']) process.env.NETLOOM_FUZZ = 'long'
   if (options.update) process.env.NETLOOM_UPDATE = '1'
   const files = testFiles('dist/test').filter(hasSource)
-  const isSystem = (file) => file.includes('/dist/test/system/')
+  // Those that take minutes first, so that no lane is left with one of them alone at the end.
+  const weight = (file) => (/\.slow\.test\.m?js$/.test(file) ? 0 : file.includes('/dist/test/system/') ? 1 : 2)
   await runFiles(
-    files.filter((file) => !isSystem(file)),
+    files.sort((a, b) => weight(a) - weight(b)),
     os.availableParallelism()
   )
-  await runFiles(files.filter(isSystem), 1)
 }
 
 /** Absolute paths of the files that were asked for, sorted. */

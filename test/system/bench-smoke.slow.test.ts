@@ -40,9 +40,9 @@ function foldersOf(bench: number): string[] {
   return readdirSync(tmpdir()).filter((name) => name.startsWith(`netloom-bench-${bench}-`))
 }
 
-/** Interfaces and named namespaces of the machine itself, which the benchmark must never touch. */
+/** Interfaces of the machine itself, which the benchmark must never touch. */
 function machine(): string {
-  return spawnSync('sh', ['-c', 'ip -o link show | cut -d: -f2; ip netns list'], { encoding: 'utf8' }).stdout
+  return spawnSync('sh', ['-c', 'ip -o link show | cut -d: -f2'], { encoding: 'utf8' }).stdout
 }
 
 /** Death signals take a moment. */
