@@ -1,6 +1,7 @@
 /**
  * netloom as a library: `import { Lab } from 'netloom'`.
  */
+export { CaptureStream } from './capture/capture-stream.ts'
 export { readCapture } from './capture/read-capture.ts'
 export type { LinkSettings } from './elements/netem/link-settings.ts'
 export type { TraceStep } from './engine/tracer.ts'

@@ -3,6 +3,8 @@ export interface CaptureInterface {
   linkType: number
   /** 0 = no limit. */
   snapLength: number
+  /** Bytes of the frame check sequence at the end of each frame; undefined: none, or not told. */
+  fcsLength?: number
   name?: string
   description?: string
   mac?: Uint8Array
@@ -58,8 +60,8 @@ export interface CapturedFrame {
 
 /**
  * A capture being read: iterate it once for its frames. `interfaces`, `sections` and `names` grow as the iteration comes
- * upon them; a file is closed when it ends, by itself, by an error or by `break`. A file that was cut short ends the iteration and sets `truncatedAt`; a malformed one throws
- * CaptureFormatError, after every frame before the fault.
+ * upon them; a file is closed when it ends, by itself, by an error or by `break`. A file that was cut short ends the iteration and
+ * sets `truncatedAt`; a malformed one throws CaptureFormatError, after every frame before the fault.
  */
 export interface CaptureReader extends Iterable<CapturedFrame> {
   readonly format: 'pcap' | 'pcapng'
@@ -68,6 +70,10 @@ export interface CaptureReader extends Iterable<CapturedFrame> {
   readonly names: { address: Uint8Array; names: string[] }[]
   /** Offset of the first block or record that the file does not have whole; undefined = the file is whole, so far. */
   readonly truncatedAt: number | undefined
+  /** Offset of the first block or record that was not read yet. */
+  readonly position: number
+  /** The next frame; undefined when there is none, or none that is whole: of a stream, ask again when more has come. */
+  read(): CapturedFrame | undefined
 }
 
 /** More than any block a capture tool writes: a longer length field is a fault, not a frame. */

@@ -3,11 +3,23 @@ import { CaptureFileError } from './capture-error.ts'
 
 const WINDOW = 1 << 20
 
+/** Where a reader takes its bytes from. */
+export interface CaptureBytes {
+  /** Bytes that there are; of a stream, that have come so far. */
+  readonly length: number
+  /**
+   * `length` bytes from `offset`, fewer where there are no more. The view stays valid. Throws CaptureFileError when a file cannot be
+   * read.
+   */
+  slice(offset: number, length: number): Uint8Array
+  close(): void
+}
+
 /**
  * The bytes of a capture, in memory or in a file that is read through a window: a capture larger than memory can be read,
  * and a hostile length field costs nothing, since never more is read than the file has.
  */
-export class CaptureSource {
+export class CaptureSource implements CaptureBytes {
   readonly length: number
   private window: Uint8Array
   private windowAt = 0
@@ -39,10 +51,7 @@ export class CaptureSource {
     }
   }
 
-  /**
-   * `length` bytes from `offset`, fewer at the end of the capture. The view stays valid: a window is replaced, never
-   * overwritten. Throws CaptureFileError when the file cannot be read.
-   */
+  /** See CaptureBytes: a window is replaced, never overwritten. */
   slice(offset: number, length: number): Uint8Array {
     const end = Math.min(offset + length, this.length)
     if (offset >= end) return this.window.subarray(0, 0)

@@ -29,6 +29,7 @@ export const Option = {
   ifTsresol: 9,
   ifFilter: 11,
   ifOs: 12,
+  ifFcslen: 13,
   ifTsoffset: 14,
   epbFlags: 2,
   epbDropCount: 4,

@@ -7,7 +7,7 @@ import {
   type CaptureStatistics,
   MAX_BLOCK
 } from './capture-reader.ts'
-import type { CaptureSource } from './capture-source.ts'
+import type { CaptureBytes } from './capture-source.ts'
 import { Block, BYTE_ORDER_MAGIC, NameRecord, Option, padding } from './pcapng-format.ts'
 
 const decoder = new TextDecoder()
@@ -35,8 +35,9 @@ export class PcapngReader implements CaptureReader {
   readonly sections: CaptureSection[] = []
   readonly interfaces: CaptureInterface[] = []
   readonly names: CaptureReader['names'] = []
+  position = 0
   truncatedAt: number | undefined
-  private readonly source: CaptureSource
+  private readonly source: CaptureBytes
   /** Of the interface with the same index. */
   private readonly clocks: Clock[] = []
   /** Index of the current section's interface 0. */
@@ -47,26 +48,32 @@ export class PcapngReader implements CaptureReader {
   private view: DataView = new DataView(this.body.buffer)
   private offset = 0
 
-  constructor(source: CaptureSource) {
+  constructor(source: CaptureBytes) {
     this.source = source
     if (!isPcapng(source)) throw new CaptureFormatError('not a pcapng file: it does not begin with a section header block', 0)
   }
 
   *[Symbol.iterator](): Generator<CapturedFrame> {
     try {
-      for (let at = 0; at < this.source.length; ) {
-        const total = this.load(at)
-        if (total === 0) {
-          this.truncatedAt = at
-          return
-        }
-        const frame = this.dispatch()
-        if (frame !== undefined) yield frame
-        at += total
-      }
+      for (let frame = this.read(); frame !== undefined; frame = this.read()) yield frame
     } finally {
       this.source.close()
     }
+  }
+
+  read(): CapturedFrame | undefined {
+    while (this.position < this.source.length) {
+      const total = this.load(this.position)
+      if (total === 0) {
+        this.truncatedAt = this.position
+        return undefined
+      }
+      const frame = this.dispatch()
+      this.position += total
+      this.truncatedAt = undefined
+      if (frame !== undefined) return frame
+    }
+    return undefined
   }
 
   /** Makes the block at `at` the current one; gives its length, 0 when the file ends within it. */
@@ -150,6 +157,10 @@ export class PcapngReader implements CaptureReader {
         // The top bit chooses the base, 2 or 10; the rest is the negative exponent.
         const resolution = this.value(option, 1)[0]
         clock.perSecond = (resolution & 0x80 ? 2n : 10n) ** BigInt(resolution & 0x7f)
+      } else if (code === Option.ifFcslen) {
+        // In bits.
+        const fcsLength = this.value(option, 1)[0] >> 3
+        if (fcsLength > 0) info.fcsLength = fcsLength
       } else if (code === Option.ifTsoffset) clock.offsetSeconds = BigInt.asIntN(64, this.u64(option))
     }
     this.interfaces.push(info)
@@ -317,7 +328,7 @@ export class PcapngReader implements CaptureReader {
 }
 
 /** Whether the source begins with a section header block. */
-export function isPcapng(source: CaptureSource): boolean {
+export function isPcapng(source: CaptureBytes): boolean {
   const start = source.slice(0, 4)
   // The type reads the same in both byte orders.
   return start.length === 4 && new DataView(start.buffer, start.byteOffset, 4).getUint32(0) === Block.section

@@ -1,6 +1,6 @@
 import { CaptureFormatError } from './capture-error.ts'
 import type { CaptureReader } from './capture-reader.ts'
-import { CaptureSource } from './capture-source.ts'
+import { type CaptureBytes, CaptureSource } from './capture-source.ts'
 import { PcapReader, pcapMagic } from './pcap-reader.ts'
 import { isPcapng, PcapngReader } from './pcapng-reader.ts'
 
@@ -15,14 +15,15 @@ import { isPcapng, PcapngReader } from './pcapng-reader.ts'
 export function readCapture(input: Uint8Array | string): CaptureReader {
   const source = typeof input === 'string' ? CaptureSource.open(input) : CaptureSource.fromBytes(input)
   try {
-    return readSource(source)
+    return readBytes(source)
   } catch (error) {
     source.close()
     throw error
   }
 }
 
-function readSource(source: CaptureSource): CaptureReader {
+/** The same of any source. Throws CaptureFormatError when it begins as no capture does. */
+export function readBytes(source: CaptureBytes): CaptureReader {
   if (isPcapng(source)) return new PcapngReader(source)
   if (pcapMagic(source) !== undefined) return new PcapReader(source)
   const start = Array.from(source.slice(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
