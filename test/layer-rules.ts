@@ -15,6 +15,7 @@ export const LAYERS: Readonly<Record<string, number>> = {
   elements: 1,
   io: 1,
   capture: 1,
+  decode: 1,
   stack: 2,
   ipam: 2,
   dns: 2,
