@@ -84,6 +84,10 @@ export class ElementNode implements ElementContext, WheelTarget {
     else to.tx.transmit(frame)
   }
 
+  portOf(element: string, port: number): Port | null {
+    return this.engine.portOf(element, port)
+  }
+
   nextReady(): number {
     while (this.readyCount > 0) {
       const port = this.ready[this.readyHead]

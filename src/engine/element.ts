@@ -75,6 +75,11 @@ export interface ElementContext {
    * then. Frames of one element and one time leave in the order in which they were given; the end of the element drops them.
    */
   hold(port: number, frame: FrameHandle, due: number): void
+  /**
+   * A port of another element, by whose `tx` frames leave as if that element had sent them; null where there is none now. For
+   * replays: to be asked anew in each turn, since elements and links come and go between turns.
+   */
+  portOf(element: string, port: number): Port | null
   /** For devices: stamps a frame that enters the engine with this element's number, the time and a packet id. */
   enter(frame: FrameHandle): void
   /** The same for `frames[0..count-1]`, at half the cost. */

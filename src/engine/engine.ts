@@ -14,6 +14,7 @@ import type { ElementNode } from './element-node.ts'
 import { type FrameHandle, FramePool, type FramePoolOptions } from './frame-pool.ts'
 import { FrameWheel } from './frame-wheel.ts'
 import { Graph } from './graph.ts'
+import type { Port } from './link.ts'
 import { TimerQueue } from './timer-queue.ts'
 import { EMPTY_TOPOLOGY, type Topology, TopologyError, type TopologyPatch } from './topology.ts'
 import { Tracer } from './tracer.ts'
@@ -230,6 +231,10 @@ export class Engine {
 
   emit(element: string, event: Plain): void {
     this.onEvent(element, event)
+  }
+
+  portOf(element: string, port: number): Port | null {
+    return this.graph.get(element)?.ports[port] ?? null
   }
 
   poll(fd: number, node: number): void {

@@ -278,6 +278,13 @@ export class FramePool {
     return this.made[0] - this.tops[0] + this.made[1] - this.tops[1]
   }
 
+  /** Whether less than an eighth of the slots of either kind is free or may still be made: who can wait should. */
+  get isScarce(): boolean {
+    const small = this.maxSmallChunks * SMALL_CHUNK_SLOTS
+    const large = this.maxLargeChunks * LARGE_CHUNK_SLOTS
+    return (small - this.made[0] + this.tops[0]) * 8 < small || (large - this.made[1] + this.tops[1]) * 8 < large
+  }
+
   /** Sees to it that `small` and `large` slots are free, as far as the pool may grow: before the addon pops them itself. */
   reserve(small: number, large: number): void {
     while (this.tops[0] < small && this.grow(0));

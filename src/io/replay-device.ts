@@ -1,29 +1,32 @@
 /**
- * A capture that is played into the engine: its frames come in at their own distances in time, the first one at
- * `startNs`. What is written to it is swallowed.
+ * Frames that are played into the engine: they come in at their own distances in time. What is written to it is swallowed.
  *
- * Knows no file format: it takes frames as src/capture's readers give them, one at a time, so that a capture of any size
- * can be played.
+ *   feed -> [batch][batch] -> read, frame by frame, each when it is due
+ *
+ * Knows no file format and no pace: whoever feeds it has read, checked and scaled everything. A batch is data that can be sent to the
+ * engine's thread.
  */
-import { type FramePool, NO_FRAME } from '../engine/frame-pool.ts'
+import { type FrameHandle, type FramePool, LARGE_CAPACITY, NO_FRAME } from '../engine/frame-pool.ts'
 import { ALL_OFFLOADS, type FrameDevice, noDeviceCounters } from './frame-device.ts'
-
-/** A frame of a capture: ns since 1970, the bytes captured, the length on the wire. */
-export interface RecordedFrame {
-  readonly timestampNs: bigint
-  readonly data: Uint8Array
-  readonly originalLength: number
-}
+import type { ReplayBatch } from './replay-batch.ts'
+import { restoreSuperFrame } from './restore-super-frame.ts'
 
 export interface ReplayOptions {
-  readonly frames: Iterable<RecordedFrame>
   readonly name?: string
+  /** Longer TCP packets come in as super-frames. */
   readonly mtu?: number
-  /** Engine time of the first frame, nanoseconds. Default 0: at once. */
+  /** Engine time at which the replay starts, nanoseconds; by default that of the first batch. */
   readonly startNs?: number
-  /** 2 plays twice as fast; Infinity everything at once. Default 1. */
-  readonly speed?: number
 }
+
+interface Fed {
+  readonly batch: ReplayBatch
+  readonly bytes: Uint8Array
+  readonly played: () => void
+}
+
+/** Up to here a loop over words is quicker than `set` with a view of its own, and allocates nothing. */
+const WORD_COPY_MAX = 256
 
 export class ReplayDevice implements FrameDevice {
   readonly kind = 'replay'
@@ -34,45 +37,36 @@ export class ReplayDevice implements FrameDevice {
   readonly counters = noDeviceCounters()
   readonly lastError = 0
   alive = true
-  /** Engine time at which the next frame is due. */
-  nextDue: number
+  /** Engine time at which the next frame is due; Infinity when there is none. */
+  nextDue = Number.POSITIVE_INFINITY
   private readonly pool: FramePool
-  private readonly frames: Iterator<RecordedFrame>
-  private readonly speed: number
-  private readonly startNs: number
-  /** Time stamp of the first frame. */
-  private origin: bigint | null = null
-  private waiting: RecordedFrame | null = null
+  private startNs: number
+  private readonly queue: Fed[] = []
+  /** Of the first batch's frames, the next one. */
+  private next = 0
 
-  constructor(pool: FramePool, options: ReplayOptions) {
+  constructor(pool: FramePool, options: ReplayOptions = {}) {
     this.pool = pool
     this.name = options.name ?? 'replay'
     this.mtu = options.mtu ?? 1500
-    this.startNs = options.startNs ?? 0
-    this.speed = options.speed ?? 1
-    this.nextDue = this.startNs
-    this.frames = options.frames[Symbol.iterator]()
-    this.advance()
+    this.startNs = options.startNs ?? Number.NaN
+  }
+
+  /** Adds frames behind those that wait; `played` is called when the last of them has been read. */
+  feed(batch: ReplayBatch, now: number, played: () => void): void {
+    if (Number.isNaN(this.startNs)) this.startNs = now
+    const { words } = batch
+    this.queue.push({ batch, bytes: new Uint8Array(words.buffer, words.byteOffset, words.byteLength), played })
+    this.arrange()
   }
 
   read(out: Int32Array, max: number, now: number): number {
     let count = 0
-    // Frames that are left out count against `max` too: a file of nothing but cut frames must not hold up the engine.
-    for (let looked = 0; looked < max && this.waiting !== null && this.nextDue <= now; looked++) {
-      const { data, originalLength } = this.waiting
-      this.advance()
-      if (data.length < originalLength) {
-        this.counters.rxTruncated++ // the capture's snap length cut it: half a frame would be another frame
-        continue
-      }
-      const frame = data.length === 0 ? NO_FRAME : this.pool.allocate(data.length)
-      if (frame === NO_FRAME) {
-        if (data.length === 0) this.counters.rxMalformed++
-        else this.counters.rxNoBuffer++
-        continue
-      }
-      this.pool.bytes(frame).set(data, this.pool.start[frame])
-      out[count++] = frame
+    // Frames that found no slot count too: nothing but those must not hold up the engine.
+    for (let looked = 0; looked < max && this.nextDue <= now; looked++) {
+      const frame = this.take(this.queue[0], this.next++)
+      if (frame !== NO_FRAME) out[count++] = frame
+      this.arrange()
     }
     return count
   }
@@ -81,29 +75,40 @@ export class ReplayDevice implements FrameDevice {
     return count
   }
 
+  /** What waits is not played any more; whoever fed it is told so. */
   close(): void {
     this.alive = false
-    this.waiting = null
+    for (const { played } of this.queue.splice(0)) played()
+    this.next = 0
     this.nextDue = Number.POSITIVE_INFINITY
-    this.frames.return?.() // a reader closes its file
   }
 
-  private advance(): void {
-    let next: IteratorResult<RecordedFrame>
-    try {
-      next = this.frames.next()
-    } catch {
-      this.counters.rxMalformed++ // the file is damaged from here on; nothing on the data path throws
-      next = { done: true, value: undefined }
+  private take({ batch, bytes }: Fed, index: number): FrameHandle {
+    const { pool, counters } = this
+    const length = batch.lengths[index]
+    const frame = pool.allocate(length)
+    if (frame === NO_FRAME) {
+      if (length > LARGE_CAPACITY) counters.rxTruncated++
+      else counters.rxNoBuffer++
+      return NO_FRAME
     }
-    this.waiting = next.done ? null : next.value
-    if (this.waiting === null) {
-      this.nextDue = Number.POSITIVE_INFINITY
-      return
+    const from = batch.starts[index]
+    if (length <= WORD_COPY_MAX) {
+      const to = pool.start[frame] >> 2
+      const target = pool.words(frame)
+      const count = (length + 3) >> 2
+      for (let i = 0; i < count; i++) target[to + i] = batch.words[from + i]
+    } else pool.bytes(frame).set(bytes.subarray(from << 2, (from << 2) + length), pool.start[frame])
+    if (length > this.mtu) restoreSuperFrame(pool, frame, this.mtu)
+    return frame
+  }
+
+  /** Finds the next frame, and when it is due. */
+  private arrange(): void {
+    while (this.queue.length > 0 && this.next === this.queue[0].batch.lengths.length) {
+      this.next = 0
+      this.queue.shift()!.played()
     }
-    this.origin ??= this.waiting.timestampNs
-    const sinceFirst = Number(this.waiting.timestampNs - this.origin)
-    // Time stamps of a capture may go back; frames keep their order.
-    this.nextDue = Math.max(this.nextDue, this.startNs + Math.round(sinceFirst / this.speed))
+    this.nextDue = this.queue.length === 0 ? Number.POSITIVE_INFINITY : this.startNs + this.queue[0].batch.due[this.next]
   }
 }

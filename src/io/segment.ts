@@ -82,7 +82,7 @@ const UNKNOWN_OFFLOAD = 0x40000000
 const found = { at: 0, version: 0 }
 
 /** Offset in `bytes` and version of the IP header behind Ethernet and tags; version 0 when there is none. The result is overwritten by the next call. */
-function networkHeader(bytes: Uint8Array, start: number, length: number): Readonly<typeof found> {
+export function networkHeader(bytes: Uint8Array, start: number, length: number): Readonly<typeof found> {
   const end = start + length
   let typeAt = start + ETHERNET_TYPE
   while (checkVlan(bytes, typeAt, end)) typeAt += VLAN_TAG_LENGTH

@@ -16,6 +16,7 @@ import { vlanTrunkType } from '../elements/vlan/vlan-trunk.ts'
 import { vxlanType } from '../elements/vxlan/vxlan.ts'
 import { ElementRegistry } from '../engine/index.ts'
 import { packetSocketElement } from '../io/packet-socket-element.ts'
+import { replayElement } from '../io/replay-element.ts'
 import { tapElement } from '../io/tap-element.ts'
 import { udpUnderlayElement } from '../io/udp-underlay-element.ts'
 import { virtualHostType } from '../stack/virtual-host.ts'
@@ -33,6 +34,7 @@ export function elementRegistry(): ElementRegistry {
     .register(dnsServiceType)
     .register(virtualHostType)
     .register(tapElement)
+    .register(replayElement)
     .register(packetSocketElement)
     .register(macvlanType)
     .register(ipvlanType)

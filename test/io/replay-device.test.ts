@@ -1,43 +1,46 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { readCapture } from '../../src/capture/read-capture.ts'
-import { DEVICE_COUNTERS, DeviceElement } from '../../src/io/device-element.ts'
-import { type RecordedFrame, ReplayDevice } from '../../src/io/replay-device.ts'
+import { type ReplayBatch, ReplayBatchBuilder } from '../../src/io/replay-batch.ts'
+import { ReplayDevice, type ReplayOptions } from '../../src/io/replay-device.ts'
+import { REPLAY_COUNTERS, type ReplayElementOptions, replayElement } from '../../src/io/replay-element.ts'
 import { TestBench } from '../engine/test-bench.ts'
 import { frameDeviceSuite, rigPool } from './frame-device-suite.ts'
-import { pcapOf } from './super-frame.ts'
+import { payloadOf, pcapOf, place, superFrame } from './super-frame.ts'
 
-const EPOCH = 1_700_000_000_000_000_000n
-
-/** Frames of `length` at these nanoseconds after the first. */
-function recorded(...at: number[]): RecordedFrame[] {
-  return at.map((ns, i) => ({ timestampNs: EPOCH + BigInt(ns), data: Buffer.alloc(60, i), originalLength: 60 }))
+/** `[bytes, due]`. */
+function batchOf(...frames: (readonly [Uint8Array, number])[]): ReplayBatch {
+  const builder = new ReplayBatchBuilder()
+  for (const [bytes, due] of frames) builder.add(bytes, due)
+  return builder.take()
 }
 
-describe('a played capture', () => {
-  // The rig's "far end" is the file: what is injected before the first read is what the file has.
+/** Frames of 60 bytes, due at these nanoseconds. */
+function dueAt(...due: number[]): ReplayBatch {
+  return batchOf(...due.map((ns, i) => [Buffer.alloc(60, i), ns] as const))
+}
+
+describe('a replay device', () => {
+  // The rig's "far end" is who feeds it.
   frameDeviceSuite(() => {
     const pool = rigPool()
-    const file: RecordedFrame[] = []
-    let device: ReplayDevice | null = null
-    const opened = (): ReplayDevice => (device ??= new ReplayDevice(pool, { frames: file, speed: Number.POSITIVE_INFINITY }))
+    const device = new ReplayDevice(pool)
     return {
-      get device() {
-        return opened()
-      },
+      device,
       pool,
       inject(frames) {
-        for (const { bytes } of frames) file.push({ timestampNs: EPOCH, data: bytes, originalLength: bytes.length })
+        device.feed(batchOf(...frames.map(({ bytes }) => [bytes, 0] as const)), 0, () => {})
       },
       arrived: null,
-      close: () => opened().close()
+      close: () => device.close()
     }
   })
 
-  test('frames are due at their own distances, faster or slower if asked, and never out of order', () => {
-    const dueTimes = (options: { startNs?: number; speed?: number }): number[] => {
-      const pool = rigPool()
-      const device = new ReplayDevice(pool, { frames: recorded(0, 1000, 500, 5000), ...options })
+  test('frames are due from the start that was given, or from when the first batch came', () => {
+    const dueTimes = (options: ReplayOptions, fedAt: number): number[] => {
+      const device = new ReplayDevice(rigPool(), options)
+      device.feed(dueAt(0, 1000), fedAt, () => {})
+      device.feed(dueAt(1000, 5000), fedAt + 400, () => {})
       const due: number[] = []
       const out = new Int32Array(4)
       while (Number.isFinite(device.nextDue)) {
@@ -47,45 +50,175 @@ describe('a played capture', () => {
       }
       return due
     }
-    assert.deepEqual(dueTimes({}), [0, 1000, 1000, 5000])
-    assert.deepEqual(dueTimes({ startNs: 70, speed: 2 }), [70, 570, 570, 2570])
-    assert.deepEqual(dueTimes({ speed: Number.POSITIVE_INFINITY }), [0, 0, 0, 0])
+    assert.deepEqual(dueTimes({}, 70), [70, 1070, 1070, 5070])
+    assert.deepEqual(dueTimes({ startNs: 500 }, 70), [500, 1500, 1500, 5500])
   })
 
-  test('frames that the snap length cut are counted and left out, and a damaged file ends there', () => {
-    function* damaged(): Generator<RecordedFrame> {
-      yield* recorded(0)
-      yield { timestampNs: EPOCH, data: Buffer.alloc(96), originalLength: 1514 }
-      yield { timestampNs: EPOCH, data: Buffer.alloc(0), originalLength: 0 }
-      throw new Error('damaged')
-    }
+  test('a batch is told when its last frame has been read, and what waits when the device is closed', () => {
     const pool = rigPool()
-    const device = new ReplayDevice(pool, { frames: damaged() })
+    const device = new ReplayDevice(pool)
+    const told: string[] = []
+    for (const name of ['one', 'none', 'two', 'three']) device.feed(name === 'none' ? dueAt() : dueAt(0, 0), 0, () => told.push(name))
     const out = new Int32Array(9)
-    assert.equal(device.read(out, 9, 0), 1)
-    assert.deepEqual(device.counters, { rxMalformed: 2, rxTruncated: 1, rxNoBuffer: 0, txErrors: 0 })
+    device.read(out, 1, 0)
+    assert.deepEqual(told, [])
+    device.read(out, 3, 0)
+    assert.deepEqual(told, ['one', 'none', 'two'])
+    device.close()
+    assert.deepEqual(told, ['one', 'none', 'two', 'three'])
+    assert.equal(device.read(out, 9, 0), 0)
   })
 
-  test('under a virtual clock the engine is woken for each frame, also of a real file', () => {
+  test('frames of every length come in byte by byte', () => {
+    const pool = rigPool()
+    const device = new ReplayDevice(pool, { mtu: 70_000 })
+    const lengths = [14, 15, 16, 17, 255, 256, 257, 1514, 1985, 65_550]
+    device.feed(batchOf(...lengths.map((length, i) => [payloadOf(length).fill(i + 1, 0, 3), 0] as const)), 0, () => {})
+    const out = new Int32Array(lengths.length)
+    assert.equal(device.read(out, lengths.length, 0), lengths.length)
+    for (const [i, frame] of out.entries()) {
+      const bytes = pool.bytes(frame).subarray(pool.start[frame], pool.start[frame] + pool.length[frame])
+      assert.deepEqual(Buffer.from(bytes), Buffer.from(payloadOf(lengths[i]).fill(i + 1, 0, 3)))
+    }
+    device.feed(batchOf([new Uint8Array(70_000), 0]), 0, () => {})
+    assert.equal(device.read(out, 1, 0), 0)
+    assert.deepEqual(device.counters, { rxMalformed: 0, rxTruncated: 1, rxNoBuffer: 0, txErrors: 0 })
+  })
+
+  test('a captured TCP super-frame gets its offload fields back; others stay as they are', () => {
+    const pool = rigPool()
+    for (const family of [4, 6] as const) {
+      const header = family === 4 ? 20 : 40
+      const wanted = superFrame({
+        transport: 'tcp',
+        family,
+        payload: payloadOf(20_000),
+        gsoSize: 1500 - header - 32,
+        tcpOptions: 12,
+        tags: 1
+      })
+      // As a capture has it: the checksum completed.
+      const captured = Buffer.from(wanted.bytes)
+      captured.writeUInt16BE(0xbeef, wanted.csumStart + wanted.csumOffset)
+      const device = new ReplayDevice(pool)
+      device.feed(batchOf([captured, 0]), 0, () => {})
+      const out = new Int32Array(1)
+      assert.equal(device.read(out, 1, 0), 1)
+      const [frame] = out
+      const expected = place(pool, wanted)
+      for (const field of ['flags', 'gsoType', 'gsoSize', 'hdrLen', 'csumStart', 'csumOffset'] as const) {
+        assert.equal(pool[field][frame], pool[field][expected], field)
+      }
+      const bytes = (handle: number): Buffer =>
+        Buffer.from(pool.bytes(handle).subarray(pool.start[handle], pool.start[handle] + pool.length[handle]))
+      assert.deepEqual(bytes(frame), bytes(expected))
+    }
+    const udp = superFrame({ transport: 'udp', family: 4, payload: payloadOf(9000), gsoSize: 1400 })
+    const device = new ReplayDevice(pool)
+    device.feed(batchOf([udp.bytes, 0], [payloadOf(9000), 0]), 0, () => {})
+    const out = new Int32Array(2)
+    assert.equal(device.read(out, 2, 0), 2)
+    for (const frame of out) assert.equal(pool.flags[frame], 0)
+  })
+})
+
+function benchWith(name: string, options: ReplayElementOptions): TestBench {
+  const bench = new TestBench({ types: [replayElement as never] })
+  if (options.isEndpoint)
+    bench.configure({ [name]: { type: 'replay', options }, port: { type: 'test-port' } }, [{ a: [name, 0], b: ['port', 0] }])
+  else {
+    bench.configure({ lan: { type: 'test-port' }, [name]: { type: 'replay', options }, port: { type: 'test-port' } }, [
+      { a: ['lan', 0], b: ['port', 0] }
+    ])
+  }
+  return bench
+}
+
+/** Feeds; the answers come into the list. */
+function play(bench: TestBench, name: string, batch: ReplayBatch): boolean[] {
+  const answers: boolean[] = []
+  bench.engine.command(name, 'play', batch, (error, value) => {
+    assert.equal(error, null)
+    answers.push(value as boolean)
+  })
+  return answers
+}
+
+describe('the replay element', () => {
+  test('under a virtual clock the engine is woken for each frame of a real file', () => {
     const frames = [Buffer.alloc(60, 1), Buffer.alloc(61, 2), Buffer.alloc(62, 3)]
-    const file = pcapOf(frames) // time stamps one microsecond apart
-    const bench = new TestBench({
-      types: [
-        {
-          type: 'replay',
-          maxPorts: 1,
-          counters: DEVICE_COUNTERS,
-          create: (context) => new DeviceElement(context, new ReplayDevice(context.frames, { frames: readCapture(file), startNs: 1e6 }))
-        }
-      ]
-    })
-    bench.configure({ replay: { type: 'replay' }, port: { type: 'test-port' } }, [{ a: ['replay', 0], b: ['port', 0] }])
+    const captured = [...readCapture(pcapOf(frames))] // time stamps one microsecond apart
+    const origin = captured[0].timestampNs
+    const bench = benchWith('replay', { isEndpoint: true, startNs: 1e6 })
+    const answers = play(
+      bench,
+      'replay',
+      batchOf(...captured.map(({ data, timestampNs }) => [data, Number(timestampNs - origin)] as const))
+    )
     bench.advance(1)
-    const { arrived } = bench.port('port')
     assert.deepEqual(
-      arrived.map(({ bytes, timestamp }) => [Buffer.from(bytes), timestamp]),
+      bench.port('port').arrived.map(({ bytes, timestamp }) => [Buffer.from(bytes), timestamp]),
       frames.map((bytes, i) => [bytes, 1e6 + i * 1000])
     )
+    assert.deepEqual(answers, [true])
     assert.equal(bench.engine.nextDeadline, Number.POSITIVE_INFINITY)
+    assert.equal(bench.counters('replay').counters['rxFrames'], 3)
+    assert.deepEqual(Object.keys(bench.counters('replay').counters).sort(), [...REPLAY_COUNTERS].sort())
+  })
+
+  test('into a port: the frames leave as those of the element that it is called after, and others go on', () => {
+    const bench = benchWith('lan/replay-1', {})
+    play(bench, 'lan/replay-1', dueAt(0, 10, 20))
+    bench.port('lan').send(Buffer.alloc(60, 9))
+    bench.advance(1)
+    assert.deepEqual(
+      bench
+        .port('port')
+        .arrived.map(({ bytes }) => bytes[20])
+        .sort(),
+      [0, 1, 2, 9]
+    )
+    assert.equal(bench.counters('lan/replay-1').counters['rxBytes'], 180)
+    assert.equal(bench.engine.frames.inUse, 0)
+  })
+
+  test('a replay into a port that goes ends, and is told so', () => {
+    const bench = benchWith('lan/replay-1', {})
+    const answers = play(bench, 'lan/replay-1', dueAt(0, 1e9))
+    bench.run()
+    bench.engine.patch({ removed: ['lan'] })
+    bench.advance(2)
+    assert.deepEqual(answers, [false])
+    const more = play(bench, 'lan/replay-1', dueAt(0))
+    bench.advance(1)
+    assert.deepEqual(more, [false])
+    const late = benchWith('lan/replay-1', {})
+    assert.throws(() => late.command('lan/replay-1', 'stop'), /knows the command play, not 'stop'/)
+    const waiting = play(late, 'lan/replay-1', dueAt(1e9))
+    late.engine.patch({ removed: ['lan/replay-1'] })
+    assert.deepEqual(waiting, [false])
+  })
+
+  test('as fast as possible is never faster than the engine: nothing is lost to a full link or pool', () => {
+    const bench = benchWith('lan/replay-1', { paced: false })
+    const count = 40_000
+    const answers = play(bench, 'lan/replay-1', dueAt(...new Array<number>(count).fill(0)))
+    bench.advance(1)
+    assert.deepEqual(answers, [true])
+    assert.equal(bench.port('port').arrived.length, count)
+    assert.equal(bench.counters('lan/replay-1').counters['rxNoBuffer'], 0)
+    assert.equal(
+      bench.total(({ drops }) => Object.values(drops).reduce((sum, value) => sum + value, 0)),
+      0
+    )
+  })
+
+  test('what is sent to a replay that is an endpoint ends there, counted', () => {
+    const bench = benchWith('replay', { isEndpoint: true })
+    bench.port('port').send(Buffer.alloc(77))
+    bench.run()
+    const { counters } = bench.counters('replay')
+    assert.deepEqual([counters['txFrames'], counters['txBytes']], [1, 77])
+    assert.equal(bench.engine.frames.inUse, 0)
   })
 })
