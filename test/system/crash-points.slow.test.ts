@@ -8,6 +8,8 @@ import { daemonMissing } from '../docker/daemon-process.ts'
 
 /** Every which write is tried; which of them is the seed's choice. */
 const stride = process.env['NETLOOM_CRASH_ALL'] === '1' ? 1 : 4
+/** All points from this one on. */
+const from = process.env['NETLOOM_CRASH_FROM']
 const seed = process.env['NETLOOM_CRASH_SEED'] ?? String(freshSeed())
 /** More than there are: the daemon's living says where they end. */
 const MOST_WRITES = 500
@@ -15,14 +17,16 @@ const MOST_WRITES = 500
 describe(`killed around writes, seed ${seed}`, { skip: daemonMissing('dig', 'ip', 'tar'), concurrency: 2 }, () => {
   for (const when of ['before', 'after']) {
     test(`${when} every write`, async (context) => {
-      const first = 1 + new Random(`${seed}/${when}`).below(stride)
+      const first = from === undefined ? 1 + new Random(`${seed}/${when}`).below(stride) : Number(from)
       let tried = 0
       for (let write = first; write <= MOST_WRITES; write += stride) {
-        const hasDied = await dieAndRecover(`${when}:${write}`, tried % 2 === 0, (text) => context.diagnostic(text))
+        const liveRestore = Math.floor((write - 1) / stride) % 2 === 0
+        const hasDied = await dieAndRecover(`${when}:${write}`, liveRestore, (text) => context.diagnostic(text))
         if (!hasDied) break
         tried++
       }
       context.diagnostic(`${tried} crash points`)
+      if (first > stride) return
       assert.ok(tried * stride >= EVERY_OPERATION.length - stride, `only ${tried} crash points: the operations did not happen`)
     })
   }
