@@ -19,7 +19,8 @@ const { values } = parseArgs({
 for (const name of ['rounds', 'from']) {
   if (!(Number(values[name]) > 0)) throw new RangeError(`--${name} '${values[name]}' is no number above 0`)
 }
-if (values.only !== undefined && !Object.hasOwn(FILES, values.only)) throw new RangeError(`--only '${values.only}' is neither rounds nor points`)
+if (values.only !== undefined && !Object.hasOwn(FILES, values.only))
+  throw new RangeError(`--only '${values.only}' is neither rounds nor points`)
 const seed = values.seed ?? String(Math.floor(Math.random() * 0x7fffffff))
 console.log(`seed ${seed}`)
 const env = {

@@ -119,6 +119,10 @@ struct EndpointHash {
   }
 };
 
+struct AddressHash {
+  size_t operator()(const Address& address) const { return EndpointHash()({address, 0}); }
+};
+
 struct TupleHash {
   size_t operator()(const Tuple& tuple) const {
     return EndpointHash()(tuple.source) * 31 + EndpointHash()(tuple.destination);

@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include "../common/system_error.h"
 #include "outer_socket.h"
@@ -16,12 +17,20 @@ UniqueFd take(std::map<char, UniqueFd>& sockets, char letter) {
   return found == sockets.end() ? UniqueFd() : std::move(found->second);
 }
 
+/// What is left of the process's descriptors beside those that are nobody's: pipes, listeners, sockets that are made once.
+size_t descriptorsForFlows() {
+  constexpr size_t kOwn = 256, kLeast = 64;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return kLeast;
+  return limit.rlim_cur > kOwn + kLeast ? limit.rlim_cur - kOwn : kLeast;
+}
+
 /// Whether this user's groups are in net.ipv4.ping_group_range.
 bool pingSocketsAllowed() { return static_cast<bool>(openOuter(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)); }
 
 }  // namespace
 
-Control::Control(UniqueFd control, UniqueFd pair) : helper_(std::move(pair)), connection_(std::move(control)), relays_(helper_) {
+Control::Control(UniqueFd control, UniqueFd pair) : helper_(std::move(pair), descriptorsForFlows()), connection_(std::move(control)), relays_(helper_) {
   fcntl(connection_.fd(), F_SETFD, FD_CLOEXEC);
   helper_.loop.add(connection_.fd(), EPOLLIN, *this);
 }

@@ -11,6 +11,7 @@
 #include "event_loop.h"
 #include "inside.h"
 #include "packet.h"
+#include "source_shares.h"
 
 namespace netloom::uplink {
 
@@ -20,7 +21,8 @@ struct Timeouts {
 };
 
 struct Helper {
-  explicit Helper(UniqueFd pair) : inside(std::move(pair)) {}
+  /// `descriptorLimit`: how many this process may have.
+  Helper(UniqueFd pair, size_t descriptorLimit) : inside(std::move(pair)), descriptors(descriptorLimit) {}
 
   EventLoop loop;
   Counters counters;
@@ -29,6 +31,8 @@ struct Helper {
   Address address, address6;  ///< the helper's own on tap0: the sender where none is known
   UniqueFd raw4, raw6;
   bool mayPing = true;
+  /// Those of containers' connections and flows, by the container's address.
+  SourceShares descriptors;
 
   /// After an accept() or the like that failed for want of descriptors or memory: nothing more is heard of that socket until
   /// the next tick. It stays readable, and would keep the loop busy with failing.

@@ -3,7 +3,6 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "outer_socket.h"
@@ -25,7 +24,7 @@ void putIdentifier(uint8_t* message, uint16_t identifier) {
 
 }  // namespace
 
-PingRelay::PingRelay(Helper& helper, UniqueFd receiver, UniqueFd receiver6) : helper_(helper) {
+PingRelay::PingRelay(Helper& helper, UniqueFd receiver, UniqueFd receiver6) : helper_(helper), places_(kMaxFlows) {
   receivers_[0].socket = std::move(receiver);
   receivers_[1].socket = std::move(receiver6);
   receivers_[1].v6 = true;
@@ -106,12 +105,18 @@ PingRelay::Flow* PingRelay::flowOf(const Tuple& tuple) {
   if (const auto found = flows_.find(tuple); found != flows_.end()) return found->second.get();
   const bool v4 = tuple.destination.address.isV4();
   errno = 0;
-  if (flows_.size() >= kMaxFlows) {
-    // One container's many targets may not silence everybody's: who waits for an answer asks again meanwhile.
-    const auto idlest = std::min_element(flows_.begin(), flows_.end(), [](const auto& a, const auto& b) { return a.second->lastUsed < b.second->lastUsed; });
-    helper_.loop.remove(idlest->second->socket.get());
-    helper_.loop.retire(std::move(idlest->second));
-    flows_.erase(idlest);
+  const Address& source = tuple.source.address;
+  SourceShares::Share place = places_.take(source), descriptor = helper_.descriptors.take(source);
+  if (!place || !descriptor) {
+    // Who has many targets gives up the one that was asked longest ago: who waits for an answer asks again meanwhile.
+    Flow* idlest = nullptr;
+    for (const auto& [known, flow] : flows_) {
+      if (known.source.address == source && (idlest == nullptr || flow->lastUsed < idlest->lastUsed)) idlest = flow.get();
+    }
+    if (idlest != nullptr) remove(*idlest);
+    if (!place) place = places_.take(source);
+    if (!descriptor) descriptor = helper_.descriptors.take(source);
+    if (!place || !descriptor) return nullptr;
   }
   UniqueFd socket = openOuter(v4 ? AF_INET : AF_INET6, SOCK_DGRAM, v4 ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6));
   if (!socket) {
@@ -124,8 +129,19 @@ PingRelay::Flow* PingRelay::flowOf(const Tuple& tuple) {
   flow->relay = this;
   flow->tuple = tuple;
   flow->socket = std::move(socket);
+  flow->place = std::move(place);
+  flow->descriptor = std::move(descriptor);
   helper_.loop.add(flow->socket.get(), EPOLLIN, *flow);
   return flows_.emplace(tuple, std::move(flow)).first->second.get();
+}
+
+void PingRelay::remove(Flow& flow) {
+  const auto found = flows_.find(flow.tuple);
+  helper_.loop.remove(flow.socket.get());
+  flow.place = {};
+  flow.descriptor = {};
+  helper_.loop.retire(std::move(found->second));
+  flows_.erase(found);
 }
 
 void PingRelay::answered(Flow& flow) {
@@ -164,12 +180,8 @@ void PingRelay::sendError(const Tuple& tuple, const IcmpReport& report, const ui
 
 void PingRelay::tick() {
   for (auto next = flows_.begin(); next != flows_.end();) {
-    if (helper_.loop.now() - next->second->lastUsed < helper_.timeouts.ping) {
-      ++next;
-      continue;
-    }
-    helper_.loop.retire(std::move(next->second));
-    next = flows_.erase(next);
+    Flow& flow = *(next++)->second;
+    if (helper_.loop.now() - flow.lastUsed >= helper_.timeouts.ping) remove(flow);
   }
 }
 

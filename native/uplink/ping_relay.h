@@ -26,6 +26,7 @@ class PingRelay {
     PingRelay* relay = nullptr;
     Tuple tuple;  ///< source port: the identifier
     UniqueFd socket;
+    SourceShares::Share place, descriptor;
     int64_t lastUsed = 0;
     int ttl = -1;
     void ready(uint32_t) override { relay->answered(*this); }
@@ -35,10 +36,12 @@ class PingRelay {
   void request(const Tuple& tuple, int ttl, uint8_t* message, size_t length);
   void answered(Flow& flow);
   Flow* flowOf(const Tuple& tuple);
+  void remove(Flow& flow);
   void sendError(const Tuple& tuple, const IcmpReport& report, const uint8_t* message, size_t length);
 
   Helper& helper_;
   Receiver receivers_[2];
+  SourceShares places_;
   std::unordered_map<Tuple, std::unique_ptr<Flow>, TupleHash> flows_;
 };
 

@@ -43,18 +43,28 @@ class PublishedUdp::Flow : public UdpFlow {
   void forward(DatagramBatch& batch, int from, int to, uint8_t) override {
     if (port_ == nullptr) return;
     SocketName name(client_);
-    Counters& counters = relay_.helper.counters;
+    iovec parts[DatagramBatch::kSize];
+    mmsghdr messages[DatagramBatch::kSize]{};
     for (int i = from; i < to; i++) {
-      iovec part{batch.data(i), batch.length(i)};
-      msghdr message{};
+      parts[i] = {batch.data(i), batch.length(i)};
+      msghdr& message = messages[i].msg_hdr;
       message.msg_name = name.get();
       message.msg_namelen = name.length;
-      message.msg_iov = &part;
+      message.msg_iov = &parts[i];
       message.msg_iovlen = 1;
       message.msg_control = local_.control;
       message.msg_controllen = local_.length;
-      if (sendmsg(port_->socket_.get(), &message, MSG_DONTWAIT) < 0) counters.udpDropped++;
-      else counters.udpOut++;
+    }
+    Counters& counters = relay_.helper.counters;
+    while (from < to) {
+      const int sent = sendmmsg(port_->socket_.get(), messages + from, static_cast<unsigned>(to - from), MSG_DONTWAIT);
+      if (sent > 0) {
+        counters.udpOut += static_cast<uint64_t>(sent);
+        from += sent;
+      } else {
+        counters.udpDropped++;  // the first of them: an error that an earlier one met may be told here, too
+        from++;
+      }
     }
     relay_.touch(*this, true);
   }
@@ -92,20 +102,35 @@ void PublishedUdp::close() {
 void PublishedUdp::ready(uint32_t) {
   DatagramBatch& batch = relay_.batch;
   const int count = batch.receive(socket_.get());
+  UdpFlow* flows[DatagramBatch::kSize];
+  int from = 0;
   for (int i = 0; i < count; i++) {
-    Flow* const flow = flowOf(Endpoint::of(batch.peer(i)));
+    const Endpoint client = Endpoint::of(batch.peer(i));
+    Flow* flow = find(client);
+    if (flow == nullptr) {
+      // A new one may take the place of one that has datagrams here.
+      relay_.deliver(flows, batch, from, i);
+      from = i;
+      flow = begin(client);
+    }
     if (flow == nullptr) {
       relay_.helper.counters.udpDropped++;
+      from = i + 1;
       continue;
     }
     flow->local_.take(batch.header(i));
     relay_.touch(*flow, false);
-    relay_.deliver(*flow, batch, i, i + 1);
+    flows[i] = flow;
   }
+  relay_.deliver(flows, batch, from, count);
 }
 
-PublishedUdp::Flow* PublishedUdp::flowOf(const Endpoint& client) {
-  if (const auto found = clients_.find(client); found != clients_.end()) return found->second;
+PublishedUdp::Flow* PublishedUdp::find(const Endpoint& client) const {
+  const auto found = clients_.find(client);
+  return found == clients_.end() ? nullptr : found->second;
+}
+
+PublishedUdp::Flow* PublishedUdp::begin(const Endpoint& client) {
   Endpoint shown = client;
   const bool keepsAddress = !client.address.isLoopback() && client.address.isV4() == target_.address.isV4();
   if (!keepsAddress) shown.address = relay_.helper.ownAddress(target_.address);
@@ -116,7 +141,7 @@ PublishedUdp::Flow* PublishedUdp::flowOf(const Endpoint& client) {
   }
   auto flow = std::make_unique<Flow>(*this, Tuple{target_, shown}, client);
   Flow* const added = flow.get();
-  relay_.add(std::move(flow));
+  if (relay_.add(std::move(flow), {}) == nullptr) return nullptr;
   clients_.emplace(client, added);
   return added;
 }

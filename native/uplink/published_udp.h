@@ -26,7 +26,9 @@ class PublishedUdp : public PublishedPort {
  private:
   class Flow;
 
-  Flow* flowOf(const Endpoint& client);
+  Flow* find(const Endpoint& client) const;
+  /// null when the client's address and port are another flow's, or there is no room.
+  Flow* begin(const Endpoint& client);
 
   UdpRelay& relay_;
   UniqueFd socket_;

@@ -10,6 +10,7 @@ namespace {
 constexpr int kBacklog = 1024;
 constexpr int kAcceptsPerTurn = 64;
 constexpr int64_t kOpeningSeconds = 30;
+constexpr size_t kDescriptors = 2;  ///< of a connection
 
 UniqueFd bindOutside(bool tcp, const Endpoint& from) {
   const bool v6 = !from.address.isV4();
@@ -62,7 +63,8 @@ void Publisher::accept(TcpPort& port) {
       return;
     }
     helper_.counters.tcpAccepted++;
-    UniqueFd inner = connectInside(Endpoint::of(peer), port.target);
+    SourceShares::Share descriptors = helper_.descriptors.take(port.target.address, kDescriptors);
+    UniqueFd inner = descriptors ? connectInside(Endpoint::of(peer), port.target) : UniqueFd();
     if (!inner) {
       resetAndClose(outer);
       continue;
@@ -71,6 +73,7 @@ void Publisher::accept(TcpPort& port) {
     opening->publisher = this;
     opening->inner = std::move(inner);
     opening->outer = std::move(outer);
+    opening->descriptors = std::move(descriptors);
     opening->deadline = helper_.loop.now() + kOpeningSeconds;
     helper_.loop.add(opening->inner.get(), EPOLLOUT | EPOLLONESHOT, *opening);
     openings_.emplace(opening.get(), std::move(opening));
@@ -104,13 +107,14 @@ void Publisher::opened(Opening& opening) {
   getsockopt(opening.inner.get(), SOL_SOCKET, SO_ERROR, &error, &length);
   if (error == 0) {
     helper_.loop.remove(opening.inner.get());
-    relays_.add(std::move(opening.inner), std::move(opening.outer));
+    relays_.add(std::move(opening.inner), std::move(opening.outer), std::move(opening.descriptors));
   }
   end(opening);
 }
 
 void Publisher::end(Opening& opening) {
   resetAndClose(opening.outer);  // nothing where the relay has it
+  opening.descriptors = {};
   const auto found = openings_.find(&opening);
   helper_.loop.retire(std::move(found->second));
   openings_.erase(found);

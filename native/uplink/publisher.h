@@ -33,6 +33,7 @@ class Publisher {
   struct Opening : Watcher {
     Publisher* publisher = nullptr;
     UniqueFd inner, outer;
+    SourceShares::Share descriptors;
     int64_t deadline = 0;
     void ready(uint32_t) override { publisher->opened(*this); }
   };

@@ -11,6 +11,7 @@ namespace netloom::uplink {
 namespace {
 
 constexpr size_t kMaxAttempts = 4096;
+constexpr size_t kDescriptors = 2;  ///< of a connection
 constexpr int kPacketsPerTurn = 64;
 /// About 30 s: nobody's silence may keep one of the attempts for the two minutes that are the kernel's default.
 constexpr int kSynRetries = 4;
@@ -20,7 +21,7 @@ constexpr int64_t kHandshakeSeconds = 30;
 }  // namespace
 
 TcpGate::TcpGate(Helper& helper, TcpRelays& relays, UniqueFd tun, UniqueFd listener, UniqueFd listener6)
-    : helper_(helper), relays_(relays), tun_(std::move(tun)) {
+    : helper_(helper), relays_(relays), tun_(std::move(tun)), openings_(kMaxAttempts) {
   helper_.loop.add(tun_.get(), EPOLLIN, *this);
   listeners_[0].socket = std::move(listener);
   listeners_[1].socket = std::move(listener6);
@@ -48,7 +49,9 @@ void TcpGate::handle(const uint8_t* packet, size_t length) {
     known.packet.assign(packet, packet + length);
     return letIn(known);
   }
-  if (attempts_.size() >= kMaxAttempts) {
+  const Address& source = syn.tuple.source.address;
+  SourceShares::Share opening = openings_.take(source), descriptors = helper_.descriptors.take(source, kDescriptors);
+  if (!opening || !descriptors) {
     helper_.counters.tcpDropped++;
     return;
   }
@@ -57,6 +60,8 @@ void TcpGate::handle(const uint8_t* packet, size_t length) {
   added.gate = this;
   added.syn = syn;
   added.packet.assign(packet, packet + length);
+  added.opening = std::move(opening);
+  added.descriptors = std::move(descriptors);
   attempts_.emplace(syn.tuple, std::move(attempt));
   const Endpoint& destination = syn.tuple.destination;
   if (!destination.address.isOutside()) return refuse(added, ECONNREFUSED);
@@ -110,6 +115,8 @@ void TcpGate::letIn(Attempt& attempt) {
 void TcpGate::forget(Attempt& attempt) {
   const auto found = attempts_.find(attempt.syn.tuple);
   attempt.outer.reset(-1);
+  attempt.opening = {};
+  attempt.descriptors = {};
   helper_.loop.retire(std::move(found->second));
   attempts_.erase(found);
 }
@@ -131,7 +138,7 @@ void TcpGate::accept(Listener& listener) {
       continue;
     }
     helper_.loop.remove(found->second->outer.get());
-    relays_.add(std::move(inner), std::move(found->second->outer));
+    relays_.add(std::move(inner), std::move(found->second->outer), std::move(found->second->descriptors));
     forget(*found->second);
   }
 }

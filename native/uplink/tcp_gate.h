@@ -29,6 +29,7 @@ class TcpGate : public Watcher {
     SynPacket syn;
     std::vector<uint8_t> packet;
     UniqueFd outer;
+    SourceShares::Share opening, descriptors;
     bool isLetIn = false;  ///< connected outside; the container's handshake goes on
     int64_t deadline = 0;
     void ready(uint32_t) override { gate->decided(*this); }
@@ -45,6 +46,7 @@ class TcpGate : public Watcher {
   Helper& helper_;
   TcpRelays& relays_;
   UniqueFd tun_;
+  SourceShares openings_;
   Listener listeners_[2];
   std::unordered_map<Tuple, std::unique_ptr<Attempt>, TupleHash> attempts_;
 };

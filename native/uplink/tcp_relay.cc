@@ -61,7 +61,8 @@ void PipePool::give(Pipe pipe) {
   if (spare_.size() < kSparePipes) spare_.push_back(std::move(pipe));
 }
 
-TcpRelay::TcpRelay(TcpRelays& relays, UniqueFd inner, UniqueFd outer) : relays_(relays) {
+TcpRelay::TcpRelay(TcpRelays& relays, UniqueFd inner, UniqueFd outer, SourceShares::Share descriptors)
+    : relays_(relays), share_(std::move(descriptors)) {
   for (int i = 0; i < 2; i++) {
     sides_[i] = std::make_unique<Side>();
     sides_[i]->relay = this;
@@ -167,6 +168,7 @@ void TcpRelay::drain() {
 void TcpRelay::end(bool reset) {
   if (over_) return;
   over_ = true;
+  share_ = {};
   Helper& helper = relays_.helper;
   helper.counters.tcpActive--;
   if (reset) helper.counters.tcpReset++;
@@ -198,8 +200,8 @@ void TcpRelays::look() {
   for (TcpRelay* relay : relays) relay->drain();
 }
 
-void TcpRelays::add(UniqueFd inner, UniqueFd outer) {
-  auto relay = std::make_unique<TcpRelay>(*this, std::move(inner), std::move(outer));
+void TcpRelays::add(UniqueFd inner, UniqueFd outer, SourceShares::Share descriptors) {
+  auto relay = std::make_unique<TcpRelay>(*this, std::move(inner), std::move(outer), std::move(descriptors));
   TcpRelay* const added = relay.get();
   relays_.emplace(added, std::move(relay));
   helper.counters.tcpActive++;

@@ -29,7 +29,7 @@ class TcpRelays;
 /// A connection of a container to the outside, or from there to it. Owned by TcpRelays until it ends.
 class TcpRelay : public Watcher {
  public:
-  TcpRelay(TcpRelays& relays, UniqueFd inner, UniqueFd outer);
+  TcpRelay(TcpRelays& relays, UniqueFd inner, UniqueFd outer, SourceShares::Share descriptors);
   void start();
 
  private:
@@ -67,6 +67,7 @@ class TcpRelay : public Watcher {
 
   TcpRelays& relays_;
   std::unique_ptr<Side> sides_[2];  ///< inner, outer
+  SourceShares::Share share_;       ///< of descriptors
   Direction directions_[2];
   int broken_ = -1;           ///< side, or -1: neither
   int unacknowledged_ = 0;    ///< bytes that the other side had not acknowledged at the last look
@@ -78,7 +79,8 @@ class TcpRelays {
  public:
   explicit TcpRelays(Helper& helper);
 
-  void add(UniqueFd inner, UniqueFd outer);
+  /// `descriptors`: what the container holds for the two.
+  void add(UniqueFd inner, UniqueFd outer, SourceShares::Share descriptors);
   /// Those that found no pipe try again.
   void tick();
 

@@ -3,6 +3,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "outer_socket.h"
@@ -78,7 +79,9 @@ class OutboundFlow : public UdpFlow {
       const int count = batch.receive(socket_.get());
       if (count <= 0) return;
       relay_.touch(*this, true);
-      relay_.deliver(*this, batch, 0, count);
+      UdpFlow* flows[DatagramBatch::kSize];
+      std::fill(flows, flows + count, this);
+      relay_.deliver(flows, batch, 0, count);
       if (count < DatagramBatch::kSize) return;
     }
   }
@@ -112,7 +115,7 @@ class OutboundFlow : public UdpFlow {
 
 }  // namespace
 
-UdpRelay::UdpRelay(Helper& helper, UniqueFd receiver, UniqueFd receiver6) : helper(helper) {
+UdpRelay::UdpRelay(Helper& helper, UniqueFd receiver, UniqueFd receiver6) : helper(helper), places_(kMaxFlows) {
   receivers_[0].socket = std::move(receiver);
   receivers_[1].socket = std::move(receiver6);
   for (Receiver& one : receivers_) {
@@ -164,11 +167,12 @@ UdpFlow* UdpRelay::flowOf(const Tuple& tuple) {
   if (UdpFlow* known = find(tuple)) return known;
   const Address& destination = tuple.destination.address;
   if (!destination.isOutside() || tuple.destination.port == 0) return nullptr;
+  const Address& source = tuple.source.address;
+  SourceShares::Share descriptor = helper.descriptors.take(source);
+  if (!descriptor && evict(source)) descriptor = helper.descriptors.take(source);
+  if (!descriptor) return nullptr;
   UniqueFd socket = openOuter(destination.family(), SOCK_DGRAM, 0);
-  if (!socket && (errno == EMFILE || errno == ENFILE)) {
-    evict();
-    socket = openOuter(destination.family(), SOCK_DGRAM, 0);
-  }
+  if (!socket && (errno == EMFILE || errno == ENFILE) && evict(source)) socket = openOuter(destination.family(), SOCK_DGRAM, 0);
   if (!socket) return nullptr;
   // A burst of answers; the kernel gives what net.core.rmem_max allows.
   setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &kFlowBuffer, sizeof kFlowBuffer);
@@ -181,23 +185,33 @@ UdpFlow* UdpRelay::flowOf(const Tuple& tuple) {
     helper.sendError(report, tuple.source.address, original, length);
     return nullptr;
   }
-  return &add(std::make_unique<OutboundFlow>(*this, tuple, std::move(socket)));
+  return add(std::make_unique<OutboundFlow>(*this, tuple, std::move(socket)), std::move(descriptor));
 }
 
-UdpFlow& UdpRelay::add(std::unique_ptr<UdpFlow> flow) {
-  if (flows_.size() >= kMaxFlows) evict();
+UdpFlow* UdpRelay::add(std::unique_ptr<UdpFlow> flow, SourceShares::Share descriptor) {
+  const Address& source = flow->tuple().source.address;
+  SourceShares::Share place = places_.take(source);
+  if (!place && evict(source)) place = places_.take(source);
+  if (!place) return nullptr;
   UdpFlow& added = *flow;
   added.lastUsed_ = helper.loop.now();
-  added.place_ = unreplied_.insert(unreplied_.end(), &added);
+  added.place_ = std::move(place);
+  added.descriptor_ = std::move(descriptor);
+  std::list<UdpFlow*>& list = sources_[source].unreplied;
+  added.at_ = list.insert(list.end(), &added);
   flows_.emplace(added.tuple(), std::move(flow));
   helper.counters.udpFlows++;
   helper.counters.udpActive++;
-  return added;
+  return &added;
 }
 
 void UdpRelay::remove(UdpFlow& flow) {
   flow.ending();
-  (flow.isAssured_ ? assured_ : unreplied_).erase(flow.place_);
+  const auto source = sources_.find(flow.tuple().source.address);
+  listOf(source->second, flow).erase(flow.at_);
+  if (source->second.unreplied.empty() && source->second.assured.empty()) sources_.erase(source);
+  flow.place_ = {};
+  flow.descriptor_ = {};
   const auto found = flows_.find(flow.tuple());
   helper.loop.retire(std::move(found->second));
   flows_.erase(found);
@@ -207,32 +221,40 @@ void UdpRelay::remove(UdpFlow& flow) {
 void UdpRelay::touch(UdpFlow& flow, bool isAssured) {
   flow.lastUsed_ = helper.loop.now();
   if (!isAssured || flow.isAssured_) return;
-  assured_.splice(assured_.end(), unreplied_, flow.place_);
+  Source& source = sources_.find(flow.tuple().source.address)->second;
+  source.assured.splice(source.assured.end(), source.unreplied, flow.at_);
   flow.isAssured_ = true;
 }
 
-void UdpRelay::evict() {
-  std::list<UdpFlow*>& from = unreplied_.empty() ? assured_ : unreplied_;
-  if (!from.empty()) remove(*from.front());
+bool UdpRelay::evict(const Address& address) {
+  const auto source = sources_.find(address);
+  if (source == sources_.end()) return false;
+  auto& [unreplied, assured] = source->second;
+  remove(unreplied.empty() ? *assured.front() : *unreplied.front());
+  return true;
 }
 
-void UdpRelay::deliver(UdpFlow& flow, DatagramBatch& received, int from, int to) {
+void UdpRelay::deliver(UdpFlow* const* flows, DatagramBatch& received, int from, int to) {
+  if (from >= to) return;
   uint8_t headers[DatagramBatch::kSize][kMaxHeaders];
   iovec parts[DatagramBatch::kSize][2];
+  sockaddr_storage names[DatagramBatch::kSize];
   mmsghdr messages[DatagramBatch::kSize]{};
-  SocketName name({flow.tuple().source.address, 0});
   for (int i = from; i < to; i++) {
+    const Tuple& tuple = flows[i]->tuple();
+    const SocketName name({tuple.source.address, 0});
+    names[i] = name.storage;
     const uint8_t ttl = ttlOf(received.header(i), kTtl);
-    const size_t length = writeUdpHeaders(headers[i], flow.tuple().destination, flow.tuple().source, ttl > 1 ? static_cast<uint8_t>(ttl - 1) : ttl,
+    const size_t length = writeUdpHeaders(headers[i], tuple.destination, tuple.source, ttl > 1 ? static_cast<uint8_t>(ttl - 1) : ttl,
                                           received.data(i), received.length(i));
     parts[i][0] = {headers[i], length};
     parts[i][1] = {received.data(i), received.length(i)};
-    messages[i].msg_hdr.msg_name = name.get();
+    messages[i].msg_hdr.msg_name = &names[i];
     messages[i].msg_hdr.msg_namelen = name.length;
     messages[i].msg_hdr.msg_iov = parts[i];
     messages[i].msg_hdr.msg_iovlen = 2;
   }
-  const int fd = name.storage.ss_family == AF_INET ? helper.raw4.get() : helper.raw6.get();
+  const int fd = flows[from]->tuple().source.address.isV4() ? helper.raw4.get() : helper.raw6.get();
   while (from < to) {
     const int sent = sendmmsg(fd, messages + from, static_cast<unsigned>(to - from), MSG_DONTWAIT);
     if (sent > 0) {
@@ -247,12 +269,9 @@ void UdpRelay::deliver(UdpFlow& flow, DatagramBatch& received, int from, int to)
 
 void UdpRelay::tick() {
   const int64_t now = helper.loop.now();
-  for (const auto& [list, limit] : {std::pair{&unreplied_, helper.timeouts.udpUnreplied}, std::pair{&assured_, helper.timeouts.udpAssured}}) {
-    // Not sorted by use: a datagram does not move its flow in the list.
-    for (auto next = list->begin(); next != list->end();) {
-      UdpFlow& flow = **next++;
-      if (now - flow.lastUsed_ >= limit) remove(flow);
-    }
+  for (auto next = flows_.begin(); next != flows_.end();) {
+    UdpFlow& flow = *(next++)->second;
+    if (now - flow.lastUsed_ >= (flow.isAssured_ ? helper.timeouts.udpAssured : helper.timeouts.udpUnreplied)) remove(flow);
   }
 }
 

@@ -29,7 +29,8 @@ class UdpFlow : public Watcher {
   const Tuple tuple_;
   int64_t lastUsed_ = 0;
   bool isAssured_ = false;  ///< both sides have spoken
-  std::list<UdpFlow*>::iterator place_;
+  SourceShares::Share place_, descriptor_;
+  std::list<UdpFlow*>::iterator at_;
 };
 
 class UdpRelay {
@@ -40,13 +41,15 @@ class UdpRelay {
   void tick();
   /// The flow of that tuple, or null.
   UdpFlow* find(const Tuple& tuple);
-  /// Takes the flow; makes room for it when there are too many.
-  UdpFlow& add(std::unique_ptr<UdpFlow> flow);
+  /// Takes the flow, which holds a descriptor of its own or `descriptor` is nothing. Another one of the same container makes room when that
+  /// has its share already; null when there is none to do so.
+  UdpFlow* add(std::unique_ptr<UdpFlow> flow, SourceShares::Share descriptor);
   void remove(UdpFlow& flow);
   /// The outside spoke: the flow lives on.
   void touch(UdpFlow& flow, bool isAssured);
-  /// Sends datagrams [0, count) of the batch to the flow's container, as if from its destination.
-  void deliver(UdpFlow& flow, DatagramBatch& batch, int from, int to);
+  /// Sends datagrams [from, to) of the batch to their flows' containers, as if from the flows' destinations, all of one family.
+  /// `flows[i]` is that of datagram i.
+  void deliver(UdpFlow* const* flows, DatagramBatch& batch, int from, int to);
 
   Helper& helper;
   DatagramBatch batch;
@@ -61,11 +64,18 @@ class UdpRelay {
   void receive(int fd);
   /// The flow to which datagram `i` of the batch belongs, a new one if need be; null when it may not go out.
   UdpFlow* flowOf(const Tuple& tuple);
-  void evict();
+  /// What a container holds; the oldest first.
+  struct Source {
+    std::list<UdpFlow*> unreplied, assured;
+  };
+  std::list<UdpFlow*>& listOf(Source& source, const UdpFlow& flow) const { return flow.isAssured_ ? source.assured : source.unreplied; }
+  /// Ends a flow of this container, one that nobody has answered if there is such. False when it has none.
+  bool evict(const Address& source);
 
   Receiver receivers_[2];
   std::unordered_map<Tuple, std::unique_ptr<UdpFlow>, TupleHash> flows_;
-  std::list<UdpFlow*> unreplied_, assured_;  ///< the oldest first
+  std::unordered_map<Address, Source, AddressHash> sources_;
+  SourceShares places_;
 };
 
 }  // namespace netloom::uplink

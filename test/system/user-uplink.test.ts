@@ -4,11 +4,16 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { UplinkPort } from '../../src/network/uplink.ts'
+import { emitEthernet } from '../../src/wire/ethernet.ts'
+import { emitIpv4 } from '../../src/wire/ipv4.ts'
 import { CUT_BYTES, Service, SOURCE_BYTES } from './user-uplink-server.ts'
 import { FAR, noUserUplink, SERVER, SERVER6, USER, USER6, UserWorld } from './user-uplink-set-up.ts'
 
 const ROUTER = '192.0.0.2'
 const HELPER = '192.0.0.1'
+/** A container that wants too much, and where it wants to go. */
+const GREEDY = '10.9.0.1'
+const SILENT = '198.51.100.77'
 
 function port(key: string, protocol: 'tcp' | 'udp', number: number, address = '0.0.0.0', targetPort = number): UplinkPort {
   const target = address.includes(':') ? 'fd6e:6574:6c6f:6f6d::2' : ROUTER
@@ -307,6 +312,37 @@ describe('the user uplink', { skip: noUserUplink }, () => {
     assert.equal(status, 0, stdout)
   })
 
+  test('a container that opens all that it can leaves room for others', async () => {
+    // Silence for as long as the kernel waits.
+    world.server.run('ip', 'route', 'add', 'blackhole', SILENT)
+    const before = await world.stats()
+    for (const [protocol, most] of [
+      [6, 4096],
+      [17, 16_384]
+    ] as const) {
+      for (let sent = 0; sent < most; sent += 512) {
+        await world.ask({ frames: Array.from({ length: 512 }, (_, i) => flowBegins(protocol, GREEDY, sent + i)) })
+      }
+    }
+    await eventually('half of the openings are its own, and no more', async () => {
+      const dropped = (await world.stats())['tcpDropped'] - before['tcpDropped']
+      return dropped >= 1000
+    })
+    assert.ok((await world.stats())['udpActive'] <= 8192 + 16)
+    const answer = await world.script(`
+      const udp = dgram.createSocket('udp4')
+      udp.connect(${Service.udp}, '${SERVER}')
+      await once(udp, 'connect')
+      udp.send('x'.repeat(300))
+      const [{ length }] = await once(udp, 'message')
+      udp.close()
+      const tcp = net.connect(${Service.echo}, '${SERVER}')
+      tcp.end('still')
+      const [data] = await once(tcp, 'data')
+      out([length, String(data)])`)
+    assert.deepEqual(answer, [300, 'still'])
+  })
+
   test('frames of any kind do it no harm', async () => {
     assert.deepEqual(await world.ask({ frames: mutatedFrames(3000) }), {})
     assert.deepEqual(await world.ask({ failures: true }), { failures: [] })
@@ -388,6 +424,20 @@ function mutatedFrames(count: number): string[] {
     for (let changes = random(3); changes > 0; changes--) frame[14 + random(frame.length - 14)] = random(256)
     return frame.toString('base64')
   })
+}
+
+/** The first frame of a flow to where nobody answers, in base64; `number` below 65,536 tells flows apart. */
+function flowBegins(protocol: 6 | 17, source: string, number: number): string {
+  const frame = Buffer.alloc(protocol === 6 ? 54 : 43)
+  emitEthernet({ destination: '02:6e:6c:00:00:01', source: '02:6e:6c:00:00:02', type: 0x0800 }, frame, 0)
+  emitIpv4({ source, destination: SILENT, protocol, payloadLength: frame.length - 34 }, frame, 14)
+  frame.writeUInt16BE(number, 34)
+  frame.writeUInt16BE(9, 36)
+  if (protocol === 6) {
+    frame[46] = 0x50
+    frame[47] = 2 // SYN
+  } else frame.writeUInt16BE(frame.length - 34, 38)
+  return frame.toString('base64')
 }
 
 /** A frame from the router to the server, in base64. */

@@ -181,7 +181,6 @@ function part(tap: UserHelper['tap'], hasIpv6: boolean): UplinkPart {
       mac: router.mac,
       addresses: [`${router.address}/${prefixLength}`, ...(hasIpv6 ? [`${router.address6}/${prefixLength6}`] : [])],
       mtu,
-      snat: router.address,
       noDecrement: true // the helper counts down
     },
     routes: { '0.0.0.0/0': { via: helper.address }, ...(hasIpv6 && { '::/0': { via: helper.address6 } }) },
