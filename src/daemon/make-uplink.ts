@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { loadNative } from '../io/load-native.ts'
 import { Netlink } from '../io/netlink/netlink.ts'
 import type { Uplink } from '../network/uplink.ts'
@@ -29,7 +30,7 @@ function uplinkOf(setting: string, stateDirectory: string): Uplink {
       return new UserUplink()
     default: {
       const native = loadNative()
-      return new InterfaceUplink({ ...parseInterface(setting), native, netlink: Netlink.inNamespace(native, -1) })
+      return new InterfaceUplink({ ...parseInterface(setting), hostName: hostname(), native, netlink: Netlink.inNamespace(native, -1) })
     }
   }
 }

@@ -1,9 +1,9 @@
 /**
  * The setting `uplink`: how frames leave the emulated networks.
  *
- *   auto | none-legacy | none | host | user | interface=NAME,address=CIDR[,gateway=ADDRESS][,mac=MAC]
+ *   auto | none-legacy | none | host | user | interface=NAME[,address=CIDR|dhcp][,gateway=ADDRESS][,mac=MAC]
  *
- * `address` and `gateway` may be there once for each family.
+ * `address` and `gateway` may be there once for each family, and `address=dhcp` beside; without any, an address is leased.
  */
 import type { Uplink } from '../network/uplink.ts'
 import { addressFamily, parseMac } from '../wire/address.ts'
@@ -15,12 +15,16 @@ export const LEGACY_UPLINK = 'none-legacy'
 /** The best that this user can have on this machine. */
 export const AUTO_UPLINK = 'auto'
 
+/** In place of an address: it is leased. */
+const DHCP = 'dhcp'
+
 const WORDS = [LEGACY_UPLINK, AUTO_UPLINK, 'none', 'host', 'user']
 
 export interface InterfaceSetting {
   readonly interface: string
   /** CIDR, at most one of each family. */
   readonly addresses: readonly string[]
+  readonly dhcp: boolean
   /** At most one of each family. */
   readonly gateways: readonly string[]
   readonly mac?: string
@@ -50,7 +54,9 @@ export function parseInterface(text: string): InterfaceSetting {
     const equals = part.indexOf('=')
     const values = equals === -1 ? undefined : members[part.slice(0, equals)]
     if (values === undefined) {
-      throw new RangeError(`'${text}' is none of ${WORDS.slice(1).join(', ')} and interface=NAME,address=CIDR[,gateway=ADDRESS][,mac=MAC]`)
+      throw new RangeError(
+        `'${text}' is none of ${WORDS.slice(1).join(', ')} and interface=NAME[,address=CIDR|dhcp][,gateway=ADDRESS][,mac=MAC]`
+      )
     }
     values.push(part.slice(equals + 1))
   }
@@ -59,9 +65,12 @@ export function parseInterface(text: string): InterfaceSetting {
   if (names!.length === 0 || names![0] === '') throw new RangeError(`'${text}': which interface? begin with interface=NAME`)
   if (names!.length > 1) throw once('interface')
   if (macs!.length > 1) throw once('mac')
-  if (addresses!.length === 0) throw new RangeError(`'${text}': which address is ours on the LAN? add ,address=192.0.2.9/24`)
-  const families = addresses!.map((address) => parseCidr(address).family)
+  const fixed = addresses!.filter((address) => address !== DHCP)
+  const dhcp = fixed.length === 0 || fixed.length < addresses!.length
+  if (addresses!.length > fixed.length + 1) throw once(DHCP)
+  const families = fixed.map((address) => parseCidr(address).family)
   if (new Set(families).size < families.length) throw once('an address of one family')
+  if (dhcp) families.push(4)
   for (const gateway of gateways!) {
     const family = addressFamily(gateway)
     if (family === 0) throw new RangeError(`gateway ${gateway} is not an address`)
@@ -70,5 +79,5 @@ export function parseInterface(text: string): InterfaceSetting {
   if (new Set(gateways!.map(addressFamily)).size < gateways!.length) throw once('a gateway of one family')
   const [mac] = macs!
   if (mac !== undefined) parseMac(mac)
-  return { interface: names![0]!, addresses: addresses!, gateways: gateways!, ...(mac !== undefined && { mac }) }
+  return { interface: names![0]!, addresses: fixed, dhcp, gateways: gateways!, ...(mac !== undefined && { mac }) }
 }

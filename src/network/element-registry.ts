@@ -4,6 +4,7 @@
 import { captureElement } from '../capture/capture-element.ts'
 import { dnsServiceType } from '../dns/dns-service.ts'
 import { learningBridge } from '../elements/bridge/learning-bridge.ts'
+import { dhcpClientType } from '../elements/dhcp-client/dhcp-client.ts'
 import { divertType } from '../elements/divert/divert.ts'
 import { dnsTapType } from '../elements/dns-tap/dns-tap.ts'
 import { filterType } from '../elements/filter/filter.ts'
@@ -27,6 +28,7 @@ export function elementRegistry(): ElementRegistry {
     .register(dnsTapType)
     .register(filterType)
     .register(divertType)
+    .register(dhcpClientType)
     .register(natType)
     .register(netemType)
     .register(routerType)

@@ -51,6 +51,7 @@ export class Gateway {
       const part = await uplink.start({
         hostAddresses: (addresses) => this.hostMoved(addresses),
         changed: (changed) => this.uplinkChanged(changed),
+        listen: (element, listener) => engine.listen(element, listener),
         log,
         failed: (error) => log(`the uplink '${uplink.kind}' is gone: ${error.message}; networks go on without a way out`)
       })

@@ -24,7 +24,7 @@
  * own in its state directory (a constructor argument), flushed before the change is made. `start` first puts back what a journal
  * still lists, then begins anew: after SIGKILL the controller adds all networks and publishes all ports again, in any order.
  */
-import type { TopologyElement, TopologyLink } from '../engine/index.ts'
+import type { Plain, TopologyElement, TopologyLink } from '../engine/index.ts'
 import type { PortReference } from './driver.ts'
 import { NetworkError } from './network-error.ts'
 
@@ -67,6 +67,8 @@ export interface UplinkWorld {
    * graph runs so; rejects when it cannot, and then all is as before.
    */
   changed(part: UplinkPart): Promise<void>
+  /** Hears what one of the part's elements tells (`ElementContext.emit`), from its first word on. */
+  listen(element: string, listener: (event: Plain) => void): void
   /** One sentence for the operator: what was found and what it means. */
   log(message: string): void
   /** The way out is gone and does not come back by itself (the interface was deleted). */

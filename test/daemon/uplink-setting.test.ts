@@ -10,13 +10,22 @@ test('words, and an interface with its address', () => {
   assert.deepEqual(parseInterface('interface=eth0,address=192.0.2.9/24,gateway=192.0.2.1,mac=02:cc:00:00:00:09'), {
     interface: 'eth0',
     addresses: ['192.0.2.9/24'],
+    dhcp: false,
     gateways: ['192.0.2.1'],
     mac: '02:cc:00:00:00:09'
   })
   assert.deepEqual(parseInterface('interface=eth0,address=192.0.2.9/24,address=2001:db8::9/64,gateway=fe80::1'), {
     interface: 'eth0',
     addresses: ['192.0.2.9/24', '2001:db8::9/64'],
+    dhcp: false,
     gateways: ['fe80::1']
+  })
+  assert.deepEqual(parseInterface('interface=eth0'), { interface: 'eth0', addresses: [], dhcp: true, gateways: [] })
+  assert.deepEqual(parseInterface('interface=eth0,address=dhcp,address=2001:db8::9/64,address=192.0.2.9/24,gateway=192.0.2.1'), {
+    interface: 'eth0',
+    addresses: ['2001:db8::9/64', '192.0.2.9/24'],
+    dhcp: true,
+    gateways: ['192.0.2.1']
   })
   assert.deepEqual(([undefined, 'host', 'user', 'none', 'interface'] as const).map(isOnHost), [true, true, true, false, false])
 })
@@ -32,7 +41,7 @@ test('what cannot be names the value', () => {
   for (const [text, problem] of [
     ['', /'' is none of auto, none, host, user and interface=/],
     ['bridge', /'bridge' is none of/],
-    ['interface=eth0', /which address is ours on the LAN\? add ,address=/],
+    ['interface=eth0,address=dhcp,address=dhcp', /names dhcp twice/],
     ['address=192.0.2.9/24', /which interface\?/],
     ['interface=eth0,address=192.0.2.9/24,gateway=x', /gateway x is not an address/],
     ['interface=eth0,address=192.0.2.8/24,address=192.0.2.9/24', /an address of one family twice/],

@@ -17,6 +17,7 @@ const say = (message: object): void => void process.stdout.write(`${JSON.stringi
 const world = {
   hostAddresses: (addresses: readonly string[]) => say({ addresses }),
   changed: async () => {},
+  listen: () => {},
   log: (log: string) => say({ log }),
   failed: (error: Error) => say({ failed: error.message })
 }

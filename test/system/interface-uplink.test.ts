@@ -42,7 +42,7 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping', 'curl') }, 
     lan?.close()
   })
 
-  const uplink = (more: Partial<{ addresses: string[]; interface: string; gateways: string[] }> = {}): InterfaceUplink => {
+  const uplink = (more: Partial<{ addresses: string[]; dhcp: boolean; interface: string; gateways: string[] }> = {}): InterfaceUplink => {
     const native = loadNative()
     const netlink = Netlink.inNamespace(native, host.fd)
     return new InterfaceUplink({
@@ -110,6 +110,7 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping', 'curl') }, 
     const { elements } = await going.start({
       hostAddresses: () => {},
       changed: async () => {},
+      listen: () => {},
       log: () => {},
       failed: ({ message }) => {
         failures.push(message)
@@ -129,11 +130,17 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping', 'curl') }, 
   })
 
   test('what cannot be is refused, with the name or value in the message', async () => {
-    const world = { hostAddresses: (): void => {}, changed: async (): Promise<void> => {}, log: (): void => {}, failed: (): void => {} }
+    const world = {
+      hostAddresses: (): void => {},
+      changed: async (): Promise<void> => {},
+      listen: (): void => {},
+      log: (): void => {},
+      failed: (): void => {}
+    }
     await assert.rejects(uplink({ interface: 'eth9' }).start(world), { code: 'invalid', message: 'there is no interface eth9' })
     assert.throws(() => uplink({ addresses: ['nonsense'] }), { code: 'invalid', message: /^uplink address 'nonsense' is wrong/ })
     assert.throws(() => uplink({ gateways: ['x'] }), { code: 'invalid', message: "uplink gateway 'x' is no address" })
-    assert.throws(() => uplink({ addresses: [] }), { code: 'invalid', message: /needs an address/ })
+    assert.throws(() => uplink({ addresses: [], dhcp: false }), { code: 'invalid', message: /needs an address/ })
     assert.throws(() => uplink({ addresses: ['192.0.2.9/24', '192.0.2.8/24'] }), { code: 'invalid', message: /one more of IPv4/ })
   })
 })

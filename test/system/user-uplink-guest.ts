@@ -51,6 +51,7 @@ const part = await uplink.start({
     await uplink.publish(portsWhenChanged)
     portsWhenChanged = []
   },
+  listen: () => {},
   log: (message) => logs.push(message),
   failed: (error) => failures.push(error.message)
 })

@@ -69,7 +69,7 @@ export function registerDaemon(program: Command, context: CliContext): void {
     .option('--config <file>', 'more settings, as JSON')
     .addOption(boolean('live-restore', 'containers outlive a daemon that dies'))
     .addOption(boolean('host-images', "unknown image names mean this machine's own root"))
-    .option('--uplink <way>', 'how frames leave the networks: auto, host, user, interface=NAME,address=CIDR or none (default: auto)')
+    .option('--uplink <way>', 'how frames leave the networks: auto, host, user, interface=NAME[,address=CIDR] or none (default: auto)')
     .addOption(boolean('icc', 'containers of the default bridge may talk with each other (default: true)'))
     .option('--cluster-store <url>', 'etcd://HOST:PORT, zk:// or consul://: share overlay networks with all daemons on that store')
     .option('--cluster-store-opt <key=value>', "the store's options; may be repeated", collect)

@@ -11,12 +11,13 @@ import { EngineDrop } from '../../engine/drop-reason.ts'
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
 import type { Link } from '../../engine/link.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
-import { FlowStatus, TICKS_PER_SECOND } from './conntrack.ts'
+import { TICKS_PER_SECOND } from './conntrack.ts'
 import { type ExplainArgument, explain } from './explain.ts'
 import { FastOpen } from './fast-open.ts'
 import { type FastPath, makeFastPath, NEW_FLOW, REFUSED } from './fast-path.ts'
 import { describeFlow, type FlowFilter, isPlaced, listFlows, matches } from './flow-list.ts'
 import { FlowOpening } from './flow-opening.ts'
+import { forgetMoved, forgetUnpublished } from './forgotten-flows.ts'
 import { type LookAhead, makeLookAhead } from './look-ahead.ts'
 import {
   checkLocal,
@@ -34,7 +35,7 @@ import { Postrouting } from './postrouting.ts'
 import { Prerouting } from './prerouting.ts'
 import { portKey } from './published-ports.ts'
 import { Shortcut } from './shortcut.ts'
-import { swap16, Tuple } from './tuple.ts'
+import { swap16 } from './tuple.ts'
 
 /** Flows that a sweep removes at most before other work gets its turn, and nanoseconds until it goes on. */
 const SWEEP_LIMIT = 16_384
@@ -162,6 +163,7 @@ export class Nat implements Element {
     const oldPublished: Record<string, PublishedPort | null> = {}
     for (const [key, spec] of Object.entries(interfaces)) {
       const number = interfaceNumber(key)
+      forgetMoved(tables.flows, tables.interfaces.at(number), spec)
       oldInterfaces[key] = tables.interfaces.set(number, spec)
       if (spec === null) this.flush({ interface: number })
     }
@@ -171,7 +173,7 @@ export class Nat implements Element {
       oldPublished[key] = before?.spec ?? null
       if (before !== null) changed.add(portKey(before.protocol, swap16(before.spec.port)))
     }
-    if (changed.size > 0) this.forgetUnpublished(changed)
+    if (changed.size > 0) forgetUnpublished(tables.flows, tables.published, changed)
     const oldLocal = local === undefined ? undefined : tables.published.setLocal(local)
     tables.doubtPaths()
     return { interfaces: oldInterfaces, published: oldPublished, local: oldLocal } satisfies NatChange
@@ -224,24 +226,6 @@ export class Nat implements Element {
     }
     this.count(0)
     return removed
-  }
-
-  /**
-   * Removes flows to published ports that now lead nowhere, or elsewhere: a client would go on talking to who is gone.
-   * @param changed `portKey` of each port of which anything has changed; the flows of others stay as they are
-   */
-  private forgetUnpublished(changed: ReadonlySet<number>): void {
-    const { flows, published } = this.tables
-    const original = new Tuple()
-    const reply = new Tuple()
-    for (let flow = 0; flow < flows.end; flow++) {
-      if ((flows.status[flow] & FlowStatus.dnat) === 0) continue
-      const { protocol, destination, destinationPort, isIpv6 } = flows.tuple(flow, 0, original)
-      if (!changed.has(portKey(protocol, destinationPort))) continue
-      const entry = published.find(protocol, destination, destinationPort, isIpv6)
-      flows.tuple(flow, 1, reply)
-      if (entry === null || entry.target !== reply.source || entry.targetPort !== reply.sourcePort) flows.remove(flow)
-    }
   }
 
   private sweep(): void {

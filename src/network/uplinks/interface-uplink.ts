@@ -1,40 +1,41 @@
 /**
  * Uplink `interface=NAME`: a station of our own on the LAN behind an interface that exists, by a packet socket.
  *
- *   nat -- packet socket ... NAME, which the kernel goes on using ... the LAN
+ *   nat -- [dhcp-client --] packet socket ... NAME, which the kernel goes on using ... the LAN
  *
  * Nothing is changed on the machine but promiscuous mode while the socket is open, so there is no journal. The station has a MAC of
  * its own; the machine itself is not on the LAN that we see (a packet socket does not hear what its own machine sends, and the machine
  * not what we send): the host's addresses are other stations', unreachable from the networks.
+ *
+ * With DHCP the networks run before there is a lease: until then nothing is routed to the LAN.
  */
-
+import { DhcpClientPort, type DhcpEvent } from '../../elements/dhcp-client/dhcp-client.ts'
+import type { TopologyElement, TopologyLink } from '../../engine/index.ts'
 import type { NativeBinding } from '../../io/native-binding.ts'
 import type { Netlink } from '../../io/netlink/netlink.ts'
 import { openPacketSocket } from '../../io/packet-socket-device.ts'
-import {
-  addressFamily,
-  formatIpv6,
-  formatMac,
-  linkLocalFromMac,
-  type Mac,
-  macFromIpv4,
-  parseIpv4,
-  parseIpv6,
-  parseMac
-} from '../../wire/address.ts'
-import { get32 } from '../../wire/big-endian.ts'
-import { formatAddress, parseAddress, parseCidr } from '../../wire/cidr.ts'
+import { addressFamily, formatIpv6, linkLocalFromMac, parseMac } from '../../wire/address.ts'
+import { formatAddress, parseAddress } from '../../wire/cidr.ts'
 import { NetworkError } from '../network-error.ts'
 import { type Uplink, type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../uplink.ts'
 import { InterfaceWatch } from './interface-watch.ts'
+import { LanAddresses } from './lan-addresses.ts'
+import { stationMac } from './station-mac.ts'
 
 export interface InterfaceUplinkOptions {
   readonly interface: string
-  /** Our addresses on the LAN, CIDR, one or one of each family: ones that no other station has. There is no DHCP. */
+  /**
+   * Our addresses on the LAN, CIDR, at most one of each family: ones that no other station has. With `dhcp` an IPv4 one is used while no
+   * server answers.
+   */
   readonly addresses: readonly string[]
-  /** The LAN's routers; default: those of the machine's own default routes by this interface, else there are none. */
+  /** Lease an IPv4 address. Default: where no address is given. */
+  readonly dhcp?: boolean
+  /** Told to the DHCP server. */
+  readonly hostName?: string
+  /** The LAN's routers; default: the DHCP server's, else those of the machine's own default routes by this interface, else none. */
   readonly gateways?: readonly string[]
-  /** Default: 02:42 and the IPv4 address, or the end of the IPv6 one. */
+  /** Default: 02:42 and the IPv4 address, or the end of the IPv6 one; with DHCP alone, 02:42 and a hash of the interface's own MAC. */
   readonly mac?: string
   readonly native: NativeBinding
   /** Of the namespace of the interface. */
@@ -43,37 +44,45 @@ export interface InterfaceUplinkOptions {
   readonly netns?: number
 }
 
+/** What `start` found and opened. */
+interface Station {
+  readonly world: UplinkWorld
+  readonly mac: string
+  readonly mtu: number
+  /** Of the interface. */
+  readonly index: number
+  readonly elements: Readonly<Record<string, TopologyElement>>
+  readonly links: readonly TopologyLink[]
+}
+
 export class InterfaceUplink implements Uplink {
   readonly kind = 'interface'
   private readonly options: InterfaceUplinkOptions
-  private readonly mac: string
-  /** Without prefix lengths. */
-  private readonly own: { readonly ipv4?: string; readonly ipv6?: string }
+  private readonly addresses: LanAddresses
   private watch: InterfaceWatch | null = null
+  private station: Station | null = null
 
   /** Throws NetworkError `invalid`. */
   constructor(options: InterfaceUplinkOptions) {
     this.options = options
-    const own: { ipv4?: string; ipv6?: string } = {}
-    for (const text of options.addresses) {
-      const { family } = checked(`address '${text}'`, 'it must look like 192.0.2.9/24', () => parseCidr(text))
-      const name = family === 4 ? 'ipv4' : 'ipv6'
-      if (own[name] !== undefined) throw new NetworkError('invalid', `uplink address '${text}' is one more of IPv${family}`)
-      own[name] = withoutLength(text)
-    }
-    this.own = own
+    const { addresses, dhcp = addresses.length === 0, mac } = options
+    this.addresses = new LanAddresses(addresses, dhcp)
     for (const gateway of options.gateways ?? []) {
       if (addressFamily(gateway) === 0) throw new NetworkError('invalid', `uplink gateway '${gateway}' is no address`)
     }
-    this.mac = checked(`MAC '${options.mac}'`, 'it must look like 02:cc:00:00:00:09', () => formatMac(macOf(options.mac, own)))
+    try {
+      if (mac !== undefined) parseMac(mac)
+    } catch (cause) {
+      const problem = `uplink MAC '${mac}' is wrong: ${(cause as Error).message}`
+      throw new NetworkError('invalid', problem, { cause, fix: 'it must look like 02:cc:00:00:00:09' })
+    }
   }
 
   async start(world: UplinkWorld): Promise<UplinkPart> {
-    const { native, netlink, netns = -1, interface: name, addresses } = this.options
-    const { mac, own } = this
+    const { native, netlink, netns = -1, interface: name, hostName } = this.options
+    const { addresses } = this
     const link = await netlink.links.find(name)
     if (link === null) throw new NetworkError('invalid', `there is no interface ${name}`, { fix: 'name one that `ip link` shows' })
-    const routes = await this.routes(link.index)
     this.watch = new InterfaceWatch({
       native,
       netlink,
@@ -83,24 +92,17 @@ export class InterfaceUplink implements Uplink {
       failed: (error) => world.log(`whether the interface ${name} is still there cannot be found out: ${error.message}`)
     })
     const { fd, mtu, vnetHeaderLength } = this.open(() => openPacketSocket(native, { netns, interface: name, promiscuous: true }))
-    const element = `uplink/${name}`
-    // Neighbor discovery is spoken from it, and a router that we ask wants one (RFC 4861, section 6.1.1).
-    const linkLocal = own.ipv6 === undefined ? [] : [`${formatIpv6(linkLocalFromMac(parseMac(mac)))}/64`]
-    return {
-      elements: { [element]: { type: 'packet-socket', options: { fd, name, mtu, vnetHeaderLength } } },
-      links: [],
-      port: [element, 0],
-      interface: {
-        name,
-        mac,
-        addresses: [...addresses, ...linkLocal],
-        mtu,
-        ...(own.ipv4 !== undefined && { snat: own.ipv4 }),
-        ...(own.ipv6 !== undefined && { snat6: own.ipv6 })
-      },
-      routes,
-      hostAddresses: this.hostAddresses
+    const mac = stationMac(this.options.mac, addresses, link)
+    const [device, client] = [`uplink/${name}`, `uplink/${name}/dhcp`]
+    const elements: Record<string, TopologyElement> = { [device]: { type: 'packet-socket', options: { fd, name, mtu, vnetHeaderLength } } }
+    const links: TopologyLink[] = []
+    if (addresses.isLeased) {
+      elements[client] = { type: 'dhcp-client', options: { mac, hostName } }
+      links.push({ a: [device, 0], b: [client, DhcpClientPort.lan] })
+      world.listen(client, (event) => this.leased(event as DhcpEvent))
     }
+    this.station = { world, mac, mtu, index: link.index, elements, links }
+    return this.part(this.station)
   }
 
   async addNetwork(): Promise<null> {
@@ -111,8 +113,9 @@ export class InterfaceUplink implements Uplink {
 
   /** Ports are on our own addresses, where nobody else listens. */
   async publish(ports: readonly UplinkPort[]): Promise<void> {
+    const { hosts } = this.addresses
     for (const port of ports) {
-      const isOurs = port.address === '0.0.0.0' || port.address === '::' || this.hostAddresses.includes(canonical(port.address))
+      const isOurs = port.address === '0.0.0.0' || port.address === '::' || hosts.includes(canonical(port.address))
       if (!isOurs) throw new UplinkPortError(port, 'EADDRNOTAVAIL')
     }
   }
@@ -121,23 +124,50 @@ export class InterfaceUplink implements Uplink {
 
   async close(): Promise<void> {
     this.watch?.close()
+    this.station = null
   }
 
-  private get hostAddresses(): string[] {
-    return [this.own.ipv4, this.own.ipv6].flatMap((address) => (address === undefined ? [] : canonical(address)))
+  private async part({ mac, mtu, index, elements, links }: Station): Promise<UplinkPart> {
+    const { interface: name } = this.options
+    const { ipv4, ipv6, cidrs, hosts, isLeased } = this.addresses
+    // Neighbor discovery is spoken from it, and a router that we ask wants one (RFC 4861, section 6.1.1).
+    const linkLocal = ipv6 === undefined ? [] : [`${formatIpv6(linkLocalFromMac(parseMac(mac)))}/64`]
+    const snat = { ...(ipv4 !== undefined && { snat: ipv4 }), ...(ipv6 !== undefined && { snat6: ipv6 }) }
+    return {
+      elements,
+      links,
+      port: isLeased ? [`uplink/${name}/dhcp`, DhcpClientPort.station] : [`uplink/${name}`, 0],
+      interface: { name, mac, addresses: [...cidrs, ...linkLocal], mtu, ...snat },
+      routes: await this.routes(index),
+      hostAddresses: hosts
+    }
+  }
+
+  /** What the DHCP client tells. */
+  private leased(event: DhcpEvent): void {
+    const { station, addresses, options } = this
+    if (station === null) return
+    const { world } = station
+    const isNews = addresses.take(event)
+    world.log(`${options.interface}: ${addresses.sentence(event)}`)
+    if (!isNews) return
+    this.part(station)
+      .then((part) => (this.station === station ? world.changed(part) : undefined))
+      .catch((error: Error) => world.log(`${options.interface}: the new address cannot be used: ${error.message}`))
   }
 
   /** One default route for each family that we have an address of and know a router for. `index`: of the interface. */
   private async routes(index: number): Promise<Record<string, { via: string }>> {
     const { netlink, gateways = [] } = this.options
+    const { ipv4, ipv6, routers } = this.addresses
     const machine = await netlink.routes.list()
     const result: Record<string, { via: string }> = {}
     for (const [family, to, address] of [
-      [4, '0.0.0.0/0', this.own.ipv4],
-      [6, '::/0', this.own.ipv6]
+      [4, '0.0.0.0/0', ipv4],
+      [6, '::/0', ipv6]
     ] as const) {
       if (address === undefined) continue
-      const given = gateways.find((gateway) => addressFamily(gateway) === family)
+      const given = [...gateways, ...routers].find((gateway) => addressFamily(gateway) === family)
       const via = given ?? machine.find((route) => route.to === to && route.dev === index && route.via !== undefined)?.via
       if (via !== undefined) result[to] = { via }
     }
@@ -156,25 +186,6 @@ export class InterfaceUplink implements Uplink {
   }
 }
 
-function withoutLength(cidr: string): string {
-  return cidr.slice(0, cidr.indexOf('/'))
-}
-
 function canonical(address: string): string {
   return addressFamily(address) === 0 ? address : formatAddress(parseAddress(address))
-}
-
-function macOf(given: string | undefined, { ipv4, ipv6 }: { readonly ipv4?: string; readonly ipv6?: string }): Mac {
-  if (given !== undefined) return parseMac(given)
-  if (ipv4 !== undefined) return macFromIpv4(parseIpv4(ipv4))
-  if (ipv6 !== undefined) return macFromIpv4(get32(parseIpv6(ipv6), 12))
-  throw new NetworkError('invalid', 'an uplink needs an address on its LAN', { fix: 'add address=192.0.2.9/24' })
-}
-
-function checked<T>(what: string, fix: string, read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new NetworkError('invalid', `uplink ${what} is wrong: ${(cause as Error).message}`, { cause, fix })
-  }
 }

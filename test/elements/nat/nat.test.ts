@@ -5,7 +5,7 @@ import { NatDrop, PolicyDrop } from '../../../src/elements/nat/nat-drop.ts'
 import type { NatChange, PublishedPort } from '../../../src/elements/nat/nat-options.ts'
 import { dropReasons } from '../../../src/engine/drop-reason.ts'
 import { FrameFlag } from '../../../src/engine/frame-pool.ts'
-import { NAME, NatBench, WEB } from './nat-bench.ts'
+import { INTERFACES, NAME, NatBench, WEB } from './nat-bench.ts'
 import { echo, icmpError, macs, ROUTER_MAC, STATION_MAC, tcp, udp } from './packets.ts'
 
 const WORLD = '203.0.113.200'
@@ -101,6 +101,25 @@ describe('masquerade', () => {
     })
     assert.deepEqual(bench.send(0, udp('192.0.2.2:5000', `${WORLD}:53`)), ['2: udp 192.0.2.2:5000 > 203.0.113.200:53'])
     assert.deepEqual(bench.send(2, udp(`${WORLD}:53`, '192.0.2.2:5000')), ['0: udp 203.0.113.200:53 > 192.0.2.2:5000'])
+  })
+
+  test('another address of the uplink ends the flows by the old one, of that family alone', () => {
+    const bench = new NatBench()
+    const six = ['[2001:db8:a::2]:5000', '[2001:db8:f::1]:53'] as const
+    bench.send(0, udp('192.0.2.2:5000', `${WORLD}:53`), udp('192.0.2.3:5001', `${WORLD}:53`), udp(...six))
+    bench.send(2, udp(`${WORLD}:6000`, '198.51.100.50:5353'))
+    // Neither from nor to the uplink's address: a published port by a gateway's.
+    bench.send(1, udp('192.0.2.130:7000', '192.0.2.129:5353'))
+    assert.equal(bench.flows().length, 5)
+    bench.change({ interfaces: { 2: { ...INTERFACES[2]!, name: 'again' } } })
+    assert.equal(bench.flows().length, 5)
+    bench.change({ interfaces: { 2: { ...INTERFACES[2]!, snat: '198.51.100.51' } } })
+    assert.deepEqual(
+      bench.flows().map(({ original }) => original.source),
+      ['2001:db8:a::2', '192.0.2.130']
+    )
+    assert.deepEqual(bench.send(0, udp('192.0.2.2:5000', `${WORLD}:53`)), ['2: udp 198.51.100.51:5000 > 203.0.113.200:53'])
+    bench.checkBooks()
   })
 
   test('IPv6, with snat6', () => {

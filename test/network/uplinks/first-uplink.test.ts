@@ -8,7 +8,13 @@ import { NoUplink } from '../../../src/network/uplinks/no-uplink.ts'
 import { VirtualUplink } from '../virtual-uplink.ts'
 
 let logged: string[]
-const world: UplinkWorld = { hostAddresses() {}, changed: async () => {}, log: (message) => logged.push(message), failed: () => {} }
+const world: UplinkWorld = {
+  hostAddresses() {},
+  changed: async () => {},
+  listen() {},
+  log: (message) => logged.push(message),
+  failed: () => {}
+}
 
 beforeEach(() => {
   logged = []
