@@ -23,15 +23,10 @@ import type {
 import { ClusterReplica, type ReplicaChange } from './cluster-replica.ts'
 import { ClusterSession } from './cluster-session.ts'
 import type { ClusterStore } from './cluster-store.ts'
+import { type ClusterChange, ClusterView } from './cluster-view.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { delay } from './delay.ts'
 import { HostLiveness } from './host-liveness.ts'
-
-/** `evicted`: an endpoint of this host that somebody else removed, or took the place of; it has to be unplugged. */
-export type ClusterChange =
-  | { readonly kind: 'host'; readonly type: 'added' | 'changed' | 'removed'; readonly host: ClusterHost }
-  | { readonly kind: 'network'; readonly type: 'added' | 'changed' | 'removed'; readonly network: ClusterNetwork }
-  | { readonly kind: 'endpoint'; readonly type: 'added' | 'changed' | 'removed' | 'evicted'; readonly endpoint: ClusterEndpoint }
 
 /** A Logger of the API is one. */
 export interface ClusterLog {
@@ -70,8 +65,8 @@ export class Cluster {
   private readonly replica: ClusterReplica
   private readonly liveness: HostLiveness
   private readonly session: ClusterSession
+  private readonly view: ClusterView
   private readonly own = new Map<string, EndpointRecord>()
-  private readonly shown = new Map<string, Map<string, ClusterEndpoint>>()
   /** Something of ours may be in the store, or not be there, against our will. */
   private isUnsettled = false
   /** The store could not be counted on for so long that leases have ended. */
@@ -93,13 +88,15 @@ export class Cluster {
     this.options = options
     this.self = self
     for (const spec of options.keep ?? []) this.own.set(spec.id, this.recordOf(spec))
+    const tell = (change: ClusterChange): void => options.onChange?.(change)
     this.liveness = new HostLiveness({
       timers,
       graceMs: GRACE_MS,
       isSure: () => this.isAvailable,
       ...(options.isReachable === undefined ? {} : { isReachable: options.isReachable }),
-      tell: (id, before) => this.onHost(id, before)
+      tell: (id, before) => this.view.hostChanged(id, before, this.replica.endpoints.values())
     })
+    this.view = new ClusterView((id) => this.liveness.get(id), tell)
     this.replica = new ClusterReplica(
       (change) => this.onReplica(change),
       (key) => log.warn('the cluster store has a value that netloom did not write; it is ignored', { key })
@@ -173,7 +170,12 @@ export class Cluster {
 
   /** Of all hosts, by id. */
   endpoints(networkId: string): ReadonlyMap<string, ClusterEndpoint> {
-    return this.shown.get(networkId) ?? new Map()
+    return this.view.endpoints(networkId)
+  }
+
+  /** An endpoint that this host has, whatever the store says or does not say. */
+  ownEndpoint(id: string): EndpointRecord | undefined {
+    return this.own.get(id)
   }
 
   /** After it, what is looked at is no older than the call. Rejects with ClusterError `unavailable`. */
@@ -318,7 +320,7 @@ export class Cluster {
     this.own.delete(record.id)
     this.endpointsInStore.forget(record)
     this.options.log.warn('an endpoint of this host was removed by another', { endpoint: record.name, address: record.address })
-    this.tell({ kind: 'endpoint', type: 'evicted', endpoint: this.view(record) })
+    this.view.evicted(record)
   }
 
   /** Waits until the copy is where the store is. */
@@ -346,55 +348,17 @@ export class Cluster {
         else if (this.isAvailable) this.liveness.missing(change.before!.id)
         return
       case 'network':
-        return this.tell({ kind: 'network', type: typeOf(change), network: (change.after ?? change.before)! })
+        return this.view.networkChanged(change)
       case 'endpoint':
-        return this.onEndpoint(change.before, change.after)
+        this.view.endpointChanged(change)
+        if (change.after === undefined) this.endpointWent(change.before!.id)
     }
   }
 
-  private onEndpoint(before: EndpointRecord | undefined, after: EndpointRecord | undefined): void {
-    const record = (after ?? before)!
-    const type = typeOf({ before, after })
-    if (type === 'removed') {
-      const endpoints = this.shown.get(record.networkId)
-      const endpoint = endpoints?.get(record.id) ?? this.view(record)
-      endpoints?.delete(record.id)
-      if (endpoints?.size === 0) this.shown.delete(record.networkId)
-      this.tell({ kind: 'endpoint', type, endpoint })
-      // While the tie holds, a record of ours that goes was taken; what was lost while it did not is claimed again by `settle`.
-      const own = this.own.get(record.id)
-      if (own !== undefined && this.isAvailable) this.evict(own)
-      else if (own !== undefined) this.isUnsettled = true
-      return
-    }
-    const endpoint = this.view(record)
-    const endpoints = this.shown.get(record.networkId)
-    if (endpoints === undefined) this.shown.set(record.networkId, new Map([[record.id, endpoint]]))
-    else endpoints.set(record.id, endpoint)
-    this.tell({ kind: 'endpoint', type, endpoint })
+  private endpointWent(id: string): void {
+    // While the tie holds, a record of ours that goes was taken; what was lost while it did not is claimed again by `settle`.
+    const own = this.own.get(id)
+    if (own !== undefined && this.isAvailable) this.evict(own)
+    else if (own !== undefined) this.isUnsettled = true
   }
-
-  private onHost(id: string, before: ClusterHost | undefined): void {
-    const after = this.liveness.get(id)
-    this.tell({ kind: 'host', type: typeOf({ before, after }), host: (after ?? before)! })
-    for (const record of this.replica.endpoints.values()) {
-      if (record.hostId !== id) continue
-      const shown = this.shown.get(record.networkId)?.get(record.id)
-      const next = this.view(record)
-      if (shown !== undefined && (shown.isAlive !== next.isAlive || shown.vtep !== next.vtep)) this.onEndpoint(record, record)
-    }
-  }
-
-  private view(record: EndpointRecord): ClusterEndpoint {
-    const host = this.liveness.get(record.hostId)
-    return { ...record, vtep: host?.address ?? record.vtep, isAlive: host !== undefined }
-  }
-
-  private tell(change: ClusterChange): void {
-    this.options.onChange?.(change)
-  }
-}
-
-function typeOf({ before, after }: { before?: unknown; after?: unknown }): 'added' | 'changed' | 'removed' {
-  return before === undefined ? 'added' : after === undefined ? 'removed' : 'changed'
 }

@@ -1,7 +1,8 @@
 // Daemons of one cluster in one process, on virtual time: the real Cluster over a store in memory.
-import { Cluster, type ClusterChange, type ClusterOptions } from '../../src/cluster/cluster.ts'
+import { Cluster, type ClusterOptions } from '../../src/cluster/cluster.ts'
 import type { ClusterEndpointSpec } from '../../src/cluster/cluster-records.ts'
 import type { ClusterStore } from '../../src/cluster/cluster-store.ts'
+import type { ClusterChange } from '../../src/cluster/cluster-view.ts'
 import { MemoryClusterServer, MemoryClusterStore } from '../../src/cluster/memory-cluster-store.ts'
 import { Random } from '../../src/engine/random.ts'
 import { type LinkOptions, SimulatedLink } from './simulated-link.ts'
