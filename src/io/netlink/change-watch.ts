@@ -19,9 +19,14 @@ export class ChangeWatch {
   private constructor(native: NativeBinding, fd: number, changed: () => void) {
     this.native = native
     this.fd = fd
-    this.watch = native.watchReadable(fd, () => {
-      if (native.netlinkDrain(fd) > 0) changed()
-    })
+    try {
+      this.watch = native.watchReadable(fd, () => {
+        if (native.netlinkDrain(fd) > 0) changed()
+      })
+    } catch (error) {
+      native.closeFd(fd)
+      throw error
+    }
   }
 
   /** Over the addon; `netns` is a namespace's fd, -1 for the caller's own. What changes after this call is told. */

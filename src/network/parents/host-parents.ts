@@ -26,7 +26,9 @@ const PREFIX = 'parent'
 
 export interface HostParentsOptions {
   readonly native: NativeBinding
-  readonly engine: EngineHost
+  readonly engine: Pick<EngineHost, 'listen'>
+  /** fd of the network namespace that has the interfaces; default -1: the caller's own, and the engine's. */
+  readonly netns?: number
   /** Where the journal of changes is kept; it exists. */
   readonly stateDirectory: string
   /** For what nobody asked for but an operator should read. */
@@ -53,7 +55,7 @@ export class HostParents implements ParentInterfaces {
 
   constructor(options: HostParentsOptions) {
     this.options = options
-    this.host = new HostNamespace(options.native, -1)
+    this.host = new HostNamespace(options.native, options.netns ?? -1)
     this.filter = new ParentFilter(this.host, options.stateDirectory)
   }
 
@@ -71,12 +73,24 @@ export class HostParents implements ParentInterfaces {
     this.checkAlone(base, vlan, user)
     this.checkPossible(base)
     const { mac, mtu } = link
-    if (user.driver === 'ipvlan') await this.filter.add(user.network, base, user.subnets)
-    const used = this.used.get(base) ?? this.begin(link)
-    used.users.set(user.network, { user, vlan })
     const trunk = `${PREFIX}/${base}/trunk`
     const station = vlan === null ? await this.station(link) : { addresses: [], routes: {} }
-    return { name, mac, mtu, part: partOf(base, trunk, mtu), port: [trunk, vlan === null ? TrunkPort.untagged : vlanPort(vlan)], station }
+    try {
+      const used = this.used.get(base) ?? this.begin(link)
+      used.users.set(user.network, { user, vlan })
+      if (user.driver === 'ipvlan') await this.filter.add(user.network, base, user.subnets)
+    } catch (error) {
+      await this.release(name, user.network).catch(() => {}) // the first error says why
+      throw error
+    }
+    return {
+      name,
+      mac,
+      mtu,
+      part: partOf(this.host.fd, base, trunk, mtu),
+      port: [trunk, vlan === null ? TrunkPort.untagged : vlanPort(vlan)],
+      station
+    }
   }
 
   async release(name: string, network: string): Promise<void> {
@@ -123,7 +137,7 @@ export class HostParents implements ParentInterfaces {
   private checkPossible(base: string): void {
     const { native } = this.options
     try {
-      native.closeFd(openPacketSocket(native, { interface: base }).fd)
+      native.closeFd(openPacketSocket(native, { netns: this.host.fd, interface: base }).fd)
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException
       const fix = code === 'EPERM' ? 'run the daemon as root, or with CAP_NET_RAW in the namespace of the interface' : undefined
@@ -132,10 +146,10 @@ export class HostParents implements ParentInterfaces {
   }
 
   private begin(link: Link): Used {
+    this.watch ??= ChangeWatch.open(this.options.native, this.host.fd, ['link'], () => this.look())
     const used: Used = { link, users: new Map(), state: link.up && link.running ? 'up' : 'down' }
     this.used.set(link.name, used)
     this.options.engine.listen(`${PREFIX}/${link.name}`, () => this.tell(used, 'gone'))
-    this.watch ??= ChangeWatch.open(this.options.native, -1, ['link'], () => this.look())
     return used
   }
 
@@ -183,9 +197,9 @@ export class HostParents implements ParentInterfaces {
 const UNICAST = 1
 
 /** Wire and trunk: the same for all who stand on the interface. */
-function partOf(base: string, trunk: string, mtu: number): TopologyPart {
+function partOf(netns: number, base: string, trunk: string, mtu: number): TopologyPart {
   const wire = `${PREFIX}/${base}`
-  const options = { interface: base, name: base, promiscuous: true, mtu }
+  const options = { netns, interface: base, name: base, promiscuous: true, mtu }
   return {
     elements: { [wire]: { type: 'packet-socket', options }, [trunk]: { type: 'vlan-trunk' } },
     links: [{ a: [wire, 0], b: [trunk, TrunkPort.cable] }]
