@@ -14,6 +14,8 @@ export interface ClusterHost {
   readonly name: string
   /** Its VTEP: where the others send encapsulated frames. */
   readonly address: string
+  /** UDP port of its VTEP; without it 4789. */
+  readonly vxlanPort?: number
   /** `ADDRESS:PORT` where it answers the question whether it lives; see host-probe. */
   readonly advertise?: string
 }

@@ -24,6 +24,7 @@ export function clusterMembership(
     store: openClusterStore(store, options),
     underlay: () => makeUnderlay(config.underlay, world),
     address,
+    vxlanPort: config['overlay-port'],
     advertise,
     isReachable: HostProbe.asker(realTimers),
     // Without it the daemon is one of the cluster all the same; alone without the store it would be taken for dead.

@@ -9,6 +9,7 @@ import type { ImageTable } from '../image/host-image.ts'
 import type { DefaultPool } from '../ipam/address-space.ts'
 import { addressFamily } from '../wire/address.ts'
 import { parseCidr } from '../wire/cidr.ts'
+import { VXLAN_PORT } from '../wire/vxlan.ts'
 import { checkClusterAdvertise, checkClusterStore, readStoreOptions } from './cluster-setting.ts'
 import { DaemonError } from './daemon-error.ts'
 import { parseHost } from './host-address.ts'
@@ -34,6 +35,8 @@ export interface DaemonConfig {
   readonly 'cluster-advertise': string
   /** How VXLAN leaves: 'tap', 'udp', or '' for what this host can. */
   readonly underlay: '' | UnderlayKind
+  /** UDP port of VXLAN, the same on all hosts of a cluster. */
+  readonly 'overlay-port': number
   /** Where automatic subnets come from; empty: Docker's own. */
   readonly 'default-address-pools': readonly DefaultPool[]
   /** Name servers, search domains and options of containers that name none. */
@@ -75,6 +78,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, isRoot: boolean): DaemonCo
     'cluster-store-opts': {},
     'cluster-advertise': '',
     underlay: '',
+    'overlay-port': VXLAN_PORT,
     'default-address-pools': [],
     dns: [],
     'dns-search': [],
@@ -102,6 +106,7 @@ const READERS: Readonly<Record<keyof DaemonConfig, Reader>> = {
   'cluster-store-opts': readStoreOptions,
   'cluster-advertise': (value) => checkClusterAdvertise(text(value)),
   underlay: underlayKind,
+  'overlay-port': overlayPort,
   'default-address-pools': listOf(addressPool),
   dns: listOf(nameServer),
   'dns-search': listOf(nonEmpty),
@@ -177,6 +182,15 @@ function underlayKind(value: unknown): UnderlayKind {
   const kind = UNDERLAYS.find((known) => known === value)
   if (kind === undefined) throw new RangeError(`${JSON.stringify(value)} is none of ${UNDERLAYS.join(', ')}`)
   return kind
+}
+
+/** As Docker's `swarm init --data-path-port` takes it. */
+function overlayPort(value: unknown): number {
+  const port = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1024 || port > 49151) {
+    throw new RangeError(`${JSON.stringify(value)} is no port from 1024 to 49151`)
+  }
+  return port
 }
 
 function keyAndValue(pair: string): [string, string] {

@@ -28,7 +28,7 @@ import { Attachments } from '../docker/network/attachments.ts'
 import { ContainerNetworkService } from '../docker/network/container-network-service.ts'
 import { DockerNetworkBackend } from '../docker/network/network-backend.ts'
 import { NetworkService } from '../docker/network/network-service.ts'
-import { keptEndpoints, OverlayNetworks } from '../docker/network/overlay-networks.ts'
+import { keptEndpoints, keptOverlays, OverlayNetworks } from '../docker/network/overlay-networks.ts'
 import { type RealClock, realTimers } from '../engine/clock.ts'
 import { freshSeed, Random } from '../engine/index.ts'
 import { ImageStore } from '../image/image-store.ts'
@@ -63,6 +63,8 @@ export interface ClusterMembership {
   readonly underlay: () => Underlay
   /** Of this host on the underlay: where the others send encapsulated frames. */
   readonly address: string
+  /** UDP port of VXLAN, of all hosts; default 4789. */
+  readonly vxlanPort?: number
   /** ADDRESS:PORT, as `docker info` shows it. */
   readonly advertise: string
   /** Whether a host whose lease has ended answers all the same; see src/cluster. */
@@ -241,20 +243,31 @@ export class DockerHost {
 
   private overlayDriver(): OverlayDriver | undefined {
     const { cluster } = this.options
-    return cluster === undefined ? undefined : new OverlayDriver({ underlay: cluster.underlay, address: cluster.address })
+    if (cluster === undefined) return undefined
+    const { underlay, address, vxlanPort: port } = cluster
+    return new OverlayDriver({ underlay, address, ...(port !== undefined && { port }) })
   }
 
   /** Joins the cluster; what its store does not answer now, it is asked until it does. */
   private async openOverlays(controller: NetworkController, driver: OverlayDriver, random: Random): Promise<OverlayNetworks> {
     const { config, logger, store, name = hostname() } = this.options
     const cluster = this.options.cluster!
-    const { address, advertise, isReachable } = cluster
-    const self = { id: (await daemonId(store)).replaceAll(':', '-'), name, address, advertise }
+    const { address, vxlanPort, advertise, isReachable } = cluster
+    const self = {
+      id: (await daemonId(store)).replaceAll(':', '-'),
+      name,
+      address,
+      advertise,
+      ...(vxlanPort !== undefined && { vxlanPort })
+    }
     // Containers that are ended by this start lose their endpoints, as with Docker.
-    const keep: ClusterEndpointSpec[] = config['live-restore'] ? keptEndpoints(store) : []
+    const isRestored = config['live-restore']
+    const keep: ClusterEndpointSpec[] = isRestored ? keptEndpoints(store) : []
+    const kept = isRestored ? keptOverlays(store) : []
     const probe = await cluster.answerProbes?.(self.id)
     if (probe !== undefined) this.undo.push(() => probe.close())
-    const overlays = new OverlayNetworks({ controller, driver, avoid: this.options.avoid, log: (message) => logger.warn(message) })
+    const log = (message: string): void => logger.warn(message)
+    const overlays = new OverlayNetworks({ controller, driver, avoid: this.options.avoid, kept, log })
     await overlays.open(async (onChange) => {
       const options = { store: cluster.store, timers: realTimers, random, log: logger, self, keep, onChange }
       const joined = await Cluster.join({ ...options, ...(isReachable !== undefined && { isReachable }) })

@@ -17,7 +17,11 @@ describe('one setting', () => {
     ['cluster-advertise', ':2376', /is neither ADDR:PORT nor IFACE:PORT/],
     ['cluster-store-opts', ['kv.path'], /"kv.path" is not KEY=VALUE/],
     ['cluster-store-opts', { 'kv.path': 1 }, /option kv.path: 1 is not a text/],
-    ['underlay', 'wire', /"wire" is none of tap, udp/]
+    ['underlay', 'wire', /"wire" is none of tap, udp/],
+    ['overlay-port', '80', /"80" is no port from 1024 to 49151/],
+    ['overlay-port', 49152, /49152 is no port/],
+    ['overlay-port', '4789x', /"4789x" is no port/],
+    ['overlay-port', 4789.5, /4789.5 is no port/]
   ] as const) {
     test(`${name} ${JSON.stringify(value)} is refused`, () => {
       assert.throws(() => readMember(name, value, `--${name}`), { code: 'ERR_DAEMON_CONFIG', message })
@@ -27,6 +31,12 @@ describe('one setting', () => {
   test('options come as an object, or as texts KEY=VALUE whose values may have an = too', () => {
     assert.deepEqual(readMember('cluster-store-opts', ['kv.path=a=b', 'discovery.ttl=5'], ''), { 'kv.path': 'a=b', 'discovery.ttl': '5' })
     assert.deepEqual(readMember('cluster-store-opts', { 'kv.path': 'lab' }, ''), { 'kv.path': 'lab' })
+  })
+
+  test('the port of VXLAN: Docker’s, or a number, as a text of a flag too', () => {
+    assert.equal(NONE['overlay-port'], 4789)
+    assert.equal(readMember('overlay-port', '14789', ''), 14_789)
+    assert.equal(readMember('overlay-port', 14_789, ''), 14_789)
   })
 
   test('in the file and by flag at once: refused, as dockerd does', () => {

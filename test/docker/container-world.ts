@@ -163,6 +163,12 @@ export class ContainerWorld implements ContainerLookup {
     }
   }
 
+  /** One that outlived the daemon of another world. */
+  async restore(container: TestContainer): Promise<void> {
+    this.containers.set(container.id, container)
+    await this.service.restore(container)
+  }
+
   async run(name: string, request: NetworkingRequest = {}): Promise<TestContainer> {
     const container = this.create(name, request)
     await this.start(container)

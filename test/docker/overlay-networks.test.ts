@@ -204,6 +204,17 @@ describe('containers', () => {
   })
 })
 
+test('a host whose VXLAN has another port is told, once', async () => {
+  await two.end()
+  two = await world.host(2, new MemoryStore(), { vxlanPort: 14_789 })
+  const { logged } = one.containers.world
+  await eventually(() => logged.length > 0, 'nothing was told')
+  await two.overlay('net', '10.55.0.0/24')
+  await one.networks.sync()
+  assert.equal(logged.length, 1)
+  assert.match(logged[0]!, /^host dk2 \(192\.0\.2\.2\) uses UDP 14789 for overlay networks, this one UDP 4789: .* --overlay-port$/)
+})
+
 describe('the way out', () => {
   const interfaces = (container: TestContainer): string[] => {
     const { attachments, gateway } = container.networking
@@ -363,5 +374,54 @@ describe('the store', () => {
     await one.end()
     one = await world.host(1, new MemoryStore())
     assert.deepEqual(await two.listed('net'), ['id c2 10.55.0.3/24'])
+  })
+
+  describe('away when the daemon starts under containers that run', () => {
+    const store = new MemoryStore()
+    let kept: TestContainer
+
+    beforeEach(async () => {
+      await one.end()
+      one = await world.host(1, store)
+      await one.overlay('net', '10.55.0.0/24', '10.56.0.0/24')
+      kept = await one.run('kept', 'net', { ip: '10.56.0.7', aliases: ['self'] })
+      await two.run('c2', 'net', { ip: '10.56.0.8' })
+      await one.end()
+      one = await world.host(1, store, { isCut: true })
+      await one.containers.restore(kept)
+      await one.networks.reconcile()
+    })
+    const network = () => [...one.host.controller.networks.values()].find(({ name }) => name === 'net')!
+    const records = () => Array.from(store.list<NetworkEndpoint>('endpoint/'), ([, { name, overlay }]) => `${name} ${overlay?.vni}`)
+
+    test('they keep their interfaces; the network cannot be found; all is as it was when the store is back', async () => {
+      assert.equal(network().endpoints.get('kept')?.address, '10.56.0.7')
+      assert.equal(await one.host.resolve(network().endpoints.get('kept')!, 'self'), '10.56.0.7')
+      assert.equal(address(one, kept), '10.56.0.7')
+      assert.throws(() => one.networks.find('net'), { status: 404 })
+      assert.ok(records().includes('kept 256'), `the next daemon has to know, too: ${records()}`)
+      one.link.heal()
+      await eventually(() => one.cluster.isAvailable, 'the store is not used again')
+      assert.deepEqual(await one.listed('net'), ['ep c2 10.56.0.8/24', 'id kept 10.56.0.7/24'])
+      assert.deepEqual(await two.listed('net'), ['ep kept 10.56.0.7/24', 'id c2 10.56.0.8/24'])
+      const endpoint = network().endpoints.get('kept')!
+      await eventually(async () => (await one.host.ping(endpoint, '10.56.0.8')).received === 1, 'the other host is not reached')
+      await one.containers.stop(kept)
+      assert.deepEqual(await two.listed('net'), ['id c2 10.56.0.8/24'])
+    })
+
+    test('what was removed by force meanwhile, and its network with it, goes', async () => {
+      const shown = two.networks.find('net')
+      await two.networks.removeStale(shown, shown.endpointNamed('kept')!)
+      await two.containers.remove(two.containers.find('c2'))
+      await two.networks.remove('net')
+      one.link.heal()
+      await eventually(() => address(one, kept) === '', 'it was not unplugged')
+      await eventually(() => network() === undefined, 'the network runs for nobody')
+      await one.networks.sync()
+      assert.throws(() => one.networks.find('net'), { status: 404 })
+      assert.equal((await two.overlay('net', '10.55.0.0/24')).length, 64)
+      assert.deepEqual(await one.listed('net'), [])
+    })
   })
 })

@@ -4,7 +4,7 @@ import { ClusterError } from '../../src/cluster/cluster-error.ts'
 import { MemoryClusterServer, MemoryClusterStore, type MemoryLink } from '../../src/cluster/memory-cluster-store.ts'
 import { EventLog } from '../../src/docker/event-log.ts'
 import { NetworkService } from '../../src/docker/network/network-service.ts'
-import { keptEndpoints, OverlayNetworks } from '../../src/docker/network/overlay-networks.ts'
+import { keptEndpoints, keptOverlays, OverlayNetworks } from '../../src/docker/network/overlay-networks.ts'
 import { RealClock, realTimers } from '../../src/engine/clock.ts'
 import { Random } from '../../src/engine/index.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
@@ -40,10 +40,20 @@ export class OverlayWorld {
   readonly server = new MemoryClusterServer(realTimers)
   private readonly hosts = new OverlayHosts()
 
-  /** `number` 1 or 2. With a store that was used before: the daemon's next start. */
-  async host(number: number, store = new MemoryStore()): Promise<DockerHostWorld> {
-    return DockerHostWorld.open(await this.hosts.host(number), number, this.server, store)
+  /** `number` 1 or 2. With a store that was used before: the daemon's next start. `isCut`: it does not reach the cluster's store. */
+  async host(number: number, store = new MemoryStore(), { isCut = false, vxlanPort = 4789 } = {}): Promise<DockerHostWorld> {
+    const link = new CuttableLink()
+    if (isCut) link.cut()
+    return DockerHostWorld.open(await this.hosts.host(number), { number, link, server: this.server, store, vxlanPort })
   }
+}
+
+interface HostWorldOptions {
+  readonly number: number
+  readonly link: CuttableLink
+  readonly server: MemoryClusterServer
+  readonly store: MemoryStore
+  readonly vxlanPort: number
 }
 
 export class DockerHostWorld {
@@ -61,16 +71,15 @@ export class DockerHostWorld {
     this.containers = containers
   }
 
-  static async open(host: OverlayHost, number: number, server: MemoryClusterServer, store: MemoryStore): Promise<DockerHostWorld> {
+  static async open(host: OverlayHost, { number, link, server, store, vxlanPort }: HostWorldOptions): Promise<DockerHostWorld> {
     const { controller, driver } = host
     const random = new Random(`docker${number}`)
     const logged: string[] = []
     const log = (message: string): unknown => logged.push(message)
-    const overlays = new OverlayNetworks({ controller, driver, avoid: () => ['10.0.0.0/24'], log })
-    const link = new CuttableLink()
+    const overlays = new OverlayNetworks({ controller, driver, avoid: () => ['10.0.0.0/24'], kept: keptOverlays(store), log })
     let cluster!: Cluster
     await overlays.open(async (onChange) => {
-      const self = { id: `id-${number}`, name: `dk${number}`, address: host.address }
+      const self = { id: `id-${number}`, name: `dk${number}`, address: host.address, vxlanPort }
       const quiet = { info: () => {}, warn: () => {} }
       const options = { store: new MemoryClusterStore(server, link), timers: realTimers, random, log: quiet, self, onChange }
       cluster = await Cluster.join({ ...options, keep: keptEndpoints(store) })

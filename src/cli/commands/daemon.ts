@@ -21,6 +21,7 @@ interface DaemonFlags {
   readonly clusterStoreOpt?: string[]
   readonly clusterAdvertise?: string
   readonly underlay?: string
+  readonly overlayPort?: string
   readonly defaultAddressPool?: string[]
   readonly dns?: string[]
   readonly dnsSearch?: string[]
@@ -41,6 +42,7 @@ const MEMBERS: Readonly<Partial<Record<keyof DaemonFlags, string>>> = {
   clusterStore: 'cluster-store',
   clusterStoreOpt: 'cluster-store-opts',
   clusterAdvertise: 'cluster-advertise',
+  overlayPort: 'overlay-port',
   defaultAddressPool: 'default-address-pools',
   dnsSearch: 'dns-search',
   dnsOpt: 'dns-opts'
@@ -75,6 +77,7 @@ export function registerDaemon(program: Command, context: CliContext): void {
     .option('--cluster-store-opt <key=value>', "the store's options; may be repeated", collect)
     .option('--cluster-advertise <address:port>', 'the address (or interface) by which the other hosts reach this one')
     .option('--underlay <kind>', 'how overlay networks cross between hosts: tap or udp (default: what this host can)')
+    .option('--overlay-port <port>', 'UDP port of VXLAN, the same on all hosts (default: 4789)')
     .option('--default-address-pool <base=CIDR,size=LENGTH>', 'where automatic subnets come from; may be repeated', collect)
     .option('--dns <address>', 'name server of containers that name none; may be repeated', collect)
     .option('--dns-search <domain>', 'search domain of containers that name none; may be repeated', collect)

@@ -53,8 +53,18 @@ export interface NetworkEndpoint {
   readonly address6: string
   readonly prefixLength6: number
   readonly mac: string
-  /** On an overlay: what the cluster has of it beside. */
-  readonly overlay?: { readonly names: readonly string[]; readonly subnet: string; readonly subnet6?: string }
+  /** On an overlay: what the next daemon needs of the cluster's when the store is away. */
+  readonly overlay?: OverlayDetail
+}
+
+export interface OverlayDetail {
+  /** What it is found by, and the subnets that its addresses are from. */
+  readonly names: readonly string[]
+  readonly subnet: string
+  readonly subnet6?: string
+  /** Of `subnet`. */
+  readonly vni: number
+  readonly network: NetworkRecord
 }
 
 export function networkKey(id: string): string {

@@ -6,9 +6,10 @@
  * from there after it is plugged out.
  */
 import { ApiError } from '../../api/api-error.ts'
-import type { Cluster, ClusterChange } from '../../cluster/cluster.ts'
+import type { Cluster } from '../../cluster/cluster.ts'
 import { ClusterError, isAway } from '../../cluster/cluster-error.ts'
 import type { ClusterEndpoint, ClusterEndpointSpec, ClusterNetwork } from '../../cluster/cluster-records.ts'
+import type { ClusterChange } from '../../cluster/cluster-view.ts'
 import { IpamError } from '../../ipam/ipam-error.ts'
 import type { NetworkController } from '../../network/controller.ts'
 import type { OverlayDriver } from '../../network/drivers/overlay-driver.ts'
@@ -17,12 +18,13 @@ import type { RemoteEndpoint } from '../../network/remote-endpoint.ts'
 import type { Store } from '../../store/store.ts'
 import { formatMac, macFromIpv4, parseIpv4 } from '../../wire/address.ts'
 import { parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
+import { VXLAN_PORT } from '../../wire/vxlan.ts'
 import { DockerNetwork } from './docker-network.ts'
 import { nameTaken } from './endpoint-checks.ts'
 import { checkPools, createError, subnetSpecs } from './ipam-request.ts'
 import { linkShapeOf } from './link-options.ts'
 import { duplicate } from './network-checks.ts'
-import type { NetworkEndpoint, NetworkRecord } from './network-record.ts'
+import type { NetworkEndpoint, NetworkRecord, OverlayDetail } from './network-record.ts'
 import type { RequestedNetwork } from './network-request.ts'
 import { checkOverlayOptions, overlayBum, overlayVnis } from './overlay-options.ts'
 
@@ -31,6 +33,8 @@ export interface OverlayNetworksOptions {
   readonly driver: OverlayDriver
   /** CIDR prefixes that automatic subnets must not share addresses with: a container would not reach those of its host any more. */
   readonly avoid?: () => readonly string[] | Promise<readonly string[]>
+  /** Of endpoints that outlived the last daemon (`keptOverlays`): the network runs for them before the store is reached. */
+  readonly kept?: readonly OverlayDetail[]
   readonly log: (message: string) => void
 }
 
@@ -49,6 +53,11 @@ export function keptEndpoints(store: Store): ClusterEndpointSpec[] {
   })
 }
 
+/** What those endpoints stand on. */
+export function keptOverlays(store: Store): OverlayDetail[] {
+  return Array.from(store.list<NetworkEndpoint>('endpoint/'), ([, { overlay }]) => overlay ?? []).flat()
+}
+
 /** An endpoint of ours that another host removed by force. */
 export type Eviction = (networkId: string, endpointId: string) => Promise<void>
 
@@ -59,6 +68,10 @@ export class OverlayNetworks {
   private joined: Cluster | null = null
   /** By id, also while the store is away: containers that run are on them. */
   private readonly networks = new Map<string, DockerNetwork>()
+  /** Those of `networks` that only the last daemon said so of. */
+  private readonly unconfirmed = new Set<string>()
+  /** What was said of hosts that none of ours hears. */
+  private readonly warnings = new Set<string>()
   /** The end of the line of changes of each network's local part. */
   private readonly lines = new Map<string, Promise<unknown>>()
 
@@ -70,12 +83,18 @@ export class OverlayNetworks {
   async open(join: (onChange: (change: ClusterChange) => void) => Promise<Cluster>): Promise<void> {
     this.joined = await join((change) => this.changed(change))
     for (const network of this.cluster.networks().values()) this.networkCame(network)
+    for (const { network } of this.options.kept ?? []) {
+      if (this.networks.has(network.id)) continue
+      this.networks.set(network.id, new DockerNetwork(network))
+      this.unconfirmed.add(network.id)
+    }
     this.tellVteps()
   }
 
   /** As Docker has it, a host that cannot ask the store shows no network of it. */
-  all(): Iterable<DockerNetwork> {
-    return this.joined?.isAvailable === true ? this.networks.values() : []
+  *all(): Iterable<DockerNetwork> {
+    if (this.joined?.isAvailable !== true) return
+    for (const network of this.networks.values()) if (!this.unconfirmed.has(network.id)) yield network
   }
 
   get(id: string): DockerNetwork | undefined {
@@ -125,7 +144,7 @@ export class OverlayNetworks {
       }
       if (!(error instanceof ClusterError && error.code === 'not-found')) throw plainError(error)
     }
-    this.networks.delete(network.id)
+    this.forget(network.id)
   }
 
   /** Gets a name and addresses for an endpoint over all hosts, and has it plugged in. Throws ApiError, IpamError and what `plug` throws. */
@@ -172,8 +191,8 @@ export class OverlayNetworks {
 
   /** After a restart of the daemon: whether an endpoint is still the container's; then it may be plugged in again. */
   async readmit(network: DockerNetwork, spec: EndpointSpec): Promise<boolean> {
-    if (this.cluster.endpoints(network.id).get(spec.id!)?.address !== spec.address) return false
-    const vni = await this.cluster.vni(network.id, subnetOf(network.record, spec.address))
+    if (this.cluster.ownEndpoint(spec.id!)?.address !== spec.address) return false
+    const vni = await this.vni(network.id, subnetOf(network.record, spec.address))
     await this.inLine(network.id, () => this.begin(network, spec.address!, vni))
     return true
   }
@@ -181,9 +200,9 @@ export class OverlayNetworks {
   /** Throws ApiError when another endpoint of the network has the name. */
   async rename(network: DockerNetwork, id: string, name: string, names: readonly string[]): Promise<void> {
     try {
-      const endpoint = this.cluster.endpoints(network.id).get(id)
+      const endpoint = this.cluster.ownEndpoint(id)
       if (endpoint === undefined) throw new ClusterError('not-found', `endpoint ${name} is not in the cluster`)
-      const { hostId: _host, vtep: _vtep, isAlive: _alive, ...spec } = endpoint
+      const { hostId: _host, vtep: _vtep, ...spec } = endpoint
       await this.cluster.changeEndpoint({ ...spec, name, names })
     } catch (error) {
       throw error instanceof ClusterError && error.code === 'exists' ? nameTaken(name, network, { cause: error }) : plainError(error)
@@ -202,6 +221,8 @@ export class OverlayNetworks {
       await this.removeEndpoint(networkId, id, false).catch((error: Error) => {
         if (!isAway(error.cause)) throw error
       })
+      // Nobody would tell that it went: the cluster has not said that it is there.
+      if (this.unconfirmed.has(networkId) && !this.options.controller.networks.has(networkId)) this.forget(networkId)
     }
   }
 
@@ -211,12 +232,25 @@ export class OverlayNetworks {
     network.endpoints.delete(owner)
   }
 
-  /** What the cluster has of an endpoint of ours. */
-  detail(network: DockerNetwork, id: string): NetworkEndpoint['overlay'] {
-    const endpoint = this.cluster.endpoints(network.id).get(id)
-    if (endpoint === undefined) return undefined
-    const { names, subnet, subnet6 } = endpoint
-    return { names, subnet, ...(subnet6 !== undefined && { subnet6 }) }
+  /** What is to be kept of an endpoint of ours that is plugged in. */
+  detail({ id: networkId, record }: DockerNetwork, id: string): OverlayDetail | undefined {
+    const endpoint = this.cluster.ownEndpoint(id)
+    const local = this.options.controller.networks.get(networkId)
+    if (endpoint === undefined || local === undefined) return undefined
+    const { names, address, subnet, subnet6 } = endpoint
+    const vni = this.options.driver.vniOf(local, address)
+    return vni === undefined ? undefined : { names, subnet, ...(subnet6 !== undefined && { subnet6 }), vni, network: record }
+  }
+
+  /** Also without the store, where an endpoint of ours had it already. Throws ClusterError. */
+  private async vni(networkId: string, subnet: string): Promise<number> {
+    try {
+      return await this.cluster.vni(networkId, subnet)
+    } catch (error) {
+      const kept = this.options.kept?.find((each) => each.network.id === networkId && each.subnet === subnet)
+      if (!isAway(error) || kept === undefined) throw error
+      return kept.vni
+    }
   }
 
   /** `wanted`, or the lowest free one of the first subnet that is not full, as libnetwork has it. Throws IpamError and ClusterError. */
@@ -283,7 +317,7 @@ export class OverlayNetworks {
     if (this.joined === null) return // `open` takes what is there then
     switch (change.kind) {
       case 'network':
-        if (change.type === 'removed') this.networks.delete(change.network.id)
+        if (change.type === 'removed') this.forget(change.network.id)
         else this.networkCame(change.network)
         break
       case 'endpoint':
@@ -300,9 +334,15 @@ export class OverlayNetworks {
     this.onEvicted(networkId, id).catch((error: Error) => this.options.log(`endpoint ${name}: ${error.message}`))
   }
 
+  private forget(networkId: string): void {
+    this.networks.delete(networkId)
+    this.unconfirmed.delete(networkId)
+  }
+
   private networkCame(network: ClusterNetwork): DockerNetwork {
+    this.unconfirmed.delete(network.id)
     const known = this.networks.get(network.id)
-    if (known !== undefined) return known // only a VNI was added
+    if (known !== undefined) return known // only a VNI was added, or the last daemon had it
     const docker = new DockerNetwork(recordOf(network))
     this.networks.set(network.id, docker)
     for (const endpoint of this.joined?.endpoints(network.id).values() ?? []) this.show(docker, endpoint)
@@ -340,9 +380,20 @@ export class OverlayNetworks {
   private tellVteps(): void {
     const { controller, driver, log } = this.options
     const others = [...(this.joined?.hosts().values() ?? [])].filter(({ id }) => id !== this.joined!.self.id)
+    for (const { name, address, vxlanPort = VXLAN_PORT } of others) {
+      if (vxlanPort === driver.udpPort) continue
+      const own = `this one UDP ${driver.udpPort}: nothing passes between them; give all daemons the same --overlay-port`
+      this.warn(`host ${name} (${address}) uses UDP ${vxlanPort} for overlay networks, ${own}`)
+    }
     controller
       .update(driver.setVteps(others.map(({ address }) => address)))
       .catch((error: Error) => log(`VTEPs of other hosts: ${error.message}`))
+  }
+
+  private warn(message: string): void {
+    if (this.warnings.has(message)) return
+    this.warnings.add(message)
+    this.options.log(message)
   }
 
   private inLine<T>(networkId: string, work: () => Promise<T>): Promise<T> {

@@ -55,6 +55,8 @@ export class OverlayDriver implements Driver {
   /** Overlay networks may have the addresses of bridge networks; among them the cluster keeps them apart. */
   readonly addresses = new AddressSpace([])
   readonly reserved = ['overlay', 'underlay'] as const
+  /** UDP, of this host and of all others. */
+  readonly udpPort: number
   private readonly options: OverlayDriverOptions
   private readonly ports = new NumberPool(SEGMENTS_MAX)
   /** By network id; segments by index among the network's IPv4 pools. */
@@ -65,6 +67,7 @@ export class OverlayDriver implements Driver {
 
   constructor(options: OverlayDriverOptions) {
     this.options = options
+    this.udpPort = options.port ?? VXLAN_PORT
   }
 
   /** Says which VNI a subnet of an open network has, before its first endpoint is connected. */
@@ -74,6 +77,10 @@ export class OverlayDriver implements Driver {
       throw new NetworkError('conflict', `network ${network.name}: the subnet of ${address} has VNI ${segment.vni} and cannot get ${vni}`)
     }
     segment.vni = vni
+  }
+
+  vniOf(network: Network, address: string): number | undefined {
+    return this.segmentOf(network, address).vni
   }
 
   /** The VTEPs that frames are taken from: all other hosts. Gives what the running element is to be told. */
@@ -108,7 +115,7 @@ export class OverlayDriver implements Driver {
 
   network(network: Network): TopologyPart {
     const segments = this.segments(network)
-    const { port = VXLAN_PORT } = this.options
+    const { udpPort: port } = this
     const { elements: outer, links: outerLinks, port: outerPort, mac, nextHopMac, mtu, address } = this.underlay!.part
     // The host forwards what comes by the TAP, and takes one from its TTL.
     const ttl = this.underlay!.way.kind === 'tap' ? DEFAULT_TTL + 1 : DEFAULT_TTL
@@ -173,10 +180,10 @@ export class OverlayDriver implements Driver {
   }
 
   private async openUnderlay(): Promise<{ way: Underlay; part: UnderlayPart }> {
-    const { underlay, address, port = VXLAN_PORT } = this.options
+    const { underlay, address } = this.options
     const way = underlay()
     try {
-      return { way, part: await way.open({ address, port }) }
+      return { way, part: await way.open({ address, port: this.udpPort }) }
     } catch (error) {
       await way.close().catch(() => {}) // the first error says why
       throw error
