@@ -10,7 +10,7 @@ import { FrameFlag } from '../../src/engine/frame-pool.ts'
 import type { TopologyElement, TopologyLink } from '../../src/engine/topology.ts'
 import { TestBench } from '../engine/test-bench.ts'
 import { seededRandom } from '../wire/seeded-random.ts'
-import { station, testFrame } from './bridge-domain-suite.ts'
+import { station, testFrame } from './bridge-domain.ts'
 
 const BROADCAST = 'ff:ff:ff:ff:ff:ff'
 

@@ -10,7 +10,7 @@ import type { ElementType } from '../../src/engine/element.ts'
 import { FramePool } from '../../src/engine/frame-pool.ts'
 import { tryLoadNative } from '../../src/io/load-native.ts'
 import { openTap, TapDevice } from '../../src/io/tap-device.ts'
-import { BridgeDomain, station, testFrame } from '../elements/bridge-domain-suite.ts'
+import { BridgeDomain, station, testFrame } from '../elements/bridge-domain.ts'
 import { seededRandom } from '../wire/seeded-random.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 

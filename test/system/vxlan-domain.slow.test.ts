@@ -43,7 +43,6 @@ if (native !== null) {
       }
     },
     overhead: 70,
-    oneFdb: false,
-    isOutside: true
+    lacks: { oneTable: 'the two bridges have one each', inside: 'a kernel is between the VTEPs' }
   })
 }

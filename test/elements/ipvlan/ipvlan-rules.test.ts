@@ -6,7 +6,7 @@ import { IPVLAN_FLAGS, IPVLAN_MODES, type IpvlanFlag, type IpvlanMode } from '..
 import type { ElementType } from '../../../src/engine/element.ts'
 import { FrameFlag } from '../../../src/engine/frame-pool.ts'
 import { parseIpv4, parseIpv6, parseMac } from '../../../src/wire/address.ts'
-import { station } from '../bridge-domain-suite.ts'
+import { station } from '../bridge-domain.ts'
 import { ChildrenBench } from '../children-bench.ts'
 
 const BROADCAST = 'ff:ff:ff:ff:ff:ff'

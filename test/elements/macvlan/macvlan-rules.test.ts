@@ -5,7 +5,7 @@ import { macvlanType } from '../../../src/elements/macvlan/macvlan.ts'
 import { MACVLAN_MODES, type MacvlanMode } from '../../../src/elements/macvlan/macvlan-options.ts'
 import type { ElementType } from '../../../src/engine/element.ts'
 import { FrameFlag } from '../../../src/engine/frame-pool.ts'
-import { station, testFrame } from '../bridge-domain-suite.ts'
+import { station, testFrame } from '../bridge-domain.ts'
 import { ChildrenBench } from '../children-bench.ts'
 
 const BROADCAST = 'ff:ff:ff:ff:ff:ff'

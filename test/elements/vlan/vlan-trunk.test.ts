@@ -4,7 +4,7 @@ import { beforeEach, describe, test } from 'node:test'
 import { TrunkPort, vlanPort, vlanTrunkType } from '../../../src/elements/vlan/vlan-trunk.ts'
 import type { ElementType } from '../../../src/engine/element.ts'
 import { FrameFlag } from '../../../src/engine/frame-pool.ts'
-import { station, testFrame } from '../bridge-domain-suite.ts'
+import { station, testFrame } from '../bridge-domain.ts'
 import { ChildrenBench } from '../children-bench.ts'
 
 const { cable, untagged, stack, besideStack } = TrunkPort

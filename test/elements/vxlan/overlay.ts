@@ -5,7 +5,7 @@
  */
 import type { VxlanOptions } from '../../../src/elements/vxlan/vxlan-options.ts'
 import type { TopologyElement, TopologyLink } from '../../../src/engine/topology.ts'
-import type { BridgeDomainOptions, BridgeDomainParts } from '../bridge-domain-suite.ts'
+import type { BridgeDomainOptions, BridgeDomainParts } from '../bridge-domain.ts'
 
 const UPLINK = 100
 const VNI = 256
