@@ -31,6 +31,13 @@ export function daemonKind(): DaemonKind {
   return process.env['NETLOOM_ORACLE_DAEMON'] === 'dockerd' ? 'dockerd' : 'netloom'
 }
 
+export interface LabOptions {
+  /** Two hosts that share an etcd. */
+  readonly cluster?: boolean
+  /** Two hosts. */
+  readonly double?: boolean
+}
+
 let made = 0
 
 export class DockerLab {
@@ -41,12 +48,15 @@ export class DockerLab {
   /** More environment for the daemon: NETLOOM_DAEMON_ARGS, NETLOOM_CRASH. */
   readonly daemonEnvironment: Record<string, string> = {}
 
-  /** Whether a second host and a store that both share stand there too. */
+  /** Whether a second host stands there too. */
+  readonly isDouble: boolean
+  /** Whether both hosts share a store. */
   readonly isCluster: boolean
 
   /** `name` starts the names of the namespaces: at most 5 letters. */
-  constructor(name: string, kind: DaemonKind = 'netloom', { cluster = false }: { cluster?: boolean } = {}) {
+  constructor(name: string, kind: DaemonKind = 'netloom', { cluster = false, double = cluster }: LabOptions = {}) {
     this.kind = kind
+    this.isDouble = double || cluster
     this.isCluster = cluster
     this.prefix = `${name}${(process.pid % 46656).toString(36)}${(made++).toString(36)}`
     this.folder = mkdtempSync(path.join(tmpdir(), `netloom-test-lab-${name}-`))
@@ -74,6 +84,7 @@ export class DockerLab {
       DOCKER_HOST: this.dockerHost,
       ORACLE_RESET: this.kind === 'netloom' ? `${IN_LAB} reset` : `${ORACLE}/lab reset 1`,
       ORACLE_HAVE: this.isCluster ? 'tools macvlan ipv6 overlay kv' : 'tools macvlan ipv6 overlay',
+      ...(this.isDouble && this.secondEnvironment()),
       ...(this.isCluster && this.clusterEnvironment()),
       // Never written next to the oracle's files, which a test compares.
       PYTHONDONTWRITEBYTECODE: '1'
@@ -83,13 +94,14 @@ export class DockerLab {
   /** Namespaces, outside services, the daemon, and the five images. */
   async up(): Promise<void> {
     await this.must(`${ORACLE}/lab`, 'up')
-    if (!this.isCluster) {
-      await this.start()
+    if (this.isCluster) await this.resetCluster()
+    else await this.start()
+    if (!this.isDouble) {
       await this.must(`${ORACLE}/mkimages`)
       await mendTools(this)
       return
     }
-    await this.resetCluster()
+    if (!this.isCluster) await this.daemon('start', 2)
     // LAB is where the images' files are put together.
     const images = ([1, 2] as const).map((host) =>
       this.run(`${ORACLE}/mkimages`, [], { DOCKER_HOST: `unix://${this.socketOf(host)}`, LAB: path.join(this.folder, `images${host}`) })
@@ -128,10 +140,12 @@ export class DockerLab {
     return {
       NETLOOM_LAB_CLUSTER: 'yes',
       ORACLE_RESET_KV: ours ? `${IN_LAB} reset-kv` : `${ORACLE}/lab reset --cluster`,
-      ORACLE_CTL: ours ? `${IN_LAB} ctl` : `${ORACLE}/lab ctl`,
-      ORACLE_DOCKER2: `docker -H unix://${this.socketOf(2)}`,
-      ORACLE_HOST2: `nsenter --net=/run/netns/${this.prefix}2`
+      ORACLE_CTL: ours ? `${IN_LAB} ctl` : `${ORACLE}/lab ctl`
     }
+  }
+
+  private secondEnvironment(): Record<string, string> {
+    return { ORACLE_DOCKER2: `docker -H unix://${this.socketOf(2)}`, ORACLE_HOST2: `nsenter --net=/run/netns/${this.prefix}2` }
   }
 
   /** Runs a docker command to its end. */
@@ -194,7 +208,7 @@ export class DockerLab {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  private daemon(action: 'start' | 'stop' | 'reset'): Promise<Finished> {
-    return this.kind === 'netloom' ? this.must(IN_LAB, action) : this.must(`${ORACLE}/lab`, action, '1')
+  private daemon(action: 'start' | 'stop' | 'reset', host: 1 | 2 = 1): Promise<Finished> {
+    return this.must(this.kind === 'netloom' ? IN_LAB : `${ORACLE}/lab`, action, String(host))
   }
 }

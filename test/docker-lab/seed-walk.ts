@@ -2,7 +2,7 @@
 // counters are masked; what a document shows is searched in the answer line by line, in order, so a newer client may show more.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { DockerLab, daemonKind, labMissing } from './docker-lab.ts'
+import { DockerLab, daemonKind, type LabOptions, labMissing } from './docker-lab.ts'
 import { KEYS, TerminalSession } from './terminal-session.ts'
 
 /** A line typed into a shell in a container, and what is shown for it. */
@@ -13,8 +13,6 @@ export interface TypedLine {
   readonly hides?: string
   /** Seconds until Ctrl-C. */
   readonly interruptAfter?: number
-  /** Why this line is for a later issue. */
-  readonly later?: string
 }
 
 export interface SeedStep {
@@ -31,14 +29,7 @@ export interface SeedStep {
   readonly exits?: boolean
   /** Tried again for up to 5 s until it shows that: what --rm removes is gone a moment later. */
   readonly eventually?: boolean
-  /** Why this step is for a later issue. */
-  readonly later?: string
 }
-
-export const LATER = {
-  macvlan: 'needs the macvlan driver (a later issue)',
-  ipvlan: 'needs the ipvlan driver (a later issue)'
-} as const
 
 /** busybox's ping with `count` answers; one hop on the way takes one from `ttl`. */
 export function pings(name: string, address: string, count: number, ttl = 64): string {
@@ -51,13 +42,13 @@ export function pings(name: string, address: string, count: number, ttl = 64): s
   ].join('\n')
 }
 
-/** `cluster`: with a second host, `$ORACLE_DOCKER2`, and a store that both share. */
-export function followSeed(title: string, steps: readonly SeedStep[], { cluster = false }: { cluster?: boolean } = {}): void {
+/** With a second host it is `$ORACLE_DOCKER2`. */
+export function followSeed(title: string, steps: readonly SeedStep[], { cluster = false, double = cluster }: LabOptions = {}): void {
   describe(title, { skip: cluster ? labMissing('script', 'etcd') : labMissing('script') }, () => {
     let lab: DockerLab
     let passed = 0
     before(async () => {
-      lab = new DockerLab('seed', daemonKind(), { cluster })
+      lab = new DockerLab('seed', daemonKind(), { cluster, double })
       lab.daemonEnvironment['NETLOOM_DAEMON_ARGS'] = '--uplink host'
       await lab.up()
       // A real daemon lists the gateway of its network bridge from the second start on.
@@ -66,7 +57,7 @@ export function followSeed(title: string, steps: readonly SeedStep[], { cluster 
     after(() => lab.down())
 
     for (const [index, step] of steps.entries()) {
-      test(`${index + 1}. ${step.run.replace(/\s+/g, ' ').slice(0, 100)}`, { skip: step.later ?? false }, async (context) => {
+      test(`${index + 1}. ${step.run.replace(/\s+/g, ' ').slice(0, 100)}`, async () => {
         for (let tries = 0; ; tries++) {
           try {
             await follow(lab, step)
@@ -76,14 +67,12 @@ export function followSeed(title: string, steps: readonly SeedStep[], { cluster 
             await new Promise((resolve) => setTimeout(resolve, 200))
           }
         }
-        for (const { line, later } of step.typed ?? []) if (later !== undefined) context.diagnostic(`skipped: ${line}: ${later}`)
         passed++
       })
     }
     test('in all', (context) => {
-      const later = steps.filter((step) => step.later !== undefined)
-      context.diagnostic(`${title}: ${passed} of ${steps.length - later.length} steps as shown, ${later.length} steps for later issues`)
-      assert.ok(passed > 0)
+      context.diagnostic(`${title}: ${passed} of ${steps.length} steps as shown`)
+      assert.equal(passed, steps.length)
     })
   })
 }
@@ -103,7 +92,7 @@ async function followTyped(lab: DockerLab, step: SeedStep): Promise<void> {
   try {
     await session.prompt()
     for (const typed of step.typed!) {
-      if (typed.later === undefined) compare(await session.type(typed.line, typed.interruptAfter), typed)
+      compare(await session.type(typed.line, typed.interruptAfter), typed)
     }
     if (step.exits) session.press('exit\r')
     else session.press(KEYS.detach)
