@@ -7,27 +7,30 @@ const JAR = '/usr/share/java/zookeeper.jar'
 export const zooKeeperMissing =
   programMissing('java', 'default-jre-headless') || (existsSync(JAR) ? false : 'ZooKeeper (zookeeper) is not installed')
 
+/** Program and arguments of one server with its data in `folder`. */
+export function zooKeeperCommand(folder: string, address: string, port: number): string[] {
+  mkdirSync(`${folder}/data`, { recursive: true })
+  writeFileSync(
+    `${folder}/zoo.cfg`,
+    [
+      `dataDir=${folder}/data`,
+      `clientPort=${port}`,
+      `clientPortAddress=${address}`,
+      'tickTime=1000',
+      'admin.enableServer=false',
+      'forceSync=no',
+      '4lw.commands.whitelist=srvr',
+      ''
+    ].join('\n')
+  )
+  // Small and quick to start: it serves one test.
+  const java = ['java', '-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Dzookeeper.extendedTypesEnabled=true']
+  return [...java, '-cp', `${folder}:${JAR}`, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', `${folder}/zoo.cfg`]
+}
+
 export async function startZooKeeper(): Promise<StoreServer> {
   const [port] = await freePorts(1)
-  const server = new StoreServer(port, (folder) => {
-    mkdirSync(`${folder}/data`, { recursive: true })
-    writeFileSync(
-      `${folder}/zoo.cfg`,
-      [
-        `dataDir=${folder}/data`,
-        `clientPort=${port}`,
-        'clientPortAddress=127.0.0.1',
-        'tickTime=1000',
-        'admin.enableServer=false',
-        'forceSync=no',
-        '4lw.commands.whitelist=srvr',
-        ''
-      ].join('\n')
-    )
-    // Small and quick to start: it serves one test.
-    const java = ['java', '-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Dzookeeper.extendedTypesEnabled=true']
-    return [...java, '-cp', `${folder}:${JAR}`, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', `${folder}/zoo.cfg`]
-  })
+  const server = new StoreServer(port, (folder) => zooKeeperCommand(folder, '127.0.0.1', port))
   await server.start(() => isServing(port))
   return server
 }

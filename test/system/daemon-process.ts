@@ -15,9 +15,9 @@ export class DaemonProcess {
   readonly ended: Promise<Ended>
   stdout = ''
   stderr = ''
+  isEnded = false
   private readonly child: ChildProcess
   private readonly wake = new Set<() => void>()
-  private isEnded = false
 
   /** `launcher`: a command that becomes the daemon, after it has changed what it runs as. */
   constructor(
