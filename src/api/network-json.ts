@@ -165,6 +165,8 @@ export interface AttachRequest {
   ip6?: string
   mac?: string
   aliases?: string[]
+  /** As of `docker network connect --driver-opt`. */
+  driverOpts?: Record<string, string>
   /** The interface in the namespace; default eth0. */
   ifname?: string
   mtu?: number

@@ -58,7 +58,7 @@ function checkVerbose(text: string): void {
 }
 
 /** What was not given is left out. */
-function attachRequest({ pid, tap, virtual, mtu, network, aliases, ...texts }: AttachBody): AttachRequest {
+function attachRequest({ pid, tap, virtual, mtu, network, aliases, driverOpts, ...texts }: AttachBody): AttachRequest {
   const given = Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== ''))
   return {
     ...given,
@@ -66,6 +66,7 @@ function attachRequest({ pid, tap, virtual, mtu, network, aliases, ...texts }: A
     aliases,
     ...(pid !== null && { pid }),
     ...(mtu !== null && { mtu }),
+    ...(driverOpts !== null && { driverOpts }),
     ...(virtual !== null && { virtual }),
     ...(tap !== null && { tap: { name: tap.name, ...(tap.user !== '' && { user: tap.user }) } })
   }

@@ -51,6 +51,7 @@ const attachShape = struct('netloom.AttachRequest', {
   ip6: string,
   mac: string,
   aliases: list(string),
+  driverOpts: nullable(map(string)),
   ifname: string,
   mtu: nullable(integer('int'))
 })

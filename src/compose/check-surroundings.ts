@@ -18,6 +18,11 @@ export function checkSurroundings({ underlays, hosts, routers, services }: Parts
     )
   ]
   checkPlaces(places, byName)
+  const names = new Set(hosts.map(({ name }) => name))
+  for (const { name, at } of [...routers, ...services.filter(({ virtual }) => virtual?.station != null)]) {
+    // `NAME/eth0` is a link of both.
+    if (names.has(name)) at.fail(`a host is called '${name}' already`)
+  }
   for (const { interfaces, routes, at } of routers) checkRoutes(interfaces, routes, at)
   for (const { eth0 } of hosts) {
     if (eth0?.gateway !== undefined && !isOnLink(eth0, eth0.gateway))

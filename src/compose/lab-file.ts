@@ -58,17 +58,17 @@ export function readLabFile(text: string, { file, env, project, readUplink = (te
   const directory = path.dirname(path.resolve(file))
   const given = whole.members(['name', 'version', 'services', 'networks', 'volumes', 'x-netloom'])
   const name = project ?? (given.name === undefined ? projectOf(directory) : readProject(given.name))
-  const surroundings = readSurroundings(given['x-netloom'], whole)
+  const surroundings = readSurroundings(given['x-netloom'], whole, directory)
   const services = [...(given.services?.entries() ?? whole.fail('services are missing'))].map(([key, at]) =>
     readService(key, at, directory)
   )
   if (services.length === 0) given.services!.fail('there is no service')
-  const networks = [...(given.networks?.entries() ?? [])].map(([key, at]) => readNetwork(key, at))
+  const networks = [...(given.networks?.entries() ?? [])].map(([key, at]) => readNetwork(key, at, directory))
   checkVolumes(services, given.volumes)
 
   const placed = services.map((service) => placeService(service, surroundings))
   if (placed.some(({ networkKeys }) => networkKeys.includes(DEFAULT_NETWORK)) && !networks.some(({ key }) => key === DEFAULT_NETWORK)) {
-    networks.push(readNetwork(DEFAULT_NETWORK, given.services!.nothing(`networks.${DEFAULT_NETWORK}`)))
+    networks.push(readNetwork(DEFAULT_NETWORK, given.services!.nothing(`networks.${DEFAULT_NETWORK}`), directory))
   }
   checkServices(placed, networks, surroundings)
   const lab = {

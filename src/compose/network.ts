@@ -2,6 +2,7 @@
 import type { IpamPoolConfig, NetworkCreateRequest } from '../api/network-json.ts'
 import { formatPrefix, type Prefix, prefixIncludes } from '../wire/cidr.ts'
 import { isInside, readAddress, readAnyAddress, readSubnet } from './addresses.ts'
+import { readLink } from './link.ts'
 import { readTexts } from './service-networks.ts'
 import type { Value } from './value.ts'
 
@@ -38,20 +39,25 @@ const DRIVERS = ['bridge', 'overlay', 'macvlan', 'ipvlan', 'host', 'null', 'none
 const WITH_PARENT = ['macvlan', 'ipvlan']
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]*$/
 
-/** `at` may be null in the file: `networks: { front: }`. */
-export function readNetwork(key: string, at: Value): Network {
+/**
+ * `at` may be null in the file: `networks: { front: }`.
+ * @param directory of the file
+ */
+export function readNetwork(key: string, at: Value, directory: string): Network {
   if (!NAME.test(key)) at.fail(`'${key}' is no name of a network: letters, digits, '.', '_' and '-'`)
   const given = at.isNull ? {} : at.members(MEMBERS)
   const name = given.name?.word() ?? key
-  const ours = given['x-netloom']?.members(['hosts'])
+  const ours = given['x-netloom']?.members(['hosts', 'link'])
   const hosts = ours?.hosts?.list()
   if (given.external !== undefined && readExternal(given.external)) {
     const other = Object.entries(given).find(([member]) => !['name', 'external', 'x-netloom'].includes(member))
     other?.[1]?.fail('an external network is there already: it takes a name and nothing else')
+    ours?.link?.fail('an external network is there already: `netloom link set` shapes its links')
     return { key, at, name, driver: '', isExternal: true, hosts, parent: undefined, subnets: [], request: {} }
   }
   const driver = given.driver?.oneOf(DRIVERS) ?? 'bridge'
-  const options = given.driver_opts === undefined ? {} : readTexts(given.driver_opts)
+  const link = ours?.link === undefined ? {} : readLink(ours.link, directory).options
+  const options = { ...(given.driver_opts === undefined ? {} : readTexts(given.driver_opts)), ...link }
   const pools = readPools(given.ipam)
   return {
     key,

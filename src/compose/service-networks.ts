@@ -1,6 +1,7 @@
 /** `networks` and `network_mode` of a service. */
 import type { EndpointConfig } from '../api/network-json.ts'
 import { readAddress, readAnyAddress, readMac } from './addresses.ts'
+import { readLink } from './link.ts'
 import type { Value } from './value.ts'
 
 /** A network that a service is on. */
@@ -14,10 +15,22 @@ export interface ServiceNetwork {
   readonly mac: Value | undefined
 }
 
-const MEMBERS = ['aliases', 'ipv4_address', 'ipv6_address', 'link_local_ips', 'mac_address', 'driver_opts', 'priority'] as const
+const MEMBERS = [
+  'aliases',
+  'ipv4_address',
+  'ipv6_address',
+  'link_local_ips',
+  'mac_address',
+  'driver_opts',
+  'priority',
+  'x-netloom'
+] as const
 
-/** The one with the highest priority first, which the container is started on; then in the order of the file. */
-export function readServiceNetworks(value: Value): ServiceNetwork[] {
+/**
+ * The one with the highest priority first, which the container is started on; then in the order of the file.
+ * @param directory of the file
+ */
+export function readServiceNetworks(value: Value, directory: string): ServiceNetwork[] {
   if (value.isList) {
     const names = value.list().map((item) => ({ name: item.word(), at: item }))
     for (const [index, { name, at }] of names.entries()) {
@@ -25,14 +38,16 @@ export function readServiceNetworks(value: Value): ServiceNetwork[] {
     }
     return names.map(({ name, at }) => ({ name, at, config: {}, address: undefined, address6: undefined, mac: undefined }))
   }
-  const networks = [...value.entries()].map(([name, at]) => readOne(name, at))
+  const networks = [...value.entries()].map(([name, at]) => readOne(name, at, directory))
   return networks.sort((a, b) => b.priority - a.priority)
 }
 
-function readOne(name: string, at: Value): ServiceNetwork & { priority: number } {
+function readOne(name: string, at: Value, directory: string): ServiceNetwork & { priority: number } {
   if (at.isNull) return { name, at, config: {}, address: undefined, address6: undefined, mac: undefined, priority: 0 }
   const given = at.members(MEMBERS)
   const { ipv4_address: address, ipv6_address: address6, mac_address: mac } = given
+  const ours = given['x-netloom']?.members(['link'])
+  const link = ours?.link && readLink(ours.link, directory).options
   const linkLocal = given.link_local_ips?.list().map(readAnyAddress)
   const ipam = {
     ...(address !== undefined && { IPv4Address: readAddress(address, 4) }),
@@ -43,7 +58,9 @@ function readOne(name: string, at: Value): ServiceNetwork & { priority: number }
     ...(Object.keys(ipam).length > 0 && { IPAMConfig: ipam }),
     ...(given.aliases !== undefined && { Aliases: given.aliases.texts() }),
     ...(mac !== undefined && { MacAddress: readMac(mac) }),
-    ...(given.driver_opts !== undefined && { DriverOpts: readTexts(given.driver_opts) })
+    ...((given.driver_opts ?? link) !== undefined && {
+      DriverOpts: { ...(given.driver_opts === undefined ? {} : readTexts(given.driver_opts)), ...link }
+    })
   }
   return { name, at, config, address, address6, mac, priority: given.priority?.integer(-1_000_000, 1_000_000) ?? 0 }
 }

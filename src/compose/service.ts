@@ -5,11 +5,12 @@ import type { RestartPolicy } from '../api/container-json.ts'
 import type { CreateRequest } from '../client/container-calls.ts'
 import { readPortMappings } from '../client/port-mappings.ts'
 import { parseReference } from '../image/image-reference.ts'
+import { splitWords } from '../network/split-words.ts'
 import { readAnyAddress, readMac } from './addresses.ts'
+import { type LinkSetting, readLink } from './link.ts'
 import { readDuration, readHealthcheck } from './service-health.ts'
 import { readServiceNetworks, readTexts, type ServiceNetwork } from './service-networks.ts'
 import { readVolumes, type ServiceVolumes } from './service-volumes.ts'
-import { splitWords } from './split-words.ts'
 import type { Value } from './value.ts'
 import { readVirtual, type VirtualHost } from './virtual-host.ts'
 
@@ -40,6 +41,8 @@ export interface Service {
   readonly request: CreateRequest
   /** Set: no container. */
   readonly virtual: VirtualHost | null
+  /** Of all its networks that say nothing else; of a virtual host on an underlay its cable. */
+  readonly link: LinkSetting | undefined
 }
 
 const MEMBERS = [
@@ -91,12 +94,12 @@ const RESTART = /^(no|always|unless-stopped|on-failure(:\d+)?)$/
 export function readService(name: string, at: Value, directory: string): Service {
   if (!NAME.test(name)) at.fail(`'${name}' is no name of a service: letters, digits, '.', '_' and '-'`)
   const given = at.members(MEMBERS)
-  const ours = given['x-netloom']?.members(['host', 'virtual', 'udp_echo', 'underlay', 'address', 'address6', 'gateway', 'mac'])
+  const ours = given['x-netloom']?.members(['host', 'link', 'virtual', 'udp_echo', 'underlay', 'address', 'address6', 'gateway', 'mac'])
   const virtual = readVirtual(given, ours)
   if (given.image === undefined && virtual === null) at.fail('an image is missing')
   if (given.networks !== undefined && given.network_mode !== undefined)
     given.network_mode.fail('networks are named too: only one of both can be')
-  const networks = given.networks === undefined ? undefined : readServiceNetworks(given.networks)
+  const networks = given.networks === undefined ? undefined : readServiceNetworks(given.networks, directory)
   const volumes = readVolumes(given.volumes, directory)
   const links = (given.links?.list() ?? []).map((item) => {
     const [service = '', alias = service] = item.word().split(':')
@@ -113,7 +116,8 @@ export function readService(name: string, at: Value, directory: string): Service
     dependencies: [...readDependencies(given.depends_on), ...links.map((link) => ({ ...link, condition: 'service_started' as const }))],
     volumes,
     request: virtual === null ? readRequest(given, volumes, directory) : {},
-    virtual
+    virtual,
+    link: ours?.link && readLink(ours.link, directory)
   }
 }
 

@@ -1,6 +1,7 @@
 /** `x-netloom` of a lab file: hosts, and what is between them. */
 import { formatPrefix, type Prefix, parseCidr } from '../wire/cidr.ts'
 import { isInside, readAddress, readAnyAddress, readMac, readStationAddress, readSubnet, type StationAddress } from './addresses.ts'
+import { type LinkSetting, readLink } from './link.ts'
 import type { Value } from './value.ts'
 
 /** A LAN, or a VLAN of one. */
@@ -15,6 +16,8 @@ export interface Underlay {
   readonly mtu: number
   /** Its frames go by another LAN, with this tag. */
   readonly vlan: { readonly trunk: Value; readonly id: number } | null
+  /** Of each cable that is plugged in there and says nothing else. */
+  readonly link: LinkSetting | undefined
 }
 
 /** A station's place: addresses with prefix length. */
@@ -22,6 +25,8 @@ export interface Place {
   readonly underlay: Value
   readonly addresses: readonly StationAddress[]
   readonly mac: string | undefined
+  /** Of its cable. */
+  readonly link: LinkSetting | undefined
 }
 
 export interface Host {
@@ -49,18 +54,19 @@ export interface Surroundings {
 }
 
 /** Beginnings of names of elements that are no host's. */
-const RESERVED = ['lan', 'router', 'station']
+const RESERVED = ['lan', 'link', 'router', 'station']
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,30}$/
 
 /** What a file without `x-netloom` has: one host with the machine's own way out. */
 export const DEFAULT_HOST = 'host1'
 
-export function readSurroundings(value: Value | undefined, file: Value): Surroundings {
+/** @param directory of the file */
+export function readSurroundings(value: Value | undefined, file: Value, directory: string): Surroundings {
   const { underlays, hosts, routers, uplink } = value?.members(['underlays', 'hosts', 'routers', 'uplink']) ?? {}
   const read = {
-    underlays: named(underlays, 'an underlay').map(([name, at]) => readUnderlay(name, at)),
-    hosts: named(hosts, 'a host').map(([name, at]) => readHost(name, at)),
-    routers: named(routers, 'a router').map(([name, at]) => readRouter(name, at)),
+    underlays: named(underlays, 'an underlay').map(([name, at]) => readUnderlay(name, at, directory)),
+    hosts: named(hosts, 'a host').map(([name, at]) => readHost(name, at, directory)),
+    routers: named(routers, 'a router').map(([name, at]) => readRouter(name, at, directory)),
     uplink
   }
   if (read.hosts.length === 0) return { ...read, hosts: [{ name: DEFAULT_HOST, at: value ?? file, eth0: null, dns: [] }] }
@@ -78,9 +84,9 @@ function named(value: Value | undefined, what: string): [name: string, at: Value
   })
 }
 
-function readUnderlay(name: string, at: Value): Underlay {
-  const members = ['subnet', 'subnet6', 'gateway', 'gateway6', 'mtu', 'trunk', 'vlan'] as const
-  const { subnet, subnet6, gateway, gateway6, mtu, trunk, vlan } = at.isNull ? {} : at.members(members)
+function readUnderlay(name: string, at: Value, directory: string): Underlay {
+  const members = ['subnet', 'subnet6', 'gateway', 'gateway6', 'mtu', 'trunk', 'vlan', 'link'] as const
+  const { subnet, subnet6, gateway, gateway6, mtu, trunk, vlan, link } = at.isNull ? {} : at.members(members)
   const prefix = subnet === undefined ? undefined : ofFamily(subnet, 4)
   const prefix6 = subnet6 === undefined ? undefined : ofFamily(subnet6, 6)
   if (trunk !== undefined && vlan === undefined) trunk.fail('which VLAN of it? add vlan: 30')
@@ -93,14 +99,15 @@ function readUnderlay(name: string, at: Value): Underlay {
     gateway: gateway === undefined ? undefined : inside(prefix, gateway, readAddress(gateway, 4)),
     gateway6: gateway6 === undefined ? undefined : inside(prefix6, gateway6, readAddress(gateway6, 6)),
     mtu: mtu?.integer(576, 65_535) ?? 1500,
-    vlan: trunk === undefined ? null : { trunk, id: vlan!.integer(1, 4094) }
+    vlan: trunk === undefined ? null : { trunk, id: vlan!.integer(1, 4094) },
+    link: link && readLink(link, directory)
   }
 }
 
-function readHost(name: string, at: Value): Host {
+function readHost(name: string, at: Value, directory: string): Host {
   if (RESERVED.includes(name)) at.fail(`no host can be called ${RESERVED.join(', ')}: elements of the lab are`)
   const { eth0, dns } = at.isNull ? {} : at.members(['eth0', 'dns'])
-  const given = eth0?.members(['underlay', 'address', 'address6', 'gateway', 'gateway6', 'mac'])
+  const given = eth0?.members(['underlay', 'address', 'address6', 'gateway', 'gateway6', 'mac', 'link'])
   return {
     name,
     at,
@@ -109,16 +116,18 @@ function readHost(name: string, at: Value): Host {
       given === undefined
         ? null
         : {
-            ...readPlace(eth0!, given),
+            ...readPlace(eth0!, given, directory),
             gateway: given.gateway === undefined ? undefined : readAddress(given.gateway, 4),
             gateway6: given.gateway6 === undefined ? undefined : readAddress(given.gateway6, 6)
           }
   }
 }
 
-function readRouter(name: string, at: Value): LabRouter {
+function readRouter(name: string, at: Value, directory: string): LabRouter {
   const { interfaces, routes } = at.members(['interfaces', 'routes'])
-  const places = interfaces?.list().map((item) => readPlace(item, item.members(['underlay', 'address', 'address6', 'mac'])))
+  const places = interfaces
+    ?.list()
+    .map((item) => readPlace(item, item.members(['underlay', 'address', 'address6', 'mac', 'link']), directory))
   if (places === undefined || places.length === 0) at.fail('interfaces are missing: - { underlay: NAME, address: 172.16.0.254/24 }')
   const ways = [...(routes?.entries() ?? [])].map(([prefix, value]) => {
     value.check(() => parseCidr(prefix))
@@ -127,15 +136,20 @@ function readRouter(name: string, at: Value): LabRouter {
   return { name, at, interfaces: places!, routes: Object.fromEntries(ways) as Record<string, string> }
 }
 
-function readPlace(at: Value, given: Partial<Record<'underlay' | 'address' | 'address6' | 'mac', Value>>): Place {
-  const { underlay, address, address6, mac } = given
+function readPlace(
+  at: Value,
+  given: Partial<Record<'underlay' | 'address' | 'address6' | 'mac' | 'link', Value>>,
+  directory: string
+): Place {
+  const { underlay, address, address6, mac, link } = given
   return {
     underlay: underlay ?? at.fail('an underlay is missing: the LAN that it is plugged into'),
     addresses: [
       readStationAddress(address ?? at.fail('an address is missing: address: 172.16.0.1/24'), 4),
       ...(address6 === undefined ? [] : [readStationAddress(address6, 6)])
     ],
-    mac: mac === undefined ? undefined : readMac(mac)
+    mac: mac === undefined ? undefined : readMac(mac),
+    link: link && readLink(link, directory)
   }
 }
 

@@ -38,6 +38,7 @@ import type { Driver } from '../network/driver.ts'
 import { IpvlanDriver } from '../network/drivers/ipvlan-driver.ts'
 import { MacvlanDriver } from '../network/drivers/macvlan-driver.ts'
 import { OverlayDriver } from '../network/drivers/overlay-driver.ts'
+import type { EmulatedCables } from '../network/emulated/emulated-cables.ts'
 import type { EngineHost } from '../network/engine-host.ts'
 import { Inspection } from '../network/inspection.ts'
 import { LinkControl } from '../network/link-control.ts'
@@ -95,6 +96,8 @@ export interface DockerHostOptions {
   readonly parents?: ParentInterfaces
   /** What makes it one of several hosts that share overlay networks; undefined: it is on its own. */
   readonly cluster?: ClusterMembership
+  /** Of the lab that it is in: whoever asks for links is told of those too. */
+  readonly cables?: EmulatedCables
 }
 
 /** Networks and containers, as long as they are needed by others of this host. */
@@ -215,7 +218,7 @@ export class DockerHost {
     execRoutes(router, containers)
     imageRoutes(router, images)
     inspectionRoutes(router, new Inspection(controller))
-    linkRoutes(router, new LinkControl(controller))
+    linkRoutes(router, new LinkControl(controller, this.options.cables))
     return { router, containers }
   }
 

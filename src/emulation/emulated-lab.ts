@@ -9,6 +9,7 @@
 import type { Logger } from '../api/logger.ts'
 import { MemoryClusterServer, MemoryClusterStore } from '../cluster/memory-cluster-store.ts'
 import type { Host, LabFile, Place } from '../compose/lab-file.ts'
+import type { LinkSetting } from '../compose/link.ts'
 import type { DaemonConfig } from '../daemon/daemon-config.ts'
 import { makeDirectories } from '../daemon/directories.ts'
 import { DockerHost, type DockerHostOptions } from '../daemon/docker-host.ts'
@@ -17,8 +18,10 @@ import { hostPrefixes } from '../daemon/host-prefixes.ts'
 import { makeUplink } from '../daemon/make-uplink.ts'
 import { UndoStack } from '../daemon/undo-stack.ts'
 import { isOnHost } from '../daemon/uplink-setting.ts'
+import { TrunkPort } from '../elements/vlan/vlan-trunk.ts'
 import { RealClock } from '../engine/clock.ts'
 import { freshSeed } from '../engine/index.ts'
+import { EmulatedCables } from '../network/emulated/emulated-cables.ts'
 import { EmulatedInterface } from '../network/emulated/emulated-interface.ts'
 import { EmulatedLan } from '../network/emulated/emulated-lan.ts'
 import { EmulatedParents } from '../network/emulated/emulated-parents.ts'
@@ -55,6 +58,7 @@ export class EmulatedLab {
   private readonly options: EmulatedLabOptions
   private readonly undo: UndoStack
   private readonly lans = new Map<string, EmulatedLan>()
+  private cables!: EmulatedCables
   /** What the hosts know together: their overlay networks. */
   private readonly cluster = new MemoryClusterServer()
   private stopping: Promise<void> | null = null
@@ -111,11 +115,13 @@ export class EmulatedLab {
     const engine = new ThreadedEngine({ seed: freshSeed(), onCrash: onFailure })
     this.undo.push(() => engine.close())
     await engine.framesInUse() // the first answer says that the engine is there
+    this.cables = new EmulatedCables(engine)
     await this.addSurroundings(engine)
     const hosts: DockerHost[] = []
     // All at once: each may have containers that take their time to end.
     this.undo.push(async () => void (await Promise.all(hosts.map((host) => host.close()))))
     for (const host of file.hosts) hosts.push(await this.addHost(engine, host))
+    await this.shapeCables()
     this.undo.push(() => directory.write(this.record('stopping')))
   }
 
@@ -126,13 +132,32 @@ export class EmulatedLab {
       if (vlan !== null) await joinVlan(engine, this.lans.get(name)!, this.lans.get(vlan.trunk.text())!, vlan.id)
     }
     for (const { name, interfaces, routes } of routers) {
-      await addRouter(engine, name, { interfaces: interfaces.map((place) => ({ ...this.place(place), lan: this.lan(place) })), routes })
+      await addRouter(engine, name, {
+        interfaces: interfaces.map((place) => ({ ...this.place(place), lan: this.lan(place) })),
+        routes,
+        cables: this.cables
+      })
     }
     for (const { name, virtual } of services) {
       if (virtual?.station == null) continue
       const { station, udpEcho } = virtual
       const gateway = station.gateway ?? this.gateway(station)
-      await addStation(engine, name, this.lan(station), { ...this.place(station), udpEcho, ...(gateway !== undefined && { gateway }) })
+      const options = { ...this.place(station), udpEcho, cables: this.cables, ...(gateway !== undefined && { gateway }) }
+      await addStation(engine, name, this.lan(station), options)
+    }
+  }
+
+  /** Each as it says itself, else as its underlay does. */
+  private async shapeCables(): Promise<void> {
+    const { underlays, hosts, routers, services } = this.options.file
+    const own = new Map<string, LinkSetting | undefined>([
+      ...hosts.map(({ name, eth0 }) => [`${name}/eth0`, eth0?.link] as const),
+      ...routers.flatMap(({ name, interfaces }) => interfaces.map(({ link }, number) => [`${name}/eth${number}`, link] as const)),
+      ...services.map(({ name, link }) => [`${name}/eth0`, link] as const)
+    ])
+    for (const cable of this.cables) {
+      const link = own.get(cable.name) ?? underlays.find(({ name }) => name === cable.lan.name)!.link
+      if (link !== undefined) await this.cables.setLink([cable.name], link.change)
     }
   }
 
@@ -155,6 +180,7 @@ export class EmulatedLab {
       store: new MemoryStore(),
       clock: new RealClock(),
       engine: scoped,
+      cables: this.cables,
       ...surroundings
     })
     try {
@@ -180,8 +206,10 @@ export class EmulatedLab {
     engine: ScopedEngine
   ): Pick<DockerHostOptions, 'uplink' | 'parents' | 'cluster'> {
     const lan = this.lan(place)
-    const wire = outsidePort(lan.plug())
+    const socket = lan.plug()
+    const wire = outsidePort(socket)
     const eth0 = new EmulatedInterface({ name: 'eth0', ...this.place(place), mtu: lan.mtu, wire })
+    this.cables.add(`${name}/eth0`, lan, socket, [`${name}/${eth0.trunk}`, TrunkPort.cable])
     const address = eth0.address!
     this.options.logger.debug('host plugged in', { host: name, lan: lan.name, port: wire[1] })
     return {

@@ -95,7 +95,7 @@ class ServiceStart {
       networkMode === undefined ? null : links.map(({ service: target, alias }) => `${this.service(target).containerName}:${alias}`)
     return {
       ...request,
-      Labels: { ...request.Labels, ...labels },
+      Labels: { ...service.link?.options, ...request.Labels, ...labels },
       HostConfig: { ...request.HostConfig, NetworkMode: mode, ...(Links !== null && Links.length > 0 && { Links }) },
       ...(first !== undefined && { NetworkingConfig: { EndpointsConfig: { [first[0]]: first[1] } } })
     }
@@ -121,7 +121,9 @@ class ServiceStart {
   }
 
   private async attach(service: PlacedService): Promise<void> {
-    const [[network, { IPAMConfig, MacAddress, Aliases }]] = this.endpoints(service) as [[string, EndpointConfig]]
+    const [[network, { IPAMConfig, MacAddress, Aliases, DriverOpts = service.link?.options }]] = this.endpoints(service) as [
+      [string, EndpointConfig]
+    ]
     await this.client(service.placedOn!).networks.attach({
       network,
       name: service.containerName,
@@ -129,7 +131,8 @@ class ServiceStart {
       ...(IPAMConfig?.IPv4Address !== undefined && { ip: IPAMConfig.IPv4Address }),
       ...(IPAMConfig?.IPv6Address !== undefined && { ip6: IPAMConfig.IPv6Address }),
       ...(MacAddress !== undefined && { mac: MacAddress }),
-      ...(Aliases != null && { aliases: Aliases })
+      ...(Aliases != null && { aliases: Aliases }),
+      ...(DriverOpts != null && { driverOpts: DriverOpts })
     })
   }
 

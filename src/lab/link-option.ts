@@ -1,11 +1,10 @@
 /** Links of a lab in words: `'delay 50ms loss 1%'`. */
 import type { LinkSettings } from '../elements/netem/link-settings.ts'
-import { parseLinkWords } from '../elements/netem/link-words.ts'
 import type { LinkChange } from '../network/link-shape.ts'
-import { NetworkError } from '../network/network-error.ts'
+import { type LinkText, readLinkText } from '../network/link-text.ts'
 
-/** One direction: words of tc netem, or settings; null: not shaped. */
-export type DirectionOption = string | LinkSettings | null
+/** One direction: words of tc netem, the same with texts of files (a trace, a distribution), or settings; null: not shaped. */
+export type DirectionOption = string | LinkText | LinkSettings | null
 
 /** Words for both directions, or a direction each: what the endpoint sends (`out`) and gets (`in`). null: not shaped. */
 export type LinkOption = string | null | { readonly out?: DirectionOption; readonly in?: DirectionOption }
@@ -20,10 +19,10 @@ export function linkChange(link: LinkOption): LinkChange {
 }
 
 function settingsOf(direction: DirectionOption): LinkSettings | null {
-  if (typeof direction !== 'string') return direction
-  try {
-    return parseLinkWords(direction.split(/\s+/).filter((word) => word !== ''))
-  } catch (error) {
-    throw new NetworkError('invalid', (error as Error).message, { cause: error })
-  }
+  if (typeof direction === 'string') return readLinkText({ words: direction })
+  return direction !== null && isText(direction) ? readLinkText(direction) : direction
+}
+
+function isText(direction: LinkText | LinkSettings): direction is LinkText {
+  return 'words' in direction || 'trace' in direction || 'distribution' in direction
 }

@@ -16,6 +16,8 @@ export interface LinkShape {
 export interface LinkChange {
   readonly out?: LinkSettings | null
   readonly in?: LinkSettings | null
+  /** Cuts the directions that are named, or joins them again, and leaves the rest of their settings. */
+  readonly down?: { readonly out?: boolean; readonly in?: boolean }
 }
 
 /** Throws NetworkError `invalid` that names the setting and its value. */
@@ -32,7 +34,12 @@ export function checkLinkChange({ out, in: inward }: LinkChange): void {
 export function changedLink(before: LinkShape | null, change: LinkChange): LinkShape {
   const direction = (name: 'out' | 'in'): LinkSettings | undefined => {
     const next = change[name]
-    return next === undefined ? before?.[name] : (next ?? undefined)
+    const settings = next === undefined ? before?.[name] : (next ?? undefined)
+    const isDown = change.down?.[name]
+    if (isDown === undefined) return settings
+    if (isDown) return { ...settings, down: true }
+    const { down: _, ...rest } = settings ?? {}
+    return Object.keys(rest).length === 0 ? undefined : rest
   }
   const [out, inward] = [direction('out'), direction('in')]
   return { ...(out !== undefined && { out }), ...(inward !== undefined && { in: inward }) }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { interpolate } from '../../src/compose/interpolate.ts'
 import { type LabFile, readLabFile } from '../../src/compose/lab-file.ts'
-import { splitWords } from '../../src/compose/split-words.ts'
+import { splitWords } from '../../src/network/split-words.ts'
 
 function read(text: string, env: Record<string, string> = {}): LabFile {
   return readLabFile(text, { file: '/labs/My Lab/compose.yaml', env })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { after, afterEach, describe, test } from 'node:test'
+import type { LinkRow } from '../../src/api/link-json.ts'
 import { LabFolder } from './lab-process.ts'
 import { namespacesMissing } from './test-namespace.ts'
 
@@ -70,5 +71,31 @@ describe('labs of examples/', { skip: namespacesMissing('docker', 'busybox') }, 
         'multihost global'
       )
     }
+  })
+
+  test('links: between the hosts, of attachments, by labels and changing with time', () => {
+    up('links')
+    const links = (): Record<string, string> =>
+      Object.fromEntries(
+        (JSON.parse(folder.run('link', 'ls', '--json', '-H', folder.socket(lab, 'paris')).stdout) as LinkRow[]).map(
+          ({ network, endpoint, out, in: inward }) => [`${network}/${endpoint}`, `${out} | ${inward}`]
+        )
+      )
+    const seen = links()
+    assert.equal(seen['/paris/eth0'], 'delay 20ms | delay 20ms')
+    assert.equal(seen['/tokyo/eth0'], 'delay 20ms rate 50mbit | delay 20ms rate 100mbit')
+    assert.equal(seen['front/web'], 'delay 5ms | delay 5ms')
+    assert.equal(seen['front/phone'], '[schedule of 5 points] | [schedule of 5 points]')
+    const least = (): number => {
+      const echo = folder.docker(lab, 'paris', 'exec', 'web', 'ping', '-c2', '-w5', '172.16.0.2')
+      return Number(/= ([\d.]+)\//.exec(echo)?.[1])
+    }
+    // Both lines both ways, and the container's own link.
+    assert.ok(least() >= 90, 'four times 20 ms, twice 5')
+    assert.equal(folder.run('link', 'set', '-H', folder.socket(lab, 'tokyo'), 'paris/eth0', 'delay', '120ms').status, 0)
+    assert.ok(least() >= 290, 'shaped over the other host')
+    assert.equal(links()['/paris/eth0'], 'delay 120ms | delay 120ms')
+    const missing = folder.run('link', 'set', '-H', folder.socket(lab, 'paris'), 'rome/eth0', 'down')
+    assert.match(missing.stderr, /no container, endpoint, network, interface or underlay is called rome\/eth0/)
   })
 })

@@ -52,8 +52,12 @@ export class LabFolder {
   }
 
   tryDocker(lab: string, host: string, ...args: string[]): Ran {
-    const socket = `unix://${path.join(this.labs, lab, `${host}.sock`)}`
-    return spawnSync('docker', ['-H', socket, ...args], { encoding: 'utf8', timeout: 60_000 })
+    return spawnSync('docker', ['-H', this.socket(lab, host), ...args], { encoding: 'utf8', timeout: 60_000 })
+  }
+
+  /** Of a host's API, as `-H` takes it. */
+  socket(lab: string, host: string): string {
+    return `unix://${path.join(this.labs, lab, `${host}.sock`)}`
   }
 
   /** The process that has the lab. */

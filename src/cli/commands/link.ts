@@ -13,19 +13,23 @@ interface LinkOptions extends HostOption {
   readonly in?: boolean
   readonly out?: boolean
   readonly trace?: string
+  readonly distribution?: string
   readonly json?: boolean
 }
 
 const HELP = `
-TARGET is a container or endpoint (web, or front/web where several networks have one) or a network: all its endpoints.
+TARGET is a container or endpoint (web, or front/web where several networks have one) or a network: all its endpoints. In a lab also
+an interface of a host, router or station (host1/eth0), or an underlay: all that are plugged in there.
 The words are those of tc netem, and some more; without --in or --out they hold for both directions:
 
   netloom link set web delay 50ms 5ms loss 1% rate 10mbit
   netloom link set --out web delay 20ms 5ms distribution normal loss gemodel 1% 10%
   netloom link set front/web rate 56kbit limit 50 fq_codel
   netloom link set web loss nth 3 match protocol udp dport 53
+  netloom link set web loss 10% filter 'udp port 53 and src net 192.0.2.0/24'
   netloom link set --trace lte.trace web limit 200     rate, delay and loss as the file says
-  netloom link set web down
+  netloom link set --distribution lte.dist web delay 50ms 10ms
+  netloom link set web down        the same as before, but cut; \`up\` joins it again
 
   delay TIME [JITTER [CORRELATION]] [distribution uniform|normal|pareto]
   loss PERCENT [CORRELATION] | gemodel P [R [1-H [1-K]]] | state P13 [P31 [P32 [P23 [P14]]]] | nth N
@@ -33,6 +37,7 @@ The words are those of tc netem, and some more; without --in or --out they hold 
   rate RATE [OVERHEAD [CELL [CELL-OVERHEAD]]] [burst SIZE]   limit PACKETS   limit-bytes SIZE
   codel | fq_codel [target TIME] [interval TIME] [flows N] [quantum SIZE] [ecn]
   mtu BYTES   down   flap UP DOWN   match [protocol P] [port N] [sport N] [dport N] [src NET] [dst NET]
+  filter EXPRESSION     as of tcpdump: which frames loss is for
 
 A setting takes the place of the one before; it lasts until it is cleared, or the endpoint or the daemon ends.`
 
@@ -50,11 +55,17 @@ export function registerLink(program: Command, context: CliContext): void {
     .option('--out', 'only what the target sends')
     .option('--in', 'only what the target gets')
     .option('--trace <file>', 'lines of time, rate, delay and loss: how the link changes')
+    .option('--distribution <file>', "how the delay varies: numbers, as in tc netem's tables")
     .addHelpText('after', HELP)
     .action((target: string, words: string[], options: LinkOptions) => {
-      if (words.length === 0 && options.trace === undefined)
+      const { trace, distribution } = options
+      if (words.length === 0 && trace === undefined)
         throw usageError('no words were given', '`netloom link clear TARGET` takes settings away')
-      return change({ target, words, ...(options.trace !== undefined && { trace: readFileSync(options.trace, 'utf8') }) }, options, context)
+      const files = {
+        ...(trace !== undefined && { trace: readFileSync(trace, 'utf8') }),
+        ...(distribution !== undefined && { distribution: readFileSync(distribution, 'utf8') })
+      }
+      return change({ target, words, ...files }, options, context)
     })
   // A word may begin with a dash: an overhead of -14 bytes.
   endOptionsAtOperand(markDockerLike(set))
@@ -86,7 +97,7 @@ async function change(request: Omit<LinkRequest, 'direction'>, options: LinkOpti
 function print(links: readonly LinkRow[], output: Output): void {
   output.result(links)
   const rows = links.map((link) => [
-    link.endpoint === '' ? link.network : `${link.network}/${link.endpoint}`,
+    [link.network, link.endpoint].filter((name) => name !== '').join('/'),
     link.out || '-',
     link.in || '-',
     sum(link, 'lost'),

@@ -16,6 +16,7 @@ import { DNS_SERVICE_MAC } from '../../stack/host-config.ts'
 import { newDockerId } from '../docker-id.ts'
 import type { DockerNetwork } from './docker-network.ts'
 import { checkedMac, connectError, nameTaken } from './endpoint-checks.ts'
+import { linkShapeOf } from './link-options.ts'
 import type { NetworkService } from './network-service.ts'
 import { BY_DEVICE } from './sandbox-interfaces.ts'
 
@@ -110,7 +111,8 @@ export class Attachments {
     for (const { networkId, name } of [...this.attached.values()]) await this.detach(networkId, name).catch(() => {})
   }
 
-  private spec({ ip, ip6, mac, aliases = [], tap }: AttachRequest, name: string): EndpointSpec {
+  private spec({ ip, ip6, mac, aliases = [], tap, driverOpts }: AttachRequest, name: string): EndpointSpec {
+    const link = linkShapeOf(driverOpts)
     return {
       id: newDockerId(this.options.random),
       name,
@@ -121,7 +123,8 @@ export class Attachments {
       ownMac: tap !== undefined && mac === undefined,
       ...(ip !== undefined && { address: ip }),
       ...(ip6 !== undefined && { address6: ip6 }),
-      ...(mac !== undefined && { mac: checkedMac(mac) })
+      ...(mac !== undefined && { mac: checkedMac(mac) }),
+      ...(link !== undefined && { link })
     }
   }
 

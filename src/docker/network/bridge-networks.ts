@@ -8,7 +8,7 @@ import { NetworkError } from '../../network/network-error.ts'
 import { BridgeOption, boolOption, bridgeName, checkBridgeOptions } from './bridge-options.ts'
 import { BRIDGE, DockerNetwork } from './docker-network.ts'
 import { checkPools, createError, type IpamRequest, noPool, poolSpec } from './ipam-request.ts'
-import { linkShapeOf } from './link-options.ts'
+import { networkLink } from './link-options.ts'
 import { NO_SWARM } from './network-checks.ts'
 import type { NetworkRecord } from './network-record.ts'
 
@@ -84,7 +84,7 @@ export class BridgeNetworks {
   private async make(record: NetworkRecord, pools: Partial<NetworkSpec>): Promise<Network> {
     const { id, name, internal } = record
     const { icc, mtu, masquerade } = new DockerNetwork(record)
-    const link = linkShapeOf(record.options)
+    const link = networkLink(record)
     // Docker's links open ports on the default bridge alone, as there.
     const spec = { id, name, internal, icc, iccRules: name === BRIDGE, mtu, masquerade, ...(link !== undefined && { link }), ...pools }
     try {

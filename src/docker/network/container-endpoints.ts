@@ -13,7 +13,7 @@ import { compareDockerNetworks, type DockerNetwork } from './docker-network.ts'
 import { checkAddresses, checkedMac, connectError, nameTaken } from './endpoint-checks.ts'
 import { type GatewayBridge, needsGatewayBridge, type Plugged } from './gateway-bridge.ts'
 import { parseLink } from './legacy-links.ts'
-import { linkShapeOf } from './link-options.ts'
+import { endpointLink } from './link-options.ts'
 import type { NetworkService } from './network-service.ts'
 import type { NetworkedContainer } from './networked-container.ts'
 import { BY_DEVICE, type SandboxInterfaces } from './sandbox-interfaces.ts'
@@ -254,7 +254,7 @@ export class ContainerEndpoints {
       if (link === undefined) throw ApiError.internal(text === '' ? 'empty string specified for links' : `bad format for links: ${text}`)
       links[link.alias] = link.name
     }
-    const link = linkShapeOf(config.DriverOpts)
+    const link = endpointLink(config.DriverOpts, container.config.Labels, network.name)
     return {
       id: this.options.newId(),
       name: container.name,

@@ -25,6 +25,7 @@ import { attachmentConfig, checkCompanions, checkShareable, completeConfig, HOST
 import { GatewayBridge } from './gateway-bridge.ts'
 import { type PortProbe, probeHostPort } from './host-ports.ts'
 import type { HostsLine } from './hosts-file.ts'
+import { checkLinkLabels } from './link-options.ts'
 import type { NetworkService } from './network-service.ts'
 import { listedNetworks, networkSettings } from './network-settings.ts'
 import type { ContainerLookup, NetworkedContainer } from './networked-container.ts'
@@ -80,6 +81,7 @@ export class ContainerNetworkService {
   prepare(container: NetworkedContainer, request: NetworkingRequest): string[] {
     const warnings = checkNetworking(request)
     const { config, hostConfig } = container
+    checkLinkLabels(config.Labels)
     hostConfig.NetworkMode ||= 'default'
     const mode = hostConfig.NetworkMode
     if (config.Hostname === '') config.Hostname = mode === 'host' ? hostname() : shortId(container.id)

@@ -18,7 +18,7 @@ import { BridgeNetworks } from './bridge-networks.ts'
 import { BRIDGE, DockerNetwork, GATEWAY_BRIDGE, isPredefined } from './docker-network.ts'
 import { findNetwork } from './find-network.ts'
 import { gatewayBridgeRequest } from './gateway-bridge.ts'
-import { linkShapeOf } from './link-options.ts'
+import { networkLink } from './link-options.ts'
 import { checkIpamDriver, checkName, duplicate, NO_SWARM } from './network-checks.ts'
 import { endpointKey, type NetworkEndpoint, type NetworkRecord, networkKey } from './network-record.ts'
 import { networkRequest, type RequestedNetwork } from './network-request.ts'
@@ -244,7 +244,7 @@ export class NetworkService {
 
   /** Makes a network that was asked for. */
   private async add(asked: RequestedNetwork, scope = ''): Promise<DockerNetwork> {
-    linkShapeOf(asked.options)
+    networkLink(asked)
     const made = { ...asked, created: this.now(), sequence: ++this.sequence, pool: null, pool6: null }
     let record: NetworkRecord = made
     if (['bridge', 'macvlan', 'ipvlan', 'overlay'].includes(asked.driver)) {

@@ -18,6 +18,7 @@ export interface NetworkedContainer {
     ExposedPorts?: Record<string, object> | null
     MacAddress?: string
     Env?: string[] | null
+    Labels?: Readonly<Record<string, string>> | null
   }
   readonly hostConfig: {
     NetworkMode: string

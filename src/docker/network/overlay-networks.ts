@@ -22,7 +22,7 @@ import { VXLAN_PORT } from '../../wire/vxlan.ts'
 import { DockerNetwork } from './docker-network.ts'
 import { nameTaken } from './endpoint-checks.ts'
 import { checkPools, createError, subnetSpecs } from './ipam-request.ts'
-import { linkShapeOf } from './link-options.ts'
+import { networkLink } from './link-options.ts'
 import { duplicate } from './network-checks.ts'
 import type { NetworkEndpoint, NetworkRecord, OverlayDetail } from './network-record.ts'
 import type { RequestedNetwork } from './network-request.ts'
@@ -287,7 +287,7 @@ export class OverlayNetworks {
     let local = controller.networks.get(id)
     if (local === undefined) {
       const [first, ...more] = record.subnets ?? []
-      const link = linkShapeOf(record.options)
+      const link = networkLink(record)
       local = await controller.createNetwork({
         ...(link !== undefined && { link }),
         id,

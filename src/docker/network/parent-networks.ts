@@ -10,7 +10,7 @@ import { NetworkError } from '../../network/network-error.ts'
 import { BridgeOption } from './bridge-options.ts'
 import { DockerNetwork, ParentOption } from './docker-network.ts'
 import { checkPools, createError, furtherSubnets, type IpamRequest, noPool, poolSpec } from './ipam-request.ts'
-import { linkShapeOf } from './link-options.ts'
+import { networkLink } from './link-options.ts'
 import { NO_SWARM } from './network-checks.ts'
 import type { NetworkRecord } from './network-record.ts'
 
@@ -43,7 +43,7 @@ export class ParentNetworks {
   private async make(record: NetworkRecord, pools: Partial<NetworkSpec>): Promise<Network> {
     const { id, name, driver, options } = record
     const mtu = Number(options[BridgeOption.mtu])
-    const link = linkShapeOf(record.options)
+    const link = networkLink(record)
     const spec: NetworkSpec = {
       id,
       name,

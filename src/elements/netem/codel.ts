@@ -3,7 +3,7 @@
  * marked) at the head, ever more often, until the wait is short again.
  */
 import { type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
-import { FrameFifo, type LinkQueue, type QueueLimits } from './link-queue.ts'
+import { type FrameFifo, type QueueLimits, TailQueue } from './link-queue.ts'
 
 /** RFC 8289 section 4.4. */
 export const CODEL_TARGET = 5e6
@@ -83,32 +83,16 @@ export class Codel {
 }
 
 /** One queue under CoDel. */
-export class CodelQueue implements LinkQueue {
-  private readonly fifo = new FrameFifo()
+export class CodelQueue extends TailQueue {
   private readonly codel: Codel
-  private readonly limits: QueueLimits
 
   constructor(limits: QueueLimits, settings: CodelSettings) {
-    this.limits = limits
+    super(limits)
     this.codel = new Codel(settings)
-  }
-
-  get packets(): number {
-    return this.fifo.count
-  }
-
-  get bytes(): number {
-    return this.fifo.bytes
   }
 
   get length(): number {
     return this.codel.length
-  }
-
-  enqueue(frame: FrameHandle, length: number, now: number): void {
-    const { fifo, limits } = this
-    if (fifo.count >= limits.packets || fifo.bytes + length > limits.bytes) limits.refused(frame, false)
-    else fifo.push(frame, length, now)
   }
 
   dequeue(now: number): FrameHandle {

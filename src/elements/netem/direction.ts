@@ -16,7 +16,7 @@ import { cutSuperFrame, headersOf, segmentsOf } from './cut-super-frame.ts'
 import { DelayModel } from './delay-model.ts'
 import { markCongestion } from './ecn-mark.ts'
 import { FlowQueue, FQ_FLOWS, FQ_QUANTUM } from './flow-queue.ts'
-import { FrameMatcher } from './frame-match.ts'
+import { type FilterCompiler, FrameMatcher } from './frame-match.ts'
 import { DropTail, type LinkQueue } from './link-queue.ts'
 import { LinkRate } from './link-rate.ts'
 import { DEFAULT_QUEUE_PACKETS, type LinkSettings, type SchedulePoint } from './link-settings.ts'
@@ -61,6 +61,7 @@ export class Direction {
   private readonly timers: DirectionTimers
   private readonly isUnshaped: boolean
   private readonly longest: number
+  private isDown: boolean
   /** Frames since one overtook. */
   private sinceReorder = 0
   /** When the queue got its first frame. */
@@ -68,8 +69,8 @@ export class Direction {
   private schedulePoint = 0
   private scheduleRound = 0
 
-  /** `settings` are checked. */
-  constructor(context: ElementContext, out: number, settings: LinkSettings, timers: DirectionTimers) {
+  /** `settings` are checked. `compile` undefined: losses by a filter hit all frames. */
+  constructor(context: ElementContext, out: number, settings: LinkSettings, timers: DirectionTimers, compile?: FilterCompiler) {
     const { random, frames } = context
     const { loss, duplicate, corrupt, reorder, delay, rate, schedule, mtu } = settings
     this.context = context
@@ -80,7 +81,7 @@ export class Direction {
     const has = (key: keyof SchedulePoint): boolean => schedule?.points.some((point) => point[key] !== undefined) === true
     const chance = <T>(value: T | undefined, make: (value: T) => Chance): Chance | null => (value === undefined ? null : make(value))
     this.loss = loss !== undefined ? lossModel(random, loss) : has('lossProbability') ? new Chance(random, { probability: 0 }) : null
-    this.lossMatch = loss?.match === undefined ? null : new FrameMatcher(loss.match)
+    this.lossMatch = loss?.match === undefined ? null : new FrameMatcher(loss.match, compile)
     this.duplicate = chance(duplicate, (value) => new Chance(random, value))
     this.corrupt = chance(corrupt, (value) => new Chance(random, value))
     this.reorder = chance(reorder, (value) => new Chance(random, value))
@@ -88,6 +89,7 @@ export class Direction {
     this.rate =
       rate !== undefined || has('bitsPerSecond') ? new LinkRate(frames, rate ?? { bitsPerSecond: Number.POSITIVE_INFINITY }) : null
     this.queue = this.makeQueue()
+    this.isDown = settings.down === true
     this.longest = mtu === undefined ? Number.POSITIVE_INFINITY : mtu + ETHERNET_HEADER_LENGTH
     this.timers = timers
     if (schedule !== undefined) timers.schedule.arm(this.since + schedule.points[0].atNs)
@@ -103,7 +105,7 @@ export class Direction {
   push(rx: Link): void {
     if (this.isUnshaped) return this.pass(rx)
     const { context } = this
-    if (this.isDown(context.now)) {
+    if (this.isDown || this.isFlapped(context.now)) {
       while (!rx.empty) context.drop(rx.receive(), NetemDrop.down)
       return
     }
@@ -144,9 +146,8 @@ export class Direction {
     }
   }
 
-  private isDown(now: number): boolean {
-    const { down, flap } = this.settings
-    if (down === true) return true
+  private isFlapped(now: number): boolean {
+    const { flap } = this.settings
     return flap !== undefined && (now - this.since) % (flap.upNs + flap.downNs) >= flap.upNs
   }
 
@@ -256,8 +257,21 @@ export class Direction {
       if (rate.free <= now) return this.travel(frame, rate.send(length, now))
       this.backlogSince = now
     }
-    queue.enqueue(frame, length, now)
+    const segments = segmentsOf(context.frames, frame)
+    const room = segments === 1 || queue.fits(segments, length) ? segments : queue.room(rate.segmentLength(frame))
+    if (room >= segments || room <= 0) queue.enqueue(frame, segments, length, now)
+    else this.enqueuePart(frame, segments, room, rate)
     if (!this.timers.free.armed && queue.packets > 0) this.timers.free.arm(rate.free)
+  }
+
+  /** There is room for the first segments of a super-frame: the others find the queue full. */
+  private enqueuePart(frame: FrameHandle, segments: number, room: number, rate: LinkRate): void {
+    const { context } = this
+    const part = cutSuperFrame(context.frames, frame, 0, room)
+    if (part === NO_FRAME) return context.drop(frame, EngineDrop.poolExhausted)
+    this.queue.enqueue(part, room, rate.lengthOf(part), context.now)
+    this.count(DirectionCounter.queueDrops, segments - room)
+    context.drop(frame, NetemDrop.queueFull)
   }
 
   /** The link is free: the next frames are sent, those for which it was free earlier at their own times. */
@@ -316,7 +330,8 @@ export class Direction {
   /** The next point of the schedule has come. */
   followSchedule(): void {
     const { points, repeatNs } = this.settings.schedule!
-    const { bitsPerSecond, delayNs, lossProbability } = points[this.schedulePoint]
+    const { bitsPerSecond, delayNs, lossProbability, down } = points[this.schedulePoint]
+    if (down !== undefined) this.isDown = down
     if (bitsPerSecond !== undefined) this.rate!.setRate(bitsPerSecond)
     if (delayNs !== undefined) this.delay!.setMean(delayNs)
     if (lossProbability !== undefined && this.loss instanceof Chance) this.loss.setProbability(lossProbability)

@@ -44,15 +44,24 @@ export class FlowQueue implements LinkQueue {
     this.settings = settings
   }
 
-  enqueue(frame: FrameHandle, length: number, now: number): void {
+  /** Always: when there is no room, others go. */
+  fits(): boolean {
+    return true
+  }
+
+  room(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  enqueue(frame: FrameHandle, segments: number, length: number, now: number): void {
     const { frames } = this
     const bytes = frames.bytes(frame)
     const at = frames.start[frame]
     keys.read(bytes, at, at + frames.length[frame])
     const index = (keys.hash(bytes, at, this.seed) >>> 0) % this.flows.length
     const flow = (this.flows[index] ??= { fifo: new FrameFifo(), codel: new Codel(this.settings), deficit: 0, isListed: false })
-    flow.fifo.push(frame, length, now)
-    this.packets++
+    flow.fifo.push(frame, segments, length, now)
+    this.packets += segments
     this.bytes += length
     if (!flow.isListed) {
       flow.isListed = true
@@ -73,9 +82,9 @@ export class FlowQueue implements LinkQueue {
         this.oldFlows.push(flow)
         continue
       }
-      const { count, bytes } = flow.fifo
+      const { packets, bytes } = flow.fifo
       const frame = flow.codel.dequeue(flow.fifo, now)
-      this.packets -= count - flow.fifo.count
+      this.packets -= packets - flow.fifo.packets
       this.bytes -= bytes - flow.fifo.bytes
       if (frame !== NO_FRAME) {
         this.length = flow.codel.length
@@ -94,9 +103,10 @@ export class FlowQueue implements LinkQueue {
     for (const list of [this.newFlows, this.oldFlows]) {
       for (const flow of list) if (longest === undefined || flow.fifo.bytes > longest.fifo.bytes) longest = flow
     }
-    const { length } = longest!.fifo
-    this.packets--
-    this.bytes -= length
-    this.limits.refused(longest!.fifo.shift(), false)
+    const { packets, bytes } = longest!.fifo
+    const frame = longest!.fifo.shift()
+    this.packets -= packets - longest!.fifo.packets
+    this.bytes -= bytes - longest!.fifo.bytes
+    this.limits.refused(frame, false)
   }
 }

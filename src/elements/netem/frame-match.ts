@@ -1,5 +1,4 @@
 /** Which frames a setting is for. All fields that are given must match. */
-
 import { ipv6ToBigint } from '../../wire/address.ts'
 import { get32 } from '../../wire/big-endian.ts'
 import { type Prefix, parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
@@ -18,7 +17,18 @@ export interface FrameMatch {
   readonly destinationPort?: number
   /** Either of the two. */
   readonly port?: number
+  /** In libpcap's language. The program is its translation, which the control plane adds. */
+  readonly filter?: { readonly text: string; readonly program?: FilterProgram }
 }
+
+/** Instructions of classic BPF, as `tcpdump -ddd` prints them. */
+export type FilterProgram = readonly { readonly code: number; readonly jt: number; readonly jf: number; readonly k: number }[]
+
+/** Not 0: the frame in [at, at + length) is meant. */
+export type FilterFunction = (bytes: Uint8Array, at: number, length: number) => number
+
+/** Makes a function of a program; elements do not know how. Throws for programs that are not sound. */
+export type FilterCompiler = (program: FilterProgram) => FilterFunction
 
 const PROTOCOLS: Readonly<Record<string, number>> = {
   icmp: IpProtocol.icmp,
@@ -36,10 +46,13 @@ export class FrameMatcher {
   private readonly source: Prefix | null
   private readonly destination: Prefix | null
   private readonly match: FrameMatch
+  private readonly filter: FilterFunction | null
+  /** Whether anything but a filter is given. */
+  private readonly hasFields: boolean
 
-  /** Throws RangeError that names what cannot be. */
-  constructor(match: FrameMatch) {
-    const { protocol, source, destination } = match
+  /** Throws RangeError that names what cannot be. `compile` undefined: filters are not looked at. */
+  constructor(match: FrameMatch, compile?: FilterCompiler) {
+    const { protocol, source, destination, filter } = match
     this.match = match
     this.etherType = typeof protocol === 'string' ? (TYPES[protocol] ?? -1) : -1
     this.protocol = typeof protocol === 'number' ? protocol : typeof protocol === 'string' ? (PROTOCOLS[protocol] ?? -1) : -1
@@ -54,10 +67,15 @@ export class FrameMatcher {
       if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
         throw new RangeError(`port ${port} must be 0 to 65535`)
     }
+    if (filter !== undefined && filter.program === undefined) throw new RangeError(`the filter '${filter.text}' was not translated`)
+    this.filter = filter?.program === undefined || compile === undefined ? null : compile(filter.program)
+    this.hasFields = Object.keys(match).some((key) => key !== 'filter')
   }
 
   /** Whether the frame in [at, end) is meant. */
   matches(bytes: Uint8Array, at: number, end: number): boolean {
+    if (this.filter !== null && this.filter(bytes, at, end - at) === 0) return false
+    if (!this.hasFields) return true
     keys.read(bytes, at, end)
     if (this.etherType >= 0 && keys.etherType !== this.etherType) return false
     if (this.protocol >= 0 && (keys.version === 0 || keys.protocol !== this.protocol)) return false

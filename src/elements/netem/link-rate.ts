@@ -41,6 +41,11 @@ export class LinkRate {
     return (segments - 1) * this.onLink(headers + size) + this.onLink(length - (segments - 1) * size)
   }
 
+  /** Bytes that each segment of a super-frame takes, the last one at most. */
+  segmentLength(frame: FrameHandle): number {
+    return this.onLink(headersOf(this.frames, frame) + this.frames.gsoSize[frame])
+  }
+
   /** The link begins with `length` bytes at `now`, not before `free`; returns when the last of them has left. */
   send(length: number, now: number): number {
     const { nsPerByte } = this

@@ -16,6 +16,7 @@ export interface DelaySettings {
   readonly distribution?: 'uniform' | 'normal' | 'pareto' | { readonly table: readonly number[] }
 }
 
+/** `match`: only these frames are lost, and counted by the model. */
 export type LossSettings = { readonly match?: FrameMatch } & (
   | ({ readonly model: 'random' } & ChanceSettings)
   | {
@@ -76,6 +77,8 @@ export interface SchedulePoint {
   readonly bitsPerSecond?: number
   readonly delayNs?: number
   readonly lossProbability?: number
+  /** Nothing passes from then on, or again. */
+  readonly down?: boolean
 }
 
 export interface LinkSettings {
@@ -213,8 +216,9 @@ function checkQueue({ packets, bytes, discipline = 'drop-tail', targetNs, interv
 function checkSchedule({ points, repeatNs }: NonNullable<LinkSettings['schedule']>, loss: LossSettings | undefined): void {
   if (!Array.isArray(points) || points.length === 0) throw new LinkSettingsError('schedule.points', points, 'must be a list of points')
   let before = -1
-  for (const { atNs, bitsPerSecond, delayNs, lossProbability } of points as readonly SchedulePoint[]) {
+  for (const { atNs, bitsPerSecond, delayNs, lossProbability, down } of points as readonly SchedulePoint[]) {
     within('schedule.atNs', atNs, 0, Number.MAX_SAFE_INTEGER)
+    if (down !== undefined && typeof down !== 'boolean') throw new LinkSettingsError('schedule.down', down, 'must be true or false')
     if (atNs <= before) throw new LinkSettingsError('schedule.atNs', atNs, 'must be later than the point before')
     before = atNs
     if (bitsPerSecond !== undefined) within('schedule.bitsPerSecond', bitsPerSecond, 1, RATE_MAX)

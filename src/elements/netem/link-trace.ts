@@ -1,15 +1,20 @@
 /**
- * Trace files: how a link changes with time, as mobile networks do. A line is a time and what holds from then on, `-` where nothing
- * changes; `#` begins a comment:
+ * Trace files: how a link changes with time, as mobile networks do. A line is a time and what holds from then on, in columns (`-` where
+ * nothing changes) or in words; `#` begins a comment:
  *
  *   # time   rate      delay   loss
  *   0s       10mbit    40ms    0%
  *   1.5s     2mbit     90ms    -
- *   4s       -         40ms    3%
+ *   4s       delay 40ms loss 3%
+ *   6s       down
+ *   6.2s     up
  *   end 10s                              it begins again after ten seconds
  */
 import type { LinkSettings, SchedulePoint } from './link-settings.ts'
 import { LinkWordsError, parseLinkWords } from './link-words.ts'
+
+/** Words of a line; others are a column's value. */
+const WORDS = ['rate', 'delay', 'loss', 'down', 'up']
 
 /** Throws LinkWordsError with the number of the line. */
 export function parseLinkTrace(text: string): NonNullable<LinkSettings['schedule']> {
@@ -21,7 +26,7 @@ export function parseLinkTrace(text: string): NonNullable<LinkSettings['schedule
     try {
       if (repeatNs !== undefined) throw new LinkWordsError("nothing comes after 'end'")
       if (words[0] === 'end') repeatNs = timeOf(words[1] ?? '')
-      else points.push(pointOf(words))
+      else points.push(WORDS.includes(words[1] ?? '') ? pointOf(words) : pointOfColumns(words))
     } catch (error) {
       throw new LinkWordsError(`line ${index + 1} of the trace: ${(error as Error).message}`, { cause: error })
     }
@@ -30,15 +35,26 @@ export function parseLinkTrace(text: string): NonNullable<LinkSettings['schedule
   return { points, ...(repeatNs !== undefined && { repeatNs }) }
 }
 
-function pointOf([time = '', rate = '-', delay = '-', loss = '-', ...more]: readonly string[]): SchedulePoint {
+function pointOfColumns([time = '', rate = '-', delay = '-', loss = '-', ...more]: readonly string[]): SchedulePoint {
   if (more.length > 0) throw new LinkWordsError(`'${more[0]}' is one word too many: time, rate, delay, loss`)
   const given = (word: string, value: string): string[] => (value === '-' ? [] : [word, value])
-  const settings = parseLinkWords([...given('rate', rate), ...given('delay', delay), ...given('loss', loss)])
+  return pointOf([time, ...given('rate', rate), ...given('delay', delay), ...given('loss', loss)])
+}
+
+function pointOf([time = '', ...words]: readonly string[]): SchedulePoint {
+  const isUp = words.includes('up')
+  const { rate, delay, loss, down, ...more } = parseLinkWords(words.filter((word) => word !== 'up'))
+  if (isUp && down === true) throw new LinkWordsError('down and up at once')
+  const rest = [...Object.keys(more), ...Object.keys(rate ?? {}).slice(1), ...Object.keys(delay ?? {}).slice(1)]
+  if (rest.length > 0) throw new LinkWordsError(`'${rest[0]}' does not change with time: rate, delay, loss, down and up do`)
+  if (loss !== undefined && (loss.model !== 'random' || loss.correlation !== undefined || loss.match !== undefined))
+    throw new LinkWordsError('only the share of a random loss changes with time')
   return {
     atNs: timeOf(time),
-    ...(settings.rate !== undefined && { bitsPerSecond: settings.rate.bitsPerSecond }),
-    ...(settings.delay !== undefined && { delayNs: settings.delay.meanNs }),
-    ...(settings.loss?.model === 'random' && { lossProbability: settings.loss.probability })
+    ...(rate !== undefined && { bitsPerSecond: rate.bitsPerSecond }),
+    ...(delay !== undefined && { delayNs: delay.meanNs }),
+    ...(loss !== undefined && { lossProbability: loss.probability }),
+    ...((down === true || isUp) && { down: !isUp })
   }
 }
 

@@ -6,11 +6,12 @@
  *   duplicate PERCENT [CORRELATION]   corrupt PERCENT [CORRELATION]   reorder PERCENT [CORRELATION] [gap N]
  *   rate RATE [OVERHEAD [CELL [CELL-OVERHEAD]]] [burst SIZE]   limit PACKETS   limit-bytes SIZE
  *   codel | fq_codel [target TIME] [interval TIME] [flows N] [quantum SIZE] [ecn]
- *   mtu BYTES   down   flap UP DOWN   match [protocol NAME] [port N] [sport N] [dport N] [src NET] [dst NET]
+ *   mtu BYTES   down   flap UP DOWN
+ *   match [protocol NAME] [port N] [sport N] [dport N] [src NET] [dst NET]   filter 'EXPRESSION'     which frames `loss` is for
  *
  * As in tc: a time without a unit is microseconds, a rate bits a second, a share percent; kbit is 1,000 bits, kbps 1,000 bytes, kb 1,024 bytes.
  */
-import type { FrameMatch } from './frame-match.ts'
+import type { FilterProgram, FrameMatch } from './frame-match.ts'
 import {
   type ChanceSettings,
   checkLinkSettings,
@@ -70,19 +71,30 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   gb: 2 ** 30
 }
 
+const DISTRIBUTIONS = ['uniform', 'normal', 'pareto']
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** Throws LinkWordsError, or LinkSettingsError for values that cannot be. */
-export function parseLinkWords(words: readonly string[]): LinkSettings {
-  return checkLinkSettings(new LinkWords(words).read())
+/**
+ * Throws LinkWordsError, or LinkSettingsError for values that cannot be.
+ * @param translate the program of a `filter`; throws what is wrong with its text
+ */
+export function parseLinkWords(words: readonly string[], translate: (text: string) => FilterProgram = noFilters): LinkSettings {
+  return checkLinkSettings(new LinkWords(words, translate).read())
+}
+
+function noFilters(text: string): never {
+  throw new LinkWordsError(`filter '${text}': there are no filters here`)
 }
 
 class LinkWords {
   private readonly words: readonly string[]
+  private readonly translate: (text: string) => FilterProgram
   private at = 0
 
-  constructor(words: readonly string[]) {
+  constructor(words: readonly string[], translate: (text: string) => FilterProgram) {
     this.words = words
+    this.translate = translate
   }
 
   read(): LinkSettings {
@@ -104,15 +116,17 @@ class LinkWords {
       else if (word === 'mtu') settings.mtu = this.count('mtu')
       else if (word === 'down') settings.down = true
       else if (word === 'flap') settings.flap = { upNs: this.time('flap'), downNs: this.time('flap') }
-      else if (word === 'match') match = this.match()
+      else if (word === 'match') match = { ...match, ...this.match() }
+      else if (word === 'filter') match = { ...match, filter: this.filter() }
       else
         throw new LinkWordsError(
-          `'${word}' is no word of a link: delay, loss, duplicate, corrupt, reorder, rate, limit, limit-bytes, codel, fq_codel, mtu, down, flap, match`
+          `'${word}' is no word of a link: delay, loss, duplicate, corrupt, reorder, rate, limit, limit-bytes, codel, fq_codel, mtu, down, flap, match, filter`
         )
     }
     if (Object.keys(queue).length > 0) settings.queue = queue
     if (match !== undefined) {
-      if (settings.loss === undefined) throw new LinkWordsError("'match' says which frames are lost: there is no 'loss'")
+      const word = match.filter === undefined ? 'match' : 'filter'
+      if (settings.loss === undefined) throw new LinkWordsError(`'${word}' says which frames are lost: there is no 'loss'`)
       settings.loss = { ...settings.loss, match }
     }
     return settings
@@ -123,6 +137,10 @@ class LinkWords {
     const jitterNs = this.isNumber() ? this.time('jitter') : undefined
     const correlation = jitterNs !== undefined && this.isNumber() ? this.share('correlation') : undefined
     const distribution = this.takes('distribution') ? this.take('distribution') : undefined
+    if (distribution !== undefined && !DISTRIBUTIONS.includes(distribution))
+      throw new LinkWordsError(
+        `distribution '${distribution}' is none of ${DISTRIBUTIONS.join(', ')}; a table is given as a file of its own`
+      )
     return {
       meanNs,
       ...(jitterNs !== undefined && { jitterNs }),
@@ -191,6 +209,11 @@ class LinkWords {
     }
   }
 
+  private filter(): NonNullable<FrameMatch['filter']> {
+    const text = this.take('filter')
+    return { text, program: this.translate(text) }
+  }
+
   private take(what: string): string {
     const word = this.words[this.at++]
     if (word === undefined) throw new LinkWordsError(`after '${what}' something is missing`)
@@ -247,7 +270,7 @@ class LinkWords {
   }
 }
 
-/** The same settings as words; what words cannot say (tables, schedules) as a note in brackets. */
+/** The same settings as words; what words cannot say (tables, schedules) as a note in brackets. A filter stands in quotes. */
 export function linkWords(settings: LinkSettings): string {
   const { delay, loss, duplicate, corrupt, reorder, rate, queue, mtu, down, flap, schedule } = settings
   const words: string[] = []
@@ -279,7 +302,7 @@ export function linkWords(settings: LinkSettings): string {
   if (mtu !== undefined) words.push('mtu', String(mtu))
   if (flap !== undefined) words.push('flap', time(flap.upNs), time(flap.downNs))
   if (schedule !== undefined) words.push(`[schedule of ${schedule.points.length} points]`)
-  if (loss?.match !== undefined) words.push('match', ...matchWords(loss.match))
+  if (loss?.match !== undefined) words.push(...matchWords(loss.match))
   return words.join(' ')
 }
 
@@ -310,7 +333,7 @@ function queueWords({ packets, bytes, discipline, targetNs, intervalNs, flows, q
   return words
 }
 
-function matchWords({ protocol, port, sourcePort, destinationPort, source, destination }: FrameMatch): string[] {
+function matchWords({ protocol, port, sourcePort, destinationPort, source, destination, filter }: FrameMatch): string[] {
   const named: readonly (readonly [word: string, value: string | number | undefined])[] = [
     ['protocol', protocol],
     ['port', port],
@@ -319,7 +342,8 @@ function matchWords({ protocol, port, sourcePort, destinationPort, source, desti
     ['src', source],
     ['dst', destination]
   ]
-  return named.flatMap(([word, value]) => (value === undefined ? [] : [word, String(value)]))
+  const words = named.flatMap(([word, value]) => (value === undefined ? [] : [word, String(value)]))
+  return [...(words.length === 0 ? [] : ['match', ...words]), ...(filter === undefined ? [] : ['filter', `'${filter.text}'`])]
 }
 
 function chanceWords({ probability, correlation }: ChanceSettings): string[] {

@@ -4,9 +4,11 @@
  *   port 0 rx -->| forward  |--> port 1 tx
  *   port 0 tx <--| backward |<-- port 1 rx
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
 import { DIRECTION_COUNTERS, Direction, type DirectionTimers } from './direction.ts'
-import { checkLinkSettings, type LinkSettings } from './link-settings.ts'
+import type { FilterCompiler } from './frame-match.ts'
+import { checkLinkSettings, type LinkSettings, LinkSettingsError } from './link-settings.ts'
 
 export interface NetemOptions {
   readonly forward?: LinkSettings
@@ -26,23 +28,25 @@ const UNSHAPED: LinkSettings = {}
 
 export class Netem implements Element {
   private readonly context: ElementContext
+  private readonly compile: FilterCompiler | undefined
   private settings: { forward: LinkSettings; backward: LinkSettings }
   /** By the port where frames come in. */
   private readonly directions: [Direction, Direction]
   private readonly timers: readonly [DirectionTimers, DirectionTimers]
 
   /** Throws LinkSettingsError. */
-  constructor(context: ElementContext, { forward = UNSHAPED, backward = UNSHAPED }: NetemOptions) {
+  constructor(context: ElementContext, { forward = UNSHAPED, backward = UNSHAPED }: NetemOptions, compile?: FilterCompiler) {
     this.context = context
-    this.settings = { forward: checkLinkSettings(forward), backward: checkLinkSettings(backward) }
+    this.compile = compile
+    this.settings = { forward: this.checked(forward), backward: this.checked(backward) }
     const timers = (port: 0 | 1): DirectionTimers => ({
       free: context.timer((now) => this.directions[port].drain(now)),
       schedule: context.timer(() => this.directions[port].followSchedule())
     })
     this.timers = [timers(NetemPort.near), timers(NetemPort.far)]
     this.directions = [
-      new Direction(context, NetemPort.far, forward, this.timers[NetemPort.near]),
-      new Direction(context, NetemPort.near, backward, this.timers[NetemPort.far])
+      new Direction(context, NetemPort.far, forward, this.timers[NetemPort.near], compile),
+      new Direction(context, NetemPort.near, backward, this.timers[NetemPort.far], compile)
     ]
   }
 
@@ -52,16 +56,20 @@ export class Netem implements Element {
   }
 
   reconfigure(options: Plain): boolean {
-    const { forward = null, backward = null } = options as NetemOptions
-    this.update({ forward, backward })
+    const { forward = UNSHAPED, backward = UNSHAPED } = options as NetemOptions
+    // A direction that stays as it was is not begun anew: its schedule goes on, its models keep their state.
+    this.update({
+      ...(!isDeepStrictEqual(forward, this.settings.forward) && { forward }),
+      ...(!isDeepStrictEqual(backward, this.settings.backward) && { backward })
+    })
     return true
   }
 
   /** A NetemChange. */
   update(change: Plain): Plain {
     const { forward, backward } = change as NetemChange
-    if (forward !== undefined) checkLinkSettings(forward ?? UNSHAPED)
-    if (backward !== undefined) checkLinkSettings(backward ?? UNSHAPED)
+    if (forward !== undefined) this.checked(forward ?? UNSHAPED)
+    if (backward !== undefined) this.checked(backward ?? UNSHAPED)
     const undo: NetemChange = {
       ...(forward !== undefined && { forward: this.settings.forward }),
       ...(backward !== undefined && { backward: this.settings.backward })
@@ -84,18 +92,33 @@ export class Netem implements Element {
     for (const direction of this.directions) direction.close()
   }
 
+  /** Throws LinkSettingsError, and the compiler's errors. */
+  private checked(settings: LinkSettings): LinkSettings {
+    const { filter } = checkLinkSettings(settings).loss?.match ?? {}
+    if (filter === undefined) return settings
+    if (this.compile === undefined) throw new LinkSettingsError('loss.match.filter', filter.text, 'is a filter, and there are none here')
+    this.compile(filter.program!)
+    return settings
+  }
+
   private replace(port: 0 | 1, settings: LinkSettings): void {
     const before = this.directions[port]
     before.stop()
-    const next = new Direction(this.context, 1 - port, settings, this.timers[port])
+    const next = new Direction(this.context, 1 - port, settings, this.timers[port], this.compile)
     next.inherit(before)
     this.directions[port] = next
   }
 }
 
-export const netemType: ElementType<NetemOptions> = {
-  type: 'netem',
-  maxPorts: 2,
-  counters: ['forward', 'backward'].flatMap((direction) => DIRECTION_COUNTERS.map((name) => `${direction}.${name}`)),
-  create: (context, options) => new Netem(context, options ?? {})
+/** `compile`: what makes functions of filters; without it losses by a filter are refused. */
+export function netemElement(compile?: FilterCompiler): ElementType<NetemOptions> {
+  return {
+    type: 'netem',
+    maxPorts: 2,
+    counters: ['forward', 'backward'].flatMap((direction) => DIRECTION_COUNTERS.map((name) => `${direction}.${name}`)),
+    create: (context, options) => new Netem(context, options ?? {}, compile)
+  }
 }
+
+/** A link without filters. */
+export const netemType = netemElement()

@@ -10,6 +10,7 @@ import { parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
 import type { PortReference } from '../driver.ts'
 import type { EngineHost } from '../engine-host.ts'
 import { NetworkError } from '../network-error.ts'
+import type { EmulatedCables } from './emulated-cables.ts'
 import { macOf } from './emulated-interface.ts'
 import type { EmulatedLan } from './emulated-lan.ts'
 
@@ -25,10 +26,16 @@ export interface EmulatedRouterOptions {
   readonly interfaces: readonly RouterInterfaceOptions[]
   /** CIDR -> next hop, which is on the link of one of the interfaces. */
   readonly routes?: Readonly<Record<string, string>>
+  /** Is told of its cables: `NAME/eth0`, `NAME/eth1`... */
+  readonly cables?: EmulatedCables
 }
 
 /** Makes and plugs it in; resolves with the name of its element. Throws NetworkError `invalid`; nothing is left then. */
-export async function addRouter(engine: EngineHost, name: string, { interfaces, routes = {} }: EmulatedRouterOptions): Promise<string> {
+export async function addRouter(
+  engine: EngineHost,
+  name: string,
+  { interfaces, routes = {}, cables }: EmulatedRouterOptions
+): Promise<string> {
   const element = `router/${name}`
   const specs: Record<string, InterfaceSpec> = {}
   const ways: Record<string, RouteSpec> = {}
@@ -50,6 +57,7 @@ export async function addRouter(engine: EngineHost, name: string, { interfaces, 
     for (const [lan, port] of plugged) lan.unplug(port)
     throw error
   }
+  for (const [number, [lan, port]] of plugged.entries()) cables?.add(`${name}/eth${number}`, lan, port, [element, number])
   return element
 }
 

@@ -62,7 +62,7 @@ describe("tc netem's words", () => {
     ['rate 0bit', /rate.bitsPerSecond 0 must be a number from 1/],
     ['rate fast', /rate: 'fast'/],
     ['reorder 25%', /needs a delay/],
-    ['delay 5ms 1ms distribution gauss', /distribution "gauss" must be uniform, normal, pareto/],
+    ['delay 5ms 1ms distribution gauss', /distribution 'gauss' is none of uniform, normal, pareto/],
     ['limit 0', /queue.packets 0/],
     ['limit 1.5', /queue.packets 1.5 must be a whole number/],
     ['mtu 20', /mtu 20/],

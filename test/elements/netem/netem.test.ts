@@ -152,6 +152,30 @@ describe('rate', () => {
     }
   })
 
+  test('of a super-frame the segments count, and those for which there is room get in', () => {
+    for (const [queue, kept] of [
+      [{ packets: 7 }, 7],
+      [{ bytes: 7 * 1054 }, 7],
+      [{ packets: 7, discipline: 'codel' }, 7]
+    ] as const) {
+      const bench = link({ rate: { bitsPerSecond: 8e6 }, queue })
+      const { frames } = bench.engine
+      for (let i = 0; i < 3; i++) {
+        bench.enter(place(frames, superFrame({ transport: 'tcp', family: 4, payload: new Uint8Array(5000), gsoSize: 1000 })))
+      }
+      bench.run()
+      assert.equal((bench.command('link', 'show') as { forward: { backlog: { packets: number } } }).forward.backlog.packets, kept)
+      bench.advance(1)
+      // Five are on the link at once, five wait, and two of the last five.
+      assert.deepEqual(
+        bench.take().map(({ length }) => length),
+        [5054, 5054, 2054]
+      )
+      assert.deepEqual([counter(bench, 'queueDrops'), bench.drops()], [3, { 'netem.queueFull': 1 }])
+      assert.equal(frames.inUse, 0)
+    }
+  })
+
   test('a super-frame pays for every segment and its headers', () => {
     const bench = link({ rate: { bitsPerSecond: 8e6 } })
     const frame = superFrame({ transport: 'tcp', family: 4, payload: new Uint8Array(4500), gsoSize: 1000 })
@@ -393,5 +417,19 @@ describe('a schedule', () => {
       return phase < 30 ? undefined : 30
     }
     for (let i = 0; i < 80; i++) assert.equal(took.get(i), expected(i), `frame ${i}`)
+  })
+
+  test('down and up again at their times', () => {
+    const bench = link({
+      schedule: {
+        points: [
+          { atNs: 10 * MS, down: true },
+          { atNs: 15 * MS, down: false }
+        ],
+        repeatNs: 20 * MS
+      }
+    })
+    const passed = new Set(bench.stream(60, MS).map(({ number }) => number))
+    for (let i = 0; i < 60; i++) assert.equal(passed.has(i), i % 20 < 10 || i % 20 >= 15, `${i} ms`)
   })
 })
