@@ -2,6 +2,7 @@
  * Every kind of element that a netloom engine can make.
  */
 import { captureElement } from '../capture/capture-element.ts'
+import { filterFunction } from '../capture/filter/filter-function.ts'
 import { dnsServiceType } from '../dns/dns-service.ts'
 import { learningBridge } from '../elements/bridge/learning-bridge.ts'
 import { dhcpClientType } from '../elements/dhcp-client/dhcp-client.ts'
@@ -11,7 +12,7 @@ import { filterType } from '../elements/filter/filter.ts'
 import { ipvlanType } from '../elements/ipvlan/ipvlan.ts'
 import { macvlanType } from '../elements/macvlan/macvlan.ts'
 import { natType } from '../elements/nat/nat.ts'
-import { netemType } from '../elements/netem/netem.ts'
+import { netemElement } from '../elements/netem/netem.ts'
 import { routerType } from '../elements/router/router.ts'
 import { vlanTrunkType } from '../elements/vlan/vlan-trunk.ts'
 import { vxlanType } from '../elements/vxlan/vxlan.ts'
@@ -30,7 +31,7 @@ export function elementRegistry(): ElementRegistry {
     .register(divertType)
     .register(dhcpClientType)
     .register(natType)
-    .register(netemType)
+    .register(netemElement(filterFunction))
     .register(routerType)
     .register(vxlanType)
     .register(dnsServiceType)

@@ -1,4 +1,6 @@
 /** Settings of a link from what people write: tc netem's words, and files of what words cannot say. */
+import { CaptureFilterError } from '../capture/filter/capture-filter-error.ts'
+import { compileFilter } from '../capture/filter/compile-filter.ts'
 import { parseDistribution } from '../elements/netem/distribution-file.ts'
 import { checkLinkSettings, type LinkSettings, LinkSettingsError } from '../elements/netem/link-settings.ts'
 import { parseLinkTrace } from '../elements/netem/link-trace.ts'
@@ -20,11 +22,15 @@ export function readLinkText({ words = [], trace, distribution }: LinkText): Lin
   try {
     const list = typeof words === 'string' ? splitWords(words) : words
     if (list.length === 0 && trace === undefined && distribution === undefined) return null
-    const settings: LinkSettings = { ...parseLinkWords(list), ...(trace !== undefined && { schedule: parseLinkTrace(trace) }) }
+    const settings: LinkSettings = {
+      ...parseLinkWords(list, compileFilter),
+      ...(trace !== undefined && { schedule: parseLinkTrace(trace) })
+    }
     return checkLinkSettings(distribution === undefined ? settings : withTable(settings, distribution))
   } catch (error) {
-    const isOurs = error instanceof LinkWordsError || error instanceof LinkSettingsError || error instanceof RangeError
-    if (isOurs) throw new NetworkError('invalid', error.message, { cause: error })
+    const ours = [LinkWordsError, LinkSettingsError, CaptureFilterError, RangeError]
+    if (error instanceof Error && ours.some((type) => error instanceof type))
+      throw new NetworkError('invalid', error.message, { cause: error })
     throw error
   }
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checkLinkLabels, endpointLink, linkOptions, linkShapeOf, networkLink } from '../../src/docker/network/link-options.ts'
+import { linkWords } from '../../src/elements/netem/link-words.ts'
 import { changedLink } from '../../src/network/link-shape.ts'
 import { readLinkText } from '../../src/network/link-text.ts'
 
@@ -27,6 +28,16 @@ describe('links in texts', () => {
   ] as const) {
     test(`refused: ${JSON.stringify(text)}`, () => assert.throws(() => readLinkText(text), { code: 'invalid', message }))
   }
+
+  test('a filter is translated, and stands in quotes', () => {
+    const settings = readLinkText({ words: "loss 10% filter 'udp port 53' delay 5ms" })!
+    assert.equal(settings.loss!.match!.filter!.text, 'udp port 53')
+    const { program } = settings.loss!.match!.filter!
+    assert.ok(program!.length > 3)
+    assert.equal(linkWords(settings), "delay 5ms loss 10% filter 'udp port 53'")
+    assert.throws(() => readLinkText({ words: "loss 1% filter 'udp prt 53'" }), { code: 'invalid', message: /prt/ })
+    assert.throws(() => readLinkText({ words: "filter 'udp'" }), { code: 'invalid', message: /there is no 'loss'/ })
+  })
 
   test('down and up leave what else is set', () => {
     const down = changedLink({ out: DELAY }, { down: { out: true, in: true } })

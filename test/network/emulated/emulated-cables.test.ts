@@ -77,6 +77,15 @@ describe('cables', () => {
     assert.equal(await ping(), 20)
   })
 
+  test('losses by a filter', async () => {
+    await ping()
+    await control.setLink({ target: 'b/eth0', direction: 'in', words: ['loss', '100%', 'filter', 'udp port 9'] })
+    assert.equal(await ping(), 0)
+    await control.setLink({ target: 'b/eth0', direction: 'in', words: ['loss', '100%', 'filter', 'icmp[icmptype] == icmp-echo'] })
+    assert.equal(await ping(), null)
+    assert.equal(control.links()[0]!.counters['in.lost'], 1)
+  })
+
   test('captured at the station, shaped or not', async () => {
     const isCaptured = (): boolean => engine.elementCounters('link/a/eth0/capture') !== undefined
     await ping()
