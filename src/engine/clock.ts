@@ -66,6 +66,16 @@ export function drainMicrotasks(): Promise<void> {
   })
 }
 
+/**
+ * The same at a tenth of the cost, for callers that are a promise job themselves: Node.js takes what `nextTick` queued as soon as no job
+ * is left. The event loop does not turn meanwhile.
+ */
+export function drainPromiseJobs(): Promise<void> {
+  return new Promise((resolve) => {
+    process.nextTick(resolve)
+  })
+}
+
 /** Resolves after real time: for the control plane's patience with processes, never for the data plane. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => {

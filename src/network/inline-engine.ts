@@ -7,6 +7,7 @@
 import {
   CounterReader,
   drainMicrotasks,
+  drainPromiseJobs,
   type ElementCounters,
   type ElementRegistry,
   EMPTY_TOPOLOGY,
@@ -23,6 +24,8 @@ import { NetworkError } from './network-error.ts'
 
 /** Rounds of the event loop that a script may take between two steps without time moving, before it counts as stuck. */
 const PATIENCE = 200
+/** After so many steps the event loop turns once: signals and files are not kept waiting until an hour of the lab is over. */
+const STEPS_PER_LOOP = 256
 
 export interface InlineEngineOptions {
   readonly elements: ElementRegistry
@@ -37,6 +40,7 @@ export class InlineEngine implements EngineHost {
   private readonly listeners = new Map<string, EngineEventListener>()
   /** True when the host was told something since its promise jobs last ran. */
   private told = false
+  private steps = 0
   private readonly reader = new CounterReader()
   private closed = false
 
@@ -120,7 +124,11 @@ export class InlineEngine implements EngineHost {
     const until = this.clock.now() + ns
     await drainMicrotasks()
     for (;;) {
-      await this.instant()
+      const answer = this.instant()
+      if (answer !== null) {
+        await answer
+        continue
+      }
       if (this.engine.nextDeadline > until) break
       this.clock.advanceTo(Math.max(this.engine.nextDeadline, this.clock.now()))
     }
@@ -146,9 +154,10 @@ export class InlineEngine implements EngineHost {
     await drainMicrotasks()
     let idle = 0
     while (!settled) {
-      await this.instant()
-      if (settled) break
-      if (this.engine.nextDeadline < Number.POSITIVE_INFINITY) {
+      const answer = this.instant()
+      if (answer !== null) {
+        await answer
+      } else if (this.engine.nextDeadline < Number.POSITIVE_INFINITY) {
         this.clock.advanceTo(Math.max(this.engine.nextDeadline, this.clock.now()))
         idle = 0
       } else if (idle++ < PATIENCE) {
@@ -167,14 +176,17 @@ export class InlineEngine implements EngineHost {
     return promise
   }
 
-  /** Runs turns until nothing is left to do at this time, and lets the host answer. */
-  private async instant(): Promise<void> {
-    do {
-      while (this.engine.turn());
-      if (!this.told) return
-      this.told = false
-      await drainMicrotasks()
-    } while (this.engine.busy || this.told)
+  /**
+   * Runs turns until nothing is left to do at this time.
+   * @returns when the host has answered to what it was told, and another instant at the same time is due; null: it was told nothing
+   */
+  private instant(): Promise<void> | null {
+    while (this.engine.turn());
+    const { told } = this
+    this.told = false
+    this.steps = (this.steps + 1) % STEPS_PER_LOOP
+    if (this.steps === 0) return drainMicrotasks()
+    return told ? drainPromiseJobs() : null
   }
 
   async close(): Promise<void> {

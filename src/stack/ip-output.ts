@@ -8,7 +8,7 @@ import { fillTransport } from '../wire/checksum.ts'
 import { IPV4_HEADER_LENGTH, IPV4_MORE_FRAGMENTS } from '../wire/ipv4.ts'
 import { IPV6_HEADER_LENGTH } from '../wire/ipv6.ts'
 import type { HostConfig, LocalAddress } from './host-config.ts'
-import { addressText, buildPacket, headersLength, type Path, writeHeaders } from './ip-packet.ts'
+import { addressEquals, addressText, buildPacket, headersLength, type Path, writeHeaders } from './ip-packet.ts'
 import type { Neighbor, NeighborCache, Sent } from './neighbor-cache.ts'
 
 /** A way to a destination, found once and used for many packets. */
@@ -131,17 +131,22 @@ export class IpOutput {
 
   /** RFC 6724 in short: an address of the same subnet, else one of the same scope. */
   private source(destination: Uint8Array): LocalAddress | null {
-    const candidates = this.config.addresses.filter(({ bytes }) => bytes.length === destination.length)
-    const onLink = candidates.find((local) => isInside(local, destination))
-    if (onLink !== undefined) return onLink
+    let first: LocalAddress | null = null
+    let last: LocalAddress | null = null
+    for (const local of this.config.addresses) {
+      if (local.bytes.length !== destination.length) continue
+      if (isInside(local, destination)) return local
+      first ??= local
+      last = local
+    }
     const isLinkScope = destination.length === 16 && (isIpv6LinkLocal(destination) || isIpv6Multicast(destination))
-    return (isLinkScope ? candidates.at(-1) : candidates[0]) ?? null
+    return isLinkScope ? last : first
   }
 
   private nextHop(source: LocalAddress, destination: Uint8Array): Uint8Array | null {
     if (isInside(source, destination)) return destination
     const { resolver, gateway, gateway6 } = this.config
-    if (resolver?.mac && addressText(resolver.address) === addressText(destination)) return destination
+    if (resolver?.mac && sameAddress(resolver.address, destination)) return destination
     return destination.length === 4 ? gateway : gateway6
   }
 }
@@ -152,6 +157,10 @@ function isInside(local: LocalAddress, address: Uint8Array): boolean {
   for (let i = 0; i < whole; i++) if (bytes[i] !== address[i]) return false
   const rest = prefixLength & 7
   return rest === 0 || (bytes[whole] ^ address[whole]) >> (8 - rest) === 0
+}
+
+function sameAddress(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && addressEquals(a, 0, b)
 }
 
 function noBuffers(): SendError {
