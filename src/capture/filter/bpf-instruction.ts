@@ -71,7 +71,7 @@ export function bpfStatement(code: number, k = 0): BpfInstruction {
  */
 export function parseBpfProgram(text: string): BpfProgram {
   const lines = text.trim().split('\n')
-  if (lines.length - 1 !== Number(lines[0])) throw new CaptureFilterError('this is not a program as tcpdump -ddd prints it')
+  if (lines[0] !== String(lines.length - 1)) throw new CaptureFilterError('this is not a program as tcpdump -ddd prints it')
   return lines.slice(1).map((line) => {
     const numbers = /^(\d{1,5}) (\d{1,3}) (\d{1,3}) (\d{1,10})$/.exec(line)
     if (numbers === null) throw new CaptureFilterError(`${JSON.stringify(line)} is not an instruction as tcpdump -ddd prints it`)
