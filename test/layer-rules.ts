@@ -21,6 +21,7 @@ export const LAYERS: Readonly<Record<string, number>> = {
   dns: 2,
   store: 2,
   network: 3,
+  replay: 3,
   cluster: 3,
   sandbox: 3,
   image: 3,

@@ -1,4 +1,5 @@
 /** The one place where the errors of the layers below become HTTP statuses. */
+import { CaptureFormatError } from '../capture/capture-error.ts'
 import { ImageError, type ImageErrorCode } from '../image/image-error.ts'
 import { IpamError, type IpamErrorCode } from '../ipam/ipam-error.ts'
 import { NetworkError, type NetworkErrorCode } from '../network/network-error.ts'
@@ -40,6 +41,7 @@ export function statusOf(error: unknown): number {
   if (error instanceof NetworkError) return NETWORK_STATUS[error.code]
   if (error instanceof IpamError) return IPAM_STATUS[error.code]
   if (error instanceof ImageError) return IMAGE_STATUS[error.code]
+  if (error instanceof CaptureFormatError) return 400
   const status = (error as { status?: unknown } | null)?.status
   return typeof status === 'number' && status >= 400 && status <= 599 ? status : 500
 }

@@ -15,6 +15,7 @@ import { registerLab } from './commands/lab.ts'
 import { registerLink } from './commands/link.ts'
 import { registerLogs } from './commands/logs.ts'
 import { registerNetwork } from './commands/network.ts'
+import { registerReplay } from './commands/replay.ts'
 import { registerRun } from './commands/run.ts'
 import { registerShow } from './commands/show.ts'
 import { registerStart } from './commands/start.ts'
@@ -31,6 +32,7 @@ const REGISTRATIONS = [
   registerShow,
   registerExplain,
   registerLink,
+  registerReplay,
   registerNetwork,
   registerRun,
   registerExec,

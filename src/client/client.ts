@@ -7,6 +7,7 @@ import { InspectionCalls } from './inspection-calls.ts'
 import { jsonLines } from './json-lines.ts'
 import { LinkCalls } from './link-calls.ts'
 import { NetworkCalls } from './network-calls.ts'
+import { ReplayCalls } from './replay-calls.ts'
 
 /** An event as it comes: `timeNano` loses its last digits in a JavaScript number. */
 export interface ReceivedEvent {
@@ -26,6 +27,7 @@ export class Client {
   readonly images: ImageCalls
   readonly inspection: InspectionCalls
   readonly links: LinkCalls
+  readonly replays: ReplayCalls
   private readonly http: HttpTransport
 
   /** `host`: 'unix:///path'. RangeError for anything else. */
@@ -37,6 +39,7 @@ export class Client {
     this.images = new ImageCalls(this.http)
     this.inspection = new InspectionCalls(this.http)
     this.links = new LinkCalls(this.http)
+    this.replays = new ReplayCalls(this.http)
   }
 
   get host(): string {

@@ -12,6 +12,10 @@ export interface CallOptions {
   readonly json?: unknown
   /** Sent as it is, in place of `json`. */
   readonly body?: AsyncIterable<Uint8Array>
+  /** Of `body`; default an archive's. */
+  readonly contentType?: string
+  /** The answer begins before the body ends, and goes on beside it; by default an early answer ends the sending. */
+  readonly isAnsweredEarly?: boolean
   readonly signal?: AbortSignal | undefined
 }
 
@@ -54,7 +58,7 @@ export class HttpTransport {
       const headers: OutgoingHttpHeaders = {}
       const body = options.json === undefined ? undefined : JSON.stringify(options.json)
       if (body !== undefined) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) })
-      if (options.body !== undefined) headers['Content-Type'] = 'application/x-tar'
+      if (options.body !== undefined) headers['Content-Type'] = options.contentType ?? 'application/x-tar'
       const request = httpRequest({ ...this.target(method, path, options), headers }, (answer) => {
         if (isGood(answer)) resolve(answer)
         else refusal(answer).then(reject, reject)
@@ -62,7 +66,7 @@ export class HttpTransport {
       request.on('error', (error: NodeJS.ErrnoException) => reject(this.explain(error)))
       if (options.body === undefined) request.end(body)
       else {
-        sendAll(options.body, request).catch((error: unknown) => {
+        sendAll(options.body, request, options.isAnsweredEarly ?? false).catch((error: unknown) => {
           request.destroy()
           reject(error)
         })
@@ -142,15 +146,24 @@ async function refusal(answer: IncomingMessage): Promise<ClientError> {
   return new ClientError('ERR_DAEMON', message || `${answer.statusCode} ${answer.statusMessage}`, answer.statusCode)
 }
 
-/** At the pace of the daemon. What it answers before the end ends the sending. */
-async function sendAll(body: AsyncIterable<Uint8Array>, to: NodeJS.WritableStream & { destroyed?: boolean }): Promise<void> {
+/** At the pace of the daemon. What it answers before the end ends the sending, unless that is what it does. */
+async function sendAll(
+  body: AsyncIterable<Uint8Array>,
+  to: NodeJS.WritableStream & { destroyed?: boolean },
+  isAnsweredEarly: boolean
+): Promise<void> {
   let isAnswered = false
-  to.once('response', () => {
-    isAnswered = true
+  to.once('response', (answer: IncomingMessage) => {
+    const stop = (): void => {
+      isAnswered = true
+    }
+    if (isAnsweredEarly && isGood(answer)) answer.once('close', stop)
+    else stop()
   })
   for await (const chunk of body) {
     if (isAnswered || to.destroyed === true) break
-    if (!to.write(chunk)) await new Promise<void>((resolve) => onEither(to, ['drain', 'close', 'response'], resolve))
+    if (!to.write(chunk))
+      await new Promise<void>((resolve) => onEither(to, ['drain', 'close', ...(isAnsweredEarly ? [] : ['response'])], resolve))
   }
   to.end()
 }

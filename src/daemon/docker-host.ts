@@ -15,6 +15,7 @@ import { linkRoutes } from '../api/link-routes.ts'
 import type { Logger } from '../api/logger.ts'
 import { networkRoutes } from '../api/network-routes.ts'
 import { outsideRoutes } from '../api/outside-routes.ts'
+import { replayRoutes } from '../api/replay-routes.ts'
 import { Router } from '../api/router.ts'
 import { ApiServer, type TlsCredentials } from '../api/server.ts'
 import { systemRoutes } from '../api/system-routes.ts'
@@ -45,6 +46,8 @@ import { LinkControl } from '../network/link-control.ts'
 import type { ParentInterfaces } from '../network/parents.ts'
 import type { Underlay } from '../network/underlay.ts'
 import type { Uplink } from '../network/uplink.ts'
+import { ReplayControl } from '../replay/replay-control.ts'
+import { streamSource } from '../replay/replay-source.ts'
 import type { Store } from '../store/store.ts'
 import type { DaemonConfig } from './daemon-config.ts'
 import { daemonId } from './daemon-id.ts'
@@ -219,6 +222,8 @@ export class DockerHost {
     imageRoutes(router, images)
     inspectionRoutes(router, new Inspection(controller))
     linkRoutes(router, new LinkControl(controller, this.options.cables))
+    const replays = new ReplayControl(controller)
+    replayRoutes(router, { startReplay: (wish, capture) => replays.start(wish, streamSource(capture)) })
     return { router, containers }
   }
 

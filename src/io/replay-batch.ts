@@ -30,19 +30,24 @@ export class ReplayBatchBuilder {
     return this.used * 4
   }
 
-  /** `due`: nanoseconds since the replay's start, not before those of the frames added earlier. */
-  add(frame: Uint8Array, due: number): void {
+  /**
+   * `due`: nanoseconds since the replay's start, not before those of the frames added earlier. Gives the copy in the batch: what is changed
+   * there before the next call is played so.
+   */
+  add(frame: Uint8Array, due: number): Uint8Array {
     const end = this.used + ((frame.length + 3) >> 2)
     if (end > this.words.length) {
       const bigger = new Int32Array(Math.max(end, this.words.length * 2))
       bigger.set(this.words.subarray(0, this.used))
       this.words = bigger
     }
-    new Uint8Array(this.words.buffer).set(frame, this.used * 4)
+    const copy = new Uint8Array(this.words.buffer, this.used * 4, frame.length)
+    copy.set(frame)
     this.starts.push(this.used)
     this.lengths.push(frame.length)
     this.due.push(due)
     this.used = end
+    return copy
   }
 
   /** What was added, as a batch of its own. */
