@@ -20,10 +20,14 @@ export const HOST_TAG = 'host:latest'
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** Stands in for nginx where it is not installed: busybox serves nginx's folder, with a page if there is none. */
+/**
+ * Stands in for nginx where it is not installed: busybox serves nginx's folder, with a page if there is none. An ordinary user's container
+ * cannot write there, as the host's root is nobody in it: the page is elsewhere then.
+ */
 const WEB_STAND_IN =
-  'd=/usr/share/nginx/html; mkdir -p $d; [ -e $d/index.html ] || echo "Welcome to nginx! (netloom: busybox httpd in its place)" > $d/index.html; ' +
-  'exec busybox httpd -f -p 80 -h $d'
+  'd=/usr/share/nginx/html; if [ ! -e $d/index.html ]; then ' +
+  '{ mkdir -p $d && [ -w $d ]; } 2> /dev/null || { d=/tmp/nginx; mkdir -p $d; }; ' +
+  'echo "Welcome to nginx! (netloom: busybox httpd in its place)" > $d/index.html; fi; exec busybox httpd -f -p 80 -h $d'
 /** Stands in for redis: answers each line with the answer to PING, which is what one tries a connection with. */
 const REDIS_STAND_IN = String.raw`exec busybox nc -ll -p 6379 -e sh -c 'while read -r line; do printf "+PONG\r\n"; done'`
 

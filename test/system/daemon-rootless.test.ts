@@ -13,7 +13,7 @@ const USER = 65534
 const AS_USER = [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups']
 
 function whyNot(): string | false {
-  const missing = namespacesMissing('docker', 'setpriv', 'unshare', 'mknod')
+  const missing = namespacesMissing('docker', 'ip', 'busybox', 'setpriv', 'unshare', 'mknod')
   if (missing !== false) return missing
   // What the daemon does for each container, and what it reads.
   const tried = spawnSync('setpriv', [...AS_USER, 'unshare', '-Urn', 'test', '-r', import.meta.filename])
@@ -28,6 +28,7 @@ describe('netloom daemon of an ordinary user', { skip: whyNot() }, () => {
 
   before(async () => {
     namespace = new TestNamespace()
+    namespace.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth1')
     home = mkdtempSync(path.join(tmpdir(), 'netloom-rootless-'))
     chmodSync(home, 0o777)
     socket = path.join(home, 'netloom.sock')
@@ -61,5 +62,22 @@ describe('netloom daemon of an ordinary user', { skip: whyNot() }, () => {
     assert.match(docker(socket, 'run', '--rm', '--network', 'front', 'alpine', 'ping', '-c', '1', 'web'), / 0% packet loss/)
     const pid = docker(socket, 'inspect', '-f', '{{.State.Pid}}', 'web')
     assert.equal(statSync(`/proc/${pid}`).uid, USER)
+  })
+
+  test('nginx’s stand-in serves its page though the host’s root cannot be written to', () => {
+    docker(socket, 'run', '-d', '--name', 'page', '--stop-signal', 'KILL', 'nginx')
+    // The port is open a moment later.
+    const ask = 'for i in 1 2 3 4 5 6 7 8 9; do busybox wget -qO- http://127.0.0.1/ 2> /dev/null && break; sleep 0.2; done'
+    assert.match(docker(socket, 'exec', 'page', 'sh', '-c', ask), /^Welcome to nginx!/)
+  })
+
+  test('an interface of the machine as a parent is refused with what to do; a network on none is made', () => {
+    for (const driver of ['macvlan', 'ipvlan']) {
+      assert.throws(
+        () => docker(socket, 'network', 'create', '-d', driver, '-o', 'parent=eth0', driver),
+        /a packet socket on the parent eth0 cannot be opened: EPERM.*run the daemon as root, or with CAP_NET_RAW/
+      )
+      docker(socket, 'network', 'create', '-d', driver, `${driver}-closed`)
+    }
   })
 })
