@@ -192,7 +192,11 @@ export class DockerHost {
       ...(!publishesOnMachine() && { probe: async () => undefined }),
       log
     })
-    if (overlays !== undefined) overlays.onEvicted = (network, endpoint) => networking.evict(network, endpoint)
+    const attachments = new Attachments({ networks, controller, random })
+    if (overlays !== undefined)
+      overlays.onEvicted = async (network, endpoint) => {
+        if (!(await attachments.evict(network, endpoint))) await networking.evict(network, endpoint)
+      }
     forwarding.serversOf = (sandbox) => networking.upstream(sandbox)
     const containers = new ContainerService({
       store,
@@ -213,7 +217,6 @@ export class DockerHost {
     this.undo.push(() => this.stopContainers(containers))
     await containers.restore()
     await networks.reconcile()
-    const attachments = new Attachments({ networks, controller, random })
     this.undo.push(() => attachments.close())
 
     networkRoutes(router, new DockerNetworkBackend({ networks, containerNetworks: networking, containers: registry, attachments }))

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { Filters } from '../../src/api/filters.ts'
+import { Attachments } from '../../src/docker/network/attachments.ts'
 import type { NetworkEndpoint } from '../../src/docker/network/network-record.ts'
 import { NetworkError } from '../../src/network/network-error.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
@@ -213,6 +214,45 @@ test('a host whose VXLAN has another port is told, once', async () => {
   await one.networks.sync()
   assert.equal(logged.length, 1)
   assert.match(logged[0]!, /^host dk2 \(192\.0\.2\.2\) uses UDP 14789 for overlay networks, this one UDP 4789: .* --overlay-port$/)
+})
+
+describe('attached to an overlay', () => {
+  const attachmentsOf = ({ networks, host, containers }: DockerHostWorld) =>
+    new Attachments({ networks, controller: host.controller, random: containers.world.random })
+
+  beforeEach(async () => {
+    await one.overlay('net', '10.55.0.0/24')
+    await two.run('c2', 'net')
+    await one.networks.sync()
+  })
+
+  test('a virtual host has a name and an address over all hosts, until it is detached', async () => {
+    const attachments = attachmentsOf(one)
+    const { ip, gateway } = await attachments.attach({ network: 'net', name: 'guest', virtual: { udpEcho: [] }, aliases: ['vm'] })
+    assert.deepEqual([ip, gateway], ['10.55.0.3', ''])
+    assert.deepEqual(await two.listed('net'), ['ep guest 10.55.0.3/24', 'id c2 10.55.0.2/24'])
+    const { controller } = two.host
+    const asker = controller.network(two.networks.find('net').id).endpoints.get('c2')!
+    assert.equal(await two.host.resolve(asker, 'vm'), '10.55.0.3')
+    assert.equal((await two.host.ping(asker, '10.55.0.3')).received, 1)
+    const taken = { message: 'endpoint with name c2 already exists in network net' }
+    await assert.rejects(attachments.attach({ network: 'net', name: 'c2', virtual: { udpEcho: [] } }), taken)
+    await assert.rejects(two.run('guest', 'net'), { message: 'endpoint with name guest already exists in network net' })
+    await attachments.detach('net', 'guest')
+    assert.deepEqual(await two.listed('net'), ['id c2 10.55.0.2/24'])
+    assert.equal(one.host.controller.networks.has(one.networks.find('net').id), false)
+  })
+
+  test('one that another host removes by force is unplugged', async () => {
+    const attachments = attachmentsOf(one)
+    one.onEvicted = async (network, endpoint) => assert.ok(await attachments.evict(network, endpoint))
+    await attachments.attach({ network: 'net', name: 'guest', virtual: { udpEcho: [] } })
+    await two.networks.sync()
+    const network = two.networks.find('net')
+    await two.networks.removeStale(network, network.endpointNamed('guest')!)
+    await eventually(() => !attachments.has(network.id, 'guest'), 'it is still attached')
+    await eventually(() => !one.host.controller.networks.has(network.id), 'it is still plugged in')
+  })
 })
 
 describe('the way out', () => {

@@ -4,7 +4,7 @@ import { ClusterError } from '../../src/cluster/cluster-error.ts'
 import { MemoryClusterServer, MemoryClusterStore, type MemoryLink } from '../../src/cluster/memory-cluster-store.ts'
 import { EventLog } from '../../src/docker/event-log.ts'
 import { NetworkService } from '../../src/docker/network/network-service.ts'
-import { keptEndpoints, keptOverlays, OverlayNetworks } from '../../src/docker/network/overlay-networks.ts'
+import { type Eviction, keptEndpoints, keptOverlays, OverlayNetworks } from '../../src/docker/network/overlay-networks.ts'
 import { RealClock, realTimers } from '../../src/engine/clock.ts'
 import { Random } from '../../src/engine/index.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
@@ -62,6 +62,7 @@ export class DockerHostWorld {
   readonly cluster: Cluster
   readonly host: OverlayHost
   readonly link: CuttableLink
+  onEvicted: Eviction = (network, endpoint) => this.containers.service.evict(network, endpoint)
 
   private constructor(host: OverlayHost, cluster: Cluster, link: CuttableLink, networks: NetworkService, containers: ContainerWorld) {
     this.host = host
@@ -91,8 +92,9 @@ export class DockerHostWorld {
     const close = async (): Promise<void> => cluster.close()
     const world = { controller, events, networks, store, random, clock, logged, close }
     const containers = new ContainerWorld(world, { interfaces: new VirtualInterfaces(controller) })
-    overlays.onEvicted = (network, endpoint) => containers.service.evict(network, endpoint)
-    return new DockerHostWorld(host, cluster, link, networks, containers)
+    const hostWorld = new DockerHostWorld(host, cluster, link, networks, containers)
+    overlays.onEvicted = (network, endpoint) => hostWorld.onEvicted(network, endpoint)
+    return hostWorld
   }
 
   /** As a daemon that is killed: its containers keep what they have. */

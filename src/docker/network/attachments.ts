@@ -61,17 +61,22 @@ export class Attachments {
   /** Throws ApiError, and what the sandbox and the kernel throw (no such process, not allowed). */
   async attach(request: AttachRequest): Promise<AttachedResource> {
     const network = this.options.networks.find(request.network)
-    if (!network.isOwn) throw ApiError.badRequest(`network ${network.name} has no endpoints that could be attached`)
+    if (!network.isPlugged) throw ApiError.badRequest(`network ${network.name} has no endpoints that could be attached`)
     const targets = [request.pid, request.netns, request.tap, request.virtual].filter((target) => target !== undefined)
     if (targets.length !== 1) throw ApiError.badRequest('exactly one of pid, netns, tap and virtual must be given')
     const name = request.name ?? defaultName(request)
     if (!NAME.test(name)) throw ApiError.badRequest(`endpoint name '${name}' is invalid: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`)
     if (network.endpointNamed(name) !== undefined) throw nameTaken(name, network)
-    const spec = this.spec(request, name)
+    const spec = this.spec(request, name, network)
     const ifname = request.tap?.name ?? request.ifname ?? 'eth0'
     await this.options.networks.ready(network)
     try {
-      const { endpoint, undo } = await this.plug(network, spec, request, ifname)
+      let undo = async (): Promise<void> => {}
+      const endpoint = await this.options.networks.admit(network, spec, async (admitted) => {
+        const plugged = await this.plug(network, admitted, request, ifname)
+        undo = plugged.undo
+        return plugged.endpoint
+      })
       const attached = { networkId: network.id, owner: `ep-${endpoint.id}`, name, undo }
       const key = `${network.id}/${name}`
       this.attached.set(key, attached)
@@ -85,7 +90,8 @@ export class Attachments {
           await this.options.networks.removeEndpoint(attached).catch(() => {}) // the store may be what failed
           throw error
         })
-      const { subnet = '', gateway = '' } = network.record.pool ?? {}
+      const { gateway, record } = network
+      const { subnet = '' } = record.pool ?? {}
       return { network: network.name, id, name, ip: address, ip6: address6, mac, subnet, gateway, ifname }
     } catch (error) {
       throw plainError(connectError(error, name, network))
@@ -98,6 +104,25 @@ export class Attachments {
     const key = `${network.id}/${name}`
     const attached = this.attached.get(key)
     if (attached === undefined) throw ApiError.notFound(`endpoint ${name} not found`)
+    await this.end(key, attached)
+  }
+
+  /** Another host removed an endpoint by force. False when it is none of these. */
+  async evict(networkId: string, endpointId: string): Promise<boolean> {
+    for (const [key, attached] of this.attached) {
+      if (attached.networkId !== networkId || attached.owner !== `ep-${endpointId}`) continue
+      await this.end(key, attached)
+      return true
+    }
+    return false
+  }
+
+  /** At the daemon's end. */
+  async close(): Promise<void> {
+    for (const [key, attached] of [...this.attached]) await this.end(key, attached).catch(() => {})
+  }
+
+  private async end(key: string, attached: Attached): Promise<void> {
     this.attached.delete(key)
     try {
       await attached.undo()
@@ -106,12 +131,7 @@ export class Attachments {
     }
   }
 
-  /** At the daemon's end. */
-  async close(): Promise<void> {
-    for (const { networkId, name } of [...this.attached.values()]) await this.detach(networkId, name).catch(() => {})
-  }
-
-  private spec({ ip, ip6, mac, aliases = [], tap, driverOpts }: AttachRequest, name: string): EndpointSpec {
+  private spec({ ip, ip6, mac, aliases = [], tap, driverOpts }: AttachRequest, name: string, { isOverlay }: DockerNetwork): EndpointSpec {
     const link = linkShapeOf(driverOpts)
     return {
       id: newDockerId(this.options.random),
@@ -119,8 +139,8 @@ export class Attachments {
       names: [name, ...aliases],
       // A guest has no 127.0.0.11 that leads to us: it asks the gateway.
       gatewayDns: tap !== undefined,
-      // Who starts a virtual machine often gives its card another MAC than ours.
-      ownMac: tap !== undefined && mac === undefined,
+      // Who starts a virtual machine often gives its card another MAC than ours; the hosts of an overlay are told one.
+      ownMac: tap !== undefined && mac === undefined && !isOverlay,
       ...(ip !== undefined && { address: ip }),
       ...(ip6 !== undefined && { address6: ip6 }),
       ...(mac !== undefined && { mac: checkedMac(mac) }),

@@ -353,8 +353,9 @@ export class OverlayNetworks {
     const { id, networkId } = endpoint
     const network = this.networks.get(networkId)
     if (network === undefined) return
-    if (isGone) network.endpoints.delete(`ep-${id}`)
-    else this.show(network, endpoint)
+    if (!isGone) this.show(network, endpoint)
+    // What is attached here goes when it is plugged out.
+    else if (endpoint.hostId !== this.cluster.self.id) network.endpoints.delete(`ep-${id}`)
     const remote = isGone ? undefined : this.remote(endpoint)
     this.inLine(networkId, async () => {
       const { controller } = this.options
