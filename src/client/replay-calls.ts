@@ -42,7 +42,11 @@ export class ReplayCalls {
         isAnsweredEarly: true,
         signal
       })
-      yield* jsonLines<ReplayMessage>(answer)
+      for await (const message of jsonLines<ReplayMessage>(answer)) {
+        yield message
+        // Nothing comes after it, and the daemon would wait for the end of what is being sent.
+        if (!('status' in message)) break
+      }
     } catch (error) {
       // That the capture could not be read says more than that the connection ended.
       throw failure ?? error
