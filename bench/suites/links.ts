@@ -3,12 +3,14 @@
  */
 import type { LinkSettings } from '../../src/elements/netem/link-settings.ts'
 import { runLinks } from '../link-datapath.ts'
+import { memoryDelays, tapDelays } from '../link-delays.ts'
 import { type TrialCase, trialSuite } from '../trial-suite.ts'
 
 const MS = 1e6
 const FRAMES = 12e6
 /** Of the clock: with a delay of 200 ms a million frames are under way. */
 const RATE = 5e6
+const DELAYS = 'a delay of 10 ms under the real clock'
 
 function link(name: string, forward: LinkSettings | null, links = 1): TrialCase {
   return {
@@ -28,7 +30,10 @@ export const suite = trialSuite({
     { key: 'nsPerFrame', title: 'time', unit: 'ns/frame', digits: 1, better: 'less' },
     { key: 'cpuPerFrame', title: 'CPU', unit: 'ns/frame', digits: 1, better: 'less' },
     { key: 'inFlight', title: 'under way', unit: 'frames', digits: 0, better: 'more' },
-    { key: 'rssMiB', title: 'memory', unit: 'MiB', digits: 0, better: 'less' }
+    { key: 'rssMiB', title: 'memory', unit: 'MiB', digits: 0, better: 'less' },
+    { key: 'p50', title: 'beyond the delay, median', unit: 'us', digits: 1, better: 'less' },
+    { key: 'p99', title: 'in 99 of 100', unit: 'us', digits: 1, better: 'less' },
+    { key: 'worst', title: 'the worst', unit: 'us', digits: 0, better: 'less' }
   ],
   cases: [
     link('the stations alone', null),
@@ -41,6 +46,8 @@ export const suite = trialSuite({
       loss: { model: 'random', probability: 0.01 },
       rate: { bitsPerSecond: 5e9 }
     }),
-    link('10,000 links, delay 20 ms', { delay: { meanNs: 20 * MS } }, 10_000)
+    link('10,000 links, delay 20 ms', { delay: { meanNs: 20 * MS } }, 10_000),
+    { name: 'in memory, 1 Mpps', group: DELAYS, run: () => ({ ...memoryDelays(2) }) },
+    { name: 'through TAPs, 20 kpps', group: DELAYS, run: async () => ({ ...(await tapDelays(3)) }) }
   ]
 })

@@ -5,9 +5,10 @@
  *   level 1   1,024 slots of 2^10     (the next second)
  *   level 2   2,048 slots of 2^20     (36 minutes)
  *
- * A slot is a list of frames, linked by an array that the handle indexes: holding one costs a few writes however many wait, and
- * nothing is allocated per frame. A slot's frames move down a level when its time comes. Within a tick they leave by exact time, those
- * of the same time in the order in which they came.
+ * A slot is a chain of blocks of 32 records: what is under way is read and written in the order in which it lies in memory. (Lists of
+ * handles, with a million frames in random order, were a miss of the cache for every link followed.) Nothing is allocated per frame. A
+ * slot's frames move down a level when its time comes. Within a tick they leave by exact time, those of the same time in the order in
+ * which they came.
  *
  * The wheel has one timer of the engine for all the frames of all elements.
  */
@@ -25,14 +26,18 @@ const TOP_SLOTS = 2048
 const LEVEL_1 = SLOTS
 const LEVEL_2 = 2 * SLOTS
 const NONE = -1
-/** Words of a frame's notes; the first two are its time. */
-const NEXT = 2
+/** A record is four words: the time as a double, the frame, target and port. */
+const FRAME = 2
 const OWNER = 3
-/** Frames of one tick that are put into order by moving; more are sorted by merging. */
+/** Records of a block, as a power of two. */
+const BLOCK_BITS = 5
+const BLOCK_RECORDS = 1 << BLOCK_BITS
+const BLOCK_MASK = BLOCK_RECORDS - 1
+/** Records that are put into order by moving; more are sorted by merging. */
 const FEW = 32
 
 /** Nanoseconds of a slot of level 1, and of level 2. */
-const BLOCK = 2 ** (SLOT_BITS + TICK_BITS)
+const MILLISECOND = 2 ** (SLOT_BITS + TICK_BITS)
 const SECOND = 2 ** (2 * SLOT_BITS + TICK_BITS)
 
 /** The longest time that a frame may be held, nanoseconds: half of what the wheel's numbers can tell apart. */
@@ -49,7 +54,7 @@ export class FrameWheel {
   private readonly timer: Timer
   private readonly targets: (WheelTarget | null)[] = []
   private readonly freeTargets: number[] = []
-  /** First and last frame of each slot of all levels. */
+  /** First and last record of each slot of all levels; NONE: the slot is empty. */
   private readonly heads = new Int32Array(2 * SLOTS + TOP_SLOTS).fill(NONE)
   private readonly tails = new Int32Array(2 * SLOTS + TOP_SLOTS)
   /** A bit for each slot that has frames. */
@@ -57,14 +62,16 @@ export class FrameWheel {
   /** Level 0: the earliest time in the slot, and whether its frames stand in another order. */
   private readonly earliest = new Float64Array(SLOTS)
   private readonly isMixed = new Uint8Array(SLOTS)
-  /**
-   * Sixteen bytes by handle, made when the first frame is held: the time as a double, the next frame of the slot, target and port. In one
-   * place, because with a million frames every look at one is a miss of the cache.
-   */
+  /** The records, made when the first frame is held: enough for all frames of the pool, and a block begun for each slot. */
   private times = new Float64Array(0)
   private words = new Int32Array(0)
-  private scratch = new Int32Array(64)
-  private merged = new Int32Array(64)
+  /** By block: the next one of its slot, or of the free ones. */
+  private nextBlock = new Int32Array(0)
+  private freeBlock = NONE
+  /** Blocks from here on were never used: their pages are not there yet. */
+  private madeBlocks = 0
+  private scratch = new Records(64)
+  private merged = new Records(64)
   /** The tick whose slot is the next to be looked at; modulo 2^32. */
   private tick = 0
   private count = 0
@@ -95,19 +102,20 @@ export class FrameWheel {
     this.targets[number] = null
     this.freeTargets.push(number)
     if (this.count === 0) return
+    const { times, words } = this
     for (let slot = 0; slot < this.heads.length; slot++) {
-      let frame = this.heads[slot]
-      if (frame === NONE) continue
+      let at = this.heads[slot]
+      if (at === NONE) continue
+      const last = this.tails[slot]
       this.clear(slot)
-      while (frame !== NONE) {
-        const following = this.words[(frame << 2) + NEXT]
-        if (this.words[(frame << 2) + OWNER] >> 1 === number) {
+      for (; at !== NONE; at = this.pass(at, last)) {
+        const frame = words[(at << 2) + FRAME]
+        const owner = words[(at << 2) + OWNER]
+        if (owner >> 1 !== number) this.append(slot, times[at << 1], frame, owner)
+        else {
           this.count--
           each(frame)
-        } else {
-          this.append(slot, frame)
         }
-        frame = following
       }
     }
     this.blocked = NONE
@@ -122,9 +130,7 @@ export class FrameWheel {
     // The wheel moves when something is due: what comes meanwhile would be put further up than need be.
     else if ((this.tick ^ tick) >>> SLOT_BITS !== 0) this.seek(tick)
     this.count++
-    this.times[frame << 1] = due
-    this.words[(frame << 2) + OWNER] = (target << 1) | port
-    const at = this.place(frame)
+    const at = this.place(due, frame, (target << 1) | port)
     if (at < this.armedFor) {
       this.armedFor = at
       this.timer.arm(at)
@@ -132,40 +138,67 @@ export class FrameWheel {
   }
 
   /** Puts the frame where its time belongs; returns when the slot has to be looked at. */
-  private place(frame: FrameHandle): number {
-    const due = this.times[frame << 1]
+  private place(due: number, frame: FrameHandle, owner: number): number {
     let tick = (due * TICKS_PER_NS) | 0
     // What is late goes with what is next.
     if (((tick - this.tick) | 0) < 0) tick = this.tick
     if ((tick ^ this.tick) >>> SLOT_BITS === 0) {
       const slot = tick & MASK
-      this.append(slot, frame)
+      this.append(slot, due, frame, owner)
       return this.earliest[slot]
     }
     const isFar = (tick ^ this.tick) >>> (2 * SLOT_BITS) !== 0
-    this.append(isFar ? LEVEL_2 + ((tick >>> (2 * SLOT_BITS)) & (TOP_SLOTS - 1)) : LEVEL_1 + ((tick >>> SLOT_BITS) & MASK), frame)
-    return slotStart(due, isFar ? SECOND : BLOCK)
+    const slot = isFar ? LEVEL_2 + ((tick >>> (2 * SLOT_BITS)) & (TOP_SLOTS - 1)) : LEVEL_1 + ((tick >>> SLOT_BITS) & MASK)
+    this.append(slot, due, frame, owner)
+    return slotStart(due, isFar ? SECOND : MILLISECOND)
   }
 
-  private append(slot: number, frame: FrameHandle): void {
+  private append(slot: number, due: number, frame: FrameHandle, owner: number): void {
     const { heads, tails, words, times } = this
-    words[(frame << 2) + NEXT] = NONE
+    let at: number
     if (heads[slot] === NONE) {
-      heads[slot] = frame
+      at = this.takeBlock() << BLOCK_BITS
+      heads[slot] = at
       this.occupied[slot >> 5] |= 1 << (slot & 31)
       if (slot < SLOTS) {
-        this.earliest[slot] = times[frame << 1]
+        this.earliest[slot] = due
         this.isMixed[slot] = 0
       }
     } else {
       const last = tails[slot]
-      words[(last << 2) + NEXT] = frame
-      if (slot < SLOTS && times[frame << 1] < times[last << 1]) {
+      at = (last + 1) | 0
+      if ((at & BLOCK_MASK) === 0) {
+        const block = this.takeBlock()
+        this.nextBlock[last >> BLOCK_BITS] = block
+        at = block << BLOCK_BITS
+      }
+      if (slot < SLOTS && due < times[last << 1]) {
         this.isMixed[slot] = 1
-        if (times[frame << 1] < this.earliest[slot]) this.earliest[slot] = times[frame << 1]
+        if (due < this.earliest[slot]) this.earliest[slot] = due
       }
     }
-    tails[slot] = frame
+    tails[slot] = at
+    times[at << 1] = due
+    words[(at << 2) + FRAME] = frame
+    words[(at << 2) + OWNER] = owner
+  }
+
+  /** The record behind `at` in its slot, or NONE behind `last`; the block of `at` is free when all of it was passed. */
+  private pass(at: number, last: number): number {
+    const isEnd = at === last
+    if (!isEnd && (at & BLOCK_MASK) !== BLOCK_MASK) return (at + 1) | 0
+    const block = at >> BLOCK_BITS
+    const next = this.nextBlock[block]
+    this.nextBlock[block] = this.freeBlock
+    this.freeBlock = block
+    return isEnd ? NONE : next << BLOCK_BITS
+  }
+
+  private takeBlock(): number {
+    const block = this.freeBlock
+    if (block === NONE) return this.madeBlocks++
+    this.freeBlock = this.nextBlock[block]
+    return block
   }
 
   private clear(slot: number): void {
@@ -218,38 +251,36 @@ export class FrameWheel {
   }
 
   private moveDown(slot: number): void {
-    let frame = this.heads[slot]
-    if (frame === NONE) return
+    const { heads, tails, times, words } = this
+    let at = heads[slot]
+    if (at === NONE) return
+    const last = tails[slot]
     this.clear(slot)
-    while (frame !== NONE) {
-      const following = this.words[(frame << 2) + NEXT]
-      this.place(frame)
-      frame = following
-    }
+    for (; at !== NONE; at = this.pass(at, last)) this.place(times[at << 1], words[(at << 2) + FRAME], words[(at << 2) + OWNER])
   }
 
   /** Gives out the frames of a slot of level 0 that are due; false where some stay. */
   private give(slot: number, now: number): boolean {
     if (this.isMixed[slot] === 1) this.sort(slot)
-    const { words, times, targets } = this
-    let frame = this.heads[slot]
-    while (frame !== NONE && times[frame << 1] <= now) {
-      const following = words[(frame << 2) + NEXT]
-      const isOldest = frame === this.blocked
-      if (!targets[words[(frame << 2) + OWNER] >> 1]!.release(frame, words[(frame << 2) + OWNER] & 1, isOldest)) {
+    const { words, times, tails, targets } = this
+    let at = this.heads[slot]
+    while (at !== NONE && times[at << 1] <= now) {
+      const frame = words[(at << 2) + FRAME]
+      const owner = words[(at << 2) + OWNER]
+      if (!targets[owner >> 1]!.release(frame, owner & 1, frame === this.blocked)) {
         // Once more in the next turn, when the consumer had its push.
         this.blocked = frame
         break
       }
       this.count--
-      frame = following
+      at = this.pass(at, tails[slot])
     }
-    if (frame === NONE) {
+    if (at === NONE) {
       this.clear(slot)
       return true
     }
-    this.heads[slot] = frame
-    this.earliest[slot] = times[frame << 1]
+    this.heads[slot] = at
+    this.earliest[slot] = times[at << 1]
     return false
   }
 
@@ -279,7 +310,7 @@ export class FrameWheel {
     const slot = this.nextOccupied(0, this.tick & MASK, SLOTS)
     if (slot !== NONE) return this.earliest[slot]
     const near = this.nextOccupied(LEVEL_1, (this.tick >>> SLOT_BITS) & MASK, SLOTS)
-    if (near !== NONE) return slotStart(times[heads[LEVEL_1 + near] << 1], BLOCK)
+    if (near !== NONE) return slotStart(times[heads[LEVEL_1 + near] << 1], MILLISECOND)
     // Level 2 goes round: from here to its end, then from its beginning.
     let far = this.nextOccupied(LEVEL_2, (this.tick >>> (2 * SLOT_BITS)) & (TOP_SLOTS - 1), TOP_SLOTS)
     if (far === NONE) far = this.nextOccupied(LEVEL_2, 0, TOP_SLOTS)
@@ -288,38 +319,46 @@ export class FrameWheel {
 
   /** Puts a slot's frames into the order of their times; those of one time stay as they came. */
   private sort(slot: number): void {
+    const { times, words } = this
+    const first = this.heads[slot]
+    const last = this.tails[slot]
+    this.isMixed[slot] = 0
+    // Mostly a tick's frames lie in one block.
+    if (first >> BLOCK_BITS === last >> BLOCK_BITS) return insertionSort(times, words, first, last + 1)
     let count = 0
-    for (let frame = this.heads[slot]; frame !== NONE; frame = this.words[(frame << 2) + NEXT]) {
-      if (count === this.scratch.length) this.growScratch()
-      this.scratch[count++] = frame
+    for (let at = first; ; at = this.following(at)) {
+      if (count === this.scratch.size) this.growScratch()
+      this.scratch.times[count << 1] = times[at << 1]
+      this.scratch.copyFrame(count++, words, at)
+      if (at === last) break
     }
-    for (let from = 0; from < count; from += FEW) this.insertionSort(from, Math.min(from + FEW, count))
+    for (let from = 0; from < count; from += FEW) insertionSort(this.scratch.times, this.scratch.words, from, Math.min(from + FEW, count))
     for (let width = FEW; width < count; width *= 2) this.mergeRuns(count, width)
-    this.clear(slot)
-    for (let i = 0; i < count; i++) this.append(slot, this.scratch[i])
+    const { scratch } = this
+    for (let at = first, i = 0; i < count; i++, at = this.following(at)) {
+      times[at << 1] = scratch.times[i << 1]
+      words[(at << 2) + FRAME] = scratch.words[(i << 2) + FRAME]
+      words[(at << 2) + OWNER] = scratch.words[(i << 2) + OWNER]
+    }
   }
 
-  private insertionSort(from: number, end: number): void {
-    const { scratch, times } = this
-    for (let i = from + 1; i < end; i++) {
-      const frame = scratch[i]
-      const time = times[frame << 1]
-      let j = i - 1
-      for (; j >= from && times[scratch[j] << 1] > time; j--) scratch[j + 1] = scratch[j]
-      scratch[j + 1] = frame
-    }
+  private following(at: number): number {
+    return (at & BLOCK_MASK) === BLOCK_MASK ? this.nextBlock[at >> BLOCK_BITS] << BLOCK_BITS : (at + 1) | 0
   }
 
   private mergeRuns(count: number, width: number): void {
-    const { scratch, merged, times } = this
+    const { scratch, merged } = this
+    const { times } = scratch
     for (let from = 0; from < count; from += 2 * width) {
       const middle = Math.min(from + width, count)
       const end = Math.min(from + 2 * width, count)
       let left = from
       let right = middle
       for (let at = from; at < end; at++) {
-        const takesLeft = left < middle && (right >= end || times[scratch[left] << 1] <= times[scratch[right] << 1])
-        merged[at] = takesLeft ? scratch[left++] : scratch[right++]
+        const takesLeft = left < middle && (right >= end || times[left << 1] <= times[right << 1])
+        const taken = takesLeft ? left++ : right++
+        merged.times[at << 1] = times[taken << 1]
+        merged.copyFrame(at, scratch.words, taken)
       }
     }
     this.scratch = merged
@@ -327,16 +366,58 @@ export class FrameWheel {
   }
 
   private growScratch(): void {
-    const bigger = new Int32Array(this.scratch.length * 2)
-    bigger.set(this.scratch)
+    const bigger = new Records(this.scratch.size * 2)
+    bigger.words.set(this.scratch.words)
     this.scratch = bigger
-    this.merged = new Int32Array(bigger.length)
+    this.merged = new Records(bigger.size)
   }
 
   private prepare(): void {
-    const notes = new ArrayBuffer(this.pool.start.length * 16)
-    this.times = new Float64Array(notes)
-    this.words = new Int32Array(notes)
+    // Besides full blocks: a block begun in each slot, and those that are being emptied.
+    const blocks = (this.pool.start.length >> BLOCK_BITS) + 2 * SLOTS + TOP_SLOTS + 64
+    // Address space only: the kernel gives a page when it is first written.
+    const { times, words } = new Records(blocks << BLOCK_BITS)
+    this.times = times
+    this.words = words
+    this.nextBlock = new Int32Array(blocks)
+  }
+}
+
+/** Records in one place, as doubles and as words. */
+class Records {
+  readonly size: number
+  readonly times: Float64Array<ArrayBuffer>
+  readonly words: Int32Array<ArrayBuffer>
+
+  constructor(size: number) {
+    const bytes = new ArrayBuffer(size * 16)
+    this.size = size
+    this.times = new Float64Array(bytes)
+    this.words = new Int32Array(bytes)
+  }
+
+  /** All but the time. */
+  copyFrame(to: number, words: Int32Array, from: number): void {
+    this.words[(to << 2) + FRAME] = words[(from << 2) + FRAME]
+    this.words[(to << 2) + OWNER] = words[(from << 2) + OWNER]
+  }
+}
+
+/** Records `from` to `end - 1` by time; those of one time stay as they are. */
+function insertionSort(times: Float64Array, words: Int32Array, from: number, end: number): void {
+  for (let i = from + 1; i < end; i++) {
+    const time = times[i << 1]
+    const frame = words[(i << 2) + FRAME]
+    const owner = words[(i << 2) + OWNER]
+    let j = i - 1
+    for (; j >= from && times[j << 1] > time; j--) {
+      times[(j + 1) << 1] = times[j << 1]
+      words[((j + 1) << 2) + FRAME] = words[(j << 2) + FRAME]
+      words[((j + 1) << 2) + OWNER] = words[(j << 2) + OWNER]
+    }
+    times[(j + 1) << 1] = time
+    words[((j + 1) << 2) + FRAME] = frame
+    words[((j + 1) << 2) + OWNER] = owner
   }
 }
 

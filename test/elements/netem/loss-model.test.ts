@@ -1,4 +1,4 @@
-/** Loss models against their formulas, on a million packets each. */
+/** Loss models against their formulas, on a million frames each that go over a link. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Chance } from '../../../src/elements/netem/chance.ts'
@@ -6,6 +6,7 @@ import type { LossSettings } from '../../../src/elements/netem/link-settings.ts'
 import { lossModel } from '../../../src/elements/netem/loss-model.ts'
 import { Random } from '../../../src/engine/random.ts'
 import { CRITICAL, chiSquared } from './chi-squared.ts'
+import { sendNumbered } from './numbered-frames.ts'
 
 const PACKETS = 1_000_000
 
@@ -39,8 +40,12 @@ function patternsOf({ moves, loss }: Chain): number[] {
 }
 
 function check(settings: LossSettings, chain: Chain): void {
-  const model = lossModel(new Random('loss'), settings)
-  const lost = Uint8Array.from({ length: PACKETS }, () => (model.next() ? 1 : 0))
+  const { came, dropped } = sendNumbered({ loss: settings }, PACKETS, 'loss')
+  const lost = came.map((times) => 1 - times)
+  assert.equal(
+    dropped,
+    lost.reduce((sum, value) => sum + value, 0)
+  )
   const expected = patternsOf(chain)
   const mean = lost.reduce((sum, value) => sum + value, 0) / PACKETS
   const share = expected[4]! + expected[5]! + expected[6]! + expected[7]!
