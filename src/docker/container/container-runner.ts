@@ -43,7 +43,6 @@ export class ContainerRunner {
       if (container.isBeingRemoved || state.Dead) throw ApiError.conflict('container is marked for removal and cannot be started')
       container.restartDelay.reset()
       container.restartCount = 0
-      container.manuallyStopped = false
       await this.run(container)
       return true
     })

@@ -31,6 +31,8 @@ export async function launch(container: Container, context: ContainerContext): P
   try {
     const { environment } = await networking.start(container)
     container.linkedEnvironment = environment
+    // As in Docker only here: one that could not be plugged in stays stopped by hand, and no daemon starts it by its policy.
+    container.manuallyStopped = false
     try {
       container.process = await spawnMain(container, sandbox)
     } catch (error) {
