@@ -1,5 +1,6 @@
 /** The one place where the errors of the layers below become HTTP statuses. */
 import { CaptureFormatError } from '../capture/capture-error.ts'
+import { CaptureFilterError } from '../capture/filter/capture-filter-error.ts'
 import { ImageError, type ImageErrorCode } from '../image/image-error.ts'
 import { IpamError, type IpamErrorCode } from '../ipam/ipam-error.ts'
 import { NetworkError, type NetworkErrorCode } from '../network/network-error.ts'
@@ -40,6 +41,7 @@ export function statusOf(error: unknown): number {
   if (error instanceof ApiError) return error.status
   if (error instanceof NetworkError) return NETWORK_STATUS[error.code]
   if (error instanceof IpamError) return IPAM_STATUS[error.code]
+  if (error instanceof CaptureFilterError) return 400
   if (error instanceof ImageError) return IMAGE_STATUS[error.code]
   if (error instanceof CaptureFormatError) return 400
   const status = (error as { status?: unknown } | null)?.status

@@ -19,6 +19,7 @@ import { registerReplay } from './commands/replay.ts'
 import { registerRun } from './commands/run.ts'
 import { registerShow } from './commands/show.ts'
 import { registerStart } from './commands/start.ts'
+import { registerTrace } from './commands/trace.ts'
 import type { CliContext } from './context.ts'
 import { packageVersion } from './package-root.ts'
 import { hasColours, paint } from './terminal.ts'
@@ -31,6 +32,7 @@ const REGISTRATIONS = [
   registerAttach,
   registerShow,
   registerExplain,
+  registerTrace,
   registerLink,
   registerReplay,
   registerNetwork,

@@ -8,6 +8,7 @@ import { jsonLines } from './json-lines.ts'
 import { LinkCalls } from './link-calls.ts'
 import { NetworkCalls } from './network-calls.ts'
 import { ReplayCalls } from './replay-calls.ts'
+import { TraceCalls } from './trace-calls.ts'
 
 /** An event as it comes: `timeNano` loses its last digits in a JavaScript number. */
 export interface ReceivedEvent {
@@ -28,6 +29,7 @@ export class Client {
   readonly inspection: InspectionCalls
   readonly links: LinkCalls
   readonly replays: ReplayCalls
+  readonly traces: TraceCalls
   private readonly http: HttpTransport
 
   /** `host`: 'unix:///path'. RangeError for anything else. */
@@ -40,6 +42,7 @@ export class Client {
     this.inspection = new InspectionCalls(this.http)
     this.links = new LinkCalls(this.http)
     this.replays = new ReplayCalls(this.http)
+    this.traces = new TraceCalls(this.http)
   }
 
   get host(): string {

@@ -19,6 +19,7 @@ import { replayRoutes } from '../api/replay-routes.ts'
 import { Router } from '../api/router.ts'
 import { ApiServer, type TlsCredentials } from '../api/server.ts'
 import { systemRoutes } from '../api/system-routes.ts'
+import { traceRoutes } from '../api/trace-routes.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import type { ClusterEndpointSpec, ClusterHost } from '../cluster/cluster-records.ts'
 import type { ClusterStore } from '../cluster/cluster-store.ts'
@@ -51,6 +52,7 @@ import { streamSource } from '../replay/replay-source.ts'
 import type { Store } from '../store/store.ts'
 import type { DaemonConfig } from './daemon-config.ts'
 import { daemonId } from './daemon-id.ts'
+import { DaemonTraces } from './daemon-traces.ts'
 import type { Directories } from './directories.ts'
 import { Forwarding } from './forwarding.ts'
 import type { HostAddress } from './host-address.ts'
@@ -227,6 +229,7 @@ export class DockerHost {
     linkRoutes(router, new LinkControl(controller, this.options.cables))
     const replays = new ReplayControl(controller)
     replayRoutes(router, { startReplay: (wish, capture) => replays.start(wish, streamSource(capture)) })
+    traceRoutes(router, new DaemonTraces(controller))
     return { router, containers }
   }
 

@@ -10,6 +10,7 @@ import type { Port } from './link.ts'
 import { Random } from './random.ts'
 import type { Timer } from './timer-queue.ts'
 import type { TopologyLink } from './topology.ts'
+import type { TraceKind } from './tracer.ts'
 
 const NO_DROPS = new Float64Array(0)
 
@@ -70,7 +71,7 @@ export class ElementNode implements ElementContext, WheelTarget {
   drop(frame: FrameHandle, reason: number): void {
     this.drops[reason]++
     this.engine.countIngressDrop(frame, reason)
-    if ((this.frames.flags[frame] & FrameFlag.traced) !== 0) this.trace(frame, `drop: ${dropReasons()[reason].name}`)
+    if ((this.frames.flags[frame] & FrameFlag.traced) !== 0) this.recordStep(frame, 'drop', dropReasons()[reason].name)
     this.frames.free(frame)
   }
 
@@ -156,17 +157,30 @@ export class ElementNode implements ElementContext, WheelTarget {
   private traceEntry(frame: FrameHandle): void {
     if (!this.engine.tracer.wants(this.frames, frame)) return
     this.frames.flags[frame] |= FrameFlag.traced
-    this.trace(frame, 'enter')
+    this.recordStep(frame, 'enter', '')
   }
 
-  /** Notes the followed frames that wait at the ports, before they are handled. */
-  traceArrivals(): void {
-    for (const [number, port] of this.ports.entries()) {
-      for (let i = 0; port !== null && i < port.rx.size; i++) {
-        const frame = port.rx.at(i)
-        if ((this.frames.flags[frame] & FrameFlag.traced) !== 0) this.trace(frame, `arrive at port ${number}`)
-      }
+  /** The same as the element's own, with the followed frames noted that wait at its ports before and that it has handed on after. */
+  tracedPush(): void {
+    const { ports } = this
+    const sent = ports.map((port) => port?.tx.size ?? 0)
+    for (let number = 0; number < ports.length; number++) {
+      const rx = ports[number]?.rx
+      for (let i = 0; rx !== undefined && i < rx.size; i++) this.traceAt(rx.at(i), 'arrive', `port ${number}`)
     }
+    this.element.push()
+    for (let number = 0; number < ports.length; number++) {
+      const tx = ports[number]?.tx
+      for (let i = sent[number]; tx !== undefined && i < tx.size; i++) this.traceAt(tx.at(i), 'leave', tx.consumer.name)
+    }
+  }
+
+  private traceAt(frame: FrameHandle, kind: TraceKind, text: string): void {
+    if ((this.frames.flags[frame] & FrameFlag.traced) !== 0) this.recordStep(frame, kind, text)
+  }
+
+  private recordStep(frame: FrameHandle, kind: TraceKind, text: string): void {
+    this.engine.tracer.record(this.frames, frame, this.engine.now, this.name, kind, text)
   }
 
   timer(fire: (now: number) => void): Timer {
@@ -179,8 +193,8 @@ export class ElementNode implements ElementContext, WheelTarget {
     this.engine.emit(this.name, event)
   }
 
-  trace(frame: FrameHandle, text: string): void {
-    this.engine.tracer.record(this.frames, frame, this.engine.now, this.name, text)
+  trace(frame: FrameHandle, text: string, until?: number): void {
+    this.engine.tracer.record(this.frames, frame, this.engine.now, this.name, 'note', text, until)
   }
 
   resource(name: string): unknown {

@@ -87,8 +87,11 @@ export interface ElementContext {
   timer(fire: (now: number) => void): Timer
   /** Tells the control plane something; structured-clone data. */
   emit(event: Plain): void
-  /** Adds a line to the frame's walk; call only when `frames.flags` has FrameFlag.traced. */
-  trace(frame: FrameHandle, text: string): void
+  /**
+   * Says what is done with the frame, for its walk; call only when `frames.flags` has FrameFlag.traced. `until`: the element keeps it so
+   * long, nanoseconds since the engine's start. Where frames arrive, leave and end is noted by the engine.
+   */
+  trace(frame: FrameHandle, text: string, until?: number): void
   /** What the control plane shared under a name (see Engine.share); undefined when there is none. */
   resource(name: string): unknown
   /** Asks to be pulled when `fd` is readable. */

@@ -17,7 +17,7 @@ import { Graph } from './graph.ts'
 import type { Port } from './link.ts'
 import { TimerQueue } from './timer-queue.ts'
 import { EMPTY_TOPOLOGY, type Topology, TopologyError, type TopologyPatch } from './topology.ts'
-import { Tracer } from './tracer.ts'
+import { TRACE_SESSIONS_MAX, type TraceFilter, Tracer } from './tracer.ts'
 
 /** Pushes per turn at most: a loop of elements cannot keep the engine from its devices and timers. */
 const PUSHES_PER_TURN = 16_384
@@ -113,8 +113,8 @@ export class Engine {
       this.queueHead = (this.queueHead + 1) & (this.queue.length - 1)
       this.queueCount--
       node.queued = false
-      if (this.tracer.active) node.traceArrivals()
-      node.element.push()
+      if (this.tracer.active) node.tracedPush()
+      else node.element.push()
     }
     return this.queueCount > 0 || this.pullCount > 0 || this.timers.next <= this.now
   }
@@ -149,11 +149,22 @@ export class Engine {
     return this.queueCount > 0 || this.pullCount > 0
   }
 
-  /** Follows the next `count` frames, or those that enter by one element. Throws TopologyError. */
-  traceFrames(count: number, element?: string): void {
-    const node = element === undefined ? undefined : this.graph.get(element)
-    if (element !== undefined && node === undefined) throw new TopologyError(`there is no element '${element}'`)
-    this.tracer.start(count, node === undefined ? null : (frames, frame) => frames.ingress[frame] === node.number)
+  /**
+   * Follows the next `count` frames that match, and of those only what enters by one of some elements; 0 ends the session. Throws
+   * TopologyError for an element that is not there, and when too many follow frames already.
+   */
+  traceFrames(session: number, count: number, elements?: readonly string[], filter: TraceFilter | null = null): void {
+    const numbers = elements && new Set(elements.map((name) => this.numberOf(name)))
+    const isWanted: TraceFilter | null =
+      numbers === undefined ? filter : (frames, frame) => numbers.has(frames.ingress[frame]) && (filter === null || filter(frames, frame))
+    if (this.tracer.start(session, count, isWanted)) return
+    throw new TopologyError(`${TRACE_SESSIONS_MAX} traces are running already: wait for one to end`)
+  }
+
+  private numberOf(name: string): number {
+    const node = this.graph.get(name)
+    if (node === undefined) throw new TopologyError(`there is no element '${name}'`)
+    return node.number
   }
 
   /** When the next timer is due, nanoseconds; Infinity when none is. */

@@ -27,5 +27,5 @@ export {
   type TopologyLink,
   type TopologyPatch
 } from './topology.ts'
-export type { TraceStep } from './tracer.ts'
+export type { TraceKind, TraceStep } from './tracer.ts'
 export { workerArguments } from './worker-arguments.ts'

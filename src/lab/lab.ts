@@ -9,6 +9,7 @@
  *     const { received } = await lab.run(() => a.ping('b'))
  */
 
+import { compileFilter } from '../capture/filter/compile-filter.ts'
 import type { DnsForwarder } from '../dns/forwarder.ts'
 import { type FramePoolOptions, freshSeed, Random, type TraceStep } from '../engine/index.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
@@ -19,6 +20,8 @@ import { InlineEngine } from '../network/inline-engine.ts'
 import type { NetworkSpec } from '../network/network.ts'
 import { NetworkError } from '../network/network-error.ts'
 import { ThreadedEngine } from '../network/threaded-engine.ts'
+import { traceElements } from '../network/trace-control.ts'
+import { type FrameWalk, TraceWalks } from '../network/trace-walk.ts'
 import { hostForwarder } from './host-forwarder.ts'
 import { LabCapture, type LabCaptureOptions } from './lab-capture.ts'
 import { LabNetwork } from './lab-network.ts'
@@ -53,6 +56,9 @@ export interface EndpointReport {
   readonly drops: Readonly<Record<string, number>>
 }
 
+/** The session of `Lab.trace`: see EngineHost.trace. */
+const LAB_TRACE = 0
+
 export class Lab implements AsyncDisposable {
   readonly seed: number | string
   readonly controller: NetworkController
@@ -62,6 +68,8 @@ export class Lab implements AsyncDisposable {
   private readonly closers = new Set<() => Promise<void>>()
   /** The capture that is open or being opened. */
   private capturing: Promise<LabCapture> | null = null
+  /** What `trace` follows. */
+  private followed = new TraceWalks()
   private crashed = false
   private closing: Promise<void> | null = null
 
@@ -172,14 +180,28 @@ export class Lab implements AsyncDisposable {
     )
   }
 
-  /** Follows the next `count` frames that enter, anywhere or at one endpoint (`network/name`); `traced` has their walks. */
-  trace(count: number, endpoint?: string): Promise<void> {
-    return this.engine.trace({ count, element: endpoint })
+  /**
+   * Follows the next `count` frames that enter: anywhere or at one network, endpoint or element (`lan/web`), and of those only what a capture
+   * filter takes. `walks` has what became of them. Throws NetworkError and CaptureFilterError.
+   */
+  async trace(count: number, target?: string, filter?: string): Promise<void> {
+    this.followed = new TraceWalks()
+    const elements = target === undefined ? {} : { elements: traceElements(this.controller, target) }
+    // No other program is asked: a script under a virtual clock is the same on any machine.
+    await this.engine.trace({ session: LAB_TRACE, count, ...elements, ...(filter !== undefined && { filter: compileFilter(filter) }) })
   }
 
   /** What the followed frames met since the last call: element by element, oldest first. */
-  traced(): Promise<TraceStep[]> {
-    return this.engine.traced()
+  async traced(): Promise<TraceStep[]> {
+    const steps = await this.engine.traced(LAB_TRACE)
+    this.followed.add(steps)
+    return steps
+  }
+
+  /** The walks of the followed frames since the last call, as far as they have come: what each element did with them. */
+  async walks(): Promise<FrameWalk[]> {
+    await this.traced()
+    return this.followed.takeAll()
   }
 
   /** Frames that are under way: 0 when the lab is at rest and nothing is leaked. */

@@ -2,16 +2,21 @@
  * Where an engine runs: in a thread of its own in real time, or inside the caller under a virtual clock. The control plane
  * speaks to both in the same words.
  */
+import type { BpfProgram } from '../capture/filter/bpf-instruction.ts'
 import type { ElementCounters, Plain, Topology, TopologyPatch, TraceStep } from '../engine/index.ts'
 
 export type EngineEventListener = (event: Plain) => void
 
-/** Which frames to trace; an empty filter takes all. */
+/** Which frames to follow. */
 export interface TraceRequest {
-  /** Frames to follow. */
+  /** Names what is followed: several may be. Whoever follows takes a number of his own. */
+  readonly session: number
+  /** Frames to find; 0 ends the session. */
   readonly count: number
-  /** Only frames that enter by this element. */
-  readonly element?: string
+  /** Only frames that enter by one of these elements. */
+  readonly elements?: readonly string[]
+  /** Only frames that it takes. */
+  readonly filter?: BpfProgram
 }
 
 export interface EngineHost {
@@ -34,9 +39,10 @@ export interface EngineHost {
   elementCounters(element: string): ElementCounters | undefined
   /** Frames that are in links or elements right now. */
   framesInUse(): Promise<number>
+  /** Rejects when an element is not there, and with CaptureFilterError. */
   trace(request: TraceRequest): Promise<void>
-  /** Steps recorded since the last call. */
-  traced(): Promise<TraceStep[]>
+  /** Steps of a session since the last call; see Tracer.drain. */
+  traced(session: number): Promise<TraceStep[]>
   /** Hears what one element tells the control plane; null stops it. */
   listen(element: string, listener: EngineEventListener | null): void
   /** Nanoseconds since the engine's start. */

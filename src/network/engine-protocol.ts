@@ -20,7 +20,7 @@ export type EngineRequest =
   | { readonly kind: 'command'; readonly element: string; readonly verb: string; readonly argument: Plain }
   | { readonly kind: 'frames-in-use' }
   | { readonly kind: 'trace'; readonly request: TraceRequest }
-  | { readonly kind: 'traced' }
+  | { readonly kind: 'traced'; readonly session: number }
   | { readonly kind: 'stop' }
 
 export interface NumberedRequest {

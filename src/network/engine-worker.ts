@@ -9,6 +9,7 @@ import { Engine, RealClock } from '../engine/index.ts'
 import { tryLoadNative } from '../io/load-native.ts'
 import { elementRegistry } from './element-registry.ts'
 import type { EngineFailure, EngineMessage, EngineRequest, EngineStart, NumberedRequest } from './engine-protocol.ts'
+import { traceFrames } from './trace-frames.ts'
 import { Call, createPoller, POLL_MAX_NS, takeCalls } from './wake-poller.ts'
 
 const start = workerData as EngineStart
@@ -64,11 +65,11 @@ function carryOut(number: number, request: EngineRequest): boolean {
         answer(null, engine.frames.inUse)
         break
       case 'trace':
-        engine.traceFrames(request.request.count, request.request.element)
+        traceFrames(engine, request.request)
         answer(null)
         break
       case 'traced':
-        answer(null, engine.tracer.drain())
+        answer(null, engine.tracer.drain(request.session, clock.now()))
         break
       case 'stop':
         engine.close()

@@ -21,6 +21,7 @@ import {
 } from '../engine/index.ts'
 import type { EngineEventListener, EngineHost, TraceRequest } from './engine-host.ts'
 import { NetworkError } from './network-error.ts'
+import { traceFrames } from './trace-frames.ts'
 
 /** Rounds of the event loop that a script may take between two steps without time moving, before it counts as stuck. */
 const PATIENCE = 200
@@ -107,12 +108,12 @@ export class InlineEngine implements EngineHost {
     return this.engine.frames.inUse
   }
 
-  async trace({ count, element }: TraceRequest): Promise<void> {
-    this.engine.traceFrames(count, element)
+  async trace(request: TraceRequest): Promise<void> {
+    traceFrames(this.engine, request)
   }
 
-  async traced(): Promise<TraceStep[]> {
-    return this.engine.tracer.drain()
+  async traced(session: number): Promise<TraceStep[]> {
+    return this.engine.tracer.drain(session, this.clock.now())
   }
 
   listen(element: string, listener: EngineEventListener | null): void {

@@ -83,13 +83,13 @@ export class ScopedEngine implements EngineHost {
     return this.engine.framesInUse()
   }
 
-  trace({ count, element }: TraceRequest): Promise<void> {
-    return this.engine.trace({ count, ...(element !== undefined && { element: this.outside(element) }) })
+  trace({ elements, ...request }: TraceRequest): Promise<void> {
+    return this.engine.trace({ ...request, ...(elements !== undefined && { elements: elements.map((name) => this.outside(name)) }) })
   }
 
   /** Of the whole engine, with its names: a frame's walk goes through several parts. */
-  traced(): Promise<TraceStep[]> {
-    return this.engine.traced()
+  traced(session: number): Promise<TraceStep[]> {
+    return this.engine.traced(session)
   }
 
   listen(element: string, listener: EngineEventListener | null): void {

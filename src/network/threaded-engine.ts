@@ -119,8 +119,8 @@ export class ThreadedEngine implements EngineHost {
     await this.request({ kind: 'trace', request })
   }
 
-  async traced(): Promise<TraceStep[]> {
-    return (await this.request({ kind: 'traced' })) as TraceStep[]
+  async traced(session: number): Promise<TraceStep[]> {
+    return (await this.request({ kind: 'traced', session })) as TraceStep[]
   }
 
   listen(element: string, listener: EngineEventListener | null): void {

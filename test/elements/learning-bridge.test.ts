@@ -220,15 +220,21 @@ test('options that are refused leave the running ones in force', () => {
 
 test('traced frames tell their walk; others are silent', () => {
   const bench = new BridgeBench([0, 1, 2])
-  bench.engine.tracer.start(3)
+  bench.engine.tracer.start(1, 3)
   bench.send(0, testFrame(BROADCAST, station(1)))
   bench.send(1, testFrame(station(1), station(2)))
   bench.send(0, testFrame('01:80:c2:00:00:00', station(1)))
   bench.send(0, testFrame(BROADCAST, station(1)))
-  const told = bench.engine.tracer.drain().filter(({ element, text }) => element === 'br' && !text.startsWith('arrive'))
+  const told = bench.engine.tracer.drain(1, 0).filter(({ element, kind }) => element === 'br' && (kind === 'note' || kind === 'drop'))
   assert.deepEqual(
     told.map(({ packetId, text }) => `${packetId} ${text}`),
-    ['1 flood from port 0: group', `2 forward ${station(1)}: port 1 to 0`, '3 drop: bridge.reserved']
+    [
+      `1 learn ${station(1)} at port 0`,
+      '1 flood from port 0: group',
+      `2 learn ${station(2)} at port 1`,
+      `2 forward ${station(1)}: port 1 to 0`,
+      '3 bridge.reserved'
+    ]
   )
 })
 

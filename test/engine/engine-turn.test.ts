@@ -169,7 +169,7 @@ test('entering frames are stamped: element, time, a packet id of their own; ente
 
   const { frames } = bench.engine
   const batch = Int32Array.from({ length: 4 }, () => frames.allocate(60))
-  bench.engine.tracer.start(1)
+  bench.engine.tracer.start(1, 1)
   context.enterAll(batch, 3)
   assert.deepEqual(
     [...batch].map((frame) => frames.packetId[frame]),
@@ -317,20 +317,22 @@ test('commands: answers, unknown elements, elements without commands, and a comm
 test('the tracer follows as many frames as asked, by filter, from entry to drop', () => {
   const bench = new TestBench()
   bench.configure({ source: { type: 'source', options: { count: 10 } }, fifo: { type: 'fifo' } }, [{ a: ['source', 0], b: ['fifo', 0] }])
-  bench.engine.tracer.start(2, (frames, frame) => frames.packetId[frame] % 2 === 0)
+  bench.engine.tracer.start(7, 2, (frames, frame) => frames.packetId[frame] % 2 === 0)
   bench.run()
   assert.deepEqual(
-    bench.engine.tracer.drain().map(({ packetId, element, text }) => `${packetId} ${element} ${text}`),
+    bench.engine.tracer.drain(7, 1).map(({ packetId, element, kind, text }) => `${packetId} ${element} ${kind} ${text}`),
     [
-      '2 source enter',
-      '4 source enter',
-      '2 fifo arrive at port 0',
-      '4 fifo arrive at port 0',
-      '2 fifo drop: engine.unlinked',
-      '4 fifo drop: engine.unlinked'
+      '2 source enter ',
+      '4 source enter ',
+      '2 fifo arrive port 0',
+      '4 fifo arrive port 0',
+      '2 fifo drop engine.unlinked',
+      '4 fifo drop engine.unlinked'
     ]
   )
-  assert.deepEqual(bench.engine.tracer.drain(), [])
+  assert.equal(bench.engine.tracer.active, true)
+  assert.deepEqual(bench.engine.tracer.drain(7, 2), [])
+  assert.equal(bench.engine.tracer.active, false)
 })
 
 test('randomness: by seed and element name, whatever else is in the graph', () => {

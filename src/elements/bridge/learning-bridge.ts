@@ -135,7 +135,8 @@ export class LearningBridge implements Element {
     const sourceLo = view.getInt32(at + 8)
     if ((middle & GROUP_BIT) !== 0) return this.context.drop(frame, BridgeDrop.groupSource)
     if (((middle & 0xffff) | sourceLo) === 0) return this.context.drop(frame, BridgeDrop.zeroSource)
-    this.learning.learn(middle & 0xffff, sourceLo, ingress, seconds)
+    if ((flags & FrameFlag.traced) === 0) this.learning.learn(middle & 0xffff, sourceLo, ingress, seconds)
+    else this.learnTraced(frame, middle & 0xffff, sourceLo, ingress, seconds)
 
     const hi = first >>> 16
     const lo = (first << 16) | (middle >>> 16)
@@ -150,6 +151,16 @@ export class LearningBridge implements Element {
     if (link === null) return this.context.drop(frame, EngineDrop.unlinked)
     this.forwarded++
     link.transmit(frame)
+  }
+
+  private learnTraced(frame: FrameHandle, hi: number, lo: number, ingress: number, seconds: number): void {
+    const { learning, context } = this
+    const { added, moved, refused } = learning
+    learning.learn(hi, lo, ingress, seconds)
+    const mac = formatMac({ hi, lo })
+    if (learning.added > added) context.trace(frame, `learn ${mac} at port ${ingress}`)
+    if (learning.moved > moved) context.trace(frame, `learn ${mac} at port ${ingress}, it was at another`)
+    if (learning.refused > refused) context.trace(frame, `${mac} is not learned: the table is full`)
   }
 
   private relayGroup(frame: FrameHandle, ingress: number, hi: number, lo: number): void {

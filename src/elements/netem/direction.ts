@@ -225,6 +225,7 @@ export class Direction {
       if (copy !== NO_FRAME) this.count(DirectionCounter.duplicated, segments)
     }
     if ((fate & Fate.corrupted) !== 0) this.flipBit(frame)
+    if (fate !== Fate.passes && (frames.flags[frame] & FrameFlag.traced) !== 0) this.context.trace(frame, fateText(fate))
     this.admit(frame)
     if (copy !== NO_FRAME) this.admit(copy)
   }
@@ -302,7 +303,7 @@ export class Direction {
     }
     due = Math.round(due)
     if (due <= context.now) return context.transmit(this.out, frame)
-    if ((context.frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `netem: arrives ${(due - context.now) / 1e6} ms later`)
+    if ((context.frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `delayed by ${(due - context.now) / 1e6} ms`, due)
     context.counters[this.firstCounter + DirectionCounter.delayed]++
     context.hold(this.out, frame, due)
   }
@@ -347,4 +348,12 @@ export class Direction {
   private count(counter: number, by: number): void {
     this.context.counters[this.firstCounter + counter] += by
   }
+}
+
+/** Of a packet that is damaged, or goes twice. */
+function fateText(fate: number): string {
+  const texts = []
+  if ((fate & Fate.doubled) !== 0) texts.push('duplicated')
+  if ((fate & Fate.corrupted) !== 0) texts.push('one bit flipped')
+  return texts.join(', ')
 }

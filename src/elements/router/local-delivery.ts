@@ -62,6 +62,7 @@ export class LocalDelivery {
   receive(frame: FrameHandle, packet: IpPacket, link: RouterInterface, answers: boolean): void {
     const { core } = this
     const { family, protocol } = packet
+    if ((core.frames.flags[frame] & FrameFlag.traced) !== 0) core.context.trace(frame, 'for the router itself')
     if (packet.isFragment) return core.drop(frame, RouterDrop.fragment)
     if (family === 6 && protocol === IpProtocol.icmpv6) return this.receiveIcmpv6(frame, packet, link, answers)
     if (!answers) return core.drop(frame, RouterDrop.notAnswered)

@@ -7,7 +7,7 @@
  *
  * Who may claim what is in the README ("Neighbors"); ARP and neighbor discovery read the claims.
  */
-import { type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
+import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
 import { formatMac, type Mac } from '../../wire/address.ts'
 import { setMac } from '../../wire/ethernet.ts'
@@ -241,6 +241,8 @@ export class Neighbors {
       table.become(slot, NeighborState.incomplete)
       table.requests[slot] = 0
     }
+    const { frames, context } = this.core
+    if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, 'waits for the MAC of its next hop')
     this.queues.put(slot, frame, table.interface[slot])
     if (table.requests[slot] === 0) this.ask(slot, now)
   }
