@@ -13,6 +13,8 @@ export interface CaptureOptions {
   baseTime?: bigint
   /** pcapng only. Nothing is filled in by itself. */
   section?: SectionOptions
+  /** Cut super-frames into the packets that a device would make of them, as far as they were captured; default false. */
+  segment?: boolean
 }
 
 /** What became of the frames offered to a capture. */
@@ -23,6 +25,13 @@ export interface CaptureCounts {
   dropped: number
   /** Bytes in the file. */
   bytes: number
+}
+
+/** Where the closing statistics come from: frames of an interface by what became of them. */
+export interface InterfaceCounters {
+  recordedOf(port: number): number
+  droppedOf(port: number): number
+  refusedOf(port: number): number
 }
 
 /**
@@ -38,8 +47,10 @@ export class CaptureRecorder {
   private readonly pcapng: PcapngWriter | undefined
   private readonly encoder: PcapngWriter | PcapWriter
   private readonly sink: ByteSink
-  private readonly comments: Uint8Array[] = []
-  private interfaces = 0
+  private readonly comments = new Map<number, Uint8Array>()
+  /** Of each interface, whether frames are chosen by a filter. */
+  private readonly filtered: boolean[] = []
+  private added = 0
   private encoded = 0
   private first = -1
   private last = -1
@@ -52,12 +63,18 @@ export class CaptureRecorder {
   }
 
   addInterface(info: InterfaceInfo): void {
-    this.interfaces++
+    this.filtered.push(info.filter !== undefined)
     this.pcapng?.addInterface(info)
   }
 
+  /** The next text of those that are numbered from 0 on. */
   addComment(text: string): void {
-    this.comments.push(optionText(text))
+    this.defineComment(this.added++, text)
+  }
+
+  /** A text under a number of its author's choice. */
+  defineComment(number: number, text: string): void {
+    this.comments.set(number, optionText(text))
   }
 
   addNames(entries: AddressNames[]): void {
@@ -69,13 +86,13 @@ export class CaptureRecorder {
    * must be a copy. A frame of an interface that was never added is left out: it would spoil the file.
    */
   write(record: FrameRecord): void {
-    if (this.failure !== undefined || record.port >>> 0 >= this.interfaces) return
+    if (this.failure !== undefined || record.port >>> 0 >= this.filtered.length) return
     if (record.checksum !== 0 && record.captured === record.original) {
       completeChecksum(record.bytes, record.at, record.checksum >>> 16, record.checksum & 0xffff, record.at + record.captured)
     }
     if (this.first === -1) this.first = record.timestamp
     this.last = record.timestamp
-    this.encoder.writeFrame(record, this.comments[record.comment])
+    this.encoder.writeFrame(record, this.comments.get(record.comment))
     this.encoded++
   }
 
@@ -83,16 +100,27 @@ export class CaptureRecorder {
     this.encoder.flush()
   }
 
+  /** Nothing more can be written: what comes is counted as dropped. */
+  fail(error: Error): void {
+    this.failure ??= error
+  }
+
   /**
-   * Ends the capture: a statistics block for each interface, from the frames that it recorded and dropped, and over the
+   * Ends the capture: a statistics block for each interface, from the frames that it recorded, refused and dropped, and over the
    * time from the first to the last frame of the file (not of the clock: there may be none that runs).
    */
-  finish(recordedOf: (port: number) => number, droppedOf: (port: number) => number): void {
-    for (let port = 0; port < this.interfaces; port++) {
-      const recorded = recordedOf(port)
-      const dropped = droppedOf(port)
-      const times = this.first === -1 ? {} : { start: this.first, end: this.last }
-      this.pcapng?.writeStatistics(port, { ...times, received: recorded + dropped, dropped, delivered: recorded })
+  finish(counters: InterfaceCounters): void {
+    const times = this.first === -1 ? {} : { start: this.first, end: this.last }
+    for (const [port, isFiltered] of this.filtered.entries()) {
+      const recorded = counters.recordedOf(port)
+      const dropped = counters.droppedOf(port)
+      this.pcapng?.writeStatistics(port, {
+        ...times,
+        received: recorded + dropped + counters.refusedOf(port),
+        dropped,
+        ...(isFiltered && { accepted: recorded + dropped }),
+        delivered: recorded
+      })
     }
     this.flush()
   }

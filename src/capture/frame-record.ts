@@ -15,12 +15,16 @@ export class FrameRecord {
   packetId = 0
   /** -1 = none; otherwise the value of a verdict of type Linux_eBPF_TC (`TC_ACT_SHOT` = dropped). */
   verdict = -1
-  /** Number that `addComment` gave, -1 = none. */
+  /** Number that `addComment` or `CaptureSink.comment` gave, -1 = none. */
   comment = -1
   /** Frames of this interface that were lost between the one before and this one; 0 = not written. */
   lost = 0
   /** A checksum still to be completed in the copy: csumStart << 16 | csumOffset (from the frame's first byte), 0 = none. */
   checksum = 0
+  /** A super-frame: virtio's gso_type, payload bytes of each of its packets, bytes of its headers; all 0: it is none. */
+  gsoType = 0
+  gsoSize = 0
+  headerLength = 0
   /** Where the frame is: `captured` bytes from `at` in `bytes`. */
   bytes: Uint8Array = EMPTY
   at = 0
@@ -46,6 +50,10 @@ export interface CaptureSink {
   readonly snapLength: number
   /** Takes one copy. False = it was dropped, and counted as dropped. */
   record(frame: FrameRecord): boolean
+  /** Counts a frame that the capture's filter did not want. */
+  refuse(port: number): void
+  /** A number for `FrameRecord.comment`: the same for the same text; -1 when there is no room for it. */
+  comment(text: string): number
   /** Makes what was recorded since the last call visible to the writer: once per batch, not per frame. */
   publish(): void
 }

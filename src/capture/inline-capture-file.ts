@@ -15,18 +15,28 @@ export interface InlineCaptureOptions extends CaptureOptions {
  */
 export class InlineCaptureFile implements CaptureSink {
   readonly snapLength: number
+  /** '' of one that is no file. */
+  readonly path: string
+  /** Frames encoded by now. */
+  recorded = 0
+  /** Bytes of those. */
+  recordedBytes = 0
   private readonly recorder: CaptureRecorder
   private readonly file: FileSink | undefined
   private readonly onError: ((error: Error) => void) | undefined
   private readonly copy = new FrameRecord()
-  private readonly recorded: number[] = []
-  private readonly dropped: number[] = []
+  private readonly recordedAt: number[] = []
+  private readonly droppedAt: number[] = []
+  private readonly refusedAt: number[] = []
+  /** Numbers of texts that the engine gave. */
+  private readonly texts = new Map<string, number>()
   private offered = 0
   private comments = 0
   private reported = false
 
   private constructor(sink: ByteSink, file: FileSink | undefined, options: InlineCaptureOptions) {
     this.file = file
+    this.path = file?.path ?? ''
     this.snapLength = options.snapLength ?? DEFAULT_SNAP_LENGTH
     this.onError = options.onError
     this.recorder = new CaptureRecorder(sink, options)
@@ -43,11 +53,17 @@ export class InlineCaptureFile implements CaptureSink {
     return new InlineCaptureFile(sink, undefined, options)
   }
 
+  /** Frames offered that are not in the file. */
+  get dropped(): number {
+    return this.offered - this.recorded
+  }
+
   /** The interface's number for `FrameRecord.port`. */
   addInterface(info: InterfaceInfo): number {
     this.recorder.addInterface(info)
-    this.dropped.push(0)
-    return this.recorded.push(0) - 1
+    this.droppedAt.push(0)
+    this.refusedAt.push(0)
+    return this.recordedAt.push(0) - 1
   }
 
   /** The text's number for `FrameRecord.comment`. */
@@ -60,16 +76,33 @@ export class InlineCaptureFile implements CaptureSink {
     this.recorder.addNames(entries)
   }
 
+  refuse(port: number): void {
+    if (port >>> 0 < this.refusedAt.length) this.refusedAt[port] += 1
+  }
+
+  comment(text: string): number {
+    let number = this.texts.get(text)
+    if (number === undefined) {
+      // As in the ring: those of `addComment` count up from 0.
+      number = -2 - this.texts.size
+      this.texts.set(text, number)
+      this.recorder.defineComment(number, text)
+    }
+    return number
+  }
+
   record(frame: FrameRecord): boolean {
     this.offered++
     const { port } = frame
-    if (port >>> 0 >= this.recorded.length) return false
+    if (port >>> 0 >= this.recordedAt.length) return false
     this.recorder.write(frame.checksum === 0 ? frame : this.copyOf(frame))
     if (this.recorder.failure === undefined) {
-      this.recorded[port] += 1
+      this.recordedAt[port] += 1
+      this.recorded++
+      this.recordedBytes += frame.captured
       return true
     }
-    this.dropped[port] += 1
+    this.droppedAt[port] += 1
     this.report()
     return false
   }
@@ -84,10 +117,11 @@ export class InlineCaptureFile implements CaptureSink {
   }
 
   close(): CaptureCounts {
-    this.recorder.finish(
-      (port) => this.recorded[port],
-      (port) => this.dropped[port]
-    )
+    this.recorder.finish({
+      recordedOf: (port) => this.recordedAt[port],
+      droppedOf: (port) => this.droppedAt[port],
+      refusedOf: (port) => this.refusedAt[port]
+    })
     this.report()
     this.file?.close()
     const { frames, bytes } = this.recorder

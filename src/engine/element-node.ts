@@ -2,7 +2,7 @@
  * An element at its place in the graph: its ports, its counters, what it may ask of the engine.
  */
 import { DROP_REASONS_MAX, dropReasons, EngineDrop } from './drop-reason.ts'
-import type { Element, ElementContext, ElementType, Plain } from './element.ts'
+import type { DropWatch, Element, ElementContext, ElementType, Plain } from './element.ts'
 import type { Engine } from './engine.ts'
 import { FrameFlag, type FrameHandle, type FramePool } from './frame-pool.ts'
 import type { WheelTarget } from './frame-wheel.ts'
@@ -72,6 +72,7 @@ export class ElementNode implements ElementContext, WheelTarget {
     this.drops[reason]++
     this.engine.countIngressDrop(frame, reason)
     if ((this.frames.flags[frame] & FrameFlag.traced) !== 0) this.recordStep(frame, 'drop', dropReasons()[reason].name)
+    if (this.engine.dropWatch !== null) this.engine.tellDrop(frame, reason, this.name)
     this.frames.free(frame)
   }
 
@@ -140,6 +141,8 @@ export class ElementNode implements ElementContext, WheelTarget {
     frames.ingress[frame] = this.number
     frames.timestamp[frame] = engine.now
     frames.packetId[frame] = engine.nextPacketId()
+    // A slot that is used again for an answer stands in captures as what it was before.
+    frames.flags[frame] &= ~FrameFlag.captured
     if (engine.tracer.active) this.traceEntry(frame)
   }
 
@@ -195,6 +198,10 @@ export class ElementNode implements ElementContext, WheelTarget {
 
   trace(frame: FrameHandle, text: string, until?: number): void {
     this.engine.tracer.record(this.frames, frame, this.engine.now, this.name, 'note', text, until)
+  }
+
+  watchDrops(watch: DropWatch | null): void {
+    this.engine.dropWatch = watch
   }
 
   resource(name: string): unknown {

@@ -36,6 +36,9 @@ export interface Element {
   close?(): void
 }
 
+/** Hears of a frame that is about to end: by which reason, in which element, and by which one it came in ('' when that is gone). */
+export type DropWatch = (frame: FrameHandle, reason: number, element: string, ingress: string) => void
+
 /** The file descriptors that wake the engine. */
 export interface PollRegistry {
   /** `node` is named by the poller when the descriptor is readable. */
@@ -92,6 +95,8 @@ export interface ElementContext {
    * long, nanoseconds since the engine's start. Where frames arrive, leave and end is noted by the engine.
    */
   trace(frame: FrameHandle, text: string, until?: number): void
+  /** Tells `watch` of every drop in the engine from now on, nobody else; null: nobody any more. It must neither throw nor keep the frame. */
+  watchDrops(watch: DropWatch | null): void
   /** What the control plane shared under a name (see Engine.share); undefined when there is none. */
   resource(name: string): unknown
   /** Asks to be pulled when `fd` is readable. */

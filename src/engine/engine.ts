@@ -9,7 +9,7 @@
  */
 import type { Clock } from './clock.ts'
 import { CounterRegistry } from './counters.ts'
-import type { ElementRegistry, Plain, PollRegistry, Reply } from './element.ts'
+import type { DropWatch, ElementRegistry, Plain, PollRegistry, Reply } from './element.ts'
 import type { ElementNode } from './element-node.ts'
 import { type FrameHandle, FramePool, type FramePoolOptions } from './frame-pool.ts'
 import { FrameWheel } from './frame-wheel.ts'
@@ -45,6 +45,8 @@ export class Engine {
   readonly tracer = new Tracer()
   /** Nanoseconds since the start, as of this turn. */
   now = 0
+  /** Who hears of drops; null: nobody. */
+  dropWatch: DropWatch | null = null
   private readonly graph: Graph
   private readonly poller: PollRegistry | null
   private readonly onEvent: (element: string, event: Plain) => void
@@ -224,6 +226,10 @@ export class Engine {
   countIngressDrop(frame: FrameHandle, reason: number): void {
     const drops = this.byNumber[this.frames.ingress[frame]]?.ingressDrops
     if (drops !== undefined && drops.length > 0) drops[reason]++
+  }
+
+  tellDrop(frame: FrameHandle, reason: number, element: string): void {
+    this.dropWatch!(frame, reason, element, this.byNumber[this.frames.ingress[frame]]?.name ?? '')
   }
 
   nextPacketId(): number {

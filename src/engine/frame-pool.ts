@@ -51,10 +51,10 @@ export const FrameFlag = {
   csumValid: 4,
   /** A super-frame: gsoType, gsoSize and hdrLen are valid. */
   gso: 8,
-  /** These bytes stand in the capture already; who rewrites the frame clears it. */
-  captured: 16,
   /** An IP packet put together from fragments, to be cut again when it leaves: gsoSize is the length of the longest one's packet. */
-  reassembled: 32
+  reassembled: 32,
+  /** 24 bits: these bytes stand already in the captures that a bit stands for. Who rewrites the frame clears them all. */
+  captured: ~0xff
 } as const
 
 /**

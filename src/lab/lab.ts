@@ -9,10 +9,13 @@
  *     const { received } = await lab.run(() => a.ping('b'))
  */
 
+import os from 'node:os'
 import { compileFilter } from '../capture/filter/compile-filter.ts'
+import type { SectionOptions } from '../capture/pcapng-writer.ts'
 import type { DnsForwarder } from '../dns/forwarder.ts'
 import { type FramePoolOptions, freshSeed, Random, type TraceStep } from '../engine/index.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
+import { CaptureControl } from '../network/capture-control.ts'
 import { NetworkController } from '../network/controller.ts'
 import { elementRegistry } from '../network/element-registry.ts'
 import type { EngineHost } from '../network/engine-host.ts'
@@ -66,8 +69,7 @@ export class Lab implements AsyncDisposable {
   private readonly forwarder: DnsForwarder | null
   private readonly networks = new Map<string, LabNetwork>()
   private readonly closers = new Set<() => Promise<void>>()
-  /** The capture that is open or being opened. */
-  private capturing: Promise<LabCapture> | null = null
+  private readonly captures: CaptureControl
   /** What `trace` follows. */
   private followed = new TraceWalks()
   private crashed = false
@@ -87,6 +89,8 @@ export class Lab implements AsyncDisposable {
       random: new Random(`${this.seed}/control`),
       forward: async ({ query, tcp }) => (await this.forwarder?.forward(query, tcp)) ?? null
     })
+    this.captures = new CaptureControl({ engine: this.engine, section: aboutCaptures(this.seed, virtual) })
+    this.captures.addSite('', this.controller)
   }
 
   /** Rejects with NetworkError for a clock or an upstream that is none. */
@@ -118,24 +122,13 @@ export class Lab implements AsyncDisposable {
     return network
   }
 
-  /** Writes every frame that enters a network, once, to a file; one capture at a time. Rejects when the file cannot be written. */
-  async capture(path: string, options: LabCaptureOptions = {}): Promise<LabCapture> {
-    if (this.capturing !== null) {
-      const { path: other } = await this.capturing
-      throw new NetworkError('conflict', `the lab writes ${other} already`, { fix: 'close that capture first' })
-    }
-    const release = (): void => {
-      this.capturing = null
-    }
-    this.capturing = LabCapture.open(path, options, this.controller, this.seed)
-    try {
-      const capture = await this.capturing
-      capture.onClosed = release
-      return capture
-    } catch (error) {
-      release()
-      throw error
-    }
+  /**
+   * Writes every frame that enters a network, once, to a file; or what of them is chosen. Any number at once. Rejects with NetworkError for
+   * a target that is not there, and with CaptureFileError when the file cannot be written.
+   */
+  async capture(path: string, { onError, ...wish }: LabCaptureOptions = {}): Promise<LabCapture> {
+    const session = await this.captures.open(wish, { path, ...(onError !== undefined && { onError }) })
+    return new LabCapture(path, session)
   }
 
   /**
@@ -230,7 +223,7 @@ export class Lab implements AsyncDisposable {
   private async end(): Promise<void> {
     // Each step whatever became of those before: an engine left running would keep the program alive.
     const results: PromiseSettledResult<unknown>[] = await Promise.allSettled([...this.closers].map((closer) => closer()))
-    results.push(...(await Promise.allSettled([this.capturing?.then((capture) => capture.close())])))
+    results.push(...(await Promise.allSettled([this.captures.close()])))
     results.push(...(await Promise.allSettled([this.controller.close()])))
     this.forwarder?.close()
     const failed = results.find((result) => result.status === 'rejected')
@@ -245,6 +238,12 @@ export class Lab implements AsyncDisposable {
       tell(error)
     })
   }
+}
+
+/** A virtual run names neither program version nor host: its bytes are the same on any machine. */
+function aboutCaptures(seed: number | string, virtual: boolean): SectionOptions {
+  const about = { application: 'netloom', comment: `seed ${seed}` }
+  return virtual ? about : { ...about, hardware: os.machine(), os: `${os.type()} ${os.release()}` }
 }
 
 /** Throws NetworkError: a misspelt 'virtual' must not start threads and wait for the machine's clock. */

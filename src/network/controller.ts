@@ -9,7 +9,10 @@ import { DNS_PORTS_MAX } from '../dns/dns-directory.ts'
 import type { DnsChange, DnsSettings } from '../dns/dns-options.ts'
 import type { DnsForwardEvent } from '../dns/dns-service.ts'
 import { type ElementCounters, type ElementUpdate, type Plain, patchBetween, type Random, type TopologyPatch } from '../engine/index.ts'
+import type { AddressNames } from '../capture/pcapng-writer.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
+import { type CapturePlan, type CapturePoint, type CaptureWire, endpointNames, endpointPoint } from './capture-point.ts'
+import { CaptureWires } from './capture-wires.ts'
 import { checkId, checkName, isName } from './check-spec.ts'
 import { dnsAskers, dnsStations, type Membership, remoteStations } from './dns-records.ts'
 import type { Driver } from './driver.ts'
@@ -17,7 +20,7 @@ import { bridgeDriver } from './drivers/bridge-driver.ts'
 import type { Attachment, Endpoint, EndpointSpec, EndpointUpdate } from './endpoint.ts'
 import type { EngineHost } from './engine-host.ts'
 import { Gateway } from './gateway.ts'
-import { RESERVED_ELEMENTS } from './gateway-part.ts'
+import { hostWire, RESERVED_ELEMENTS } from './gateway-part.ts'
 import { endpointRecords } from './gateway-records.ts'
 import { changedLink, checkLinkChange, type LinkChange, type LinkShape } from './link-shape.ts'
 import type { Network, NetworkSpec } from './network.ts'
@@ -27,7 +30,7 @@ import { NetworkIndex } from './network-index.ts'
 import { NumberPool } from './number-pool.ts'
 import type { RemoteEndpoint } from './remote-endpoint.ts'
 import { SharedParts } from './shared-parts.ts'
-import { type CapturePlan, DNS_ELEMENT, dnsPart, endpointPart, sandboxFilters } from './topology-builder.ts'
+import { DNS_ELEMENT, dnsPart, endpointPart, sandboxFilters } from './topology-builder.ts'
 import type { Uplink, UplinkPort } from './uplink.ts'
 
 /** What the controller is given about a new endpoint, to make what stands behind it. */
@@ -82,15 +85,19 @@ export class NetworkController {
   private readonly askers = new Map<number, Endpoint>()
   private readonly dnsPorts = new NumberPool(DNS_PORTS_MAX)
   private hasDns = false
-  private capturePlan: CapturePlan = () => undefined
+  private capturePlan: CapturePlan | null = null
+  private readonly captureWires: CaptureWires
   /** What the plan said of each captured endpoint. */
   private readonly captured = new Map<Endpoint, Plain>()
   /** The end of the line of changes. */
   private last: Promise<unknown> = Promise.resolve()
+  /** Hears of names that come, or are others, before frames of theirs pass. */
+  onNames: (names: readonly AddressNames[]) => void = () => {}
 
   constructor(options: NetworkControllerOptions) {
     this.options = options
     this.engine = options.engine
+    this.captureWires = new CaptureWires(options.engine)
     this.dns = { ...options.dns, unanswered: options.dns?.unanswered ?? (options.engine.virtual ? 'servfail' : 'silent') }
     this.engine.listen(DNS_ELEMENT, (event) => this.dnsEvent(event as DnsForwardEvent))
     const { engine, uplink, drivers = [], log = () => {} } = options
@@ -168,6 +175,7 @@ export class NetworkController {
         this.hasDns = true
         this.parts.add(part)
         this.index.add(network, Object.keys(part.elements))
+        await this.syncWires()
         return network
       } catch (error) {
         releasePools(addresses, { id, ...pools })
@@ -202,6 +210,7 @@ export class NetworkController {
       releasePools(driver.addresses ?? this.options.addresses, network)
       await driver.close?.(network).catch((error: Error) => errors.push(error))
       await this.gateway?.dismiss(network.id).catch((error: Error) => errors.push(error))
+      await this.syncWires()
       reportUnclean(`network ${network.name} is removed`, errors)
     })
   }
@@ -237,7 +246,8 @@ export class NetworkController {
           dnsPort
         }
         const endpoint: Endpoint = { ...begun, attachment: await make(begun, network) }
-        const captured = this.capturePlan(network, endpoint)
+        const captured = this.capturePlan?.(endpointPoint(network, endpoint))
+        this.onNames(endpointNames(network, endpoint))
         const others = this.index.memberships(endpoint.sandbox)
         const memberships = [...others, { network, endpoint }]
         const part = endpointPart(network, endpoint, captured, memberships)
@@ -278,6 +288,7 @@ export class NetworkController {
       await this.apply({ elements }, { ...dnsStations(network, changed, false), askers: dnsAskers(memberships) })
       Object.assign(endpoint, { names, links, allow })
       this.index.rename(network, endpoint, name)
+      this.onNames(endpointNames(network, endpoint))
       return endpoint
     })
   }
@@ -340,6 +351,7 @@ export class NetworkController {
       // What moved leaves its old place first: another one may have that now.
       const moved = changed.flatMap(({ id }) => remotes.get(id) ?? [])
       const updates = driver.remoteUpdates?.(network, changed, [...left, ...moved])
+      this.onNames(changed.flatMap((remote) => endpointNames(network, remote)))
       await this.apply({ updates }, remoteStations(network, changed, left))
       for (const { id } of left) remotes.delete(id)
       for (const remote of changed) remotes.set(remote.id, remote)
@@ -371,26 +383,42 @@ export class NetworkController {
     return this.gateway !== null
   }
 
-  /** Says which endpoints are captured, and how; for all that are there and all that come. */
+  /** Where frames can be captured. */
+  capturePoints(): CapturePoint[] {
+    const endpoints = [...this.networks.values()].flatMap((network) =>
+      Array.from(network.endpoints.values(), (endpoint) => endpointPoint(network, endpoint))
+    )
+    return [...endpoints, ...this.wires().map(({ point }) => point)]
+  }
+
+  /** All names that the DNS service knows, and those of endpoints on networks without names. */
+  addressNames(): AddressNames[] {
+    return [...this.networks.values()].flatMap((network) =>
+      [...network.endpoints.values(), ...network.remotes.values()].flatMap((each) => endpointNames(network, each))
+    )
+  }
+
+  /** Says which points are captured, and how; for all that are there and all that come. */
   setCapture(plan: CapturePlan | null): Promise<void> {
     return this.change(async () => {
-      const next: CapturePlan = plan ?? (() => undefined)
       const patches: TopologyPatch[] = []
       const captured = new Map<Endpoint, Plain>()
       for (const network of this.networks.values()) {
         for (const endpoint of network.endpoints.values()) {
-          const options = next(network, endpoint)
-          const sandbox = this.index.memberships(endpoint.sandbox)
-          const before = endpointPart(network, endpoint, this.captured.get(endpoint), sandbox)
-          patches.push(patchBetween(before, endpointPart(network, endpoint, options, sandbox)))
+          const options = plan?.(endpointPoint(network, endpoint))
           if (options !== undefined) captured.set(endpoint, options)
+          const now = this.captured.get(endpoint)
+          if (isDeepStrictEqual(now, options)) continue
+          const sandbox = this.index.memberships(endpoint.sandbox)
+          patches.push(patchBetween(endpointPart(network, endpoint, now, sandbox), endpointPart(network, endpoint, options, sandbox)))
         }
       }
-      const errors = await this.engine.patch(joinedPatches(patches))
-      this.capturePlan = next
+      const errors = patches.length === 0 ? [] : await this.engine.patch(joinedPatches(patches))
       this.captured.clear()
       for (const [endpoint, options] of captured) this.captured.set(endpoint, options)
-      reportUnclean('the capture is changed', errors)
+      this.capturePlan = plan
+      const others = await this.captureWires.sync(this.wires(), plan)
+      reportUnclean('the capture is changed', [...errors, ...others])
     })
   }
 
@@ -412,6 +440,22 @@ export class NetworkController {
   async closeUplink(): Promise<void> {
     await this.last.catch(() => {})
     await this.gateway?.close()
+  }
+
+  /** Links that can be captured, each once. */
+  private wires(): CaptureWire[] {
+    const wires = new Map<string, CaptureWire>()
+    const add = (wire: CaptureWire): void => void wires.set(wire.link.a.join(' '), wire)
+    for (const wire of this.gateway?.captureWires() ?? []) add(wire)
+    for (const network of this.networks.values()) for (const wire of captureWires(network)) add(wire)
+    return [...wires.values()]
+  }
+
+  /** After networks came or went. What cannot be captured is no reason for them not to. */
+  private async syncWires(): Promise<void> {
+    const { log = () => {} } = this.options
+    if (this.capturePlan === null) return
+    await this.captureWires.sync(this.wires(), this.capturePlan).catch((error: Error) => log(`a capture goes on without a link: ${error.message}`))
   }
 
   /** All of these endpoints or none. */
@@ -464,6 +508,11 @@ export class NetworkController {
 /** Empty for a name that would not tell where the network's part of an element's name ends. */
 function elementPrefix(name: string): string {
   return isName(name) ? name : ''
+}
+
+/** Beside its endpoints: what its driver stands on, and the host's own station. */
+function captureWires(network: Network): CaptureWire[] {
+  return [...(network.driver.captureWires?.(network) ?? []), ...hostWire(network)]
 }
 
 function endpointUpdates(network: Network, endpoint: Endpoint, gone: boolean): ElementUpdate[] {

@@ -3,6 +3,7 @@
  */
 import type { ElementUpdate, TopologyElement, TopologyLink } from '../engine/index.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
+import type { CaptureWire } from './capture-point.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Network } from './network.ts'
 import type { RemoteEndpoint } from './remote-endpoint.ts'
@@ -51,6 +52,8 @@ export interface Driver {
   mac?(network: Network): string | undefined
   /** The longest packet of what the network stands on, bytes; asked after `open`. undefined: there is no limit. */
   mtu?(network: Network): number | undefined
+  /** Links outside of the network itself where its frames can be captured; networks may name the same ones. */
+  captureWires?(network: Network): CaptureWire[]
   /** False: its endpoints' interfaces neither ask by ARP and neighbor discovery nor answer. Default true. */
   hasArp?(network: Network): boolean
 }

@@ -2,6 +2,7 @@
  * Every kind of element that a netloom engine can make.
  */
 import { captureElement } from '../capture/capture-element.ts'
+import { dropCapture } from '../capture/drop-capture.ts'
 import { filterFunction } from '../capture/filter/filter-function.ts'
 import { dnsServiceType } from '../dns/dns-service.ts'
 import { learningBridge } from '../elements/bridge/learning-bridge.ts'
@@ -44,4 +45,5 @@ export function elementRegistry(): ElementRegistry {
     .register(vlanTrunkType)
     .register(udpUnderlayElement)
     .register(captureElement)
+    .register(dropCapture)
 }

@@ -9,6 +9,7 @@
  * Interface i has the same number in all elements; 0 is the uplink's, also where there is none.
  */
 import type { Topology, TopologyElement, TopologyLink } from '../engine/index.ts'
+import { type CaptureWire, hostPoint } from './capture-point.ts'
 import type { PortReference, TopologyPart } from './driver.ts'
 import type { Network } from './network.ts'
 import type { UplinkPart } from './uplink.ts'
@@ -48,10 +49,44 @@ export function joinGateway(part: TopologyPart, network: Network, gateway: Netwo
     part.links.push({ a: port, b: outward })
     return
   }
-  const tap = `${network.element}/host`
   const divert = (side: number): PortReference => [DIVERT_ELEMENT, 3 * gateway.interface + side]
-  part.elements[tap] = gateway.tap
-  part.links.push({ a: port, b: divert(0) }, { a: divert(1), b: outward }, { a: divert(2), b: [tap, 0] })
+  part.elements[hostElement(network)] = gateway.tap
+  part.links.push({ a: port, b: divert(0) }, { a: divert(1), b: outward }, { a: divert(2), b: [hostElement(network), 0] })
+}
+
+/** Where the host's own station on a network can be captured; none where it has none. */
+export function hostWire(network: Network): CaptureWire[] {
+  const { gateway } = network
+  if (gateway === null || gateway.tap === null) return []
+  const element = hostElement(network)
+  return [
+    {
+      point: { ...hostPoint(network), elements: [element] },
+      link: { a: [element, 0], b: [DIVERT_ELEMENT, 3 * gateway.interface + 2] }
+    }
+  ]
+}
+
+function hostElement({ element }: Network): string {
+  return `${element}/host`
+}
+
+/** Where what goes out and comes in can be captured. */
+export function uplinkWire(part: UplinkPart, isEmulated: boolean): CaptureWire {
+  const { name, mac, addresses } = part.interface
+  return {
+    point: {
+      // An emulated host's way out is an interface of the lab.
+      name: isEmulated ? name : 'uplink',
+      kind: isEmulated ? 'interface' : 'uplink',
+      description: isEmulated ? `interface ${name}` : `the way out, ${name}`,
+      mac,
+      addresses,
+      aliases: [name, 'uplink'],
+      elements: Object.keys(part.elements)
+    },
+    link: { a: part.port, b: [NAT_ELEMENT, 2 * UPLINK_INTERFACE] }
+  }
 }
 
 function inwardLink(number: number): TopologyLink {

@@ -8,7 +8,8 @@ import type { ElementUpdate } from '../engine/index.ts'
 import { formatMac, macFromIpv4, parseIpv4 } from '../wire/address.ts'
 import { formatPrefix } from '../wire/cidr.ts'
 import type { EngineHost } from './engine-host.ts'
-import { gatewayPart, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
+import type { CaptureWire } from './capture-point.ts'
+import { gatewayPart, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE, uplinkWire } from './gateway-part.ts'
 import { gatewayAddresses, hostRecords, networkRecords, portRecords, uplinkRecords } from './gateway-records.ts'
 import type { Network } from './network.ts'
 import { NetworkError } from './network-error.ts'
@@ -36,6 +37,8 @@ export class Gateway {
   /** Destinations that lie behind the uplink. */
   private routes: readonly string[] = []
   private servesLoopback = false
+  /** The way out as it is now; null: none. */
+  private part: UplinkPart | null = null
   private isStarted = false
 
   constructor(options: GatewayOptions) {
@@ -58,6 +61,7 @@ export class Gateway {
       const { elements, links: linked } = gatewayPart(part)
       const updates = part === null ? [] : [...uplinkRecords(part), ...hostRecords(part.hostAddresses)]
       await engine.patch({ elements, linked, updates })
+      this.part = part
       this.routes = Object.keys(part?.routes ?? {})
       this.servesLoopback = part?.servesLoopback === true
     } catch (error) {
@@ -147,6 +151,11 @@ export class Gateway {
     return [...this.ports.values()].filter(({ network }) => network === id).map(({ key }) => key)
   }
 
+  /** Where the way out can be captured. */
+  captureWires(): CaptureWire[] {
+    return this.part === null ? [] : [uplinkWire(this.part, this.options.uplink.kind === 'emulated')]
+  }
+
   /** By interface number: the network's id, or null for the uplink. */
   networkAt(number: number): string | null {
     if (number !== UPLINK_INTERFACE) for (const [id, its] of this.interfaces) if (its === number) return id
@@ -169,6 +178,7 @@ export class Gateway {
       const gone = this.routes.filter((route) => !Object.hasOwn(part.routes, route)).map((route) => [route, null])
       const updates = [...uplinkRecords(part), { element: ROUTER_ELEMENT, change: { routes: Object.fromEntries(gone) } }]
       await engine.patch({ elements: part.elements, updates: [...updates, ...hostRecords(part.hostAddresses)] })
+      this.part = part
       this.routes = Object.keys(part.routes)
     })
   }

@@ -7,6 +7,7 @@
  * Wire and trunk are shared by all who stand on one interface. A real interface: `parents/host-parents.ts`; an emulated host's is the
  * lab's.
  */
+import type { CaptureWire } from './capture-point.ts'
 import type { PortReference, TopologyPart } from './driver.ts'
 import { NetworkError } from './network-error.ts'
 
@@ -27,6 +28,8 @@ export interface Parent {
   readonly mtu: number
   /** Elements that all who stand on the interface share, the same for each of them. */
   readonly part: TopologyPart
+  /** Where the interface's frames can be captured; undefined: where it is known otherwise. */
+  readonly wire?: CaptureWire
   /** Where the user's wire goes. */
   readonly port: PortReference
   /** Where what is the parent's own stack's goes to and comes from; undefined: nowhere, a real parent's kernel sees the wire itself. */

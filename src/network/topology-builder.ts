@@ -19,9 +19,6 @@ import type { Network } from './network.ts'
 /** The DNS service of all networks. No network's elements are called so: theirs have a slash. */
 export const DNS_ELEMENT = 'dns'
 
-/** Options of the capture element for one endpoint's port; undefined where it is not captured. */
-export type CapturePlan = (network: Network, endpoint: Endpoint) => Plain | undefined
-
 /** The service itself. Its records come as updates: see dns-records. */
 export function dnsPart(settings: DnsSettings): Topology {
   return { elements: { [DNS_ELEMENT]: { type: 'dns-service', options: settings } }, links: [] }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { type CaptureElementOptions, captureElement } from '../../src/capture/capture-element.ts'
+import { type CaptureElementOptions, type CapturePlace, captureElement } from '../../src/capture/capture-element.ts'
 import { CaptureFile } from '../../src/capture/capture-file.ts'
 import { allocateCaptureRing, CaptureRing, MIN_RING_BYTES } from '../../src/capture/capture-ring.ts'
 import { type CaptureSink, Direction, Reception } from '../../src/capture/frame-record.ts'
@@ -14,17 +14,20 @@ import { TestBench } from '../engine/test-bench.ts'
 import { temporaryFolder } from './judge.ts'
 import { MemorySink, sampleFrame } from './sample-capture.ts'
 
+/** A bit of FrameFlag.captured. */
+const MARK = 1 << 8
+
 /** device -- capture -- network, and a capture in memory. */
 class CaptureBench extends TestBench {
   readonly memory = new MemorySink()
   readonly file: InlineCaptureFile
 
-  constructor(options: Omit<CaptureElementOptions, 'sink'> = {}, snapLength = 128) {
+  constructor(place: Omit<CapturePlace, 'target'> = {}, snapLength = 128) {
     super({ types: [captureElement as ElementType<never>] })
     this.file = InlineCaptureFile.into(this.memory, { snapLength, baseTime: this.clock.epochNs })
     this.file.addInterface({ name: 'device' })
     this.file.addInterface({ name: 'other' })
-    this.wire({ ...options, sink: this.file })
+    this.wire({ places: [{ ...place, target: { sink: this.file } }] })
   }
 
   wire(options: CaptureElementOptions): void {
@@ -74,13 +77,13 @@ test('frames pass both ways unchanged; those from the device are recorded with w
     assert.equal(one.interface, 1)
     assert.equal(one.timestampNs, bench.clock.epochNs + 5000n)
   }
-  assert.deepEqual(bench.counters('tap').counters, { frames: 3, captured: 3, dropped: 0, bytes: 60 + 60 + 128 })
+  assert.deepEqual(bench.counters('tap').counters, { frames: 3, captured: 3, dropped: 0, bytes: 60 + 60 + 128, refused: 0 })
   assert.equal(bench.engine.frames.inUse, 0)
 })
 
 test('what was made or rewritten inside the network is recorded where it leaves; what has a record is not', () => {
   for (const everyPort of [false, true]) {
-    const bench = new CaptureBench({ everyPort })
+    const bench = new CaptureBench({ mark: everyPort ? 0 : MARK })
     bench.port('network').send(sampleFrame(60, 1))
     bench.port('network').send(sampleFrame(60, 2), { flags: FrameFlag.captured })
     bench.run()
@@ -99,11 +102,12 @@ test('a frame flooded by a bridge is recorded once, at ingress', () => {
   const bench = new TestBench({ types: [captureElement, learningBridge] as ElementType<never>[] })
   const memory = new MemorySink()
   const sink = InlineCaptureFile.into(memory)
+  const target = { sink }
   const names = ['a', 'b', 'c']
   const elements: Record<string, { type: string; options?: unknown }> = { bridge: { type: 'bridge' } }
   for (const [_port, name] of names.entries()) {
     elements[name] = { type: 'test-port' }
-    elements[`capture-${name}`] = { type: 'capture', options: { sink, interface: sink.addInterface({ name }) } }
+    elements[`capture-${name}`] = { type: 'capture', options: { places: [{ target, interface: sink.addInterface({ name }), mark: MARK }] } }
   }
   bench.configure(
     elements,
@@ -157,7 +161,7 @@ test('without a sink everything passes and nothing is recorded; start and stop b
     assert.equal(bench.port('device').take().length, 1)
   }
   round(0)
-  bench.command('tap', 'start', { sink: bench.file, everyPort: true })
+  bench.command('tap', 'start', { places: [{ target: { sink: bench.file } }] })
   round(1)
   bench.command('tap', 'stop')
   round(2)
@@ -166,13 +170,13 @@ test('without a sink everything passes and nothing is recorded; start and stop b
     bench.captured().map(({ data }) => data[20]),
     [21, 21]
   )
-  assert.deepEqual(bench.counters('tap').counters, { frames: 6, captured: 2, dropped: 0, bytes: 120 })
+  assert.deepEqual(bench.counters('tap').counters, { frames: 6, captured: 2, dropped: 0, bytes: 120, refused: 0 })
 })
 
 test('a full ring costs copies, not frames', () => {
   const bench = new CaptureBench()
   const ring = allocateCaptureRing({ size: MIN_RING_BYTES })
-  bench.command('tap', 'start', { ring, snapLength: 2000 })
+  bench.command('tap', 'start', { places: [{ target: { ring, snapLength: 2000 } }] })
   let passed = 0
   for (let round = 0; round < 10; round++) {
     for (let i = 0; i < 50; i++) bench.port('device').send(sampleFrame(1514))
@@ -191,12 +195,13 @@ test('two elements of one engine record into one file of a writer thread', async
   const capture = await CaptureFile.open({ path: path.join(temporaryFolder(t), 'x.pcapng'), snapLength: 64 })
   const bench = new TestBench({ types: [captureElement as ElementType<never>] })
   const { ring, snapLength } = capture
+  const target = { ring, snapLength }
   bench.configure(
     {
       a: { type: 'test-port' },
       b: { type: 'test-port' },
-      'capture-a': { type: 'capture', options: { ring, snapLength, interface: capture.addInterface({ name: 'a' }) } },
-      'capture-b': { type: 'capture', options: { ring, snapLength, interface: capture.addInterface({ name: 'b' }) } }
+      'capture-a': { type: 'capture', options: { places: [{ target, interface: capture.addInterface({ name: 'a' }), mark: MARK }] } },
+      'capture-b': { type: 'capture', options: { places: [{ target, interface: capture.addInterface({ name: 'b' }), mark: MARK }] } }
     },
     [
       { a: ['a', 0], b: ['capture-a', 0] },
@@ -220,8 +225,14 @@ test('two elements of one engine record into one file of a writer thread', async
 test('a new sink by the topology', () => {
   const bench = new CaptureBench()
   const seen: number[] = []
-  const sink: CaptureSink = { snapLength: 10, record: ({ captured }) => seen.push(captured) > 0, publish() {} }
-  bench.wire({ sink })
+  const sink: CaptureSink = {
+    snapLength: 10,
+    record: ({ captured }) => seen.push(captured) > 0,
+    refuse() {},
+    comment: () => -1,
+    publish() {}
+  }
+  bench.wire({ places: [{ target: { sink } }] })
   bench.port('device').send(sampleFrame(60))
   bench.run()
   assert.deepEqual(seen, [10])

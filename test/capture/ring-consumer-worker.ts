@@ -26,7 +26,7 @@ for (;;) {
     if (captured > 0 && (bytes[at] !== (packetId & 0xff) || bytes[at + captured - 1] !== (packetId & 0xff))) seen.corrupt++
   })
   if (closing) break
-  ring.sleep(5)
+  ring.bell.sleep(5, () => ring.isUrgent)
   seen.sleeps++
 }
 parentPort!.postMessage(seen)

@@ -55,7 +55,6 @@ export class TestPort implements Element {
       const frame = frames.allocate(bytes.length)
       if (frame === NO_FRAME) continue
       frames.bytes(frame).set(bytes, frames.start[frame])
-      frames.flags[frame] = fields.flags ?? 0
       frames.gsoType[frame] = fields.gsoType ?? 0
       frames.gsoSize[frame] = fields.gsoSize ?? 0
       frames.hdrLen[frame] = fields.hdrLen ?? 0
@@ -63,6 +62,7 @@ export class TestPort implements Element {
       frames.csumOffset[frame] = fields.csumOffset ?? 0
       this.sent++
       this.context.enter(frame)
+      frames.flags[frame] |= fields.flags ?? 0
       this.context.transmit(0, frame)
     }
     return false

@@ -84,6 +84,12 @@ class CountingSink implements CaptureSink {
     return true
   }
 
+  refuse(): void {}
+
+  comment(): number {
+    return -1
+  }
+
   publish(): void {}
 }
 

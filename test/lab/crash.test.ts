@@ -12,7 +12,7 @@ import { eventually, noSandbox } from '../system/sandbox-set-up.ts'
 async function breakEngine(lab: Lab): Promise<void> {
   const { controller } = lab
   await controller.engine.share('broken', { sink: { snapLength: 64, publish: null } })
-  await controller.setCapture(() => ({ resource: 'broken', interface: 0 }))
+  await controller.setCapture(() => ({ places: [{ target: 'broken' }] }))
 }
 
 test('an engine that ends by a defect is told, and the lab is closed with all that it had', { skip: noSandbox }, async () => {
@@ -47,13 +47,17 @@ test('nobody listening, it ends the program', () => {
   assert.match(stderr, /is not a function/)
 })
 
-test('two captures asked for at once: one is written, the other refused; both ends are clean', async () => {
+test('captures asked for at once: several files are written, one file by one of them; all ends are clean', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'netloom-test-capture-'))
   const lab = await Lab.create({ upstreams: [] })
-  const [first, second] = await Promise.allSettled([lab.capture(path.join(folder, '1.pcapng')), lab.capture(path.join(folder, '2.pcapng'))])
-  assert.deepEqual([first.status, second.status], ['fulfilled', 'rejected'])
+  const names = ['1.pcapng', '2.pcapng', '2.pcapng']
+  const all = await Promise.allSettled(names.map((name) => lab.capture(path.join(folder, name))))
+  assert.deepEqual(
+    all.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'rejected']
+  )
   // One that is still being opened is closed with the lab.
-  if (first.status === 'fulfilled') await first.value.close()
+  for (const one of all) if (one.status === 'fulfilled') await one.value.close()
   const opening = lab.capture(path.join(folder, '3.pcapng'))
   await lab.close()
   await opening.catch(() => {})

@@ -4,10 +4,11 @@ import { test } from 'node:test'
 import { type Engine, Random, type Topology } from '../../src/engine/index.ts'
 import { AddressSpace } from '../../src/ipam/address-space.ts'
 import { NetworkController } from '../../src/network/controller.ts'
+import type { CapturePlan } from '../../src/network/capture-point.ts'
 import { elementRegistry } from '../../src/network/element-registry.ts'
 import { endpointAddresses } from '../../src/network/endpoint.ts'
 import { InlineEngine } from '../../src/network/inline-engine.ts'
-import { type CapturePlan, DNS_ELEMENT } from '../../src/network/topology-builder.ts'
+import { DNS_ELEMENT } from '../../src/network/topology-builder.ts'
 import { seededRandom } from '../wire/seeded-random.ts'
 import { VirtualUplink, virtualPart } from './virtual-uplink.ts'
 import { wholeTopology } from './whole-topology.ts'
@@ -26,7 +27,7 @@ async function churn(hasGateway: boolean): Promise<void> {
   for (let seed = 1; seed <= 6; seed++) {
     const random = seededRandom(seed)
     const engine = new InlineEngine({ elements: elementRegistry(), seed })
-    engine.share('sink', { sink: { record() {} }, snapLength: 65535 })
+    engine.share('sink', { sink: { record() {}, publish() {}, snapLength: 65535 } })
     const addresses = new AddressSpace()
     const uplink = hasGateway ? new VirtualUplink() : undefined
     const controller = new NetworkController({ engine, addresses, random: new Random('ids'), ...(uplink && { uplink }) })
@@ -58,7 +59,10 @@ async function churn(hasGateway: boolean): Promise<void> {
       else if (kind < 9) await attempt(controller.disconnect(network, name))
       else {
         const some = random(3)
-        plan = (_, { slot }) => (slot % 3 < some ? { resource: 'sink', interface: slot, everyPort: false } : undefined)
+        plan = ({ kind, mac }) => {
+          const slot = Number.parseInt(mac!.slice(-1), 16)
+          return kind === 'endpoint' && slot % 3 < some ? { places: [{ target: 'sink', interface: slot }] } : undefined
+        }
         await attempt(controller.setCapture(plan))
       }
       const networks = [...controller.networks.values()]

@@ -1,9 +1,10 @@
 /** The graph of a whole control plane, made at once from the parts that the controller makes one by one. */
 import type { Topology } from '../../src/engine/index.ts'
+import { type CapturePlan, endpointPoint } from '../../src/network/capture-point.ts'
 import { dnsAskers, dnsStation, type Membership } from '../../src/network/dns-records.ts'
 import { gatewayPart } from '../../src/network/gateway-part.ts'
 import type { Network } from '../../src/network/network.ts'
-import { type CapturePlan, DNS_ELEMENT, dnsPart, endpointPart } from '../../src/network/topology-builder.ts'
+import { DNS_ELEMENT, dnsPart, endpointPart } from '../../src/network/topology-builder.ts'
 import type { UplinkPart } from '../../src/network/uplink.ts'
 
 /**
@@ -24,7 +25,7 @@ export function wholeTopology(networks: readonly Network[], capture: CapturePlan
     parts.push(network.driver.network(network))
     if (network.dns) Object.assign(records.zones, { [network.id]: { name: network.name } })
     for (const endpoint of network.endpoints.values()) {
-      parts.push(endpointPart(network, endpoint, capture(network, endpoint), sandboxes.get(endpoint.sandbox)!))
+      parts.push(endpointPart(network, endpoint, capture(endpointPoint(network, endpoint)), sandboxes.get(endpoint.sandbox)!))
       if (network.dns) Object.assign(records.stations, { [endpoint.id]: dnsStation(network, endpoint) })
       Object.assign(records.askers, dnsAskers([{ network, endpoint }]))
     }

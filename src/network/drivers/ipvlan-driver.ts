@@ -10,6 +10,7 @@
  */
 import type { ElementUpdate } from '../../engine/index.ts'
 import { formatMac } from '../../wire/address.ts'
+import type { CaptureWire } from '../capture-point.ts'
 import type { Driver, PortReference, TopologyPart } from '../driver.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Network } from '../network.ts'
@@ -79,6 +80,11 @@ export class IpvlanDriver implements Driver {
     const { id } = network
     const digits = id.slice(0, 8)
     return this.parents.of(network)?.mac ?? formatMac({ hi: 0x02_69, lo: Number.parseInt(digits, 16) | 0 })
+  }
+
+  captureWires(network: Network): CaptureWire[] {
+    const wire = this.parents.of(network)?.wire
+    return wire === undefined ? [] : [wire]
   }
 
   mtu(network: Network): number | undefined {

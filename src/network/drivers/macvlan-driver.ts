@@ -5,6 +5,7 @@
  *   endpoint chain --- 3 | macvlan | 1 --- the parent's own stack, where it is ours
  */
 import type { ElementUpdate } from '../../engine/index.ts'
+import type { CaptureWire } from '../capture-point.ts'
 import type { Driver, PortReference, TopologyPart } from '../driver.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Network } from '../network.ts'
@@ -52,6 +53,11 @@ export class MacvlanDriver implements Driver {
 
   endpointUpdates(network: Network, { slot, mac }: Endpoint, gone: boolean): ElementUpdate[] {
     return [{ element: this.element(network), change: { children: { [FIRST_CHILD + slot]: gone ? null : mac } } }]
+  }
+
+  captureWires(network: Network): CaptureWire[] {
+    const wire = this.parents.of(network)?.wire
+    return wire === undefined ? [] : [wire]
   }
 
   mtu(network: Network): number | undefined {

@@ -13,6 +13,7 @@ import { DEFAULT_TTL, type VxlanChange, type VxlanOptions, type VxlanPeer, type 
 import type { ElementUpdate, TopologyElement, TopologyLink } from '../../engine/index.ts'
 import { AddressSpace } from '../../ipam/address-space.ts'
 import { VXLAN_PORT } from '../../wire/vxlan.ts'
+import type { CaptureWire } from '../capture-point.ts'
 import type { Driver, PortReference, TopologyPart } from '../driver.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { Network } from '../network.ts'
@@ -171,6 +172,27 @@ export class OverlayDriver implements Driver {
     // Its MAC, which is made from its address, may be that of the next endpoint here: the bridge must not send that one's frames away.
     const bridges = new Set(gone.map(({ address }) => bridgeName(network, segmentIndex(network, address))))
     return [this.told({ peers }), ...Array.from(bridges, (element) => ({ element, change: { flush: 0 } }))]
+  }
+
+  /** Outer frames, of all overlay networks of the host. */
+  captureWires(): CaptureWire[] {
+    if (this.underlay === null) return []
+    const { way, part } = this.underlay
+    const { mac, address, port, elements } = part
+    return [
+      {
+        point: {
+          name: 'underlay',
+          kind: 'underlay',
+          description: `VXLAN between hosts, underlay ${way.kind}`,
+          mac,
+          addresses: [address],
+          aliases: [],
+          elements: Object.keys(elements)
+        },
+        link: { a: port, b: [VXLAN_ELEMENT, 0] }
+      }
+    ]
   }
 
   private peer(network: Network, { mac, vtep, address, address6 }: RemoteEndpoint, gone: boolean): Record<string, VxlanPeer | null> {

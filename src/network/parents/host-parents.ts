@@ -15,7 +15,8 @@ import { ChangeWatch } from '../../io/netlink/change-watch.ts'
 import type { Link } from '../../io/netlink/links.ts'
 import type { Netlink } from '../../io/netlink/netlink.ts'
 import { openPacketSocket } from '../../io/packet-socket-device.ts'
-import type { TopologyPart } from '../driver.ts'
+import type { CaptureWire } from '../capture-point.ts'
+import type { PortReference, TopologyPart } from '../driver.ts'
 import type { EngineHost } from '../engine-host.ts'
 import { NetworkError } from '../network-error.ts'
 import { type Parent, type ParentInterfaces, type ParentName, type ParentUser, parseVlanParent } from '../parents.ts'
@@ -83,14 +84,8 @@ export class HostParents implements ParentInterfaces {
       await this.release(name, user.network).catch(() => {}) // the first error says why
       throw error
     }
-    return {
-      name,
-      mac,
-      mtu,
-      part: partOf(this.host.fd, base, trunk, mtu),
-      port: [trunk, vlan === null ? TrunkPort.untagged : vlanPort(vlan)],
-      station
-    }
+    const port: PortReference = [trunk, vlan === null ? TrunkPort.untagged : vlanPort(vlan)]
+    return { name, mac, mtu, part: partOf(this.host.fd, base, trunk, mtu), wire: wireOf(base, trunk, mac), port, station }
   }
 
   async release(name: string, network: string): Promise<void> {
@@ -203,6 +198,15 @@ function partOf(netns: number, base: string, trunk: string, mtu: number): Topolo
   return {
     elements: { [wire]: { type: 'packet-socket', options }, [trunk]: { type: 'vlan-trunk' } },
     links: [{ a: [wire, 0], b: [trunk, TrunkPort.cable] }]
+  }
+}
+
+function wireOf(base: string, trunk: string, mac: string): CaptureWire {
+  const wire = `${PREFIX}/${base}`
+  const description = `interface ${base}, parent of networks`
+  return {
+    point: { name: wire, kind: 'interface', description, mac, addresses: [], aliases: [base], elements: [wire] },
+    link: { a: [wire, 0], b: [trunk, TrunkPort.cable] }
   }
 }
 
