@@ -35,6 +35,7 @@ import { type RealClock, realTimers } from '../engine/clock.ts'
 import { freshSeed, Random } from '../engine/index.ts'
 import { ImageStore } from '../image/image-store.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
+import { CaptureControl } from '../network/capture-control.ts'
 import { NetworkController } from '../network/controller.ts'
 import type { Driver } from '../network/driver.ts'
 import { IpvlanDriver } from '../network/drivers/ipvlan-driver.ts'
@@ -50,6 +51,7 @@ import type { Uplink } from '../network/uplink.ts'
 import { ReplayControl } from '../replay/replay-control.ts'
 import { streamSource } from '../replay/replay-source.ts'
 import type { Store } from '../store/store.ts'
+import { captureSection } from './capture-service.ts'
 import type { DaemonConfig } from './daemon-config.ts'
 import { daemonId } from './daemon-id.ts'
 import { DaemonTraces } from './daemon-traces.ts'
@@ -103,6 +105,8 @@ export interface DockerHostOptions {
   readonly cluster?: ClusterMembership
   /** Of the lab that it is in: whoever asks for links is told of those too. */
   readonly cables?: EmulatedCables
+  /** Captures of the whole lab; undefined: the host has its own. */
+  readonly captures?: CaptureControl
 }
 
 /** Networks and containers, as long as they are needed by others of this host. */
@@ -121,6 +125,8 @@ export class DockerHost {
   private readonly server: ApiServer
   private readonly router = new Router()
   private keepContainers = false
+  /** Where its networks are captured; once it is open. */
+  captures: CaptureControl | undefined
 
   private constructor(options: DockerHostOptions) {
     const { logger, clock } = options
@@ -252,7 +258,23 @@ export class DockerHost {
     })
     this.undo.push(() => controller.closeUplink())
     await controller.start()
+    this.openCaptures(controller)
     return controller
+  }
+
+  /** Captures end before what they are of. */
+  private openCaptures(controller: NetworkController): void {
+    const { captures, engine, version, name = hostname() } = this.options
+    if (captures === undefined) {
+      const control = new CaptureControl({ engine, section: captureSection(version, `netloom on ${name}`) })
+      control.addHost('', controller)
+      this.captures = control
+      this.undo.push(() => control.close())
+    } else {
+      captures.addHost(name, controller)
+      this.captures = captures
+      this.undo.push(() => captures.removeHost(controller))
+    }
   }
 
   private overlayDriver(): OverlayDriver | undefined {

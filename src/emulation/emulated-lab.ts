@@ -10,6 +10,7 @@ import type { Logger } from '../api/logger.ts'
 import { MemoryClusterServer, MemoryClusterStore } from '../cluster/memory-cluster-store.ts'
 import type { Host, LabFile, Place } from '../compose/lab-file.ts'
 import type { LinkSetting } from '../compose/link.ts'
+import { captureSection } from '../daemon/capture-service.ts'
 import type { DaemonConfig } from '../daemon/daemon-config.ts'
 import { makeDirectories } from '../daemon/directories.ts'
 import { DockerHost, type DockerHostOptions } from '../daemon/docker-host.ts'
@@ -21,6 +22,7 @@ import { isOnHost } from '../daemon/uplink-setting.ts'
 import { TrunkPort } from '../elements/vlan/vlan-trunk.ts'
 import { RealClock } from '../engine/clock.ts'
 import { freshSeed } from '../engine/index.ts'
+import { CaptureControl } from '../network/capture-control.ts'
 import { EmulatedCables } from '../network/emulated/emulated-cables.ts'
 import { EmulatedInterface } from '../network/emulated/emulated-interface.ts'
 import { EmulatedLan } from '../network/emulated/emulated-lan.ts'
@@ -112,7 +114,8 @@ export class EmulatedLab {
     })
     await clearLeftovers(directory)
     directory.write(this.record('starting'))
-    const engine = new ThreadedEngine({ seed: freshSeed(), onCrash: onFailure })
+    const seed = freshSeed()
+    const engine = new ThreadedEngine({ seed, onCrash: onFailure })
     this.undo.push(() => engine.close())
     await engine.framesInUse() // the first answer says that the engine is there
     this.cables = new EmulatedCables(engine)
@@ -120,9 +123,19 @@ export class EmulatedLab {
     const hosts: DockerHost[] = []
     // All at once: each may have containers that take their time to end.
     this.undo.push(async () => void (await Promise.all(hosts.map((host) => host.close()))))
-    for (const host of file.hosts) hosts.push(await this.addHost(engine, host))
+    const captures = this.openCaptures(engine, seed)
+    this.undo.push(() => captures.close())
+    for (const host of file.hosts) hosts.push(await this.addHost(engine, host, captures))
     await this.shapeCables()
     this.undo.push(() => directory.write(this.record('stopping')))
+  }
+
+  /** One for all hosts: a frame that goes from one to the other has one number in one file. */
+  private openCaptures(engine: ThreadedEngine, seed: number | string): CaptureControl {
+    const { file, version, path } = this.options
+    const captures = new CaptureControl({ engine, section: captureSection(version, `lab ${file.name} (${path}), seed ${seed}`) })
+    captures.addCables(this.cables)
+    return captures
   }
 
   private async addSurroundings(engine: ThreadedEngine): Promise<void> {
@@ -161,7 +174,7 @@ export class EmulatedLab {
     }
   }
 
-  private async addHost(engine: ThreadedEngine, host: Host): Promise<DockerHost> {
+  private async addHost(engine: ThreadedEngine, host: Host, captures: CaptureControl): Promise<DockerHost> {
     const { directory, config, logger, version, file } = this.options
     const { name, eth0, dns } = host
     const scoped = new ScopedEngine(engine, `${name}/`)
@@ -181,6 +194,7 @@ export class EmulatedLab {
       clock: new RealClock(),
       engine: scoped,
       cables: this.cables,
+      captures,
       ...surroundings
     })
     try {

@@ -90,7 +90,7 @@ export class Lab implements AsyncDisposable {
       forward: async ({ query, tcp }) => (await this.forwarder?.forward(query, tcp)) ?? null
     })
     this.captures = new CaptureControl({ engine: this.engine, section: aboutCaptures(this.seed, virtual) })
-    this.captures.addSite('', this.controller)
+    this.captures.addHost('', this.controller)
   }
 
   /** Rejects with NetworkError for a clock or an upstream that is none. */

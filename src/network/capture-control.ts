@@ -9,12 +9,13 @@
 import path from 'node:path'
 import { CaptureWriter } from '../capture/capture-writer.ts'
 import { InlineCaptureFile } from '../capture/inline-capture-file.ts'
-import type { SectionOptions } from '../capture/pcapng-writer.ts'
+import type { AddressNames, SectionOptions } from '../capture/pcapng-writer.ts'
 import { CaptureMarks } from './capture-marks.ts'
 import type { CapturePlan, CapturePoint } from './capture-point.ts'
 import { type CaptureFileKind, CaptureSession, type CaptureWish, targetsOf } from './capture-session.ts'
 import { ALL, isMeant } from './capture-targets.ts'
 import type { NetworkController } from './controller.ts'
+import type { Cable, EmulatedCables } from './emulated/emulated-cables.ts'
 import type { EngineHost } from './engine-host.ts'
 import type { CaptureOutlet, CaptureStatus, CaptureSummary, LiveCapture } from './live-capture.ts'
 import { NetworkError } from './network-error.ts'
@@ -41,16 +42,22 @@ export interface CaptureFilePlace {
   readonly onError?: (error: Error) => void
 }
 
-/** A host whose networks can be captured. */
-interface Site {
-  /** '' where there is only one. */
+/** A part of what can be captured: a host's networks, or the cables of a lab. */
+interface CaptureSite {
+  /** The host's; '' where there is only one. */
   readonly name: string
-  readonly controller: NetworkController
+  capturePoints(): CapturePoint[]
+  /** Resolves when it runs so, and stays so for what comes. */
+  setCapture(plan: CapturePlan | null): Promise<unknown>
+  addressNames(): readonly AddressNames[]
+  /** A network may have no points yet. */
+  isNetwork(word: string): boolean
 }
 
 export class CaptureControl {
   private readonly options: CaptureControlOptions
-  private readonly sites: Site[] = []
+  private readonly sites: CaptureSite[] = []
+  private readonly hosts = new Map<NetworkController, CaptureSite>()
   private readonly sessions = new Map<string, CaptureSession>()
   private readonly writer = new CaptureWriter()
   private readonly marks = new CaptureMarks()
@@ -62,23 +69,44 @@ export class CaptureControl {
     this.options = options
   }
 
-  /** A host comes; `removeSite` before it closes. `name`: '' where it is the only one. */
-  addSite(name: string, controller: NetworkController): void {
-    const site = { name, controller }
+  /** A host comes; `removeHost` before it closes. `name`: '' where it is the only one. */
+  addHost(name: string, controller: NetworkController): void {
+    const site: CaptureSite = {
+      name,
+      capturePoints: () => controller.capturePoints(),
+      setCapture: (plan) => controller.setCapture(plan),
+      addressNames: () => controller.addressNames(),
+      isNetwork: (word) =>
+        [...controller.networks.values()].some((network) => [network.name, network.id, `${name}/${network.name}`].includes(word))
+    }
     this.sites.push(site)
+    this.hosts.set(controller, site)
     controller.onNames = (names) => {
       for (const session of this.sessions.values()) session.addNames(names)
     }
   }
 
-  removeSite(controller: NetworkController): void {
-    const at = this.sites.findIndex((site) => site.controller === controller)
-    if (at >= 0) this.sites.splice(at, 1)
+  removeHost(controller: NetworkController): void {
+    const site = this.hosts.get(controller)
+    if (site !== undefined) this.sites.splice(this.sites.indexOf(site), 1)
+    this.hosts.delete(controller)
+  }
+
+  /** Those of a lab; they have no end of their own. */
+  addCables(cables: EmulatedCables): void {
+    const points = (): { cable: Cable; point: CapturePoint }[] => Array.from(cables, (cable) => ({ cable, point: cablePoint(cable) }))
+    this.sites.push({
+      name: '',
+      capturePoints: () => points().map(({ point }) => point),
+      setCapture: (plan) => cables.setCapture(plan === null ? null : (cable) => plan(cablePoint(cable))),
+      addressNames: () => [],
+      isNetwork: (word) => points().some(({ cable }) => cable.lan.name === word)
+    })
   }
 
   /** Where frames can be captured now. */
   points(): CapturePoint[] {
-    return this.sites.flatMap((site) => site.controller.capturePoints().map((point) => ({ ...point, name: nameAt(site, point) })))
+    return this.sites.flatMap((site) => site.capturePoints().map((point) => ({ ...point, name: nameAt(site, point) })))
   }
 
   /** Those that run, oldest first. */
@@ -105,7 +133,11 @@ export class CaptureControl {
       const outlet = 'path' in to ? null : to
       const id = `${++this.numbers}`
       const key = markKey(wish)
-      const stop = (error: Error): void => void this.sessions.get(id)?.stop(error).catch(() => {})
+      const stop = (error: Error): void =>
+        void this.sessions
+          .get(id)
+          ?.stop(error)
+          .catch(() => {})
       const onError = 'path' in to ? (to.onError ?? (() => {})) : stop
       const output = await this.output(wish, to, onError)
       const session = new CaptureSession({
@@ -120,7 +152,7 @@ export class CaptureControl {
       this.sessions.set(id, session)
       try {
         await engine.share(session.resource, session.target)
-        for (const { controller } of this.sites) session.addNames(controller.addressNames())
+        for (const site of this.sites) session.addNames(site.addressNames())
         await this.replan()
         if (wish.drops !== false) await this.watchDrops(session)
         return session
@@ -150,13 +182,11 @@ export class CaptureControl {
   }
 
   private checkTarget(word: string): void {
-    const isKnown = this.sites.some(
-      ({ name, controller }) =>
-        word === ALL ||
-        word === name ||
-        controller.capturePoints().some((point) => isMeant(word, point, name)) ||
-        Array.from(controller.networks.values()).some((network) => [network.name, network.id, `${name}/${network.name}`].includes(word))
-    )
+    const isKnown =
+      word === ALL ||
+      this.sites.some(
+        (site) => word === site.name || site.isNetwork(word) || site.capturePoints().some((point) => isMeant(word, point, site.name))
+      )
     if (isKnown) return
     throw new NetworkError('not-found', `there is nothing to capture that is called ${word}`, {
       fix: 'name a network, a container, an endpoint (lan/web), uplink, underlay or all'
@@ -186,10 +216,10 @@ export class CaptureControl {
 
   /** Tells every host which of its points are captured now. */
   private async replan(): Promise<void> {
-    for (const site of this.sites) await site.controller.setCapture(this.sessions.size === 0 ? null : this.planOf(site))
+    for (const site of this.sites) await site.setCapture(this.sessions.size === 0 ? null : this.planOf(site))
   }
 
-  private planOf(site: Site): CapturePlan {
+  private planOf(site: CaptureSite): CapturePlan {
     return (point) => {
       const name = nameAt(site, point)
       const places = []
@@ -204,7 +234,7 @@ export class CaptureControl {
   }
 
   /** Drops of what comes by it are recorded there, from soon on. */
-  private pointCame(session: CaptureSession, site: Site, point: CapturePoint, number: number): void {
+  private pointCame(session: CaptureSession, site: CaptureSite, point: CapturePoint, number: number): void {
     if (!session.isWatchingDrops || session.watched.has(number)) return
     session.watched.add(number)
     const points = Object.fromEntries(point.elements.map((element) => [elementAt(site, element), number]))
@@ -217,7 +247,7 @@ export class CaptureControl {
     if (isFirst) await engine.patch({ elements: { [DROPS_ELEMENT]: { type: 'capture-drops' } } })
     session.isWatchingDrops = true
     for (const site of this.sites) {
-      for (const point of site.controller.capturePoints()) {
+      for (const point of site.capturePoints()) {
         if (session.wants(point, site.name)) this.pointCame(session, site, point, session.interfaceOf(point, nameAt(site, point)))
       }
     }
@@ -259,12 +289,25 @@ export class CaptureControl {
   }
 }
 
-function nameAt({ name }: Site, point: CapturePoint): string {
+/** `host1/eth0` on its LAN; meant by the host's name and the LAN's too. */
+function cablePoint({ name, lan, station: [element] }: Cable): CapturePoint {
+  return {
+    name,
+    kind: 'interface',
+    description: `cable of ${name} to ${lan.name}`,
+    addresses: [],
+    network: lan.name,
+    aliases: [lan.name, name.slice(0, Math.max(0, name.lastIndexOf('/')))],
+    elements: [element, `link/${name}`]
+  }
+}
+
+function nameAt({ name }: CaptureSite, point: CapturePoint): string {
   return name === '' ? point.name : `${name}/${point.name}`
 }
 
 /** As the whole engine calls it: see ScopedEngine. */
-function elementAt({ name }: Site, element: string): string {
+function elementAt({ name }: CaptureSite, element: string): string {
   return name === '' ? element : `${name}/${element}`
 }
 

@@ -5,11 +5,11 @@
  * networks there are. Each resolves when the engine runs it, and leaves everything as it was when the engine refuses it.
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { AddressNames } from '../capture/pcapng-writer.ts'
 import { DNS_PORTS_MAX } from '../dns/dns-directory.ts'
 import type { DnsChange, DnsSettings } from '../dns/dns-options.ts'
 import type { DnsForwardEvent } from '../dns/dns-service.ts'
 import { type ElementCounters, type ElementUpdate, type Plain, patchBetween, type Random, type TopologyPatch } from '../engine/index.ts'
-import type { AddressNames } from '../capture/pcapng-writer.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
 import { type CapturePlan, type CapturePoint, type CaptureWire, endpointNames, endpointPoint } from './capture-point.ts'
 import { CaptureWires } from './capture-wires.ts'
@@ -455,7 +455,9 @@ export class NetworkController {
   private async syncWires(): Promise<void> {
     const { log = () => {} } = this.options
     if (this.capturePlan === null) return
-    await this.captureWires.sync(this.wires(), this.capturePlan).catch((error: Error) => log(`a capture goes on without a link: ${error.message}`))
+    await this.captureWires
+      .sync(this.wires(), this.capturePlan)
+      .catch((error: Error) => log(`a capture goes on without a link: ${error.message}`))
   }
 
   /** All of these endpoints or none. */

@@ -72,17 +72,16 @@ function hostElement({ element }: Network): string {
 }
 
 /** Where what goes out and comes in can be captured. */
-export function uplinkWire(part: UplinkPart, isEmulated: boolean): CaptureWire {
+export function uplinkWire(part: UplinkPart): CaptureWire {
   const { name, mac, addresses } = part.interface
   return {
     point: {
-      // An emulated host's way out is an interface of the lab.
-      name: isEmulated ? name : 'uplink',
-      kind: isEmulated ? 'interface' : 'uplink',
-      description: isEmulated ? `interface ${name}` : `the way out, ${name}`,
+      name: 'uplink',
+      kind: 'uplink',
+      description: `the way out, ${name}`,
       mac,
       addresses,
-      aliases: [name, 'uplink'],
+      aliases: [name],
       elements: Object.keys(part.elements)
     },
     link: { a: part.port, b: [NAT_ELEMENT, 2 * UPLINK_INTERFACE] }

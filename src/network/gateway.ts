@@ -7,8 +7,8 @@
 import type { ElementUpdate } from '../engine/index.ts'
 import { formatMac, macFromIpv4, parseIpv4 } from '../wire/address.ts'
 import { formatPrefix } from '../wire/cidr.ts'
-import type { EngineHost } from './engine-host.ts'
 import type { CaptureWire } from './capture-point.ts'
+import type { EngineHost } from './engine-host.ts'
 import { gatewayPart, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE, uplinkWire } from './gateway-part.ts'
 import { gatewayAddresses, hostRecords, networkRecords, portRecords, uplinkRecords } from './gateway-records.ts'
 import type { Network } from './network.ts'
@@ -151,9 +151,9 @@ export class Gateway {
     return [...this.ports.values()].filter(({ network }) => network === id).map(({ key }) => key)
   }
 
-  /** Where the way out can be captured. */
+  /** Where the way out can be captured; that of an emulated host is a cable of its lab. */
   captureWires(): CaptureWire[] {
-    return this.part === null ? [] : [uplinkWire(this.part, this.options.uplink.kind === 'emulated')]
+    return this.part === null || this.options.uplink.kind === 'emulated' ? [] : [uplinkWire(this.part)]
   }
 
   /** By interface number: the network's id, or null for the uplink. */
