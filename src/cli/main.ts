@@ -1,4 +1,5 @@
 /** The program `netloom`: bin/netloom.js imports this. */
+import { ExitCode } from './cli-error.ts'
 import { processContext } from './context.ts'
 import { runCli } from './run-cli.ts'
 
@@ -6,7 +7,9 @@ import { runCli } from './run-cli.ts'
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit()
-    throw error
+    // A full disk behind `> file`. There is no other stream left to fail when it is this one that cannot be written.
+    if (stream === process.stdout) process.stderr.write(`netloom: cannot write to standard output: ${error.message}\n`)
+    process.exit(ExitCode.failed)
   })
 }
 

@@ -1,6 +1,7 @@
 /** The tree of commands. Each file of commands/ adds its own. */
 import { Command } from 'commander'
 import { registerAttach } from './commands/attach.ts'
+import { registerCapture } from './commands/capture.ts'
 import { registerCompletion } from './commands/completion.ts'
 import { registerContainers } from './commands/containers.ts'
 import { registerDaemon } from './commands/daemon.ts'
@@ -8,6 +9,7 @@ import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerExec } from './commands/exec.ts'
 import { registerExplain } from './commands/explain.ts'
+import { registerExtcap } from './commands/extcap.ts'
 import { registerHelp } from './commands/help.ts'
 import { registerImages } from './commands/images.ts'
 import { registerInspect } from './commands/inspect.ts'
@@ -20,6 +22,7 @@ import { registerRun } from './commands/run.ts'
 import { registerShow } from './commands/show.ts'
 import { registerStart } from './commands/start.ts'
 import { registerTrace } from './commands/trace.ts'
+import { registerWireshark } from './commands/wireshark.ts'
 import type { CliContext } from './context.ts'
 import { packageVersion } from './package-root.ts'
 import { hasColours, paint } from './terminal.ts'
@@ -33,6 +36,7 @@ const REGISTRATIONS = [
   registerShow,
   registerExplain,
   registerTrace,
+  registerCapture,
   registerLink,
   registerReplay,
   registerNetwork,
@@ -44,6 +48,8 @@ const REGISTRATIONS = [
   registerInspect,
   registerImages,
   registerDoctor,
+  registerWireshark,
+  registerExtcap,
   registerCompletion,
   registerHelp
 ]
@@ -54,6 +60,7 @@ Examples:
   netloom up lab.yaml               hosts, networks and containers of a Compose file
   netloom network create front      a network of the daemon, as with docker's client
   netloom attach lan --pid 4711     the process 4711 gets an eth0 on the network lan
+  netloom capture lan               every frame of the network lan, a line each
   netloom doctor                    can this machine run it, and what is missing?
   netloom help doctor               what a command does, its options
   source <(netloom completion bash) complete commands and options with the Tab key

@@ -2,7 +2,7 @@
  * A text stream that commands write to, and what is known of the terminal behind it. Tests give a stream of their own.
  */
 export interface TextStream {
-  write(text: string): unknown
+  write(text: string | Uint8Array): unknown
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
 }

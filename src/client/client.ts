@@ -1,3 +1,4 @@
+import { CaptureCalls } from './capture-calls.ts'
 import { ContainerCalls } from './container-calls.ts'
 import { ExecCalls } from './exec-calls.ts'
 import { type FilterValues, filterQuery } from './filter-query.ts'
@@ -23,6 +24,7 @@ export interface ReceivedEvent {
 /** One daemon's API. Nothing is connected until a call is made. */
 export class Client {
   readonly networks: NetworkCalls
+  readonly captures: CaptureCalls
   readonly containers: ContainerCalls
   readonly execs: ExecCalls
   readonly images: ImageCalls
@@ -36,6 +38,7 @@ export class Client {
   constructor(host: string) {
     this.http = new HttpTransport(host)
     this.networks = new NetworkCalls(this.http)
+    this.captures = new CaptureCalls(this.http)
     this.containers = new ContainerCalls(this.http)
     this.execs = new ExecCalls(this.http)
     this.images = new ImageCalls(this.http)

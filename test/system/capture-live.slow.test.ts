@@ -1,0 +1,222 @@
+/** `netloom capture` and Wireshark's plugin on a real daemon: live pipes, a hundred clients, slow and closed readers, a full disk. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { CaptureStream } from '../../src/capture/capture-stream.ts'
+import { readCapture } from '../../src/capture/read-capture.ts'
+import { Control } from '../../src/cli/extcap/extcap-answers.ts'
+import { encodeToolbarMessage, ToolbarCommand } from '../../src/cli/extcap/toolbar-message.ts'
+import { Client } from '../../src/client/client.ts'
+import { DaemonProcess, daemonMissing } from '../docker/daemon-process.ts'
+
+const NETLOOM = path.resolve(import.meta.dirname, '../../../bin/netloom.js')
+const CLIENTS = 100
+
+/** A program with what it has said so far. */
+class Running {
+  readonly child: ChildProcess
+  stdout = ''
+  stderr = ''
+  readonly ended: Promise<number | null>
+  private wake = (): void => {}
+
+  constructor(command: readonly string[], host: string) {
+    this.child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NETLOOM_HOST: host } })
+    for (const name of ['stdout', 'stderr'] as const) {
+      this.child[name]!.setEncoding('utf8').on('data', (text: string) => {
+        this[name] += text
+        this.wake()
+      })
+    }
+    this.ended = once(this.child, 'close').then(([code]) => {
+      this.wake()
+      return code as number | null
+    })
+  }
+
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      if (this.child.exitCode !== null) assert.fail(`it ended with ${this.child.exitCode}:\n${this.stdout}\n${this.stderr}`)
+      await new Promise<void>((resolve) => {
+        this.wake = resolve
+      })
+    }
+  }
+}
+
+describe('captures of a daemon', { skip: daemonMissing('busybox', 'ping', 'tshark') }, () => {
+  const daemon = new DaemonProcess()
+  const host = `unix://${daemon.socket}`
+  const client = new Client(host)
+  const file = (name: string): string => path.join(daemon.folder, name)
+
+  const netloom = (...args: string[]): Running => new Running([process.execPath, NETLOOM, ...args], host)
+  const shell = (script: string): Running => new Running(['bash', '-c', script], host)
+  async function ok(...args: string[]): Promise<string> {
+    const running = netloom(...args)
+    assert.equal(await running.ended, 0, `${args.join(' ')}: ${running.stderr}`)
+    return running.stdout
+  }
+  /** From `web` to `db`; how many came back. */
+  async function ping(count: number, ...more: string[]): Promise<number> {
+    const running = netloom('exec', 'web', 'ping', '-c', String(count), '-i', '0.02', '-W', '1', ...more, '192.0.2.3')
+    await running.ended
+    return Number(/(\d+) (?:packets )?received/.exec(running.stdout)?.[1])
+  }
+  const noneRuns = async (): Promise<void> => {
+    while ((await client.captures.list()).length > 0) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+
+  before(async () => {
+    await daemon.start()
+    await ok('network', 'create', '--subnet', '192.0.2.0/24', 'front')
+    await ok('run', '-d', '--name', 'web', '--network', 'front', '--ip', '192.0.2.2', 'box', 'sleep', '1000')
+    await ok('run', '-d', '--name', 'db', '--network', 'front', '--ip', '192.0.2.3', 'box', 'sleep', '1000')
+    assert.equal(await ping(1), 1)
+  })
+  after(() => daemon.down())
+
+  it('a line a frame, where it comes in, until Ctrl-C', async () => {
+    const capture = netloom('capture', 'front', '-f', 'icmp')
+    await capture.until(() => capture.stderr.includes('capturing'))
+    assert.match(capture.stderr, /^capturing front\/web, front\/db \(icmp\); Ctrl-C ends it\n$|^capturing front\/db, front\/web \(icmp\)/)
+    assert.equal(await ping(2), 2)
+    await capture.until(() => capture.stdout.split('\n').length > 4)
+    capture.child.kill('SIGINT')
+    assert.equal(await capture.ended, 0)
+    const said = capture.stdout.split('\n').map((line) => line.replace(/^\d\d:\d\d:\d\d\.\d{6} /, '').replace(/id \d+/, 'id N'))
+    assert.deepEqual(said.slice(0, 2), [
+      'front/web In  IP 192.0.2.2 > 192.0.2.3: ICMP echo request, id N, seq 1, length 64',
+      'front/db  In  IP 192.0.2.3 > 192.0.2.2: ICMP echo reply, id N, seq 1, length 64'
+    ])
+    assert.match(capture.stderr, /\n4 frames captured, 0 dropped, \d+ bytes\n$/)
+  })
+
+  it('a live pipe into tshark', { timeout: 60_000 }, async () => {
+    const live = shell(
+      `"${process.execPath}" "${NETLOOM}" capture front -f icmp -w - | tshark -l -i - -T fields -e frame.interface_name -e icmp.type; echo "$? \${PIPESTATUS[0]}" >&2`
+    )
+    await live.until(() => live.stderr.includes('capturing front') && live.stderr.includes('Capturing on'))
+    // tshark stays, so what it shows it shows live.
+    assert.equal(await ping(2), 2)
+    await live.until(() => live.stdout.split('\n').length > 4)
+    assert.deepEqual(live.stdout.split('\n').slice(0, 2), ['front/web\t8', 'front/db\t0'])
+    for (const { id } of await client.captures.list()) await client.captures.stop(id)
+    assert.equal(await live.ended, 0)
+  })
+
+  it('a pipe that is closed ends it quietly', async () => {
+    const closed = shell(`"${process.execPath}" "${NETLOOM}" capture -w - | head -c 4 > /dev/null; echo "\${PIPESTATUS[0]}"`)
+    const traffic = ping(60)
+    assert.equal(await closed.ended, 0)
+    assert.equal(closed.stdout, '0\n')
+    assert.ok(!/EPIPE|rror/.test(closed.stderr), closed.stderr)
+    await traffic
+    await noneRuns()
+  })
+
+  it('a dropped frame says why', async () => {
+    await ok('link', 'set', '--out', 'web', 'loss', '100%')
+    const capture = netloom('capture', 'web', '-f', 'icmp', '-c', '1')
+    await capture.until(() => capture.stderr.includes('capturing'))
+    assert.equal(await ping(2), 0)
+    assert.equal(await capture.ended, 0)
+    await ok('link', 'clear', 'web')
+    assert.match(capture.stdout, /ICMP echo request.*(\n.*)*/)
+  })
+
+  it(`${CLIENTS} clients at once see every frame, and traffic does not mind them`, { timeout: 60_000 }, async () => {
+    const opened = await Promise.all(Array.from({ length: CLIENTS }, () => client.captures.open({ targets: ['front'], filter: 'icmp' })))
+    assert.equal((await client.captures.list()).length, CLIENTS)
+    const seen = opened.map(async ({ stream }) => {
+      const reader = new CaptureStream()
+      let frames = 0
+      for await (const chunk of stream) for (const _frame of reader.push(chunk as Uint8Array)) frames++
+      return frames
+    })
+    assert.equal(await ping(10), 10)
+    const summaries = await Promise.all(opened.map(({ id }) => client.captures.stop(id)))
+    assert.deepEqual([...new Set(await Promise.all(seen))], [20])
+    assert.ok(summaries.every(({ frames, dropped }) => frames === 20 && dropped === 0))
+    assert.deepEqual(await client.captures.list(), [])
+  })
+
+  it('a slow reader loses frames of its own, counted, and nobody else does', { timeout: 60_000 }, async () => {
+    const slow = await client.captures.open({ targets: ['front'] })
+    slow.stream.pause()
+    const quick = netloom('capture', 'front', '-w', file('quick.pcapng'))
+    await quick.until(() => quick.stderr.includes('capturing'))
+    // 2 x 600 x 60,000 bytes: more than sockets and rings hold for a reader who takes nothing.
+    assert.equal(await ping(600, '-s', '60000', '-i', '0.002'), 600)
+    quick.child.kill('SIGINT')
+    assert.equal(await quick.ended, 0)
+    assert.match(quick.stderr, / 0 dropped/)
+    const stopping = client.captures.stop(slow.id)
+    const reader = new CaptureStream()
+    let frames = 0
+    for await (const chunk of slow.stream) for (const _frame of reader.push(chunk as Uint8Array)) frames++
+    const summary = await stopping
+    assert.equal(frames, summary.frames)
+    assert.ok(summary.dropped > 0, JSON.stringify(summary))
+    const whole = Array.from(readCapture(file('quick.pcapng'))).length
+    assert.ok(whole >= summary.frames + summary.dropped, `${whole}, ${JSON.stringify(summary)}`)
+  })
+
+  it('a full disk ends it with a whole file', { timeout: 60_000 }, async () => {
+    mkdirSync(file('disk'))
+    // A disk of 256 KiB in a mount namespace of its own; the file on it is copied out before it goes.
+    const script =
+      'mount -t tmpfs -o size=256k netloom-test "$1" && "$2" "$3" capture -w "$1/full.pcapng"; code=$?; cp "$1/full.pcapng" "$4"; exit $code'
+    const full = new Running(
+      ['unshare', '--mount', 'sh', '-c', script, 'sh', file('disk'), process.execPath, NETLOOM, file('full.pcapng')],
+      host
+    )
+    await full.until(() => full.stderr.includes('capturing'))
+    const traffic = ping(20, '-s', '60000')
+    assert.equal(await full.ended, 1)
+    assert.match(full.stderr, /cannot write the capture file .*full\.pcapng: no space left on the device/)
+    const reader = readCapture(file('full.pcapng'))
+    assert.ok(Array.from(reader).length > 0 && reader.truncatedAt === undefined)
+    await traffic
+    await noneRuns()
+  })
+
+  it('wrong targets and filters are refused, and nothing runs', async () => {
+    for (const [args, told] of [
+      [['nobody'], /nobody/],
+      [['-f', 'tcp prt 80'], /prt|syntax/],
+      [['-f', 'host'], /host|syntax|expected/]
+    ] as const) {
+      const refused = netloom('capture', ...args)
+      assert.equal(await refused.ended, 1)
+      assert.match(refused.stderr, told)
+    }
+    assert.deepEqual(await client.captures.list(), [])
+  })
+
+  it("Wireshark's plugin: listed, captured on, its toolbar shapes the link", { timeout: 60_000 }, async () => {
+    const asked = await ok('extcap', '--extcap-interfaces')
+    for (const name of ['all', 'front', 'front/web', 'front/db']) assert.ok(asked.includes(`{value=netloom:${name}}`), asked)
+    for (const pipe of ['in', 'out']) assert.equal(spawnSync('mkfifo', [file(pipe)]).status, 0)
+    const args = ['--fifo', file('extcap.pcapng'), '--extcap-control-in', file('in'), '--extcap-control-out', file('out')]
+    const capture = netloom('extcap', '--capture', '--extcap-interface', 'netloom:front/web', '--extcap-capture-filter', 'icmp', ...args)
+    const say = (control: number, command: number, payload = ''): void => {
+      const message = encodeToolbarMessage({ control, command, payload })
+      assert.equal(spawnSync('sh', ['-c', `cat > "${file('in')}"`], { input: message, timeout: 10_000 }).status, 0)
+    }
+    say(0, ToolbarCommand.initialized)
+    say(Control.loss, ToolbarCommand.set, '100%')
+    while ((await client.links.list()).every(({ out }) => out !== 'loss 100%')) await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.equal(await ping(1), 0)
+    say(Control.clear, ToolbarCommand.set)
+    while ((await client.links.list()).some(({ out }) => out !== '')) await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.equal(await ping(1), 1)
+    capture.child.kill('SIGTERM')
+    assert.equal(await capture.ended, 0)
+    assert.equal(capture.stderr, '')
+    assert.ok(existsSync(file('extcap.pcapng')) && Array.from(readCapture(readFileSync(file('extcap.pcapng')))).length >= 2)
+  })
+})
