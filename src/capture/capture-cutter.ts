@@ -18,6 +18,8 @@ export interface CapturePiece {
 const NOTHING = new Uint8Array(0)
 const PCAP_HEADER = 24
 const PCAP_RECORD = 16
+/** With so many bytes of a block its length is known. */
+const KNOWN = 12
 const HEAD_BLOCKS = new Set<number>([Block.section, Block.interface, Block.nameResolution])
 
 /**
@@ -31,22 +33,33 @@ export class CaptureCutter {
   private bytes: Uint8Array = NOTHING
   private view: DataView = new DataView(NOTHING.buffer)
   private at = 0
+  /** Behind them. */
+  private later: Uint8Array = NOTHING
   /** Of `bytes` within the capture, for errors. */
   private offset = 0
   private format: 'pcapng' | 'pcap' | null = null
 
-  /** Adds what comes next. */
+  /** Adds what comes next, when `next` has given all that it could. Throws CaptureFormatError as `next` does. */
   push(chunk: Uint8Array): void {
-    const rest = this.bytes.subarray(this.at)
-    this.offset += this.at
-    this.at = 0
-    this.bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
+    let block = this.bytes.subarray(this.at)
+    let used = 0
+    // Only the block that two chunks share is copied.
+    while (block.length > 0 && used < chunk.length) {
+      this.use(block)
+      const missing = this.blockSize(0) - block.length
+      if (missing <= 0) break
+      const taken = chunk.subarray(used, used + missing)
+      block = Buffer.concat([block, taken])
+      used += taken.length
+    }
+    if (block.length > 0) this.use(block)
+    else this.use(chunk)
+    this.later = block.length > 0 ? chunk.subarray(used) : NOTHING
   }
 
   /** Bytes that are no whole block yet. */
   get pending(): number {
-    return this.bytes.length - this.at
+    return this.bytes.length - this.at + this.later.length
   }
 
   /**
@@ -54,6 +67,10 @@ export class CaptureCutter {
    * most, but always one. Throws CaptureFormatError for what is no capture of ours.
    */
   next(maxFrames = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY): CapturePiece | null {
+    if (this.at === this.bytes.length && this.later.length > 0) {
+      this.use(this.later)
+      this.later = NOTHING
+    }
     const start = this.at
     let length = this.blockLength(start)
     if (length === 0) return null
@@ -76,17 +93,30 @@ export class CaptureCutter {
     return type === Block.enhancedPacket ? 'frames' : HEAD_BLOCKS.has(type) ? 'head' : 'rest'
   }
 
+  /** Goes on with these bytes, which follow on what has been given. */
+  private use(bytes: Uint8Array): void {
+    this.offset += this.at
+    this.at = 0
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
   /** Of the block at `at`; 0 when it is not whole. */
   private blockLength(at: number): number {
-    const left = this.bytes.length - at
-    if (left < 12) return 0
+    const length = this.blockSize(at)
+    return length <= this.bytes.length - at ? length : 0
+  }
+
+  /** What the block at `at` says that it has; where that is not there yet, the bytes that are needed to know. */
+  private blockSize(at: number): number {
+    if (this.bytes.length - at < KNOWN) return KNOWN
     this.format ??= this.formatAt(at)
     let length: number
     if (this.format === 'pcapng') length = this.view.getUint32(at + 4, true)
     else if (this.offset + at === 0) length = PCAP_HEADER
     else length = PCAP_RECORD + this.view.getUint32(at + 8, true)
-    if (length < 12 || length > MAX_BLOCK) throw new CaptureFormatError(`a block of ${length} bytes`, this.offset + at)
-    return length <= left ? length : 0
+    if (length < KNOWN || length > MAX_BLOCK) throw new CaptureFormatError(`a block of ${length} bytes`, this.offset + at)
+    return length
   }
 
   private formatAt(at: number): 'pcapng' | 'pcap' {
