@@ -5,6 +5,7 @@
  *   images - networks - containers - routes - listeners
  */
 import { hostname } from 'node:os'
+import { captureRoutes } from '../api/capture-routes.ts'
 import { containerRoutes } from '../api/container-routes.ts'
 import { execRoutes } from '../api/exec-routes.ts'
 import { Filters } from '../api/filters.ts'
@@ -51,7 +52,7 @@ import type { Uplink } from '../network/uplink.ts'
 import { ReplayControl } from '../replay/replay-control.ts'
 import { streamSource } from '../replay/replay-source.ts'
 import type { Store } from '../store/store.ts'
-import { captureSection } from './capture-service.ts'
+import { CaptureService, captureSection } from './capture-service.ts'
 import type { DaemonConfig } from './daemon-config.ts'
 import { daemonId } from './daemon-id.ts'
 import { DaemonTraces } from './daemon-traces.ts'
@@ -232,6 +233,7 @@ export class DockerHost {
     execRoutes(router, containers)
     imageRoutes(router, images)
     inspectionRoutes(router, new Inspection(controller))
+    captureRoutes(router, new CaptureService(this.captures!))
     linkRoutes(router, new LinkControl(controller, this.options.cables))
     const replays = new ReplayControl(controller)
     replayRoutes(router, { startReplay: (wish, capture) => replays.start(wish, streamSource(capture)) })
