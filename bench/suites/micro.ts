@@ -9,6 +9,7 @@ import { onesComplementSum, onesComplementSumView, updateChecksum32 } from '../.
 import { checkEthernet, etherType, macHi, macLo } from '../../src/wire/ethernet.ts'
 import { checkIpv4, ipv4Destination, ipv4HeaderLength, ipv4Payload, ipv4Protocol, ipv4Source } from '../../src/wire/ipv4.ts'
 import { checkTcp, tcpDestinationPort, tcpFlags, tcpSourcePort } from '../../src/wire/tcp.ts'
+import { filterLoop } from '../filter-loop.ts'
 import { nsPerOperation } from '../ns-per-operation.ts'
 import { forwardingLoop } from '../router-forwarding.ts'
 import { macLow, STATION_MAC_HI } from '../station-mac.ts'
@@ -300,6 +301,18 @@ const routerCases = ([4, 6] as const).flatMap((family) =>
   )
 )
 
+/** A frame that is not wanted by the first of a filter's words costs less: these are a mix. */
+const FILTERS = [
+  '',
+  'udp port 53',
+  'tcp and host 192.0.2.1',
+  'tcp[tcpflags] & tcp-syn != 0',
+  'host 10.1.0.7 or net 10.2.0.0/16 and not port 22'
+]
+const filterCases = FILTERS.map((filter) =>
+  micro('capture filter', filter === '' ? 'no filter: every frame is taken' : `filter ${filter}`, () => filterLoop(filter))
+)
+
 export const suite = trialSuite({
   name: 'micro',
   title: 'Single steps',
@@ -309,5 +322,5 @@ export const suite = trialSuite({
     { key: 'ns', title: 'time', unit: 'ns', digits: 1, better: 'less' },
     { key: 'gbit', title: 'rate', unit: 'Gbit/s', digits: 1, better: 'more' }
   ],
-  cases: [...fdbCases, ...parseCases, ...checksumCases, ...engineCases, ...routerCases]
+  cases: [...fdbCases, ...parseCases, ...checksumCases, ...engineCases, ...routerCases, ...filterCases]
 })

@@ -12,6 +12,7 @@ import { LinkControl } from '../../src/network/link-control.ts'
 import { NetworkError } from '../../src/network/network-error.ts'
 import { type RunningTrace, TRACE_COUNT_MAX, TraceControl, type TraceWish } from '../../src/network/trace-control.ts'
 import type { FrameWalk } from '../../src/network/trace-walk.ts'
+import { OverlayHosts } from './overlay-hosts.ts'
 import { VirtualUplink, WORLD_ADDRESS } from './virtual-uplink.ts'
 
 const GATEWAY_MAC = '02:42:0a:2c:00:01'
@@ -184,4 +185,37 @@ describe('what is followed', () => {
     for (const trace of running) await engine.settle(collect(trace, AbortSignal.abort()))
     await engine.settle(collect(await traces.open({ count: 1 }), AbortSignal.abort()))
   })
+})
+
+test('through VXLAN from host to host a frame keeps its id', async () => {
+  const hosts = new OverlayHosts()
+  const [one, two] = [await hosts.host(1), await hosts.host(2)]
+  one.driver.setVteps([two.address])
+  two.driver.setVteps([one.address])
+  const spec = { id: 'a'.repeat(64), name: 'net', driver: 'overlay', subnet: '10.0.9.0/24', mtu: 1450 }
+  const plugged = []
+  for (const [host, address] of [
+    [one, '10.0.9.2'],
+    [two, '10.0.9.3']
+  ] as const) {
+    host.driver.setVni(await host.controller.createNetwork(spec), address, 256)
+    plugged.push(await host.plug(spec.id, { name: `c${plugged.length + 1}`, address }))
+  }
+  const [c1, c2] = plugged
+  await one.controller.updateRemotes(spec.id, [{ ...c2, vtep: two.address }], [])
+  await two.controller.updateRemotes(spec.id, [{ ...c1, vtep: one.address }], [])
+  await one.ping(c1, c2.address)
+  const trace = await new TraceControl(one.controller).open({ count: 1, target: 'net', timeoutSeconds: 1, filter: compileFilter('icmp') })
+  await one.ping(c1, c2.address)
+  const [walk, ...more] = await hosts.engine.settle(collect(trace))
+  assert.deepEqual(more, [])
+  const told = lines(walk)
+  const wrapped = told.find((line) => line.startsWith('host1/overlay/vxlan: ')) ?? ''
+  assert.match(
+    wrapped,
+    /encapsulate for 192\.0\.2\.2, VNI 256; now IP 192\.0\.2\.1\.\d+ > 192\.0\.2\.2\.4789: VXLAN, flags \[I\] \(0x08\), vni 256: IP 10\.0\.9\.2 > /
+  )
+  const unwrapped = told.find((line) => line.startsWith('host2/overlay/vxlan: ')) ?? ''
+  assert.match(unwrapped, /decapsulate, VNI 256; now IP 10\.0\.9\.2 > 10\.0\.9\.3: ICMP echo request.* 148 -> 98 bytes; to /)
+  assert.equal(told.at(-1), 'host2/net/c2: delivered')
 })
