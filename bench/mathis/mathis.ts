@@ -1,6 +1,6 @@
 // TCP Reno over an emulated link against the formula of Mathis et al.: npm run experiment:mathis -- [--seeds 20] [--seconds 60] [--at-once 4]
-// Each flow is iperf3 in two sandboxes of a lab of its own, in a process of its own. Writes docs/experiments/mathis.{json,svg} and the section
-// of mathis.md with the table; --dry writes nothing.
+// Each flow is iperf3 in two sandboxes of a lab of its own, in a process of its own. Writes bench/results/mathis.{json,svg} and the
+// section of docs/experiments/mathis.md with the table; --dry writes nothing.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -14,7 +14,8 @@ import { flowPlot } from './flow-plot.ts'
 import { INDEPENDENT, LOSS, type MathisTrial, mathisBound, meanInterval, PERIODIC } from './theory.ts'
 
 const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
-const FOLDER = 'docs/experiments'
+const RESULTS = 'bench/results/mathis'
+const DOCUMENT = 'docs/experiments/mathis.md'
 
 const { values } = parseArgs({
   options: {
@@ -46,12 +47,9 @@ const interval = meanInterval(trials.map(({ bitsPerSecond }) => bitsPerSecond))
 const report = describe()
 console.log(report)
 if (!values.dry) {
-  writeFileSync(`${FOLDER}/mathis.json`, `${JSON.stringify({ machine, seconds, atOnce, trials, interval }, null, 1)}\n`)
-  writeFileSync(`${FOLDER}/mathis.svg`, flowPlot(trials, interval))
-  writeFileSync(
-    `${FOLDER}/mathis.md`,
-    withSection(readFileSync(`${FOLDER}/mathis.md`, 'utf8'), 'mathis', report, 'npm run experiment:mathis')
-  )
+  writeFileSync(`${RESULTS}.json`, `${JSON.stringify({ machine, seconds, atOnce, trials, interval }, null, 1)}\n`)
+  writeFileSync(`${RESULTS}.svg`, flowPlot(trials, interval))
+  writeFileSync(DOCUMENT, withSection(readFileSync(DOCUMENT, 'utf8'), 'mathis', report, 'npm run experiment:mathis'))
 }
 
 async function trial(seed: number): Promise<MathisTrial> {
@@ -92,6 +90,6 @@ function describe(): string {
         String(queueDrops)
       ])
     ]),
-    '![the flows](mathis.svg)'
+    '![the flows](../../bench/results/mathis.svg)'
   ].join('\n\n')
 }
