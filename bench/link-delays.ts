@@ -2,18 +2,11 @@
  * How well emulated links keep the delay that they are set to: what frames took beyond it, in memory at a million a second and through
  * TAPs at twenty thousand.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { readCapture } from '../src/capture/read-capture.ts'
 import { netemType } from '../src/elements/netem/netem.ts'
 import { RealClock } from '../src/engine/clock.ts'
 import { type Element, type ElementContext, ElementRegistry, type ElementType } from '../src/engine/element.ts'
 import { Engine } from '../src/engine/engine.ts'
-import { Lab } from '../src/lab/lab.ts'
-import { BenchNamespace } from './system/bench-namespace.ts'
-import { CLIENT_ADDRESS, SERVER_ADDRESS, SUBNET } from './system/path-case.ts'
+import { tapStream } from './tap-stream.ts'
 
 export interface DelayValues {
   /** Microseconds beyond the configured delay. */
@@ -97,50 +90,15 @@ export function memoryDelays(seconds: number): DelayValues {
 
 const TAP_RATE = 20_000
 const DATAGRAM = 64
-/** iperf3's datagrams have 4 bytes of seconds, 4 of microseconds and 4 of their number behind 42 bytes of headers. */
-const NUMBER_AT = 50
-const PORT_AT = 36
-const PORT = 5201
 
-/** iperf3's datagrams between two namespaces, timed by the kernel where it gives them to one TAP and takes them from the other. */
+/** Between two namespaces. */
 export async function tapDelays(seconds: number): Promise<DelayValues> {
-  const folder = mkdtempSync(path.join(tmpdir(), `netloom-bench-${process.pid}-`))
-  const [client, server] = [await BenchNamespace.create(), await BenchNamespace.create()]
-  const lab = await Lab.create({ seed: 1, upstreams: [] })
-  try {
-    const network = await lab.network('bench', { subnet: SUBNET })
-    await network.attach('client', { path: client.path }, { ip: CLIENT_ADDRESS, link: { out: `delay ${DELAY_NS}ns` } })
-    await network.attach('server', { path: server.path }, { ip: SERVER_ADDRESS })
-    const files = ['client', 'server'].map((name) => path.join(folder, `${name}.pcap`))
-    const tcpdump = ['tcpdump', '-i', 'eth0', '-U', '-B', '65536', '-s', '64', '--time-stamp-precision=nano', '-w']
-    const captures = [client, server].map((namespace, end) => namespace.start(...tcpdump, files[end]!, `udp and dst port ${PORT}`))
-    for (const capture of captures) await capture.until('capture', () => capture.stderr.includes('listening on'))
-    const peer = server.start('iperf3', '-s', '-1')
-    await sleep(500)
-    const rate = String(TAP_RATE * DATAGRAM * 8)
-    await client.start('iperf3', '-u', '-l', String(DATAGRAM), '-b', rate, '-t', String(seconds), '-c', SERVER_ADDRESS).finish(seconds + 20)
-    await peer.stop()
-    await sleep(500)
-    for (const capture of captures) await capture.stop('SIGINT')
-    const sent = times(files[0]!)
-    const errors = [...times(files[1]!)].flatMap(([number, time]) =>
-      sent.has(number) ? [Number(time - sent.get(number)!) - DELAY_NS] : []
-    )
-    return delayValues(Float64Array.from(errors))
-  } finally {
-    await lab.close()
-    client.close()
-    server.close()
-    rmSync(folder, { recursive: true })
-  }
-}
-
-/** When each datagram was seen, nanoseconds, by its number. */
-function times(file: string): Map<number, bigint> {
-  const seen = new Map<number, bigint>()
-  for (const { data, timestampNs } of readCapture(file)) {
-    const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
-    if (data.byteLength >= NUMBER_AT + 4 && view.getUint16(PORT_AT) === PORT) seen.set(view.getUint32(NUMBER_AT), timestampNs)
-  }
-  return seen
+  const link = `delay ${DELAY_NS}ns`
+  const { sent, received } = await tapStream({ link, datagram: DATAGRAM, bitsPerSecond: TAP_RATE * DATAGRAM * 8, seconds })
+  const departures = new Map(sent.map(({ number, timeNs }) => [number, timeNs]))
+  const errors = received.flatMap(({ number, timeNs }) => {
+    const departure = departures.get(number)
+    return departure === undefined ? [] : [timeNs - departure - DELAY_NS]
+  })
+  return delayValues(Float64Array.from(errors))
 }

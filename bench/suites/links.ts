@@ -4,12 +4,20 @@
 import type { LinkSettings } from '../../src/elements/netem/link-settings.ts'
 import { runLinks } from '../link-datapath.ts'
 import { memoryDelays, tapDelays } from '../link-delays.ts'
+import { linkRate } from '../link-rates.ts'
 import { type TrialCase, trialSuite } from '../trial-suite.ts'
 
 const MS = 1e6
 const FRAMES = 12e6
 /** Of the clock: with a delay of 200 ms a million frames are under way. */
 const RATE = 5e6
+/** Payload of the datagrams. */
+const RATES = [
+  ['56 kbit/s', 56e3, 22],
+  ['1 Mbit/s', 1e6, 200],
+  ['10 Mbit/s', 10e6, 1000],
+  ['100 Mbit/s', 100e6, 1400]
+] as const
 const DELAYS = 'a delay of 10 ms under the real clock'
 
 function link(name: string, forward: LinkSettings | null, links = 1): TrialCase {
@@ -33,7 +41,9 @@ export const suite = trialSuite({
     { key: 'rssMiB', title: 'memory', unit: 'MiB', digits: 0, better: 'less' },
     { key: 'p50', title: 'beyond the delay, median', unit: 'us', digits: 1, better: 'less' },
     { key: 'p99', title: 'in 99 of 100', unit: 'us', digits: 1, better: 'less' },
-    { key: 'worst', title: 'the worst', unit: 'us', digits: 0, better: 'less' }
+    { key: 'worst', title: 'the worst', unit: 'us', digits: 0, better: 'less' },
+    { key: 'rateError', title: 'off the rate', unit: '%', digits: 3, better: 'less' },
+    { key: 'dropped', title: 'dropped', unit: '%', digits: 1, better: 'less' }
   ],
   cases: [
     link('the stations alone', null),
@@ -48,6 +58,13 @@ export const suite = trialSuite({
     }),
     link('10,000 links, delay 20 ms', { delay: { meanNs: 20 * MS } }, 10_000),
     { name: 'in memory, 1 Mpps', group: DELAYS, run: () => ({ ...memoryDelays(2) }) },
-    { name: 'through TAPs, 20 kpps', group: DELAYS, run: async () => ({ ...(await tapDelays(3)) }) }
+    { name: 'through TAPs, 20 kpps', group: DELAYS, run: async () => ({ ...(await tapDelays(3)) }) },
+    ...RATES.flatMap(([title, bitsPerSecond, datagram]) =>
+      (['netloom', 'tbf'] as const).map((shaper) => ({
+        name: `${title}, ${shaper}`,
+        group: 'offered 1.3 times the rate, through TAPs',
+        run: async () => ({ ...(await linkRate(shaper, bitsPerSecond, datagram)) })
+      }))
+    )
   ]
 })

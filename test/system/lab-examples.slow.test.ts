@@ -75,9 +75,9 @@ describe('labs of examples/', { skip: namespacesMissing('docker', 'busybox') }, 
 
   test('links: between the hosts, of attachments, by labels and changing with time', () => {
     up('links')
-    const links = (): Record<string, string> =>
+    const links = (host = 'paris'): Record<string, string> =>
       Object.fromEntries(
-        (JSON.parse(folder.run('link', 'ls', '--json', '-H', folder.socket(lab, 'paris')).stdout) as LinkRow[]).map(
+        (JSON.parse(folder.run('link', 'ls', '--json', '-H', folder.socket(lab, host)).stdout) as LinkRow[]).map(
           ({ network, endpoint, out, in: inward }) => [`${network}/${endpoint}`, `${out} | ${inward}`]
         )
       )
@@ -86,6 +86,7 @@ describe('labs of examples/', { skip: namespacesMissing('docker', 'busybox') }, 
     assert.equal(seen['/tokyo/eth0'], 'delay 20ms rate 50mbit | delay 20ms rate 100mbit')
     assert.equal(seen['front/web'], 'delay 5ms | delay 5ms')
     assert.equal(seen['front/phone'], '[schedule of 5 points] | [schedule of 5 points]')
+    assert.equal(links('tokyo')['links_default/db'], " | loss 100% filter 'udp port 9'", 'by its label')
     const least = (): number => {
       const echo = folder.docker(lab, 'paris', 'exec', 'web', 'ping', '-c2', '-w5', '172.16.0.2')
       return Number(/= ([\d.]+)\//.exec(echo)?.[1])

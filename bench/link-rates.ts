@@ -1,0 +1,40 @@
+/** How well a link keeps the rate that it is set to when it is offered more, beside the kernel's token bucket (tc tbf) in its place. */
+import { tapStream } from './tap-stream.ts'
+
+export interface RateValues {
+  /** Percent beyond the configured rate, without its sign. */
+  readonly rateError: number
+  /** Percent of the datagrams that were dropped; 23.1 are too many. */
+  readonly dropped: number
+  readonly frames: number
+}
+
+const OFFERED = 1.3
+const HEADERS = 42
+/** Frames that may wait, and that may leave at once. */
+const LIMIT = 50
+const BURST = 2
+
+/** @param datagram bytes of payload */
+export async function linkRate(shaper: 'netloom' | 'tbf', bitsPerSecond: number, datagram: number): Promise<RateValues> {
+  const length = datagram + HEADERS
+  const seconds = Math.max(2, Math.ceil((1100 * length * 8) / bitsPerSecond))
+  const bucket = `rate ${bitsPerSecond}bit burst ${BURST * length}b`
+  const stream = { datagram, bitsPerSecond: (bitsPerSecond * OFFERED * datagram) / length, seconds }
+  const { sent, received } = await tapStream(
+    shaper === 'tbf'
+      ? { ...stream, link: '', qdisc: `tbf ${bucket} limit ${LIMIT * length}` }
+      : { ...stream, link: `${bucket} limit-bytes ${LIMIT * length}b` }
+  )
+  // Without the beginning, when the queue fills, and its last frames, when nobody sends any more.
+  const steady = received.slice(LIMIT * 2, -LIMIT * 2)
+  const took = steady.at(-1)!.timeNs - steady[0]!.timeNs
+  const measured = ((steady.length - 1) * length * 8e9) / took
+  // tbf drops before the capture at the TAP sees the datagram: by their numbers.
+  const offered = Math.max(...[...sent, ...received].map(({ number }) => number))
+  return {
+    rateError: Math.abs(100 * (measured / bitsPerSecond - 1)),
+    dropped: 100 * (1 - received.length / offered),
+    frames: steady.length
+  }
+}
