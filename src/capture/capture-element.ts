@@ -59,7 +59,9 @@ export class CaptureElement implements Element {
       received += rx.size
       while (!rx.empty) {
         const frame = rx.receive()
-        for (let i = 0; i < places.length; i++) this.look(places[i], frame, port)
+        // What it was before: captures of the same points share a mark, and each is to have it.
+        const seen = this.frames.flags[frame]
+        for (let i = 0; i < places.length; i++) this.look(places[i], frame, port, seen)
         context.transmit(1 - port, frame)
       }
     }
@@ -67,10 +69,10 @@ export class CaptureElement implements Element {
     for (let i = 0; i < places.length; i++) places[i].tap.sink.publish()
   }
 
-  private look({ tap, mark, interface: number }: Place, frame: number, port: number): void {
+  private look({ tap, mark, interface: number }: Place, frame: number, port: number, seen: number): void {
     const { frames, context } = this
     const { counters } = context
-    if ((frames.flags[frame] & mark) !== 0) return
+    if ((seen & mark) !== 0) return
     frames.flags[frame] |= mark
     const taken = tap.record(frames, frame, context.now, number, directionOf(port))
     if (taken === Taken.recorded) {

@@ -237,3 +237,18 @@ test('a new sink by the topology', () => {
   bench.run()
   assert.deepEqual(seen, [10])
 })
+
+test('captures of the same points share a mark, and each has the frame, once', () => {
+  const bench = new CaptureBench()
+  const memories = [new MemorySink(), new MemorySink(), new MemorySink()]
+  const files = memories.map((memory) => InlineCaptureFile.into(memory, { baseTime: bench.clock.epochNs }))
+  for (const file of files) file.addInterface({ name: 'device' })
+  bench.wire({ places: files.map((sink) => ({ target: { sink }, mark: MARK })) })
+  for (const frame of [sampleFrame(60), sampleFrame(90)]) bench.port('device').send(frame)
+  bench.run()
+  for (const file of files) file.close()
+  assert.deepEqual(
+    memories.map(({ bytes }) => Array.from(readCapture(bytes)).length),
+    [2, 2, 2]
+  )
+})
