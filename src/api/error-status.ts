@@ -43,7 +43,7 @@ export function statusOf(error: unknown): number {
   if (error instanceof IpamError) return IPAM_STATUS[error.code]
   if (error instanceof CaptureFilterError) return 400
   if (error instanceof ImageError) return IMAGE_STATUS[error.code]
-  if (error instanceof CaptureFormatError) return 400
+  if (error instanceof CaptureFormatError || error instanceof CaptureFilterError) return 400
   const status = (error as { status?: unknown } | null)?.status
   return typeof status === 'number' && status >= 400 && status <= 599 ? status : 500
 }

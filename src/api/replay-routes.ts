@@ -1,10 +1,10 @@
 /** POST /netloom/replay: a capture comes in as the body and is played into an endpoint's port, at the pace of its time stamps. */
-import type { ReplayRun, ReplayWish } from '../replay/replay-control.ts'
+import type { ReplayRun } from '../replay/replay-control.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { ApiResponse } from './api-response.ts'
 import { messageOf, statusOf } from './error-status.ts'
-import type { ReplayBackend } from './replay-backend.ts'
+import type { ReplayBackend, ReplayRequest } from './replay-backend.ts'
 import type { ReplayMessage } from './replay-json.ts'
 import type { Router } from './router.ts'
 
@@ -29,7 +29,7 @@ export function replayRoutes(router: Router, backend: ReplayBackend): void {
   })
 }
 
-function readWish(query: URLSearchParams): ReplayWish {
+function readWish(query: URLSearchParams): ReplayRequest {
   const into = query.get('into') ?? ''
   if (into === '') throw ApiError.badRequest('into: the endpoint whose port is played into must be given: ?into=front/web')
   return {
@@ -37,7 +37,8 @@ function readWish(query: URLSearchParams): ReplayWish {
     map: query.getAll('map'),
     ...(query.has('speed') && { speed: readSpeed(query.get('speed')!) }),
     ...(query.has('limit') && { limit: Number(query.get('limit')) }),
-    ...(query.has('interface') && { interface: query.get('interface')! })
+    ...(query.has('interface') && { interface: query.get('interface')! }),
+    ...(query.has('filter') && { filter: query.get('filter')! })
   }
 }
 

@@ -13,6 +13,8 @@ export interface ReplayRequest {
   readonly map?: readonly string[]
   /** Only frames that the capture has from the interface of this name. */
   readonly interface?: string
+  /** Only frames that it wants, in libpcap's language, under the addresses of the capture. */
+  readonly filter?: string
 }
 
 /** `/netloom/replay`. */

@@ -37,6 +37,7 @@ import { freshSeed, Random } from '../engine/index.ts'
 import { ImageStore } from '../image/image-store.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
 import { CaptureControl } from '../network/capture-control.ts'
+import { captureFilter } from '../lab/capture-filter.ts'
 import { NetworkController } from '../network/controller.ts'
 import type { Driver } from '../network/driver.ts'
 import { IpvlanDriver } from '../network/drivers/ipvlan-driver.ts'
@@ -236,8 +237,13 @@ export class DockerHost {
     captureRoutes(router, new CaptureService(this.captures!))
     linkRoutes(router, new LinkControl(controller, this.options.cables))
     const replays = new ReplayControl(controller)
-    replayRoutes(router, { startReplay: (wish, capture) => replays.start(wish, streamSource(capture)) })
     traceRoutes(router, new DaemonTraces(controller))
+    replayRoutes(router, {
+      startReplay: async ({ filter, ...wish }, capture) => {
+        const program = filter === undefined ? {} : { filter: await captureFilter(filter) }
+        return replays.start({ ...wish, ...program }, streamSource(capture))
+      }
+    })
     return { router, containers }
   }
 

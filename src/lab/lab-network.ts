@@ -12,6 +12,7 @@ import type { Lab } from './lab.ts'
 import { type AttachOptions, LabAttachment } from './lab-attachment.ts'
 import { LabHost } from './lab-host.ts'
 import { LabMachine, type MachineOptions } from './lab-machine.ts'
+import { LabReplay, type LabReplayOptions } from './lab-replay.ts'
 import { LabSandbox, type SandboxOptions } from './lab-sandbox.ts'
 import { type LinkOption, linkChange } from './link-option.ts'
 
@@ -76,6 +77,11 @@ export class LabNetwork {
   /** Plugs in a TAP for a virtual machine that somebody else runs. Real time and the addon only. */
   machine(name: string, options: MachineOptions): Promise<LabMachine> {
     return LabMachine.create(this.lab, this.controller, this, name, options)
+  }
+
+  /** Plugs in a capture, a file or its bytes: its frames are sent as recorded, and nobody answers. Rejects for a capture that is none. */
+  replay(name: string, capture: string | Uint8Array, options: LabReplayOptions = {}): Promise<LabReplay> {
+    return LabReplay.create(this.lab, this.controller, this, name, capture, options)
   }
 
   /** Sets how the link of an endpoint behaves, from now on. Rejects for words that are none, and for a name that is not there. */

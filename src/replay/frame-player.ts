@@ -6,6 +6,7 @@
  * An answer for each batch is the back-pressure: a source that could be endless is read as fast as it is played.
  */
 import type { CapturedFrame, CaptureInterface } from '../capture/capture-reader.ts'
+import type { FrameFilter } from '../capture/filter/filter-function.ts'
 import { type LinkAddresses, toEthernet } from '../capture/to-ethernet.ts'
 import { LARGE_CAPACITY } from '../engine/frame-pool.ts'
 import { ReplayBatchBuilder } from '../io/replay-batch.ts'
@@ -22,6 +23,8 @@ export interface FramePlayerOptions {
   readonly limit?: number
   /** Frames that are to be played; default all. */
   readonly select?: (frame: CapturedFrame, info: CaptureInterface) => boolean
+  /** Of these, the ones that are wanted as Ethernet frames, under the addresses of the capture. */
+  readonly filter?: FrameFilter
   readonly map?: AddressMap
   /** For packets that were captured without an Ethernet header. */
   readonly addresses: LinkAddresses
@@ -125,10 +128,11 @@ export class FramePlayer {
   }
 
   private take(frame: CapturedFrame, info: CaptureInterface, roundStart: number): void {
-    const { select, map, addresses } = this.options
+    const { select, filter, map, addresses } = this.options
     if (select !== undefined && !select(frame, info)) return
     const bytes = toEthernet(frame, info, addresses)
     if (typeof bytes === 'string') return this.refuse(bytes)
+    if (filter !== undefined && filter(bytes, 0, bytes.length) === 0) return
     if (bytes.length > LARGE_CAPACITY) return this.refuse(TOO_LONG)
     this.due = this.dueTime(frame.timestampNs, roundStart)
     const copy = this.batch.add(bytes, this.due)

@@ -1,5 +1,7 @@
 /** Replays into ports of a running engine, by name. */
 import type { CapturedFrame, CaptureInterface } from '../capture/capture-reader.ts'
+import type { BpfProgram } from '../capture/filter/bpf-instruction.ts'
+import { filterFunction } from '../capture/filter/filter-function.ts'
 import type { ReplayElementOptions } from '../io/replay-element.ts'
 import type { NetworkController } from '../network/controller.ts'
 import type { Membership } from '../network/dns-records.ts'
@@ -21,6 +23,8 @@ export interface ReplayWish {
   readonly map?: readonly string[]
   /** Only frames that the capture has from the interface of this name (or number, from 0). */
   readonly interface?: string
+  /** Only frames that it wants, under the addresses of the capture. */
+  readonly filter?: BpfProgram
 }
 
 export interface ReplayRun {
@@ -101,8 +105,11 @@ export class ReplayControl {
   }
 }
 
-/** The same words for a replay that is an endpoint of its own. Throws NetworkError `invalid`. */
-export function playerOptions({ speed, limit, map, interface: name }: Omit<ReplayWish, 'into'>): Omit<FramePlayerOptions, 'addresses'> & {
+/** The same words for a replay that is an endpoint of its own. Throws NetworkError `invalid`, CaptureFilterError. */
+export function playerOptions({ speed, limit, map, interface: name, filter }: Omit<ReplayWish, 'into'>): Omit<
+  FramePlayerOptions,
+  'addresses'
+> & {
   readonly map: AddressMap
 } {
   if (speed !== undefined && !(speed > 0)) throw new NetworkError('invalid', `speed ${speed} must be above 0`)
@@ -111,7 +118,8 @@ export function playerOptions({ speed, limit, map, interface: name }: Omit<Repla
     map: new AddressMap(map),
     ...(speed !== undefined && { speed }),
     ...(limit !== undefined && { limit }),
-    ...(name !== undefined && { select: ofInterface(name) })
+    ...(name !== undefined && { select: ofInterface(name) }),
+    ...(filter !== undefined && { filter: filterFunction(filter) })
   }
 }
 

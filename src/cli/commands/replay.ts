@@ -22,6 +22,7 @@ interface ReplayOptions extends HostOption {
   readonly limit?: string
   readonly loop?: string
   readonly interface?: string
+  readonly filter?: string
   readonly json?: boolean
 }
 
@@ -37,6 +38,7 @@ networks): from its port on the frames go the way of what it sends itself, throu
   netloom replay web.pcapng --into web --as-fast-as-possible --loop 100
   netloom replay web.pcapng --into web --map 10.0.0.0/24=172.20.0.0/24 --map 00:11:22:33:44:55=02:42:ac:14:00:02
   netloom replay lab.pcapng --interface lan/alice --into web      what one interface of a capture has
+  netloom replay host.pcap --filter 'src host 10.0.0.1' --map 10.0.0.1=172.20.0.2 --into web    what one station sent
   tcpdump -i eth0 -U -w - | netloom replay - --into web
 
 --map rewrites MACs, IPv4 and IPv6 addresses and prefixes in Ethernet, ARP, neighbor discovery, IP and what ICMP errors quote, and mends
@@ -58,6 +60,7 @@ export function registerReplay(program: Command, context: CliContext): void {
     .option('--limit <frames>', 'end after so many')
     .option('--loop <times>', 'play the file so often', '1')
     .option('--interface <name>', 'only what the capture has from this interface (its number, where it has no name)')
+    .option('-f, --filter <filter>', "only frames that it wants, in tcpdump's words and under the addresses of the capture")
     .option('--json', 'print what became of the frames as JSON')
     .addHelpText('after', HELP)
     .action((file: string, options: ReplayOptions) => replay(file, options, context))
@@ -77,7 +80,8 @@ async function replay(file: string, options: ReplayOptions, context: CliContext)
     ...(options.speed !== undefined && { speed: readSpeed(options.speed) }),
     ...(options.map !== undefined && { map: options.map }),
     ...(options.limit !== undefined && { limit: readCount('limit', options.limit) }),
-    ...(options.interface !== undefined && { interface: options.interface })
+    ...(options.interface !== undefined && { interface: options.interface }),
+    ...(options.filter !== undefined && { filter: options.filter })
   }
   const size = file === '-' ? 0 : await fileSize(file)
   const client = await openClient(options, context)
