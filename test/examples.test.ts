@@ -10,6 +10,7 @@ import { noSandbox } from './system/sandbox-set-up.ts'
 const EXAMPLES: Record<string, { prints: RegExp; skip: string | false }> = {
   hello: { prints: /^1 answered after \d+ ns, \d+ frames captured\n$/, skip: false },
   'udp-service': { prints: /^hour 0: 0 s\nhour 1: 3600 s\n$/, skip: false },
+  'record-replay': { prints: /^lan\/alice: (\d+) of \1 frames\nlan\/bob: (\d+) of \2 frames\nthe same\n$/, skip: false },
   'two-processes': { prints: /^hello from server\n$/, skip: noSandbox },
   'attach-namespace': { prints: /^stranger is 192\.0\.2\.3, answered 1 of 1 pings\n.*inet 192\.0\.2\.3\/24/, skip: noSandbox }
 }

@@ -15,7 +15,8 @@ import { Output } from '../output.ts'
 import type { Progress } from '../progress.ts'
 
 interface ReplayOptions extends HostOption {
-  readonly into: string
+  readonly into?: string
+  readonly verify?: boolean
   readonly speed?: string
   readonly asFastAsPossible?: boolean
   readonly map?: readonly string[]
@@ -43,17 +44,21 @@ networks): from its port on the frames go the way of what it sends itself, throu
 
 --map rewrites MACs, IPv4 and IPv6 addresses and prefixes in Ethernet, ARP, neighbor discovery, IP and what ICMP errors quote, and mends
 the checksums. A filter drops what comes from addresses that are not the port's: map them, or see \`dropped\` below.
-Packets of raw IP, Linux cooked and loopback captures get an Ethernet header. Exit code 1 when nothing could be sent.`
+Packets of raw IP, Linux cooked and loopback captures get an Ethernet header. Exit code 1 when nothing could be sent.
+
+  netloom replay run.pcapng --verify      needs no daemon: what the endpoints sent is played into the same networks under the virtual
+                                          clock, and what each of them got is compared; exit code 1 when it is not the same`
 
 export function registerReplay(program: Command, context: CliContext): void {
   program
     .command('replay')
     .description("play a capture into an endpoint's port")
     .helpGroup(CommandGroup.run)
-    .usage('FILE|- --into PORT [options]')
+    .usage('FILE|- --into PORT [options]\n       netloom replay FILE --verify [--json]')
     .argument('<file>', 'a pcap or pcapng file; -: standard input')
     .option('-H, --host <host>', 'the daemon: unix:///path (default: NETLOOM_HOST, or the one of this user)')
-    .requiredOption('--into <port>', 'the endpoint as whose frames they enter')
+    .option('--into <port>', 'the endpoint as whose frames they enter')
+    .option('--verify', 'play a capture of every port into the same networks under the virtual clock, and compare what comes out')
     .option('--speed <factor>', '2: twice as fast as recorded (default: 1)')
     .option('--as-fast-as-possible', 'as fast as the engine takes them')
     .option('--map <old=new>', 'another address in place of one, or of a prefix; may be repeated', collect)
@@ -63,7 +68,12 @@ export function registerReplay(program: Command, context: CliContext): void {
     .option('-f, --filter <filter>', "only frames that it wants, in tcpdump's words and under the addresses of the capture")
     .option('--json', 'print what became of the frames as JSON')
     .addHelpText('after', HELP)
-    .action((file: string, options: ReplayOptions) => replay(file, options, context))
+    .action(async (file: string, options: ReplayOptions) => {
+      if (options.verify !== true) return replay(file, options, context)
+      if (file === '-' || options.into !== undefined) throw usageError('--verify takes a file, and no port: it makes the networks itself')
+      const { verifyReplay } = await import('./verify-replay.ts')
+      return verifyReplay(file, options, context)
+    })
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {
@@ -71,11 +81,13 @@ function collect(value: string, before: readonly string[] = []): readonly string
 }
 
 async function replay(file: string, options: ReplayOptions, context: CliContext): Promise<void> {
+  const { into } = options
+  if (into === undefined) throw usageError('--into is missing: the endpoint as whose frames they enter')
   if (options.speed !== undefined && options.asFastAsPossible) throw usageError('--speed and --as-fast-as-possible contradict each other')
   const loop = readCount('loop', options.loop ?? '1')
   if (file === '-' && loop > 1) throw usageError('--loop needs a file: standard input can be read once')
   const request: ReplayRequest = {
-    into: options.into,
+    into,
     ...(options.asFastAsPossible && { speed: 'max' as const }),
     ...(options.speed !== undefined && { speed: readSpeed(options.speed) }),
     ...(options.map !== undefined && { map: options.map }),
@@ -96,7 +108,7 @@ async function replay(file: string, options: ReplayOptions, context: CliContext)
   }
   progress?.finish(`${total.sent} frames`)
   output.result(total)
-  await tell(total, options.into, output)
+  await tell(total, into, output)
   if (total.sent === 0)
     throw new CliError('no frame of the capture could be sent', { code: 'ERR_NOTHING_SENT', fix: reasonsOf(total.refused) })
 }
