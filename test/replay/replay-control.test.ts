@@ -39,12 +39,13 @@ async function played(lab: Lab, wish: Partial<ReplayWish> = {}, source: ReplaySo
   return lab.run(async () => (await control.start({ into: 'lan/a', ...wish }, source)).done)
 }
 
-/** Engine nanoseconds and bytes of the frames that came from `port`. */
+/** Nanoseconds within the hour and bytes of the frames that came from `port`; not those that are told of again because they were dropped. */
 async function capturedFrom(file: string, port: string): Promise<[number, string][]> {
   const reader = readCapture(await readFile(file))
   const frames: [number, string][] = []
-  for (const { data, timestampNs, interface: index } of reader) {
-    if (reader.interfaces[index].name === port) frames.push([Number(timestampNs % 3_600_000_000_000n), Buffer.from(data).toString('hex')])
+  for (const { data, timestampNs, verdict, interface: index } of reader) {
+    if (verdict === undefined && reader.interfaces[index].name === port)
+      frames.push([Number(timestampNs % 3_600_000_000_000n), Buffer.from(data).toString('hex')])
   }
   return frames
 }
