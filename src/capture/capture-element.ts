@@ -9,8 +9,10 @@
  * FrameFlag.captured; captures of the same points share a bit, and who rewrites a frame clears them all. Direction is seen from the
  * network: inbound is from the device, outbound is to it.
  */
+
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../engine/element.ts'
 import type { FramePool } from '../engine/frame-pool.ts'
+import { FrameFlag } from '../engine/frame-pool.ts'
 import type { Port } from '../engine/link.ts'
 import { type CaptureTap, type CaptureTarget, directionOf, Taken, tapOf } from './capture-tap.ts'
 
@@ -78,6 +80,7 @@ export class CaptureElement implements Element {
     if (taken === Taken.recorded) {
       counters[Counter.captured]++
       counters[Counter.bytes] += tap.captured
+      if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, 'captured')
     } else counters[taken === Taken.dropped ? Counter.dropped : Counter.refused]++
   }
 

@@ -173,6 +173,7 @@ export class DnsService implements Element {
     const messageAt = transportAt + UDP_HEADER_LENGTH
     const room = frames.room(frame) - (messageAt - at)
     const length = this.respond(bytes, messageAt, packet.end, port, asker, null, room)
+    if ((flags & FrameFlag.traced) !== 0) context.trace(frame, length === NO_ANSWER ? 'not answered here' : 'answered')
     if (length === NO_ANSWER) return this.refuse(frame)
     packet.end = messageAt + length
     const clientPort = get16(bytes, transportAt)
