@@ -130,6 +130,32 @@ describe('the frame wheel', () => {
     assert.equal(bench.forced, 3, 'a consumer that never takes does not stop the wheel')
   })
 
+  test('a tick of several blocks that is given out piece by piece, while more come for it', () => {
+    const bench = new WheelBench()
+    const random = fractions(5)
+    const dues = new Map<FrameHandle, number>()
+    const hold = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        const due = 1_048_576 + Math.floor(random() * 1024)
+        dues.set(bench.hold(due), due)
+      }
+    }
+    hold(300)
+    bench.now = 1_060_000
+    for (let round = 0; bench.wheel.size > 0; round++) {
+      const before = bench.given.length
+      bench.room = 1 + Math.floor(random() * 50)
+      bench.timers.fireDue(bench.now)
+      const waiting = new Set(dues.keys())
+      for (const { frame } of bench.given) waiting.delete(frame)
+      const latest = Math.max(...bench.given.slice(before).map(({ frame }) => dues.get(frame)!))
+      assert.ok([...waiting].every((frame) => dues.get(frame)! >= latest))
+      assert.equal(waiting.size, bench.wheel.size)
+      if (round < 20) hold(Math.floor(random() * 40))
+    }
+    assert.deepEqual([new Set(bench.given.map(({ frame }) => frame)).size, bench.given.length], [dues.size, dues.size])
+  })
+
   test('the end of a target takes its frames out and no others', () => {
     const bench = new WheelBench()
     const other: FrameHandle[] = []
