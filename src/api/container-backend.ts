@@ -64,8 +64,8 @@ export interface PathStat {
 }
 
 export interface ContainerBackend {
-  /** `name` empty: a random one. */
-  create(name: string, request: CreateBody): Promise<CreateResponse>
+  /** `name` empty: a random one. `platform` empty: whatever the image is for. */
+  create(name: string, request: CreateBody, platform: string): Promise<CreateResponse>
   /** False: it runs already. `detachKeys` replace those of the daemon for later attaches without their own. */
   start(reference: string): Promise<boolean>
   /** False: it was not running. `seconds` undefined: the container's own, -1: for ever. */

@@ -60,7 +60,13 @@ export interface MountRequest {
   ReadOnly?: boolean
   Consistency?: string
   BindOptions?: { Propagation?: string; NonRecursive?: boolean }
-  VolumeOptions?: { NoCopy?: boolean; Labels?: Record<string, string>; DriverConfig?: { Name?: string; Options?: Record<string, string> } }
+  VolumeOptions?: {
+    NoCopy?: boolean
+    Labels?: Record<string, string>
+    DriverConfig?: { Name?: string; Options?: Record<string, string> }
+    /** Of API 1.45: a daemon of our version takes no notice of it. */
+    Subpath?: string
+  }
   TmpfsOptions?: { SizeBytes?: number; Mode?: number }
 }
 

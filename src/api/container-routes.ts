@@ -30,7 +30,7 @@ function recordRoutes(router: Router, backend: ContainerBackend): void {
   })
   router.add('POST', '/containers/create', async (request, response) => {
     const body = await request.decode(createBody, UNREADABLE)
-    response.json(201, await backend.create(request.query.get('name') ?? '', body))
+    response.json(201, await backend.create(request.query.get('name') ?? '', body, request.query.get('platform') ?? ''))
   })
   router.add('POST', '/containers/prune', async (request, response) => response.json(200, await backend.prune(request.filters())))
   router.add('GET', '/containers/{id}/json', async (request, response) => {

@@ -45,8 +45,10 @@ export class ImageCalls {
     await this.http.call('POST', `/images/${encodeURI(reference)}/tag`, { query: { repo: repository, tag } })
   }
 
-  remove(reference: string, force = false): Promise<({ Untagged: string } | { Deleted: string })[]> {
-    return this.http.call('DELETE', `/images/${encodeURI(reference)}`, { query: { force: force || undefined } })
+  /** `prune` false: untagged parents stay. */
+  remove(reference: string, { force = false, prune = true } = {}): Promise<({ Untagged: string } | { Deleted: string })[]> {
+    const query = { force: force || undefined, noprune: !prune || undefined }
+    return this.http.call('DELETE', `/images/${encodeURI(reference)}`, { query })
   }
 
   prune(

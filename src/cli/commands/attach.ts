@@ -71,6 +71,7 @@ export function registerAttach(program: Command, context: CliContext): void {
     .option('--json', 'print the endpoint as JSON')
     .option('--detach-keys <keys>', 'of a container: keys that leave it to itself')
     .option('--no-stdin', 'of a container: without stdin')
+    .option('--sig-proxy', 'of a container: pass signals on (the default)', true)
     .option('--no-sig-proxy', 'of a container: do not pass signals on')
     .addHelpText('after', EXAMPLES)
     .action(async (network: string, options: AttachOptions, command: Command) => {

@@ -10,6 +10,7 @@ import { goTime, humanDuration, humanSize, shortId } from '../docker/human-units
 import { printList } from '../docker/list-output.ts'
 
 const TABLE = '{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}'
+const TABLE_WITH_DIGESTS = '{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}'
 const HEADERS = {
   ID: 'IMAGE ID',
   Repository: 'REPOSITORY',
@@ -22,10 +23,16 @@ const HEADERS = {
 
 interface ListOptions extends HostOption {
   readonly all?: boolean
+  readonly digests?: boolean
   readonly filter?: string[]
   readonly format?: string
   readonly trunc: boolean
   readonly quiet?: boolean
+}
+
+interface RemoveOptions extends HostOption {
+  readonly force?: boolean
+  readonly prune: boolean
 }
 
 export function registerImages(program: Command, context: CliContext): void {
@@ -33,6 +40,7 @@ export function registerImages(program: Command, context: CliContext): void {
     .helpGroup(CommandGroup.docker)
     .argument('[name]', 'only these: busybox, team/*')
     .option('-a, --all', 'taken for compatibility')
+    .option('--digests', 'a column of digests, which only images from a registry have')
     .option('-f, --filter <filter>', 'only those with reference, dangling, label, before or since=VALUE', collect)
     .option('--format <template>', 'a Go template, table TEMPLATE, or json')
     .option('--no-trunc', 'whole ids')
@@ -68,7 +76,8 @@ export function registerImages(program: Command, context: CliContext): void {
     .helpGroup(CommandGroup.docker)
     .argument('<image...>')
     .option('-f, --force', 'also what containers were made of')
-    .action((names: string[], options: HostOption & { force?: boolean }) => removeImages(names, options, context))
+    .option('--no-prune', 'untagged parents stay: what is imported here has none')
+    .action((names: string[], options: RemoveOptions) => removeImages(names, options, context))
 }
 
 async function listImages(name: string | undefined, options: ListOptions, context: CliContext): Promise<void> {
@@ -79,7 +88,8 @@ async function listImages(name: string | undefined, options: ListOptions, contex
   const now = Date.now()
   const rows = images.flatMap((image) => imageRows(image, options.trunc, now))
   const quiet = options.quiet === true ? '{{.ID}}' : undefined
-  printList(rows, { format: options.format, table: TABLE, headers: HEADERS, quiet }, context.stdout)
+  const table = options.digests === true ? TABLE_WITH_DIGESTS : TABLE
+  printList(rows, { format: options.format, table, headers: HEADERS, quiet }, context.stdout)
 }
 
 /** One for each name. */
@@ -112,11 +122,11 @@ async function importImage(
   await tellProgress(client.images.import(archive(file), settings), context)
 }
 
-async function removeImages(names: readonly string[], options: HostOption & { force?: boolean }, context: CliContext): Promise<void> {
+async function removeImages(names: readonly string[], options: RemoveOptions, context: CliContext): Promise<void> {
   const client = await openClient(options, context)
   for (const name of names) {
     try {
-      for (const step of await client.images.remove(name, options.force)) {
+      for (const step of await client.images.remove(name, options)) {
         context.stdout.write('Untagged' in step ? `Untagged: ${step.Untagged}\n` : `Deleted: ${step.Deleted}\n`)
       }
     } catch (error) {

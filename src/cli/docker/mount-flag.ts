@@ -63,6 +63,8 @@ function setField(mount: MountRequest, key: string, field: string, value: string
       return
     case 'volume-nocopy':
       return volume({ NoCopy: flag() })
+    case 'volume-subpath':
+      return volume({ Subpath: value })
     case 'volume-label':
       return volume({ Labels: { ...mount.VolumeOptions?.Labels, ...pair(value) } })
     case 'volume-driver':

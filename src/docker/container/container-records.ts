@@ -6,6 +6,7 @@ import type { CreateBody, updateBody } from '../../api/container-shapes.ts'
 import type { Decoded } from '../../api/decode.ts'
 import type { Filters } from '../../api/filters.ts'
 import type { Image } from '../../image/image.ts'
+import { fitsPlatform, formatPlatform, type Platform, parsePlatform } from '../../image/platform.ts'
 import { newDockerId } from '../docker-id.ts'
 import { emptyNetworking } from '../network/container-networking.ts'
 import { checkNetworking } from '../network/networking-checks.ts'
@@ -39,7 +40,8 @@ export class ContainerRecords {
   }
 
   /** `name` empty: a random one. Throws ApiError; nothing is left then. */
-  async create(name: string, body: CreateBody): Promise<CreateResponse> {
+  async create(name: string, body: CreateBody, platform = ''): Promise<CreateResponse> {
+    const wanted = platform === '' ? null : readPlatform(platform)
     const { config: asked, hostConfig: host } = body
     if (asked === null) throw ApiError.badRequest('Config cannot be empty in order to create a container')
     verifyConfig(asked)
@@ -52,6 +54,7 @@ export class ContainerRecords {
     checkNetworking(request) // before names, whose errors come last
     if (asked.Image === '' && !asked.Cmd?.length && !asked.Entrypoint?.length) throw ApiError.badRequest('No command specified')
     const image = await images.resolve(asked.Image)
+    if (wanted !== null) checkPlatform(image, asked.Image, wanted)
     const config = mergeConfig(asked, image.config)
     const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])]
     if (command.length === 0) throw noCommand(image, asked.Image)
@@ -280,4 +283,20 @@ function noCommand(image: Image, name: string): ApiError {
     ? `: no image ${name} was imported, so that only the host's own files are there. Give a command, or import the image: docker import FILE ${name}`
     : ''
   return ApiError.badRequest(`No command specified${advice}`)
+}
+
+function readPlatform(text: string): Platform {
+  try {
+    return parsePlatform(text)
+  } catch (error) {
+    throw ApiError.badRequest((error as Error).message)
+  }
+}
+
+/** Docker has no image of that name then, and its client asks a registry for one. */
+function checkPlatform({ os, architecture }: Image, name: string, wanted: Platform): void {
+  const actual = { os, architecture, variant: '' }
+  if (fitsPlatform(actual, wanted)) return
+  const [want, is] = [formatPlatform(wanted), formatPlatform(actual)]
+  throw ApiError.notFound(`image with reference ${name} was found but does not match the specified platform: wanted ${want}, actual: ${is}`)
 }

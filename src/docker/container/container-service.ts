@@ -77,8 +77,8 @@ export class ContainerService implements ContainerBackend, ExecBackend {
     return counts
   }
 
-  create(name: string, request: CreateBody): Promise<CreateResponse> {
-    return this.records.create(name, request)
+  create(name: string, request: CreateBody, platform = ''): Promise<CreateResponse> {
+    return this.records.create(name, request, platform)
   }
 
   start(reference: string): Promise<boolean> {
