@@ -41,7 +41,7 @@ export interface LabFileOptions {
   readonly file: string
   /** For variables in the text. */
   readonly env: Readonly<NodeJS.ProcessEnv>
-  /** In place of the file's own name. */
+  /** In place of the file's own name; checked by the caller. */
   readonly project?: string | undefined
   /** Of the daemon's setting `uplink`: gives it back, or throws. */
   readonly readUplink?: (text: string) => string
@@ -51,6 +51,12 @@ export interface LabFileOptions {
 export const DEFAULT_NETWORK = 'default'
 
 const PROJECT = /^[a-z0-9][a-z0-9_-]*$/
+
+/** Gives a lab's name back. Throws RangeError. */
+export function checkProject(text: string): string {
+  if (PROJECT.test(text)) return text
+  throw new RangeError(`'${text}' is no name of a lab: small letters, digits, '_' and '-'`)
+}
 
 /** Throws LabFileError. */
 export function readLabFile(text: string, { file, env, project, readUplink = (text) => text }: LabFileOptions): LabFile {
@@ -84,8 +90,7 @@ export function readLabFile(text: string, { file, env, project, readUplink = (te
 }
 
 function readProject(value: Value): string {
-  const text = value.word()
-  return PROJECT.test(text) ? text : value.fail(`'${text}' is no name of a lab: small letters, digits, '_' and '-'`)
+  return value.check(() => checkProject(value.word()))
 }
 
 /** Of the folder that the file is in, as Compose makes it. */

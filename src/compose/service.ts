@@ -109,7 +109,7 @@ export function readService(name: string, at: Value, directory: string): Service
     name,
     at,
     host: ours?.host,
-    containerName: given.container_name === undefined ? name : readContainerName(given.container_name),
+    containerName: virtual === null ? readContainerName(given.container_name, name, at) : name,
     networks,
     networkMode: given.network_mode,
     links,
@@ -121,9 +121,16 @@ export function readService(name: string, at: Value, directory: string): Service
   }
 }
 
-function readContainerName(value: Value): string {
+/** The service's own where there is none. Docker's containers have names of two characters and more. */
+function readContainerName(value: Value | undefined, service: string, at: Value): string {
+  if (value === undefined) {
+    if (service.length < 2)
+      at.fail(`a container cannot be called '${service}', as its service: add container_name, of two characters or more`)
+    return service
+  }
   const text = value.word()
-  return NAME.test(text) ? text : value.fail(`'${text}' is no name of a container: letters, digits, '.', '_' and '-'`)
+  if (NAME.test(text) && text.length > 1) return text
+  return value.fail(`'${text}' is no name of a container: two or more letters, digits, '.', '_' and '-'`)
 }
 
 function readDependencies(value: Value | undefined): Dependency[] {

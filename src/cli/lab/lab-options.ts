@@ -1,5 +1,5 @@
 /** What the commands of labs have in common: which file, which lab, where labs are kept. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
 import type { LabFile } from '../../compose/lab-file.ts'
@@ -23,20 +23,32 @@ export function withLabOptions(command: Command): Command {
     .option('--json', 'print the result as JSON')
 }
 
-/** The file that is meant, as it is called in messages. CliError when there is none. */
-export function labFileName(file: string | undefined): string {
-  if (file !== undefined) return file
-  const found = FILES.find((name) => existsSync(name))
+/** The file that is meant, as it is called in messages: this one, or the one of this folder. CliError when there is none. */
+export function labFileName(given: string | undefined): string {
+  const found = fileOf(given)
   if (found !== undefined) return found
-  throw usageError(`there is no lab file here: none of ${FILES.join(', ')}`, 'name one: netloom up FILE')
+  throw usageError(
+    `there is no lab file ${given === undefined ? 'here' : `in ${given}`}: none of ${FILES.join(', ')}`,
+    'name one: netloom up FILE'
+  )
+}
+
+function fileOf(given: string | undefined): string | undefined {
+  if (given !== undefined && statSync(given, { throwIfNoEntry: false })?.isDirectory() !== true) return given
+  return FILES.map((name) => (given === undefined ? name : path.join(given, name))).find((file) => existsSync(file))
 }
 
 /** Throws LabFileError, CliError. */
 export async function readLab(file: string, project: string | undefined, { env }: CliContext): Promise<LabFile> {
-  const [{ readLabFile }, { checkUplink }] = await Promise.all([
+  const [{ checkProject, readLabFile }, { checkUplink }] = await Promise.all([
     import('../../compose/lab-file.ts'),
     import('../../daemon/uplink-setting.ts')
   ])
+  try {
+    if (project !== undefined) checkProject(project)
+  } catch (error) {
+    throw usageError(`--project: ${(error as Error).message}`)
+  }
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -67,8 +79,8 @@ export async function findLab(file: string | undefined, options: LabOptions, con
     throw new LabError('ERR_NO_LAB', `there is no lab '${name}'; ${known}`)
   }
   if (options.project !== undefined) return byName(options.project)
-  if (file !== undefined && !existsSync(file)) return byName(file)
-  const here = file ?? FILES.find((name) => existsSync(name))
+  if (file !== undefined && (!existsSync(file) || all.some(({ name }) => name === file))) return byName(file)
+  const here = fileOf(file)
   if (here !== undefined) {
     const same = all.find((lab) => lab.read()?.file === path.resolve(here))
     return same ?? byName((await readLab(here, undefined, context)).name)
