@@ -61,9 +61,9 @@ export class CaptureElement implements Element {
       received += rx.size
       while (!rx.empty) {
         const frame = rx.receive()
-        // What it was before: captures of the same points share a mark, and each is to have it.
-        const seen = this.frames.flags[frame]
-        for (let i = 0; i < places.length; i++) this.look(places[i], frame, port, seen)
+        // As it came: captures of the same points share a mark.
+        const marks = this.frames.flags[frame]
+        for (let i = 0; i < places.length; i++) if ((marks & places[i].mark) === 0) this.record(places[i], frame, port)
         context.transmit(1 - port, frame)
       }
     }
@@ -71,10 +71,9 @@ export class CaptureElement implements Element {
     for (let i = 0; i < places.length; i++) places[i].tap.sink.publish()
   }
 
-  private look({ tap, mark, interface: number }: Place, frame: number, port: number, seen: number): void {
+  private record({ tap, mark, interface: number }: Place, frame: number, port: number): void {
     const { frames, context } = this
     const { counters } = context
-    if ((seen & mark) !== 0) return
     frames.flags[frame] |= mark
     const taken = tap.record(frames, frame, context.now, number, directionOf(port))
     if (taken === Taken.recorded) {

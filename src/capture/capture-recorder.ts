@@ -3,6 +3,7 @@ import { type ByteSink, optionText } from './block-buffer.ts'
 import type { FrameRecord } from './frame-record.ts'
 import { PcapWriter } from './pcap-writer.ts'
 import { type AddressNames, type InterfaceInfo, PcapngWriter, type SectionOptions } from './pcapng-writer.ts'
+import { SuperFrameCutter } from './super-frame-cutter.ts'
 
 export interface CaptureOptions {
   /** pcapng when absent. */
@@ -39,7 +40,7 @@ export interface InterfaceCounters {
  * bytes go to a sink. The sink's first failure ends the writing: it is kept in `failure`, nothing is thrown.
  */
 export class CaptureRecorder {
-  /** Frames that the sink has taken. */
+  /** Frames that the sink has taken; a super-frame that was cut is one. */
   frames = 0
   /** Bytes that the sink has taken. */
   bytes = 0
@@ -47,6 +48,9 @@ export class CaptureRecorder {
   private readonly pcapng: PcapngWriter | undefined
   private readonly encoder: PcapngWriter | PcapWriter
   private readonly sink: ByteSink
+  /** Where super-frames are cut. */
+  private readonly cutter: SuperFrameCutter | undefined
+  private readonly encode = (record: FrameRecord): void => this.encoder.writeFrame(record, this.comments.get(record.comment))
   private readonly comments = new Map<number, Uint8Array>()
   /** Of each interface, whether frames are chosen by a filter. */
   private readonly filtered: boolean[] = []
@@ -60,6 +64,7 @@ export class CaptureRecorder {
     const out: ByteSink = { write: (bytes) => this.pass(bytes) }
     this.pcapng = options.format === 'pcap' ? undefined : new PcapngWriter(out, options)
     this.encoder = this.pcapng ?? new PcapWriter(out, options)
+    this.cutter = options.segment ? new SuperFrameCutter() : undefined
   }
 
   addInterface(info: InterfaceInfo): void {
@@ -87,13 +92,14 @@ export class CaptureRecorder {
    */
   write(record: FrameRecord): void {
     if (this.failure !== undefined || record.port >>> 0 >= this.filtered.length) return
+    if (this.first === -1) this.first = record.timestamp
+    this.last = record.timestamp
+    this.encoded++
+    if (this.cutter?.cut(record, this.encode)) return
     if (record.checksum !== 0 && record.captured === record.original) {
       completeChecksum(record.bytes, record.at, record.checksum >>> 16, record.checksum & 0xffff, record.at + record.captured)
     }
-    if (this.first === -1) this.first = record.timestamp
-    this.last = record.timestamp
-    this.encoder.writeFrame(record, this.comments.get(record.comment))
-    this.encoded++
+    this.encode(record)
   }
 
   flush(): void {

@@ -185,7 +185,10 @@ export class CaptureControl {
     const isKnown =
       word === ALL ||
       this.sites.some(
-        (site) => word === site.name || site.isNetwork(word) || site.capturePoints().some((point) => isMeant(word, point, site.name))
+        (site) =>
+          (word !== '' && word === site.name) ||
+          site.isNetwork(word) ||
+          site.capturePoints().some((point) => isMeant(word, point, site.name))
       )
     if (isKnown) return
     throw new NetworkError('not-found', `there is nothing to capture that is called ${word}`, {

@@ -73,9 +73,13 @@ export function hostPoint(network: Network): Omit<CapturePoint, 'elements'> {
   }
 }
 
-/** An endpoint's addresses, and the names by which others find it: what captures call them. */
+/** Docker's containers are found by the beginning of their id too. */
+const SHORT_ID = /^[0-9a-f]{12}$/
+
+/** An endpoint's addresses, and the names by which others find it: what captures call them. Wireshark shows the first one. */
 export function endpointNames(network: Network, { names, address, address6 }: Endpoint | RemoteEndpoint): AddressNames[] {
-  const all = [...new Set(names.flatMap((name) => [name, `${name}.${network.name}`]))]
+  const ordered = [...names.filter((name) => !SHORT_ID.test(name)), ...names.filter((name) => SHORT_ID.test(name))]
+  const all = [...new Set(ordered.flatMap((name) => [name, `${name}.${network.name}`]))]
   return [address, address6].filter((each) => each !== '').map((each) => ({ address: addressBytes(each), names: all }))
 }
 

@@ -11,6 +11,7 @@ const SHORT_ID = /^[0-9a-f]{6,64}$/
  * @param site the host that it is on; '' where there is only one. `host1/web`, and `host1` alone, mean those of host1; `web` any host's
  */
 export function isMeant(word: string, point: CapturePoint, site: string): boolean {
+  if (word === '') return false
   if (word === ALL) return true
   if (site !== '') {
     if (word === site) return true
