@@ -8,7 +8,7 @@
 import path from 'node:path'
 import ts from 'typescript'
 
-/** Folder under src -> layer. `index` is src/index.ts, what users import: on top of everything. */
+/** Folder under src -> layer. `index` and `testing` are src/index.ts and src/testing.ts, what users import: on top of everything. */
 export const LAYERS: Readonly<Record<string, number>> = {
   wire: 0,
   engine: 0,
@@ -33,7 +33,8 @@ export const LAYERS: Readonly<Record<string, number>> = {
   daemon: 6,
   emulation: 6,
   cli: 6,
-  index: 7
+  index: 7,
+  testing: 7
 }
 
 /** Below this layer, folders of the same layer are closed to each other: elements never import io. */

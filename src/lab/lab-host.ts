@@ -11,6 +11,7 @@ import type { PingResult } from '../stack/pinger.ts'
 import { addressFamily } from '../wire/address.ts'
 import type { LabNetwork } from './lab-network.ts'
 import { type Datagram, LabSocket } from './lab-socket.ts'
+import type { LabLink } from './testing/lab-link.ts'
 
 export interface PingOptions {
   /** Echo requests to send; default 1. */
@@ -37,6 +38,8 @@ export class LabHost {
   readonly endpoint: Endpoint
   private readonly controller: NetworkController
   private readonly sockets = new Map<number, LabSocket>()
+  /** Why it takes no commands; null: it does. */
+  private failure: string | null = null
 
   constructor(controller: NetworkController, network: LabNetwork, endpoint: Endpoint) {
     this.controller = controller
@@ -92,6 +95,16 @@ export class LabHost {
     return (await this.command('udpFlood', { ...options, address, toPort: port })) as FloodResult
   }
 
+  /** Sends a frame as it is, Ethernet header and all. */
+  async sendFrame(bytes: Uint8Array): Promise<void> {
+    await this.command('sendFrame', { data: bytes })
+  }
+
+  /** Its link to the network: to be cut, restored and shaped. */
+  get link(): LabLink {
+    return this.network.link(this.name)
+  }
+
   counters(): ElementCounters {
     return this.controller.endpointCounters(this.network.network, this.endpoint)
   }
@@ -103,6 +116,17 @@ export class LabHost {
     for (const socket of this.sockets.values()) socket.end()
   }
 
+  /** The host has failed: it forgets everything, what waits for it is refused, and it takes no commands until `recover`. */
+  async fail(): Promise<void> {
+    this.failure = `${this.name} is down`
+    for (const socket of this.sockets.values()) socket.end()
+    await this.controller.restart(this.network.name, this.name)
+  }
+
+  recover(): void {
+    this.failure = null
+  }
+
   private async addressOf(target: string): Promise<string> {
     if (addressFamily(target) !== 0) return target
     const [address] = await this.resolve(target)
@@ -111,6 +135,7 @@ export class LabHost {
   }
 
   private command(verb: string, argument: Plain): Promise<Plain> {
+    if (this.failure !== null) return Promise.reject(new NetworkError('closed', this.failure))
     return this.controller.command(this.network.network, this.endpoint, verb, argument)
   }
 

@@ -15,6 +15,7 @@ import { LabMachine, type MachineOptions } from './lab-machine.ts'
 import { LabReplay, type LabReplayOptions } from './lab-replay.ts'
 import { LabSandbox, type SandboxOptions } from './lab-sandbox.ts'
 import { type LinkOption, linkChange } from './link-option.ts'
+import { LabLink } from './testing/lab-link.ts'
 
 export interface HostOptions extends EndpointOptions {
   /** UDP ports that send every datagram back. */
@@ -82,6 +83,16 @@ export class LabNetwork {
   /** Plugs in a capture, a file or its bytes: its frames are sent as recorded, and nobody answers. Rejects for a capture that is none. */
   replay(name: string, capture: string | Uint8Array, options: LabReplayOptions = {}): Promise<LabReplay> {
     return LabReplay.create(this.lab, this.controller, this, name, capture, options)
+  }
+
+  /** The link of an endpoint. */
+  link(endpoint: string): LabLink {
+    const place = `${this.network.element}/${endpoint}`
+    return new LabLink(
+      place,
+      (on) => (on ? this.lab.faults.cut(place) : this.lab.faults.restore(place)),
+      (link) => this.setLink(endpoint, link)
+    )
   }
 
   /** Sets how the link of an endpoint behaves, from now on. Rejects for words that are none, and for a name that is not there. */

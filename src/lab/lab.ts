@@ -28,6 +28,13 @@ import { type FrameWalk, TraceWalks } from '../network/trace-walk.ts'
 import { hostForwarder } from './host-forwarder.ts'
 import { LabCapture, type LabCaptureOptions } from './lab-capture.ts'
 import { LabNetwork } from './lab-network.ts'
+import { type ExpectOptions, expectFrame, expectNoFrame, type FrameExpectation } from './testing/expectation.ts'
+import { Faults } from './testing/faults.ts'
+import type { MatchArguments } from './testing/frame-matchers.ts'
+import { LabProbe } from './testing/lab-probe.ts'
+import { LabScript } from './testing/lab-script.ts'
+import type { LabTime } from './testing/lab-time.ts'
+import type { SeenFrame } from './testing/seen-frame.ts'
 
 export interface LabOptions {
   /** `real` (default): an engine thread, TAPs and sandboxes work. `virtual`: time moves only in `run` and `advance`. */
@@ -41,6 +48,8 @@ export interface LabOptions {
    * event does that nobody listens for.
    */
   readonly onCrash?: (error: Error) => void
+  /** Puts a probe between endpoints and networks: expectations and faults work. `withLab` and `netloom sim` do; default false. */
+  readonly probe?: boolean
   /** Upstream name servers; default: those of the machine's /etc/resolv.conf. Empty: none. Always none in virtual time. */
   readonly upstreams?: readonly string[]
 }
@@ -66,6 +75,9 @@ export class Lab implements AsyncDisposable {
   readonly seed: number | string
   readonly controller: NetworkController
   private readonly engine: EngineHost
+  private readonly script: LabScript
+  private probe: LabProbe | null = null
+  private scriptFaults: Faults | null = null
   private readonly forwarder: DnsForwarder | null
   private readonly networks = new Map<string, LabNetwork>()
   private readonly closers = new Set<() => Promise<void>>()
@@ -83,6 +95,7 @@ export class Lab implements AsyncDisposable {
     this.engine = virtual
       ? new InlineEngine({ elements: elementRegistry(), seed: this.seed, pool: options.pool })
       : new ThreadedEngine({ seed: this.seed, pool: options.pool, onCrash: (error) => this.crash(error, options.onCrash) })
+    this.script = new LabScript(this.engine)
     this.controller = new NetworkController({
       engine: this.engine,
       addresses: new AddressSpace(),
@@ -99,6 +112,7 @@ export class Lab implements AsyncDisposable {
     try {
       // The first answer says that the engine is there.
       await lab.engine.framesInUse()
+      if (options.probe === true) lab.probe = await LabProbe.start(lab.controller)
       return lab
     } catch (error) {
       await lab.close()
@@ -147,6 +161,35 @@ export class Lab implements AsyncDisposable {
   /** For scripts inside `run`: resolves when `ms` milliseconds have passed, while other things happen. Rejects as `advance`. */
   async wait(ms: number): Promise<void> {
     return this.engine.wait(checkedSpan('wait', ms) * 1e6)
+  }
+
+  /**
+   * Expects that a frame comes: `expectFrame(ipv4({ dst }), udp({ dstPort: 53 }), { within: '2 s' })`. Begin to expect before what sends the
+   * frame. Settles with the last frame that was needed, or rejects with ExpectationError. Throws PatternError, and NetworkError without a probe.
+   */
+  expectFrame(...given: MatchArguments<ExpectOptions>): FrameExpectation<SeenFrame> {
+    return this.script.expect(expectFrame(this.needProbe(), this.engine, given))
+  }
+
+  /** The opposite: settles when no such frame has come `within` a time, 1 s by default. */
+  expectNoFrame(...given: MatchArguments<ExpectOptions>): FrameExpectation<void> {
+    return this.script.expect(expectNoFrame(this.needProbe(), this.engine, given))
+  }
+
+  /** Breaks things on purpose. Throws NetworkError `unsupported` in a lab without a probe. */
+  get faults(): Faults {
+    this.scriptFaults ??= new Faults(this.needProbe(), (ns) => this.engine.wait(ns))
+    return this.scriptFaults
+  }
+
+  /** Does something at an instant, counted from the lab's start: `lab.at('2 s', () => link.cut())`. What it throws fails the lab's script. */
+  at(time: LabTime, action: () => unknown): Promise<void> {
+    return this.script.at(time, action)
+  }
+
+  /** `run` for tests: what was expected is waited for at the end, and what went wrong at a set time ends the script. */
+  play<T>(script: () => T | Promise<T>): Promise<T> {
+    return this.run(() => this.script.carry(script))
   }
 
   /** All endpoints with their counters, in the order of networks and endpoints. */
@@ -218,6 +261,11 @@ export class Lab implements AsyncDisposable {
     return () => {
       this.closers.delete(closer)
     }
+  }
+
+  private needProbe(): LabProbe {
+    if (this.probe !== null) return this.probe
+    throw new NetworkError('unsupported', 'this lab has no probe', { fix: 'make it with probe: true, or by withLab' })
   }
 
   private async end(): Promise<void> {

@@ -30,7 +30,7 @@ import { NetworkIndex } from './network-index.ts'
 import { NumberPool } from './number-pool.ts'
 import type { RemoteEndpoint } from './remote-endpoint.ts'
 import { SharedParts } from './shared-parts.ts'
-import { DNS_ELEMENT, dnsPart, endpointPart, sandboxFilters } from './topology-builder.ts'
+import { DNS_ELEMENT, dnsPart, endpointPart, PROBE_ELEMENT, sandboxFilters } from './topology-builder.ts'
 import type { Uplink, UplinkPort } from './uplink.ts'
 
 /** What the controller is given about a new endpoint, to make what stands behind it. */
@@ -85,6 +85,7 @@ export class NetworkController {
   private readonly askers = new Map<number, Endpoint>()
   private readonly dnsPorts = new NumberPool(DNS_PORTS_MAX)
   private hasDns = false
+  private hasProbe = false
   private capturePlan: CapturePlan | null = null
   private readonly captureWires: CaptureWires
   /** What the plan said of each captured endpoint. */
@@ -242,6 +243,7 @@ export class NetworkController {
           gatewayDns: spec.gatewayDns ?? true,
           ownMac: spec.ownMac ?? false,
           link: spec.link ?? network.link,
+          probed: this.hasProbe,
           slot,
           dnsPort
         }
@@ -419,6 +421,35 @@ export class NetworkController {
       this.capturePlan = plan
       const others = await this.captureWires.sync(this.wires(), plan)
       reportUnclean('the capture is changed', [...errors, ...others])
+    })
+  }
+
+  /** Puts the probe between every endpoint and its network, from now on: see elements/probe. */
+  probe(): Promise<void> {
+    return this.change(async () => {
+      if (this.hasProbe) return
+      const endpoints = [...this.networks.values()].flatMap((network) =>
+        [...network.endpoints.values()].map((endpoint) => ({ network, endpoint }))
+      )
+      const patches = endpoints.map(({ network, endpoint }) => {
+        const captured = this.captured.get(endpoint)
+        const sandbox = this.index.memberships(endpoint.sandbox)
+        return patchBetween(
+          endpointPart(network, endpoint, captured, sandbox),
+          endpointPart(network, { ...endpoint, probed: true }, captured, sandbox)
+        )
+      })
+      await this.engine.patch(joinedPatches([{ elements: { [PROBE_ELEMENT]: { type: PROBE_ELEMENT } } }, ...patches]))
+      for (const { endpoint } of endpoints) endpoint.probed = true
+      this.hasProbe = true
+    })
+  }
+
+  /** Makes what stands at the endpoint's end anew, as after a power failure: nothing that it knew is left. */
+  restart(reference: string, endpointName: string): Promise<void> {
+    return this.change(async () => {
+      const endpoint = this.index.endpoint(this.network(reference), endpointName)
+      await this.engine.patch({ elements: { [endpoint.element]: endpoint.attachment } })
     })
   }
 

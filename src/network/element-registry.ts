@@ -14,6 +14,7 @@ import { ipvlanType } from '../elements/ipvlan/ipvlan.ts'
 import { macvlanType } from '../elements/macvlan/macvlan.ts'
 import { natType } from '../elements/nat/nat.ts'
 import { netemElement } from '../elements/netem/netem.ts'
+import { probeType } from '../elements/probe/probe.ts'
 import { routerType } from '../elements/router/router.ts'
 import { vlanTrunkType } from '../elements/vlan/vlan-trunk.ts'
 import { vxlanType } from '../elements/vxlan/vxlan.ts'
@@ -33,6 +34,7 @@ export function elementRegistry(): ElementRegistry {
     .register(dhcpClientType)
     .register(natType)
     .register(netemElement(filterFunction))
+    .register(probeType)
     .register(routerType)
     .register(vxlanType)
     .register(dnsServiceType)

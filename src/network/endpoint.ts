@@ -72,6 +72,8 @@ export interface Endpoint {
   readonly ownMac: boolean
   /** null: never shaped, and no element stands there. One that was cleared stays: frames are under way in it. */
   link: LinkShape | null
+  /** The probe stands between it and its network. */
+  probed: boolean
   /** Lowest number that was free in the network: its port of the bridge follows from it. */
   readonly slot: number
   /** Its port of the DNS service. */

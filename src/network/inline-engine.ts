@@ -83,6 +83,8 @@ export class InlineEngine implements EngineHost {
   command(element: string, verb: string, argument: Plain): Promise<Plain> {
     return new Promise((resolve, reject) => {
       this.engine.command(element, verb, argument, (error, value) => {
+        // Nobody is told that what he started has ended with the whole engine: he may not even be there any more.
+        if (this.closed) return
         this.told = true
         if (error !== null) reject(error)
         else resolve(value)

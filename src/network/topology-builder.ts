@@ -1,9 +1,9 @@
 /**
  * Turns networks and endpoints into the parts of the graph that the engine runs.
  *
- *   device or host -- capture? -- dns-tap -- filter? -- link? -- driver's port
- *                                   |
- *                                  dns (one for the engine, one port per endpoint)
+ *   device or host -- capture? -- probe? -- dns-tap -- filter? -- link? -- driver's port
+ *                                 |           |
+ *                                 one of each for the engine: two ports of the probe, one of the dns service per endpoint
  *
  * Elements are named `network/endpoint`, `network/endpoint/dns-tap`, `network/bridge`: traces, counters and captures show
  * these names. A filter is there on networks that the engine's gateway routes, an emulated link where one was set.
@@ -18,6 +18,9 @@ import type { Network } from './network.ts'
 
 /** The DNS service of all networks. No network's elements are called so: theirs have a slash. */
 export const DNS_ELEMENT = 'dns'
+
+/** Watches and breaks the links of all endpoints, in labs that ask for it: elements/probe. */
+export const PROBE_ELEMENT = 'probe'
 
 /** The service itself. Its records come as updates: see dns-records. */
 export function dnsPart(settings: DnsSettings): Topology {
@@ -50,11 +53,16 @@ export function endpointPart(network: Network, endpoint: Endpoint, captured: Pla
     end = [link, NetemPort.far]
   }
   links.push({ a: end, b: network.driver.port(network, endpoint) })
-  if (captured === undefined) links.push({ a: [name, 0], b: [tap, 0] })
+  let near: TopologyLink['a'] = [tap, 0]
+  if (endpoint.probed) {
+    links.push({ a: [PROBE_ELEMENT, 2 * endpoint.dnsPort + 1], b: near })
+    near = [PROBE_ELEMENT, 2 * endpoint.dnsPort]
+  }
+  if (captured === undefined) links.push({ a: [name, 0], b: near })
   else {
     const capture = `${name}/capture`
     elements[capture] = { type: 'capture', options: captured }
-    links.push({ a: [name, 0], b: [capture, 0] }, { a: [capture, 1], b: [tap, 0] })
+    links.push({ a: [name, 0], b: [capture, 0] }, { a: [capture, 1], b: near })
   }
   return { elements, links }
 }

@@ -157,6 +157,11 @@ export class BulkTransfer {
     return counts === undefined ? undefined : { ...counts }
   }
 
+  /** The host ends. */
+  close(): void {
+    for (const transfer of this.transfers.values()) this.finish(transfer, new Error('udpFlood: the host ended before all was acknowledged'))
+  }
+
   private received(
     port: number,
     counts: { bytes: number; datagrams: number; discarded: number },

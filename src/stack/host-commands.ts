@@ -2,6 +2,8 @@
  * What the control plane may ask of a virtual host. Every answer comes by `reply`; a bad argument is an error that says which.
  */
 import type { ElementContext, Plain, Reply } from '../engine/element.ts'
+import { type FrameHandle, NO_FRAME } from '../engine/frame-pool.ts'
+import { ETHERNET_HEADER_LENGTH } from '../wire/ethernet.ts'
 import type { BulkTransfer, FloodOptions } from './bulk-transfer.ts'
 import type { IpOutput } from './ip-output.ts'
 import { addressBytes, addressText, type PacketReader } from './ip-packet.ts'
@@ -20,6 +22,8 @@ export interface HostCommandArguments {
   udpFlood: FloodOptions
   udpSink: { readonly port: number }
   udpSinkStats: { readonly port: number }
+  /** A frame of 14 bytes and more, sent as it is. */
+  sendFrame: { readonly data: Uint8Array }
 }
 
 export class HostCommands {
@@ -29,9 +33,19 @@ export class HostCommands {
   private readonly pinger: Pinger
   private readonly resolver: Resolver
   private readonly bulk: BulkTransfer
+  private readonly transmit: (frame: FrameHandle) => void
 
-  constructor(context: ElementContext, output: IpOutput, udp: UdpSockets, pinger: Pinger, resolver: Resolver, bulk: BulkTransfer) {
+  constructor(
+    context: ElementContext,
+    output: IpOutput,
+    udp: UdpSockets,
+    pinger: Pinger,
+    resolver: Resolver,
+    bulk: BulkTransfer,
+    transmit: (frame: FrameHandle) => void
+  ) {
     this.context = context
+    this.transmit = transmit
     this.output = output
     this.udp = udp
     this.pinger = pinger
@@ -51,7 +65,7 @@ export class HostCommands {
     if (typeof argument !== 'object' || argument === null) throw new TypeError(`${verb}: the argument must be an object`)
     switch (verb) {
       case 'ping':
-        return this.pinger.start(argument as PingOptions, (result) => reply(null, result))
+        return this.pinger.start(argument as PingOptions, reply)
       case 'resolve': {
         const { name, family } = argument as HostCommandArguments['resolve']
         return this.resolver.resolve(name, family, reply)
@@ -80,9 +94,18 @@ export class HostCommands {
         if (statistics === undefined) throw new RangeError(`udpSinkStats: port ${port} is no sink`)
         return reply(null, statistics)
       }
+      case 'sendFrame':
+        return this.sendFrame((argument as HostCommandArguments['sendFrame']).data, reply)
       default:
         throw new TypeError(`a host has no command '${verb}'`)
     }
+  }
+
+  /** The host ends: whoever waits for an answer gets one. */
+  close(): void {
+    this.pinger.close()
+    this.resolver.close()
+    this.bulk.close()
   }
 
   private send({ port, address, toPort, data }: HostCommandArguments['udpSend'], reply: Reply): void {
@@ -97,6 +120,18 @@ export class HostCommands {
       else reply(error)
     })
     if (refused !== null) reply(refused)
+  }
+
+  private sendFrame(data: Uint8Array, reply: Reply): void {
+    if (!(data instanceof Uint8Array) || data.length < ETHERNET_HEADER_LENGTH)
+      throw new RangeError('a frame is a Uint8Array of 14 bytes and more')
+    const { frames } = this.context
+    const frame = frames.allocate(data.length)
+    if (frame === NO_FRAME) throw new RangeError(`a frame of ${data.length} bytes fits no slot, or none is free`)
+    frames.bytes(frame).set(data, frames.start[frame])
+    this.context.enter(frame)
+    this.transmit(frame)
+    reply(null)
   }
 
   private emitDatagram(port: number, packet: PacketReader, at: number, length: number, fromPort: number): void {

@@ -95,10 +95,13 @@ export class NeighborCache {
     for (const { frame, sent } of neighbor.queue.splice(0)) this.sendNow(neighbor, frame, sent)
   }
 
-  /** Gives back every frame that waits. */
+  /** Gives back every frame that waits, and tells who sent it. */
   close(): void {
     for (const neighbor of this.neighbors) {
-      for (const { frame } of neighbor.queue.splice(0)) this.context.frames.free(frame)
+      for (const { frame, sent } of neighbor.queue.splice(0)) {
+        this.context.frames.free(frame)
+        sent?.(new Error('the host ended before the packet left'))
+      }
     }
     this.neighbors.length = 0
     this.waiting.clear()

@@ -38,7 +38,7 @@ interface Session {
   readonly intervalNs: number
   readonly timeoutNs: number
   readonly size: number
-  readonly done: (result: PingResult) => void
+  readonly done: (error: Error | null, result?: PingResult) => void
   readonly rttNs: number[]
   /** Sequence number to the time of sending. */
   readonly open: Map<number, number>
@@ -64,7 +64,7 @@ export class Pinger {
   }
 
   /** Throws RangeError, AddressError or SendError; `done` is called once. */
-  start(options: PingOptions, done: (result: PingResult) => void): void {
+  start(options: PingOptions, done: Session['done']): void {
     const { address, count = 1, intervalMs = 1000, timeoutMs = 1000, size = 56 } = options
     if (!Number.isInteger(count) || count < 1 || count > 65535) throw new RangeError(`count ${count} is not a number from 1 to 65535`)
     if (!Number.isInteger(size) || size < 0 || size > 65507) throw new RangeError(`size ${size} is not a number of bytes from 0 to 65507`)
@@ -111,6 +111,12 @@ export class Pinger {
     return this.fail(id, sequence)
   }
 
+  /** The host ends. */
+  close(): void {
+    for (const { done } of this.sessions.values()) done(new Error('the host ended before all answers came'))
+    this.sessions.clear()
+  }
+
   private fail(id: number, sequence: number): boolean {
     const session = this.sessions.get(id)
     if (!session?.open.delete(sequence)) return false
@@ -152,6 +158,6 @@ export class Pinger {
   private finish(session: Session): void {
     if (!this.sessions.delete(session.id)) return
     const { sent, unreachable, rttNs } = session
-    session.done({ sent, received: rttNs.length, unreachable, rttNs })
+    session.done(null, { sent, received: rttNs.length, unreachable, rttNs })
   }
 }

@@ -110,6 +110,11 @@ export class Resolver {
     return false
   }
 
+  /** The host ends. */
+  close(): void {
+    for (const lookup of this.lookups) this.finish(lookup, new Error('the host ended before the DNS server answered'))
+  }
+
   private tick(now: number): void {
     let next = Number.POSITIVE_INFINITY
     for (const lookup of [...this.lookups]) {

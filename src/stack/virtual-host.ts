@@ -72,7 +72,7 @@ export class VirtualHost implements Element {
     this.pinger = new Pinger(context, output)
     this.resolver = new Resolver(context, output, this.udp, resolver?.address ?? null)
     const bulk = new BulkTransfer(context, output, this.udp)
-    this.commands = new HostCommands(context, output, this.udp, this.pinger, this.resolver, bulk)
+    this.commands = new HostCommands(context, output, this.udp, this.pinger, this.resolver, bulk, transmit)
     this.icmp = new Icmp(context, output, this.resolution, mtu, transmit, {
       echoReply: (id, sequence) => this.pinger.echoReply(id, sequence),
       icmpError: (error) => this.icmpError(error)
@@ -93,6 +93,7 @@ export class VirtualHost implements Element {
   }
 
   close(): void {
+    this.commands.close()
     this.neighbors.close()
     this.reassembly.close()
     for (const frame of this.looped.splice(0)) this.context.frames.free(frame)

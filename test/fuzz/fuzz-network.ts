@@ -329,6 +329,7 @@ export function fuzzNetwork(devices: readonly [name: string, attachment: Attachm
       links: {},
       allow: [],
       sandbox: String(slot),
+      probed: false,
       gatewayDns: true,
       ownMac: false,
       link: null,
