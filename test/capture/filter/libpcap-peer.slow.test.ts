@@ -1,6 +1,7 @@
 /** The grammar and the bytecode beside libpcap's own: the same filters, the same frames. */
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { type BpfProgram, bpfStatement, parseBpfProgram } from '../../../src/capture/filter/bpf-instruction.ts'
 import { CaptureFilterError } from '../../../src/capture/filter/capture-filter-error.ts'
@@ -20,6 +21,9 @@ const skip = missing('tcpdump')
 /** tcpdump picks from the file itself for one filter of these: a process for each is what the time goes to. */
 const PICK_EVERY = process.env.NETLOOM_FUZZ === 'long' ? 1 : 4
 let compared = 0
+/** libpcap looks for names of services and protocols in /etc, and knows none where there is nothing. */
+const NAMES = /port \(?(domain|ssh|http|ntp|bootps)|proto \\(tcp|udp)/
+const hasNames = existsSync('/etc/services') && existsSync('/etc/protocols')
 
 /** Numbers of the frames that a program takes. */
 function accepted(program: BpfProgram): number[] {
@@ -58,6 +62,7 @@ async function picked(filter: string): Promise<number[]> {
  * the end of the frame: there, and only there, what tcpdump does by default may differ.
  */
 async function sameFrames(filter: string): Promise<number> {
+  if (NAMES.test(filter) && !hasNames) return 1
   const program = compileFilter(filter)
   const ours = accepted(program)
   assert.deepEqual(ours, accepted(await libpcapProgram(filter, '-O')), `our program and libpcap's take different frames: ${filter}`)
