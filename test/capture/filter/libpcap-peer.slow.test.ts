@@ -61,11 +61,12 @@ async function picked(filter: string): Promise<number[]> {
  * Ours are those of libpcap's program as it was compiled. Its optimizer moves loads and leaves some out, which is seen where a load goes past
  * the end of the frame: there, and only there, what tcpdump does by default may differ.
  */
-async function sameFrames(filter: string): Promise<number> {
+async function sameFrames(filter: string, isOptimized: boolean): Promise<number> {
   if (NAMES.test(filter) && !hasNames) return 1
   const program = compileFilter(filter)
   const ours = accepted(program)
   assert.deepEqual(ours, accepted(await libpcapProgram(filter, '-O')), `our program and libpcap's take different frames: ${filter}`)
+  if (!isOptimized) return ours.length
   const overrun = new Set(frames.flatMap((frame, i) => (interpret(program, frame).overran ? [i] : [])))
   const inside = (taken: readonly number[]): number[] => taken.filter((i) => !overrun.has(i))
   assert.deepEqual(
@@ -79,11 +80,12 @@ async function sameFrames(filter: string): Promise<number> {
 }
 
 /** Two at a time: a test is mostly waiting for tcpdump. */
-async function compare(filters: readonly string[]): Promise<Map<string, number>> {
+async function compare(filters: readonly string[], isOptimized = true): Promise<Map<string, number>> {
   const taken = new Map<string, number>()
   const waiting = [...filters]
   const work = async (): Promise<void> => {
-    for (let filter = waiting.shift(); filter !== undefined; filter = waiting.shift()) taken.set(filter, await sameFrames(filter))
+    for (let filter = waiting.shift(); filter !== undefined; filter = waiting.shift())
+      taken.set(filter, await sameFrames(filter, isOptimized))
   }
   await Promise.all([work(), work()])
   return taken
@@ -102,11 +104,15 @@ describe('filters take the same frames as libpcap', { skip }, () => {
   })
 
   test('primitives joined at random', async () => {
+    // Not the optimized ones: libpcap 1.10.3 loses the header length in X between `udp[0:2] = udp[2:2]` and `portrange` (README).
     const random = seededRandom(11)
     const some = (): string => `${random(3) === 0 ? 'not ' : ''}${PRIMITIVES[random(PRIMITIVES.length)]}`
     const join = (): string => (random(2) === 0 ? 'and' : 'or')
     const count = process.env.NETLOOM_FUZZ === 'long' ? 5_000 : 24
-    await compare(Array.from({ length: count }, () => `(${some()}) ${join()} (${some()}) ${join()} (${some()})`))
+    await compare(
+      Array.from({ length: count }, () => `(${some()}) ${join()} (${some()}) ${join()} (${some()})`),
+      false
+    )
   })
 
   test('what libpcap refuses we refuse', () => {
