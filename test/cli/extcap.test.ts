@@ -11,6 +11,7 @@ import { Control } from '../../src/cli/extcap/extcap-answers.ts'
 import { daemonPlaces, resolveInterface } from '../../src/cli/extcap/extcap-interfaces.ts'
 import { encodeToolbarMessage, ToolbarCommand, ToolbarDecoder, type ToolbarMessage } from '../../src/cli/extcap/toolbar-message.ts'
 import { extcapFolder } from '../../src/cli/extcap/wireshark-folder.ts'
+import { tsharkCommand, tsharkMissing } from './extcap-tshark.ts'
 import { FakeCaptures } from './fake-captures.ts'
 import { type Ran, runHere } from './fake-world.ts'
 
@@ -296,20 +297,6 @@ describe('wireshark install', () => {
     assert.equal(readFileSync(`${dir}/netloom`, 'utf8'), '#!/bin/sh\n')
   })
 })
-
-/** As root, tshark does not heed WIRESHARK_EXTCAP_DIR: it gets the folder of the machine with ours over it, in a mount namespace. */
-function tsharkCommand(folder: string): string[] {
-  if (process.getuid?.() !== 0) return ['tshark']
-  const { stdout } = spawnSync('tshark', ['-G', 'folders'], { encoding: 'utf8' })
-  const machine = /^(?:Global )?Extcap path:\s*(\S+)/m.exec(stdout ?? '')?.[1] ?? ''
-  return ['unshare', '--mount', 'sh', '-c', 'mount --bind "$1" "$2" && shift 2 && exec tshark "$@"', 'sh', folder, machine]
-}
-
-function tsharkMissing(): string | false {
-  if (spawnSync('tshark', ['--version']).status !== 0) return 'tshark is not installed'
-  const isRoot = process.getuid?.() === 0
-  return isRoot && spawnSync('unshare', ['--mount', 'true']).status !== 0 ? 'no mount namespaces here' : false
-}
 
 describe('the real tshark', { skip: tsharkMissing() }, () => {
   async function tshark(...args: string[]): Promise<string> {

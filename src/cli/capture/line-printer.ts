@@ -69,8 +69,8 @@ export class LinePrinter implements CaptureDestination {
 function remark({ verdict, comment }: CapturedFrame): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach the terminal
   const words = comment?.replace(/[\x00-\x1f\x7f]+/g, ' ') ?? ''
-  if (verdict === undefined) return words === '' ? '' : ` [${words}]`
-  return ` [dropped${words === '' ? '' : `: ${words}`}]`
+  if (words !== '') return ` [${verdict === undefined || words.startsWith('dropped') ? '' : 'dropped: '}${words}]`
+  return verdict === undefined ? '' : ' [dropped]'
 }
 
 /** Local time, microseconds. */
