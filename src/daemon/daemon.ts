@@ -24,7 +24,7 @@ import { DockerHost } from './docker-host.ts'
 import { hostPrefixes } from './host-prefixes.ts'
 import { readHosts } from './listeners.ts'
 import { removeLeftUnderlay } from './make-underlay.ts'
-import { makeUplink } from './make-uplink.ts'
+import { makeUplink, removeLeftUplink } from './make-uplink.ts'
 import { StateLock } from './state-lock.ts'
 import { UndoStack } from './undo-stack.ts'
 import { isOnHost } from './uplink-setting.ts'
@@ -83,6 +83,7 @@ export class Daemon {
     const engine = await this.startEngine()
     const parents = await this.openParents(engine, directories)
     const uplink = makeUplink(config.uplink, directories.state, process.getuid?.() === 0)
+    await removeLeftUplink(config.uplink, directories.state, (message) => logger.warn(message))
     await removeLeftUnderlay({ native: loadNative(), stateDirectory: directories.state, log: (message) => logger.warn(message) })
     const cluster = clusterMembership(config, directories.state, (message) => logger.warn(message))
     const host = await DockerHost.open({

@@ -7,7 +7,7 @@ import { HostUplink } from '../network/uplinks/host-uplink.ts'
 import { InterfaceUplink } from '../network/uplinks/interface-uplink.ts'
 import { NoUplink } from '../network/uplinks/no-uplink.ts'
 import { UserUplink } from '../network/uplinks/user-uplink.ts'
-import { LEGACY_UPLINK, parseInterface, uplinkChoices } from './uplink-setting.ts'
+import { AUTO_UPLINK, LEGACY_UPLINK, parseInterface, uplinkChoices } from './uplink-setting.ts'
 
 /**
  * What the setting means; undefined: no router. Throws NetworkError.
@@ -18,6 +18,14 @@ export function makeUplink(setting: string, stateDirectory: string, isRoot: bool
   const choices = uplinkChoices(setting, isRoot)
   if (choices.length === 1) return uplinkOf(setting, stateDirectory)
   return new FirstUplink(choices.map((choice) => [choice, () => uplinkOf(choice, stateDirectory)]))
+}
+
+/** Puts back what a killed daemon's host uplink left on the machine, where the one that starts now will not do so itself. */
+export async function removeLeftUplink(setting: string, stateDirectory: string, log: (message: string) => void): Promise<void> {
+  if (setting === 'host' || setting === AUTO_UPLINK) return
+  await new HostUplink({ native: loadNative(), stateDirectory })
+    .removeLeft()
+    .catch((error: Error) => log(`what an earlier daemon changed on this host for its uplink is still there: ${error.message}`))
 }
 
 function uplinkOf(setting: string, stateDirectory: string): Uplink {

@@ -68,6 +68,29 @@ describe('rules that a killed daemon left', { skip: namespacesMissing('ip', 'nft
     }
   })
 
+  test('what the host uplink changed is put back by a daemon with another one', async () => {
+    host.run('sysctl', '-qw', 'net.ipv4.ip_forward=0')
+    const forwarding = (): string => host.run('sysctl', '-n', 'net.ipv4.ip_forward').trim()
+    const rules = (): number => host.ip('rule').length
+    const [before, state] = [rules(), stateOf('one')]
+    const run = (uplink: string): DaemonProcess =>
+      new DaemonProcess(host, ['--host', `unix://${path.join(folder, 'd.sock')}`, '--state-dir', state, '--uplink', uplink])
+    const killed = run('host')
+    await killed.ready()
+    killed.signal('SIGKILL')
+    await killed.ended
+    assert.equal(forwarding(), '1')
+    assert.ok(tables().includes('table inet netloom'), String(tables()))
+    assert.ok(rules() > before)
+    const next = run('none')
+    try {
+      await next.ready()
+      assert.deepEqual([forwarding(), tables(), rules()], ['0', [''], before])
+    } finally {
+      await next.stop()
+    }
+  })
+
   test("while another daemon has the interface, its table is not taken for one's own", async () => {
     native.closeFd(await openUnderlay('one'))
     const tap = await openUnderlay('two')

@@ -60,6 +60,19 @@ export class HostUplink implements Uplink {
     this.listeners = new PortListeners(timers)
   }
 
+  /**
+   * Puts back what a killed daemon changed, for one that starts with another uplink. While somebody else has netloom0, what is there is
+   * that one's, and this rejects with NetworkError `conflict`. Rejects with `unclean` when something stays.
+   */
+  async removeLeft(): Promise<void> {
+    const { host } = this
+    const journal = HostJournal.open(this.stateDirectory, host.id)
+    if (journal.changes.length === 0) return
+    const { fd } = await openHostTap(host, LINK_NAME, this.timers)
+    const errors = await new HostChanges(host, journal).undoAll().finally(() => host.native.closeFd(fd))
+    if (errors.length > 0) throw unclean(errors)
+  }
+
   async start(world: UplinkWorld): Promise<UplinkPart> {
     this.world = world
     // Whoever has netloom0 is the only one here: what else bears our names is left of somebody who is gone.
@@ -125,11 +138,7 @@ export class HostUplink implements Uplink {
     this.changes = undefined
     this.table = undefined
     this.link = undefined
-    if (errors.length === 0) return
-    throw new NetworkError('unclean', `not everything could be put back on the host: ${errors.map(({ message }) => message).join('; ')}`, {
-      cause: errors[0],
-      fix: '`netloom doctor` lists what is left'
-    })
+    if (errors.length > 0) throw unclean(errors)
   }
 
   private async setUp(world: UplinkWorld, tap: OpenedTap): Promise<UplinkPart> {
@@ -250,4 +259,10 @@ function explained(error: unknown): unknown {
     })
   }
   return new NetworkError('conflict', `the host uplink: ${error.message}`, { cause: error })
+}
+
+function unclean(errors: readonly Error[]): NetworkError {
+  const list = errors.map(({ message }) => message).join('; ')
+  const fix = '`netloom doctor` lists what is left'
+  return new NetworkError('unclean', `not everything could be put back on the host: ${list}`, { cause: errors[0], fix })
 }
