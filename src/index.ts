@@ -2,6 +2,7 @@
  * netloom as a library: `import { Lab } from 'netloom'`.
  */
 export { CaptureStream } from './capture/capture-stream.ts'
+export { CaptureFilterError } from './capture/filter/capture-filter-error.ts'
 export { readCapture } from './capture/read-capture.ts'
 export type { LinkSettings } from './elements/netem/link-settings.ts'
 export type { TraceKind, TraceStep } from './engine/tracer.ts'
