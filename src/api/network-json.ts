@@ -159,8 +159,11 @@ export interface AttachRequest {
   netns?: string
   /** A TAP in the daemon's own namespace, for a virtual machine that `user` runs. */
   tap?: { name: string; user?: string }
-  /** A virtual host inside of netloom: answers ARP and echo, and sends datagrams to these UDP ports back. */
-  virtual?: { udpEcho: number[] }
+  /**
+   * A virtual host inside of netloom: answers ARP and echo, and sends datagrams to these UDP ports back. `silent`: answers nothing, and sends
+   * what is played into its port.
+   */
+  virtual?: { udpEcho: number[]; silent?: boolean }
   ip?: string
   ip6?: string
   mac?: string

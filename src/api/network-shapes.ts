@@ -46,7 +46,7 @@ const attachShape = struct('netloom.AttachRequest', {
   pid: nullable(integer('int')),
   netns: string,
   tap: nullable(struct('netloom.Tap', { name: string, user: string })),
-  virtual: nullable(struct('netloom.VirtualHost', { udpEcho: list(integer('int')) })),
+  virtual: nullable(struct('netloom.VirtualHost', { udpEcho: list(integer('int')), silent: boolean })),
   ip: string,
   ip6: string,
   mac: string,

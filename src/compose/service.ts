@@ -94,8 +94,19 @@ const RESTART = /^(no|always|unless-stopped|on-failure(:\d+)?)$/
 export function readService(name: string, at: Value, directory: string): Service {
   if (!NAME.test(name)) at.fail(`'${name}' is no name of a service: letters, digits, '.', '_' and '-'`)
   const given = at.members(MEMBERS)
-  const ours = given['x-netloom']?.members(['host', 'link', 'virtual', 'udp_echo', 'underlay', 'address', 'address6', 'gateway', 'mac'])
-  const virtual = readVirtual(given, ours)
+  const ours = given['x-netloom']?.members([
+    'host',
+    'link',
+    'virtual',
+    'udp_echo',
+    'replay',
+    'underlay',
+    'address',
+    'address6',
+    'gateway',
+    'mac'
+  ])
+  const virtual = readVirtual(given, ours, directory)
   if (given.image === undefined && virtual === null) at.fail('an image is missing')
   if (given.networks !== undefined && given.network_mode !== undefined)
     given.network_mode.fail('networks are named too: only one of both can be')

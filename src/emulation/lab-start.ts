@@ -8,6 +8,7 @@ import type { CreateRequest } from '../client/container-calls.ts'
 import type { LabFile, PlacedNetwork, PlacedService } from '../compose/lab-file.ts'
 import { sleep } from '../engine/index.ts'
 import { LabError } from './lab-error.ts'
+import { checkReplayFile, playService } from './service-replay.ts'
 
 export interface LabStartOptions {
   readonly file: LabFile
@@ -16,6 +17,8 @@ export interface LabStartOptions {
   /** Hears what comes next: `web01 on host1`. */
   readonly tell: (done: number, total: number, next: string) => void
   readonly signal: AbortSignal
+  /** Hears what went wrong in the background. */
+  readonly warn: (problem: string) => void
 }
 
 /** Between two looks at the health of a container. */
@@ -24,7 +27,7 @@ const LOOK_MS = 100
 /** A network that all hosts of a lab see when one has it. */
 const GLOBAL_DRIVERS = ['overlay']
 
-export async function startLab({ file, client, tell, signal }: LabStartOptions): Promise<void> {
+export async function startLab({ file, client, tell, signal, warn }: LabStartOptions): Promise<void> {
   const networks = file.networks.flatMap((network) => hostsOf(network).map((host) => ({ network, host })))
   const services = file.services.filter(({ placedOn }) => placedOn !== null)
   const total = networks.length + services.length
@@ -40,7 +43,7 @@ export async function startLab({ file, client, tell, signal }: LabStartOptions):
   for (const { network, host } of networks) {
     await step(`network ${network.name} on ${host}`, () => makeNetwork(client(host), network, file.name))
   }
-  const start = new ServiceStart(file, client, signal)
+  const start = new ServiceStart(file, client, signal, warn)
   for (const service of services) await step(`${service.name} on ${service.placedOn}`, () => start.start(service))
   tell(done, total, '')
 }
@@ -62,11 +65,13 @@ class ServiceStart {
   private readonly file: LabFile
   private readonly client: (host: string) => Client
   private readonly signal: AbortSignal
+  private readonly warn: (problem: string) => void
 
-  constructor(file: LabFile, client: (host: string) => Client, signal: AbortSignal) {
+  constructor(file: LabFile, client: (host: string) => Client, signal: AbortSignal, warn: (problem: string) => void) {
     this.file = file
     this.client = client
     this.signal = signal
+    this.warn = warn
   }
 
   async start(service: PlacedService): Promise<void> {
@@ -124,15 +129,23 @@ class ServiceStart {
     const [[network, { IPAMConfig, MacAddress, Aliases, DriverOpts = service.link?.options }]] = this.endpoints(service) as [
       [string, EndpointConfig]
     ]
-    await this.client(service.placedOn!).networks.attach({
+    const { udpEcho, replay } = service.virtual!
+    if (replay !== null) await checkReplayFile(replay)
+    const client = this.client(service.placedOn!)
+    await client.networks.attach({
       network,
       name: service.containerName,
-      virtual: { udpEcho: [...service.virtual!.udpEcho] },
+      virtual: { udpEcho: [...udpEcho], silent: replay !== null },
       ...(IPAMConfig?.IPv4Address !== undefined && { ip: IPAMConfig.IPv4Address }),
       ...(IPAMConfig?.IPv6Address !== undefined && { ip6: IPAMConfig.IPv6Address }),
       ...(MacAddress !== undefined && { mac: MacAddress }),
       ...(Aliases != null && { aliases: Aliases }),
       ...(DriverOpts != null && { driverOpts: DriverOpts })
+    })
+    if (replay === null) return
+    const into = `${network}/${service.containerName}`
+    playService(client, into, replay, this.signal).catch((error: Error) => {
+      if (!this.signal.aborted) this.warn(`${service.name} does not play on: ${error.message}`)
     })
   }
 

@@ -196,6 +196,29 @@ x-netloom:
   })
 })
 
+describe('a capture as a service', () => {
+  const read = (replay: string) =>
+    readLabFile(`services:\n  player: { x-netloom: { virtual: true, replay: ${replay} } }\n`, { file: '/labs/a/compose.yaml', env: {} })
+      .services[0]!.virtual!.replay
+
+  test('a file alone, and with everything', () => {
+    const whole = { speed: 1, loop: 1, limit: undefined, interface: undefined, filter: undefined, map: [] }
+    assert.deepEqual(read('../web.pcapng'), { ...whole, file: '/labs/web.pcapng' })
+    assert.deepEqual(
+      read('{ file: /x.pcap, speed: max, loop: forever, limit: 9, interface: eth0, filter: udp port 53, map: 10.0.0.1=10.0.0.2 }'),
+      {
+        file: '/x.pcap',
+        speed: 'max',
+        loop: Number.POSITIVE_INFINITY,
+        limit: 9,
+        interface: 'eth0',
+        filter: 'udp port 53',
+        map: ['10.0.0.1=10.0.0.2']
+      }
+    )
+  })
+})
+
 describe('texts', () => {
   test('variables', () => {
     const env = { NAME: 'web', EMPTY: '' }

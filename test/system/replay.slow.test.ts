@@ -6,34 +6,10 @@ import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { emitIpv4 } from '../../src/wire/ipv4.ts'
-import { emitUdp } from '../../src/wire/udp.ts'
 import { DaemonProcess, daemonMissing, type Finished } from '../docker/daemon-process.ts'
+import { datagramCapture } from '../replay/datagram-capture.ts'
 
 const NETLOOM = path.resolve(import.meta.dirname, '../../../bin/netloom.js')
-const RAW_IP = 101
-
-/** A pcap of datagrams from 10.0.0.1 to 10.0.0.2 as a tun interface shows them, 1 ms from each other. */
-function rawCapture(count: number): Buffer {
-  const packet = new Uint8Array(28 + 32)
-  emitIpv4({ source: '10.0.0.1', destination: '10.0.0.2', protocol: 17, payloadLength: 40 }, packet, 0)
-  emitUdp({ sourcePort: 4000, destinationPort: 4001, payload: new Uint8Array(32).fill(7) }, packet, 20, 0)
-  const record = (index: number): Buffer => {
-    const header = Buffer.alloc(16)
-    header.writeUInt32LE(1_700_000_000 + Math.floor(index / 1000), 0)
-    header.writeUInt32LE((index % 1000) * 1000, 4)
-    header.writeUInt32LE(packet.length, 8)
-    header.writeUInt32LE(packet.length, 12)
-    return Buffer.concat([header, packet])
-  }
-  const file = Buffer.alloc(24)
-  file.writeUInt32LE(0xa1b2c3d4, 0)
-  file.writeUInt32LE(0x00040002, 4)
-  file.writeUInt32LE(262_144, 16)
-  file.writeUInt32LE(RAW_IP, 20)
-  return Buffer.concat([file, ...Array.from({ length: count }, (_, index) => record(index))])
-}
-
 describe('captures played into the ports of containers', { skip: daemonMissing('busybox') }, () => {
   const daemon = new DaemonProcess()
   const folder = mkdtempSync(path.join(tmpdir(), 'netloom-test-replay-'))
@@ -76,8 +52,8 @@ describe('captures played into the ports of containers', { skip: daemonMissing('
   }
 
   before(async () => {
-    writeFileSync(small, rawCapture(50))
-    writeFileSync(large, rawCapture(20_000))
+    writeFileSync(small, datagramCapture(50))
+    writeFileSync(large, datagramCapture(20_000))
     await daemon.start()
     await ok(['network', 'create', '--subnet', '192.0.2.0/24', 'front'])
     for (const name of ['web', 'db']) await ok(['run', '-d', '--name', name, '--network', 'front', 'box', 'sleep', '1000'])
@@ -116,7 +92,7 @@ describe('captures played into the ports of containers', { skip: daemonMissing('
     const page = path.join(folder, 'page.html')
     writeFileSync(page, '<!doctype html><title>no capture</title>')
     const cut = path.join(folder, 'cut.pcap')
-    const bytes = rawCapture(3)
+    const bytes = datagramCapture(3)
     for (let at = 24; at < bytes.length; at += 16 + 60) bytes.writeUInt32LE(1500, at + 12)
     writeFileSync(cut, bytes)
     for (const [args, message, status] of [

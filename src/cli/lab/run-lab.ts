@@ -47,7 +47,8 @@ export async function runLab(file: LabFile, fileName: string, labs: string, repo
       file,
       client: (host) => new Client(sockets.get(host)!),
       tell: (done, total, next) => report.progress(done, total, next),
-      signal
+      signal,
+      warn: (problem) => logger.warn(problem)
     })
     starting.catch(() => {}) // after a signal it ends by itself, with the hosts
     await Promise.race([starting, failed, stopped])

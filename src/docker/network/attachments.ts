@@ -157,11 +157,15 @@ export class Attachments {
   private async plugVirtual(
     network: DockerNetwork,
     spec: EndpointSpec,
-    { udpEcho }: NonNullable<AttachRequest['virtual']>,
+    { udpEcho, silent = false }: NonNullable<AttachRequest['virtual']>,
     request: AttachRequest
   ): Promise<Plug> {
     const { controller } = this.options
     const mtu = request.mtu ?? controller.network(network.id).mtu
+    if (silent) {
+      const endpoint = await controller.connect(network.id, spec, () => ({ type: 'replay', options: { isEndpoint: true, mtu } }))
+      return { endpoint, undo: () => controller.disconnect(network.id, spec.name) }
+    }
     // It asks by ARP, which nobody answers there.
     if (network.isPointToPoint) throw ApiError.badRequest(`network ${network.name} has no ARP, which a virtual host needs`)
     const gatewayFor = (address: string): string => (network.record.internal || address === '' ? '' : network.gatewayFor(address))
