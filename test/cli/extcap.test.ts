@@ -240,6 +240,19 @@ describe('the toolbar', () => {
     })
   })
 
+  test('what words cannot say is left alone', { timeout: 20_000 }, async () => {
+    link().out = 'delay 5ms [schedule of 3 points]'
+    await withToolbar('trace', 'lan/web', async (wireshark) => {
+      wireshark.say(0, ToolbarCommand.initialized)
+      assert.match((await wireshark.hears(ToolbarCommand.warning)).payload, /has a trace file or a table/)
+      wireshark.heard.length = 0
+      wireshark.say(Control.loss, ToolbarCommand.set, '1%')
+      await wireshark.hears(ToolbarCommand.warning)
+      assert.equal(link().out, 'delay 5ms [schedule of 3 points]')
+      link().out = ''
+    })
+  })
+
   test('what is no link has no controls', { timeout: 20_000 }, async () => {
     await withToolbar('none', 'uplink', async (wireshark) => {
       wireshark.say(0, ToolbarCommand.initialized)

@@ -1,7 +1,9 @@
 import type { LinkRow } from '../../api/link-json.ts'
 import type { Client } from '../../client/client.ts'
 import type { LinkSettings } from '../../elements/netem/link-settings.ts'
-import { linkWords, parseLinkWords } from '../../elements/netem/link-words.ts'
+import { linkWords } from '../../elements/netem/link-words.ts'
+import { readLinkText } from '../../network/link-text.ts'
+import { splitWords } from '../../network/split-words.ts'
 import { Control } from './extcap-answers.ts'
 import { ToolbarCommand, type ToolbarMessage } from './toolbar-message.ts'
 
@@ -70,7 +72,7 @@ export class LinkToolbar {
   /** Sets what `next` makes of each direction's settings, and shows what came of it. */
   private async change(next: (settings: LinkSettings) => LinkSettings): Promise<void> {
     const row = await this.row()
-    const wanted = this.directions.map((direction) => ({ direction, words: linkWords(next(parseLinkWords(wordsOf(row?.[direction])))) }))
+    const wanted = this.directions.map((direction) => ({ direction, words: linkWords(next(settingsOf(row?.[direction]))) }))
     const [first, second] = wanted
     if (second !== undefined && first!.words === second.words) await this.set('both', first!.words)
     else for (const { direction, words } of wanted) await this.set(direction, words)
@@ -81,12 +83,12 @@ export class LinkToolbar {
   }
 
   private async set(direction: Direction | 'both', words: string): Promise<void> {
-    await this.client.links.set({ target: this.target, direction, words: wordsOf(words) })
+    await this.client.links.set({ target: this.target, direction, words: splitWords(words) })
   }
 
   /** Of both directions, what is sent. */
   private async show(): Promise<void> {
-    const settings = parseLinkWords(wordsOf((await this.row())?.[this.directions[0]!]))
+    const settings = settingsOf((await this.row())?.[this.directions[0]!])
     for (const field of FIELDS) {
       const words = settings[field] === undefined ? '' : linkWords({ [field]: settings[field] })
       this.tell(Control[field], ToolbarCommand.set, words.slice(field.length + 1))
@@ -96,13 +98,16 @@ export class LinkToolbar {
   /** undefined: nothing is set yet. */
   private async row(): Promise<LinkRow | undefined> {
     const rows = await this.client.links.list()
-    return rows.find(({ network, endpoint }) => this.target === (endpoint === '' ? network : `${network}/${endpoint}`))
+    return rows.find(({ network, endpoint }) => this.target === [network, endpoint].filter((name) => name !== '').join('/'))
   }
 
-  /** Whether what is captured can be shaped: an endpoint, or a network. */
+  /** Whether what is captured can be shaped: an endpoint, a network, or a cable of a lab, which is on no network. */
   private async hasLink(): Promise<boolean> {
     const points = await this.client.captures.points()
-    return points.some(({ name, network, kind }) => (name === this.target && kind === 'endpoint') || network === this.target)
+    return points.some(
+      ({ name, network, kind }) =>
+        network === this.target || (name === this.target && (kind === 'endpoint' || (kind === 'interface' && network === undefined)))
+    )
   }
 
   private tellError(error: unknown): void {
@@ -118,18 +123,20 @@ export class LinkToolbar {
   }
 }
 
-/** The settings with one of them anew, or without it. Throws LinkWordsError for words that say something else. */
+/** Throws when there is more to the link than words can say: they would take it away. */
+function settingsOf(text = ''): LinkSettings {
+  if (text.includes('[')) throw new RangeError('the link has a trace file or a table, which cannot be changed here')
+  return readLinkText({ words: text }) ?? {}
+}
+
+/** The settings with one of them anew, or without it. Throws for words that say something else. */
 function changed(settings: LinkSettings, field: Field, text: string): LinkSettings {
   const { [field]: _, ...others } = settings
-  const words = wordsOf(text)
+  const words = splitWords(text)
   if (words[0] === field) words.shift()
   if (words.length === 0) return others
-  const { [field]: value, ...more } = parseLinkWords([field, ...words])
+  const { [field]: value, ...more } = readLinkText({ words: [field, ...words] }) ?? {}
   const [extra] = Object.keys(more)
   if (extra !== undefined) throw new RangeError(`'${text}' says more than the ${field}`)
   return { ...others, ...(value !== undefined && { [field]: value }) }
-}
-
-function wordsOf(text: string | undefined): string[] {
-  return (text ?? '').split(/\s+/).filter((word) => word !== '')
 }
