@@ -20,6 +20,7 @@ import { registerNetwork } from './commands/network.ts'
 import { registerReplay } from './commands/replay.ts'
 import { registerRun } from './commands/run.ts'
 import { registerShow } from './commands/show.ts'
+import { registerSim } from './commands/sim.ts'
 import { registerStart } from './commands/start.ts'
 import { registerTrace } from './commands/trace.ts'
 import { registerWireshark } from './commands/wireshark.ts'
@@ -30,6 +31,7 @@ import { hasColours, paint } from './terminal.ts'
 /** In the order of `netloom --help`. */
 const REGISTRATIONS = [
   registerDemo,
+  registerSim,
   registerDaemon,
   registerLab,
   registerAttach,
@@ -58,6 +60,7 @@ const EXAMPLES = `
 Examples:
   netloom demo                      two processes and a virtual host talk; a capture shows every frame
   netloom up lab.yaml               hosts, networks and containers of a Compose file
+  netloom sim lossy.js --seeds 1..100 a scenario in virtual time, for a hundred seeds
   netloom network create front      a network of the daemon, as with docker's client
   netloom attach lan --pid 4711     the process 4711 gets an eth0 on the network lan
   netloom capture lan               every frame of the network lan, a line each
