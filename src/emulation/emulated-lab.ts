@@ -166,7 +166,7 @@ export class EmulatedLab {
     const own = new Map<string, LinkSetting | undefined>([
       ...hosts.map(({ name, eth0 }) => [`${name}/eth0`, eth0?.link] as const),
       ...routers.flatMap(({ name, interfaces }) => interfaces.map(({ link }, number) => [`${name}/eth${number}`, link] as const)),
-      ...services.map(({ name, link }) => [`${name}/eth0`, link] as const)
+      ...services.flatMap(({ name, virtual, link }) => (virtual?.station == null ? [] : [[`${name}/eth0`, link] as const]))
     ])
     for (const cable of this.cables) {
       const link = own.get(cable.name) ?? underlays.find(({ name }) => name === cable.lan.name)!.link

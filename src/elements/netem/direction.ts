@@ -69,7 +69,7 @@ export class Direction {
   private schedulePoint = 0
   private scheduleRound = 0
 
-  /** `settings` are checked. `compile` undefined: losses by a filter hit all frames. */
+  /** `settings` are checked, those with a filter only where there is something to compile it. */
   constructor(context: ElementContext, out: number, settings: LinkSettings, timers: DirectionTimers, compile?: FilterCompiler) {
     const { random, frames } = context
     const { loss, duplicate, corrupt, reorder, delay, rate, schedule, mtu } = settings

@@ -50,7 +50,7 @@ export class FrameMatcher {
   /** Whether anything but a filter is given. */
   private readonly hasFields: boolean
 
-  /** Throws RangeError that names what cannot be. `compile` undefined: filters are not looked at. */
+  /** Throws RangeError that names what cannot be. Without `compile` all but the filter is checked, and nothing is to be matched. */
   constructor(match: FrameMatch, compile?: FilterCompiler) {
     const { protocol, source, destination, filter } = match
     this.match = match
