@@ -183,7 +183,8 @@ export class ElementNode implements ElementContext, WheelTarget {
   }
 
   private recordStep(frame: FrameHandle, kind: TraceKind, text: string): void {
-    this.engine.tracer.record(this.frames, frame, this.engine.now, this.name, kind, text)
+    // The clock's own time and not the turn's: how long elements took is what a walk is looked at for.
+    this.engine.tracer.record(this.frames, frame, this.engine.clock.now(), this.name, kind, text)
   }
 
   timer(fire: (now: number) => void): Timer {
@@ -197,7 +198,7 @@ export class ElementNode implements ElementContext, WheelTarget {
   }
 
   trace(frame: FrameHandle, text: string, until?: number): void {
-    this.engine.tracer.record(this.frames, frame, this.engine.now, this.name, 'note', text, until)
+    this.engine.tracer.record(this.frames, frame, this.engine.clock.now(), this.name, 'note', text, until)
   }
 
   watchDrops(watch: DropWatch | null): void {
