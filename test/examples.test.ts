@@ -32,8 +32,20 @@ describe('examples', () => {
     })
   }
 
+  test('lossy-client: tests of a runner, and a scenario for many seeds', () => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    const run = (...args: string[]): string => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8', timeout: 60_000 })
+      assert.deepEqual([status, stderr], [0, ''], stdout)
+      return stdout
+    }
+    assert.match(run('--test', '--test-reporter=tap', 'dist/examples/lossy-client.js'), /^# pass 3$/m)
+    const { done, failed } = JSON.parse(run('bin/netloom.js', 'sim', 'dist/examples/lossy-client.js', '--seeds', '1..10', '--json'))
+    assert.deepEqual([done, failed], [10, []])
+  })
+
   test('every example is run', () => {
     const files = readdirSync('examples').filter((file) => file.endsWith('.ts'))
-    assert.deepEqual(files.map((file) => path.basename(file, '.ts')).sort(), Object.keys(EXAMPLES).sort())
+    assert.deepEqual(files.map((file) => path.basename(file, '.ts')).sort(), [...Object.keys(EXAMPLES), 'lossy-client'].sort())
   })
 })
