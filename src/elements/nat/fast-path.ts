@@ -46,7 +46,8 @@ export type FastPath = (from: number, count: number, number: number) => number
 
 /** One in a thread with one engine: V8 then takes the arrays for constants (see the engine's README, "Loops"). */
 export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32Array): FastPath {
-  const { frames, flows, paths, tcp, routerMac } = tables
+  const { frames, flows, paths, routerMac } = tables
+  const { windows } = tables.tcp
   const { start, length, flags, gsoSize, csumStart } = frames
   const { core, expires, status } = flows
   const { words: path, fits } = paths
@@ -142,7 +143,7 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
         const seq = swapped(w9 >>> 16) | (swapped(w10 & 0xffff) >>> 16)
         const ack = swapped(w10 >>> 16) | (swapped(w11 & 0xffff) >>> 16)
         const window = swapped(words[(w + 12) | 0] & 0xffff) >>> 16
-        timeout = tcp.advance(flow, direction, seq, ack, (seq + total - 20 - header) | 0, window)
+        timeout = windows.advance(flow, direction, seq, ack, (seq + total - 20 - header) | 0, window)
         if (timeout < 0) return i
       } else {
         const udpLength = swapped(w9 >>> 16) >>> 16
