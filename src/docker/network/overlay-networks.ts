@@ -8,25 +8,25 @@
 import { ApiError } from '../../api/api-error.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
 import { ClusterError, isAway } from '../../cluster/cluster-error.ts'
-import type { ClusterEndpoint, ClusterEndpointSpec, ClusterNetwork } from '../../cluster/cluster-records.ts'
+import type { ClusterEndpoint, ClusterNetwork } from '../../cluster/cluster-records.ts'
 import type { ClusterChange } from '../../cluster/cluster-view.ts'
 import { IpamError } from '../../ipam/ipam-error.ts'
 import type { NetworkController } from '../../network/controller.ts'
 import type { OverlayDriver } from '../../network/drivers/overlay-driver.ts'
 import type { Endpoint, EndpointSpec } from '../../network/endpoint.ts'
 import type { RemoteEndpoint } from '../../network/remote-endpoint.ts'
-import type { Store } from '../../store/store.ts'
 import { formatMac, macFromIpv4, parseIpv4 } from '../../wire/address.ts'
-import { parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
+import { parseCidr } from '../../wire/cidr.ts'
 import { VXLAN_PORT } from '../../wire/vxlan.ts'
 import { DockerNetwork } from './docker-network.ts'
 import { nameTaken } from './endpoint-checks.ts'
 import { checkPools, createError, subnetSpecs } from './ipam-request.ts'
 import { networkLink } from './link-options.ts'
 import { duplicate } from './network-checks.ts'
-import type { NetworkEndpoint, NetworkRecord, OverlayDetail } from './network-record.ts'
+import type { NetworkEndpoint, OverlayDetail } from './network-record.ts'
 import type { RequestedNetwork } from './network-request.ts'
 import { checkOverlayOptions, overlayBum, overlayVnis } from './overlay-options.ts'
+import { type NetworkDetail, plainError, recordOf, subnetOf } from './overlay-records.ts'
 
 export interface OverlayNetworksOptions {
   readonly controller: NetworkController
@@ -36,26 +36,6 @@ export interface OverlayNetworksOptions {
   /** Of endpoints that outlived the last daemon (`keptOverlays`): the network runs for them before the store is reached. */
   readonly kept?: readonly OverlayDetail[]
   readonly log: (message: string) => void
-}
-
-/** What is kept of a network in the store, beside what the cluster itself knows. */
-interface NetworkDetail {
-  readonly record: Omit<NetworkRecord, 'id' | 'name' | 'pool' | 'pool6'>
-}
-
-/** Endpoints of containers that outlived the last daemon of this host, as far as its own store knows them. */
-export function keptEndpoints(store: Store): ClusterEndpointSpec[] {
-  return Array.from(store.list<NetworkEndpoint>('endpoint/'), ([, endpoint]) => endpoint).flatMap((endpoint) => {
-    const { id, networkId, name, address, address6, mac, overlay } = endpoint
-    if (overlay === undefined) return []
-    const { names, subnet, subnet6 } = overlay
-    return [{ id, networkId, name, names, address, subnet, mac, ...(subnet6 !== undefined && { address6, subnet6 }) }]
-  })
-}
-
-/** What those endpoints stand on. */
-export function keptOverlays(store: Store): OverlayDetail[] {
-  return Array.from(store.list<NetworkEndpoint>('endpoint/'), ([, { overlay }]) => overlay ?? []).flat()
 }
 
 /** An endpoint of ours that another host removed by force. */
@@ -404,28 +384,4 @@ export class OverlayNetworks {
     end.then(() => this.lines.get(networkId) === end && this.lines.delete(networkId))
     return result
   }
-}
-
-function recordOf({ id, name, subnets, detail }: ClusterNetwork): NetworkRecord {
-  const pools = subnets.map(({ subnet, gateway }) => ({ subnet, gateway: gateway ?? '' }))
-  const v4 = pools.filter(({ subnet }) => !subnet.includes(':'))
-  const pool6 = pools.find(({ subnet }) => subnet.includes(':')) ?? null
-  return { ...(detail as NetworkDetail).record, id, name, pool: v4[0]!, pool6, subnets: v4 }
-}
-
-/** The subnet that an address is asked of; the first one when any will do. Throws IpamError. */
-function subnetOf(record: NetworkRecord, address: string | undefined): string {
-  if (address === undefined) return record.pool!.subnet
-  const found = record.subnets?.find(({ subnet }) => prefixContains(parseCidr(subnet), parseAddress(address)))
-  if (found === undefined) throw new IpamError('IPAM_OUTSIDE', 'ip', address, 'does not belong to a subnet of the network')
-  return found.subnet
-}
-
-/** What the cluster refuses, for Docker's API; other errors as they are. */
-function plainError(error: unknown): unknown {
-  if (!(error instanceof ClusterError)) return error
-  if (isAway(error)) return ApiError.internal(`the cluster store cannot be reached: ${error.message}`, { cause: error })
-  return error.code === 'not-found'
-    ? ApiError.notFound(error.message, { cause: error })
-    : ApiError.internal(error.message, { cause: error })
 }
