@@ -67,8 +67,12 @@ describe('traces of containers', { skip: daemonMissing('busybox', 'ping') }, () 
 
   it('Ctrl-C ends it and prints what was seen', async () => {
     const running = new Running('trace', 'front', '-f', 'icmp', '-n', '5000')
+    let isOver = false
     running.child.stdout!.on('data', () => {
-      if (running.stdout.includes('write to tap')) running.child.kill('SIGINT')
+      // Once: the second Ctrl-C ends a command at once.
+      if (isOver || !running.stdout.includes('write to tap')) return
+      isOver = true
+      running.child.kill('SIGINT')
     })
     assert.equal(await running.ended, 0)
     assert.match(running.stdout, /^frame 1, packet \d+: IP 192\.0\.2\./)
