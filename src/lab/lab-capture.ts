@@ -3,7 +3,9 @@
  */
 import type { CaptureSession, CaptureWish } from '../network/capture-session.ts'
 
-export interface LabCaptureOptions extends CaptureWish {
+export interface LabCaptureOptions extends Omit<CaptureWish, 'filter'> {
+  /** In libpcap's language; in virtual time its common subset, see src/capture/filter. */
+  readonly filter?: string
   /** Told once when the file cannot be written any more; traffic goes on. */
   readonly onError?: (error: Error) => void
 }

@@ -25,6 +25,7 @@ import { NetworkError } from '../network/network-error.ts'
 import { ThreadedEngine } from '../network/threaded-engine.ts'
 import { traceElements } from '../network/trace-control.ts'
 import { type FrameWalk, TraceWalks } from '../network/trace-walk.ts'
+import { captureFilter } from './capture-filter.ts'
 import { hostForwarder } from './host-forwarder.ts'
 import { LabCapture, type LabCaptureOptions } from './lab-capture.ts'
 import { LabNetwork } from './lab-network.ts'
@@ -138,10 +139,13 @@ export class Lab implements AsyncDisposable {
 
   /**
    * Writes every frame that enters a network, once, to a file; or what of them is chosen. Any number at once. Rejects with NetworkError for
-   * a target that is not there, and with CaptureFileError when the file cannot be written.
+   * a target that is not there, with CaptureFilterError, and with CaptureFileError when the file cannot be written.
    */
-  async capture(path: string, { onError, ...wish }: LabCaptureOptions = {}): Promise<LabCapture> {
-    const session = await this.captures.open(wish, { path, ...(onError !== undefined && { onError }) })
+  async capture(path: string, { onError, filter: text = '', ...wish }: LabCaptureOptions = {}): Promise<LabCapture> {
+    // No program is asked in virtual time: the same bytes on any machine.
+    const program = text === '' ? undefined : this.virtual ? compileFilter(text) : await captureFilter(text)
+    const filter = program === undefined ? {} : { filter: { text, program } }
+    const session = await this.captures.open({ ...wish, ...filter }, { path, ...(onError !== undefined && { onError }) })
     return new LabCapture(path, session)
   }
 

@@ -93,6 +93,8 @@ export class FramePlayer {
       for await (const group of source.frames()) {
         for (const frame of group) {
           if (this.taken >= limit || this.hasEnded) break
+          // One that was dropped: it stands there as it came in, too.
+          if (frame.verdict !== undefined) continue
           this.take(frame, source.interfaces()[frame.interface], before)
           if (this.batch.frames >= BATCH_FRAMES || this.batch.bytes >= BATCH_BYTES) await this.send(source.position())
         }
