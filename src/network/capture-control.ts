@@ -23,10 +23,13 @@ import { NetworkError } from './network-error.ts'
 /** The element that hears of drops. No network's elements are called so: theirs have a slash. */
 const DROPS_ELEMENT = 'capture-drops'
 
-/** Captures that get a large ring; later ones get a small one, so that a hundred clients do not take gigabytes. */
-const LARGE_RINGS = 8
-const LARGE_RING = 16 << 20
-const SMALL_RING = 1 << 20
+/**
+ * Captures that get a large ring: half a second of 1 Gbit/s, for which a writer may wait for a busy core or disk. Later ones get a small one,
+ * so that a hundred clients do not take gigabytes.
+ */
+const LARGE_RINGS = 4
+const LARGE_RING = 64 << 20
+const SMALL_RING = 2 << 20
 
 export interface CaptureControlOptions {
   /** The whole one, not a host's part of it. */
@@ -208,12 +211,12 @@ export class CaptureControl {
       section: { ...section, ...(comments.length > 0 && { comment: comments.join('; ') }) },
       onError
     }
+    const ringSize = this.sessions.size < LARGE_RINGS ? LARGE_RING : SMALL_RING
     if ('path' in to) {
-      return engine.virtual ? InlineCaptureFile.open(to.path, common) : this.writer.open({ ...common, path: to.path, ringSize: LARGE_RING })
+      return engine.virtual ? InlineCaptureFile.open(to.path, common) : this.writer.open({ ...common, path: to.path, ringSize })
     }
     // Under a virtual clock nothing waits for a reader.
     if (engine.virtual) return InlineCaptureFile.into({ write: (bytes) => void to.write(bytes.slice()) }, common)
-    const ringSize = this.sessions.size < LARGE_RINGS ? LARGE_RING : SMALL_RING
     return this.writer.open({ ...common, ringSize, onPiece: (bytes) => to.write(bytes) })
   }
 
