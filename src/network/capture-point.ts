@@ -76,12 +76,12 @@ export function hostPoint(network: Network): Omit<CapturePoint, 'elements'> {
 /** Docker's containers are found by the beginning of their id too. */
 const SHORT_ID = /^[0-9a-f]{12}$/
 
-/** An endpoint's addresses, and the names by which others find it: what captures call them. Wireshark shows the first one. */
+/** An endpoint's addresses, and the names by which others find it: what captures call them. Of several, Wireshark shows the last one. */
 export function endpointNames(network: Network, station: Endpoint | RemoteEndpoint): AddressNames[] {
   const { address, address6 } = station
   // On a network without names an endpoint is called by its own all the same.
   const names = station.names.length === 0 && 'name' in station ? [station.name] : station.names
-  const ordered = [...names.filter((name) => !SHORT_ID.test(name)), ...names.filter((name) => SHORT_ID.test(name))]
+  const ordered = [...names.filter((name) => SHORT_ID.test(name)), ...names.filter((name) => !SHORT_ID.test(name)).reverse()]
   const all = [...new Set(ordered.flatMap((name) => [name, `${name}.${network.name}`]))]
   return [address, address6].filter((each) => each !== '').map((each) => ({ address: addressBytes(each), names: all }))
 }

@@ -229,12 +229,14 @@ describe('captures of a daemon', { skip: daemonMissing('busybox', 'ping', 'tshar
       '-e',
       'frame.interface_name',
       '-e',
-      'icmp.type'
+      'ip.src_host',
+      '-N',
+      'nN'
     )
     while ((await client.captures.list()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
     assert.equal(await ping(2), 2)
     assert.equal(await capture.ended, 0, capture.stderr)
-    assert.equal(capture.stdout, 'front/web\t8\nfront/web\t0\n')
+    assert.equal(capture.stdout, 'front/web\tweb.front\nfront/web\tdb.front\n')
   })
 
   it("Wireshark's plugin: listed, captured on, its toolbar shapes the link", { timeout: 60_000 }, async () => {
