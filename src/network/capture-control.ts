@@ -23,12 +23,12 @@ import { NetworkError } from './network-error.ts'
 /** The element that hears of drops. No network's elements are called so: theirs have a slash. */
 const DROPS_ELEMENT = 'capture-drops'
 
-/**
- * Captures that get a large ring: half a second of 1 Gbit/s, for which a writer may wait for a busy core or disk. Later ones get a small one,
- * so that a hundred clients do not take gigabytes.
- */
+/** Captures that get a large ring; later ones get a small one, so that a hundred clients do not take gigabytes. */
 const LARGE_RINGS = 4
-const LARGE_RING = 64 << 20
+/** Of a file: half a second of 1 Gbit/s, for which its writer may wait for a busy core or disk. */
+const FILE_RING = 64 << 20
+/** Of a stream, which has pieces under way besides. */
+const STREAM_RING = 16 << 20
 const SMALL_RING = 2 << 20
 
 export interface CaptureControlOptions {
@@ -211,7 +211,7 @@ export class CaptureControl {
       section: { ...section, ...(comments.length > 0 && { comment: comments.join('; ') }) },
       onError
     }
-    const ringSize = this.sessions.size < LARGE_RINGS ? LARGE_RING : SMALL_RING
+    const ringSize = this.sessions.size >= LARGE_RINGS ? SMALL_RING : 'path' in to ? FILE_RING : STREAM_RING
     if ('path' in to) {
       return engine.virtual ? InlineCaptureFile.open(to.path, common) : this.writer.open({ ...common, path: to.path, ringSize })
     }
