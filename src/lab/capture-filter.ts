@@ -1,6 +1,6 @@
 /**
- * The program of a capture filter: by tcpdump where it is installed, which knows all of libpcap's language and optimizes; else by the
- * built-in grammar, which refuses what it does not know.
+ * The program of a capture filter: by tcpdump where it is installed, which knows all of libpcap's language; else by the built-in
+ * grammar, which refuses what it does not know. Both take the same frames.
  */
 import { execFile } from 'node:child_process'
 import { type BpfProgram, parseBpfProgram } from '../capture/filter/bpf-instruction.ts'
@@ -34,7 +34,8 @@ type Answer = { program: string } | { complaint: string }
 /** null: it is not there, or not what we think it is. */
 function ask(tcpdump: string, text: string): Promise<Answer | null> {
   // Without an interface: the program is for frames as they are, with their tags in them. What follows `--` is no option.
-  const args = ['-ddd', '-y', 'EN10MB', '--', text]
+  // -O leaves out libpcap's optimizer, which may change what a filter takes (src/capture/filter/README.md).
+  const args = ['-O', '-ddd', '-y', 'EN10MB', '--', text]
   return new Promise((resolve) => {
     execFile(tcpdump, args, { timeout: PATIENCE, env: { ...process.env, LC_ALL: 'C' } }, (error, stdout, stderr) => {
       if (error === null) return resolve({ program: stdout })

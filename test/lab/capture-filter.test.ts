@@ -43,7 +43,6 @@ test("the error has libpcap's words and our place", { skip: missing('tcpdump') }
     assert.equal(error.offset, 13)
     return true
   })
-  await assert.rejects(captureFilter('ip and arp'), /rejects all packets/)
 })
 
 test('a tcpdump that prints something else is no program', async (context) => {
