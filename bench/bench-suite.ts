@@ -9,6 +9,8 @@ export interface Metric {
   readonly unit: string
   readonly better: 'more' | 'less'
   readonly samples: readonly number[]
+  /** The round of each sample, from 0, where a trial failed and left a gap. */
+  readonly rounds?: readonly number[]
 }
 
 /** A group of bars. */

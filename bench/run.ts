@@ -1,4 +1,4 @@
-// The benchmarks from the command line: npm run bench -- [--suite micro|datapath|gateway|system] [--rounds N] [--only TEXT]
+// The benchmarks from the command line: npm run bench -- [--suite NAME,NAME] [--rounds N] [--only TEXT]
 //   [--seconds N] [--quick] [--json FILE] [--svg FILE] [--baseline FILE] [--update-readme] [--list]
 // Tables go to standard output, progress to standard error, JSON and SVG to bench/results/SUITE.{json,svg} unless named.
 // With --baseline, exit 1 when a figure is worse than there by more than a tenth and beyond both intervals.

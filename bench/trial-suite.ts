@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { BenchSuite, Chart, Metric, SuiteOptions, SuiteReport } from './bench-suite.ts'
 import { markdownTable } from './markdown-table.ts'
+import { checkTargets, metricName, type RatioTarget, ratioTable } from './ratio-table.ts'
 import { formatEstimate } from './system/measures.ts'
 import { estimate } from './system/statistics.ts'
 
@@ -39,6 +40,8 @@ export interface TrialSuiteParts {
   /** The first one is drawn. */
   readonly columns: readonly TrialColumn[]
   readonly cases: readonly TrialCase[]
+  /** What is to be reached; stands below the tables. */
+  readonly ratios?: readonly RatioTarget[]
 }
 
 export interface TrialSuite extends BenchSuite {
@@ -47,8 +50,11 @@ export interface TrialSuite extends BenchSuite {
 
 const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
 
+/** Throws when a ratio is of what the suite does not have. */
 export function trialSuite(parts: TrialSuiteParts): TrialSuite {
-  return { ...parts, list: () => parts.cases.map(({ name }) => name), run: (options) => runTrials(parts, options) }
+  const names = parts.cases.map(({ name }) => name)
+  checkTargets(parts.ratios ?? [], names, parts.columns)
+  return { ...parts, list: () => names, run: (options) => runTrials(parts, options) }
 }
 
 async function runTrials(
@@ -56,7 +62,7 @@ async function runTrials(
   { quick, rounds = quick ? 1 : parts.rounds, only = '', progress, signal }: SuiteOptions
 ): Promise<SuiteReport> {
   const cases = parts.cases.filter(({ name }) => only.split(',').some((text) => name.includes(text)))
-  const samples = new Map(cases.map(({ name }) => [name, [] as TrialValues[]]))
+  const samples = new Map(cases.map(({ name }) => [name, [] as (TrialValues | null)[]]))
   const problems: string[] = []
   for (let round = 0; round < rounds && !signal.aborted; round++) {
     for (const { name } of round % 2 === 0 ? cases : [...cases].reverse()) {
@@ -67,6 +73,7 @@ async function runTrials(
         const { key, unit, digits } = parts.columns.find((column) => values[column.key] !== undefined)!
         progress(`round ${round + 1}/${rounds} ${name}: ${values[key].toFixed(digits)} ${unit}`)
       } catch (error) {
+        samples.get(name)!.push(null) // a gap: ratios are taken round by round
         problems.push(`round ${round + 1}, ${name}: ${(error as Error).message}`)
         progress(problems.at(-1)!)
       }
@@ -84,9 +91,9 @@ async function trial(suite: string, name: string, signal: AbortSignal): Promise<
 }
 
 function report(
-  { columns, warmUp }: TrialSuiteParts,
+  { columns, warmUp, ratios = [] }: TrialSuiteParts,
   cases: readonly TrialCase[],
-  samples: ReadonlyMap<string, readonly TrialValues[]>,
+  samples: ReadonlyMap<string, readonly (TrialValues | null)[]>,
   problems: readonly string[]
 ): SuiteReport {
   const metrics: Metric[] = []
@@ -94,21 +101,25 @@ function report(
   const charts: Chart[] = []
   for (const group of new Set(cases.map((each) => each.group))) {
     const members = cases.filter((each) => each.group === group)
-    const present = columns.filter(({ key }) => members.some(({ name }) => samples.get(name)!.some((values) => values[key] !== undefined)))
+    const present = columns.filter(({ key }) =>
+      members.some(({ name }) => samples.get(name)!.some((values) => values?.[key] !== undefined))
+    )
     if (present.length === 0) continue
     const rows = members.map(({ name }) => [
       name,
       ...present.map(({ key, unit, digits, better }) => {
-        const values = samples.get(name)!.flatMap((each) => (each[key] === undefined ? [] : [each[key]]))
-        metrics.push({ name: `${name}: ${key}`, unit, better, samples: values })
-        return formatEstimate(estimate(values), digits)
+        const metric = { name: metricName(name, key), unit, better, ...samplesOf(samples.get(name)!, key) }
+        metrics.push(metric)
+        return formatEstimate(estimate(metric.samples), digits)
       })
     ])
     tables.push(markdownTable([[group, ...present.map(({ title, unit }) => `${title}, ${unit}`)], ...rows]))
     const [{ key, title, unit }] = present
-    charts.push({ title: `${group}: ${title}`, unit, bars: members.map(({ name }) => ({ label: name, metric: `${name}: ${key}` })) })
+    charts.push({ title: `${group}: ${title}`, unit, bars: members.map(({ name }) => ({ label: name, metric: metricName(name, key) })) })
   }
-  const count = Math.max(0, ...[...samples.values()].map((values) => values.length))
+  const targets = ratioTable(ratios, columns, metrics)
+  if (targets !== null) tables.push(targets)
+  const count = Math.max(0, ...[...samples.values()].map((values) => values.filter((each) => each !== null).length))
   const { coverage } = estimate(new Array<number>(count).fill(0))
   const interval =
     count < 2
@@ -116,4 +127,10 @@ function report(
       : `Median of ${count} rounds [${(100 * coverage).toFixed(0)} % confidence interval by order statistics]`
   const text = [`${interval}; each trial in its own process. Warm-up: ${warmUp}.`, ...tables, ...problems.map((each) => `- ${each}`)]
   return { text: text.join('\n\n'), metrics, charts, problems }
+}
+
+function samplesOf(values: readonly (TrialValues | null)[], key: string): Pick<Metric, 'samples' | 'rounds'> {
+  const rounds = [...values.keys()].filter((round) => values[round]?.[key] !== undefined)
+  const samples = rounds.map((round) => values[round]![key])
+  return rounds.length === values.length ? { samples } : { samples, rounds }
 }

@@ -46,10 +46,14 @@ function pairs(workingSet: number): TrialCase {
   }
 }
 
+function fabricName(name: 'bridge' | 'macvlan' | 'ipvlan', ip: boolean): string {
+  return `${name}, one MAC a port, ${ip ? 'IPv4' : '64 bytes'}`
+}
+
 /** One station a port, so that all three can join them: macvlan by MAC, ipvlan by address. */
 function fabric(name: 'bridge' | 'macvlan' | 'ipvlan', ip: boolean): TrialCase {
   return {
-    name: `${name}, one MAC a port, ${ip ? 'IPv4' : '64 bytes'}`,
+    name: fabricName(name, ip),
     group: 'one station a port: bridge, macvlan, ipvlan',
     run: async () => ({
       ...(await runDatapath({ lengths: [64], macs: PORTS, flood: false, bridge: true, fabric: name, ip, workingSet: 0, frames: FRAMES }))
@@ -80,5 +84,9 @@ export const suite = trialSuite({
     fabric('ipvlan', true),
     pairs(0),
     pairs(HOSTILE)
+  ],
+  ratios: [
+    { of: fabricName('macvlan', false), to: fabricName('bridge', false), figure: 'mpps', target: 0.95, direction: 'at least' },
+    { of: fabricName('ipvlan', true), to: fabricName('bridge', true), figure: 'mpps', target: 0.95, direction: 'at least' }
   ]
 })

@@ -10,6 +10,8 @@ const FRAMES = 12e6
 /** Of 64 frames from inside: one in 16 of all frames, a million a second where 16 million established ones pass. */
 const NEW_PER_BATCH = 8
 const FULL = 4000
+const NOBODY_NEW = 'full table, nobody new'
+const REFUSED = 'full table, one new flow in 16 frames, refused'
 
 function established(flows: number, workingSet: number): TrialCase {
   return {
@@ -21,7 +23,7 @@ function established(flows: number, workingSet: number): TrialCase {
 
 function fullTable(newPerBatch: number): TrialCase {
   return {
-    name: newPerBatch === 0 ? 'full table, nobody new' : 'full table, one new flow in 16 frames, refused',
+    name: newPerBatch === 0 ? NOBODY_NEW : REFUSED,
     group: `established frames delivered, ${FULL.toLocaleString('en')} flows in a table of as many`,
     run: async () => ({ ...(await runGateway({ flows: FULL, gateway: true, workingSet: 0, frames: FRAMES, capacity: FULL, newPerBatch })) })
   }
@@ -54,5 +56,6 @@ export const suite = trialSuite({
       group: 'the stations alone',
       run: async () => ({ ...(await runGateway({ flows: 64, gateway: false, workingSet: 0, frames: FRAMES, capacity: 0 })) })
     }
-  ]
+  ],
+  ratios: [{ of: REFUSED, to: NOBODY_NEW, figure: 'mpps', target: 0.8, direction: 'at least' }]
 })

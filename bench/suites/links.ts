@@ -18,6 +18,8 @@ const RATES = [
   ['10 Mbit/s', 10e6, 1000],
   ['100 Mbit/s', 100e6, 1400]
 ] as const
+const STATIONS = 'the stations alone'
+const UNSHAPED = 'a link that is not shaped'
 const DELAYS = 'a delay of 10 ms under the real clock'
 
 function link(name: string, forward: LinkSettings | null, links = 1): TrialCase {
@@ -46,8 +48,8 @@ export const suite = trialSuite({
     { key: 'dropped', title: 'dropped', unit: '%', digits: 1, better: 'less' }
   ],
   cases: [
-    link('the stations alone', null),
-    link('a link that is not shaped', {}),
+    link(STATIONS, null),
+    link(UNSHAPED, {}),
     link('delay 200 ms', { delay: { meanNs: 200 * MS } }),
     link('delay 200 ms 20 ms, normal', { delay: { meanNs: 200 * MS, jitterNs: 20 * MS, distribution: 'normal' } }),
     link('rate 5 Gbit/s', { rate: { bitsPerSecond: 5e9 } }),
@@ -66,5 +68,6 @@ export const suite = trialSuite({
         run: async () => ({ ...(await linkRate(shaper, bitsPerSecond, datagram)) })
       }))
     )
-  ]
+  ],
+  ratios: [{ of: UNSHAPED, to: STATIONS, figure: 'mpps', target: 1, direction: 'as good as' }]
 })

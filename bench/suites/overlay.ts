@@ -25,6 +25,14 @@ function between(kind: OverlayKind, name: string, group: string): TrialCase {
 const MACHINES = 'containers of two machines, inner MTU 1,450'
 const ONE_PROCESS = 'containers in one process'
 
+const KERNEL = 'kernel vxlan over veth'
+const TAP = 'netloom, TAP underlay'
+const UDP = 'netloom, UDP sockets'
+const OPEN_VSWITCH = 'Open vSwitch, userspace vxlan'
+const BRIDGE = 'netloom, one bridge'
+const EMULATED = 'netloom, overlay of two emulated hosts'
+const openVswitch = hasOpenVswitch()
+
 export const suite = trialSuite({
   name: 'overlay',
   title: 'VXLAN in memory, and between machines',
@@ -49,11 +57,17 @@ export const suite = trialSuite({
       group: 'the stations alone',
       run: async () => ({ ...(await runOverlay({ flows: 64, macs: 64, underlay: 4, tunnel: false, workingSet: 0, frames: FRAMES })) })
     },
-    between('kernel', 'kernel vxlan over veth', MACHINES),
-    between('tap', 'netloom, TAP underlay', MACHINES),
-    between('udp', 'netloom, UDP sockets', MACHINES),
-    ...(hasOpenVswitch() ? [between('openvswitch', 'Open vSwitch, userspace vxlan', MACHINES)] : []),
-    between('bridge', 'netloom, one bridge', ONE_PROCESS),
-    between('emulated', 'netloom, overlay of two emulated hosts', ONE_PROCESS)
+    between('kernel', KERNEL, MACHINES),
+    between('tap', TAP, MACHINES),
+    between('udp', UDP, MACHINES),
+    ...(openVswitch ? [between('openvswitch', OPEN_VSWITCH, MACHINES)] : []),
+    between('bridge', BRIDGE, ONE_PROCESS),
+    between('emulated', EMULATED, ONE_PROCESS)
+  ],
+  ratios: [
+    { of: TAP, to: KERNEL, figure: 'gbit', target: 0.7, direction: 'at least' },
+    { of: UDP, to: KERNEL, figure: 'gbit', target: 0.4, direction: 'at least' },
+    ...(openVswitch ? [{ of: TAP, to: OPEN_VSWITCH, figure: 'gbit', target: 3, direction: 'at least' } as const] : []),
+    { of: EMULATED, to: BRIDGE, figure: 'gbit', target: 0.8, direction: 'at least' }
   ]
 })

@@ -1,0 +1,86 @@
+/** What suites of trials are to reach. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import type { Metric } from '../../bench/bench-suite.ts'
+import { loadSuite, suiteNames } from '../../bench/load-suite.ts'
+import { checkTargets, type RatioTarget, ratioTable } from '../../bench/ratio-table.ts'
+import { projectRoot } from '../../bench/system/project-root.ts'
+import type { TrialSuiteParts } from '../../bench/trial-suite.ts'
+
+const COLUMNS = [
+  { key: 'gbit', title: 'TCP', better: 'more' },
+  { key: 'cpu', title: 'CPU', better: 'less' }
+] as const
+const TARGET: RatioTarget = { of: 'ours', to: 'theirs', figure: 'gbit', target: 0.7, direction: 'at least' }
+
+/** Figures of both cases, round by round. */
+function table(target: Partial<RatioTarget>, ours: (number | null)[], theirs: (number | null)[]): string | undefined {
+  const figure = target.figure ?? 'gbit'
+  const metric = (name: string, values: (number | null)[]): Metric => {
+    const rounds = [...values.keys()].filter((round) => values[round] !== null)
+    const samples = values.filter((value) => value !== null)
+    const { better } = COLUMNS.find(({ key }) => key === figure)!
+    return { name: `${name}: ${figure}`, unit: '', better, samples, ...(rounds.length < values.length && { rounds }) }
+  }
+  const text = ratioTable([{ ...TARGET, ...target }], COLUMNS, [metric('ours', ours), metric('theirs', theirs)])
+  return text?.slice(text.lastIndexOf('\n') + 1).replaceAll(/ *\| */g, '|')
+}
+
+describe('ratios', () => {
+  test('are taken round by round, with what failed left out', () => {
+    // By medians it would be 30 / 40; the second and third rounds have no pair.
+    assert.equal(table({}, [8, null, 30, 90], [10, 40, null, 100]), '|ours to theirs|TCP|0.85 [0.80, 0.90]|at least 0.7|yes|')
+    assert.equal(table({}, [null, 5], [5, null]), undefined)
+  })
+
+  test('are reached by the median, on the side that is asked for', () => {
+    assert.match(table({}, [6, 7, 8], [10, 10, 10])!, /0\.70 \[0\.60, 0\.80\]\|at least 0\.7\|yes/)
+    assert.match(table({}, [6, 6.9, 8], [10, 10, 10])!, /\|NO\|$/)
+    assert.match(table({ figure: 'cpu', direction: 'at most', target: 1.25 }, [12, 13], [10, 10])!, /\|CPU\|1\.25.*\|at most 1\.25\|yes/)
+    assert.match(table({ figure: 'cpu', direction: 'at most', target: 1.2 }, [12, 13], [10, 10])!, /\|NO\|$/)
+  })
+
+  test('are as good as the target when the interval reaches it from the worse side', () => {
+    const same = { target: 1, direction: 'as good as' } as const
+    assert.match(table(same, [9.5, 9.9, 10.1], [10, 10, 10])!, /\|as good as 1\|yes\|$/)
+    assert.match(table(same, [9.5, 9.8, 9.9], [10, 10, 10])!, /\|NO\|$/)
+    assert.match(table({ ...same, figure: 'cpu' }, [9.5, 9.8, 9.9], [10, 10, 10])!, /\|yes\|$/)
+    assert.match(table({ ...same, figure: 'cpu' }, [10.1, 10.2, 10.3], [10, 10, 10])!, /\|NO\|$/)
+  })
+
+  test('are of what the suite has', () => {
+    checkTargets([TARGET], ['ours', 'theirs'], COLUMNS)
+    assert.throws(() => checkTargets([TARGET], ['ours'], COLUMNS), /'theirs', which is no case/)
+    assert.throws(() => checkTargets([{ ...TARGET, figure: 'mpps' }], ['ours', 'theirs'], COLUMNS), /'mpps', which is no column/)
+  })
+})
+
+test('suites have the targets of the issues', async () => {
+  const targets: Record<string, readonly string[]> = {}
+  for (const name of suiteNames()) {
+    const { ratios = [] } = (await loadSuite(name)) as unknown as TrialSuiteParts
+    const rows = ratios.map(({ of, to, direction, target }) => `${of} / ${to} ${direction} ${target}`)
+    // Its row is there with Open vSwitch only.
+    if (rows.length > 0) targets[name] = rows.filter((row) => !row.includes('Open vSwitch'))
+  }
+  assert.deepEqual(targets, {
+    datapath: [
+      'macvlan, one MAC a port, 64 bytes / bridge, one MAC a port, 64 bytes at least 0.95',
+      'ipvlan, one MAC a port, IPv4 / bridge, one MAC a port, IPv4 at least 0.95'
+    ],
+    gateway: ['full table, one new flow in 16 frames, refused / full table, nobody new at least 0.8'],
+    links: ['a link that is not shaped / the stations alone as good as 1'],
+    overlay: [
+      'netloom, TAP underlay / kernel vxlan over veth at least 0.7',
+      'netloom, UDP sockets / kernel vxlan over veth at least 0.4',
+      'netloom, overlay of two emulated hosts / netloom, one bridge at least 0.8'
+    ]
+  })
+})
+
+test('the README names all suites', () => {
+  const usage = /--suite (\S+)/.exec(readFileSync(path.join(projectRoot, 'bench/README.md'), 'utf8'))![1]
+  assert.deepEqual(usage.split('|').sort(), suiteNames())
+})
