@@ -83,8 +83,13 @@ export class ContainerEndpoints {
     attachment.networkId = network.id
     attachment.endpoint = endpoint
     takeNumber(container, network, ifname)
-    await this.record(container, network, endpoint)
-    if (network.isPlugged) await this.options.files.addOwnHosts(container, [endpoint.address, endpoint.address6])
+    try {
+      await this.record(container, network, endpoint)
+      if (network.isPlugged) await this.options.files.addOwnHosts(container, [endpoint.address, endpoint.address6])
+    } catch (error) {
+      await this.leave(container, attachment, true).catch(() => {}) // the first error says why
+      throw error
+    }
     this.options.networks.publish(network, 'connect', { container: container.id })
   }
 

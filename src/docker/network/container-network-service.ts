@@ -235,21 +235,23 @@ export class ContainerNetworkService {
       const others = networking.attachments.flatMap((other) => this.known(other.networkId || other.network) ?? [])
       checkCompanions(container, network, others)
     }
-    if (network === undefined || !isUp) {
-      if (earlier === undefined) networking.attachments.push(attachment)
-      return container.save()
-    }
+    const before = networking.attachments
+    if (network === undefined || !isUp) return this.record(container, earlier === undefined ? [...before, attachment] : before)
     try {
       await this.plugIn(container, attachment, network)
     } catch (error) {
       if (!network.isOverlay || earlier !== undefined) throw error
       // As recorded: the wish stays, and a later start tries again.
-      networking.attachments.push(attachment)
-      await container.save()
+      await this.record(container, [...before, attachment])
       throw error
     }
-    networking.attachments = [...networking.attachments.filter((other) => other !== earlier && other !== attachment), attachment]
-    await container.save()
+    try {
+      await this.record(container, [...before.filter((other) => other !== earlier), attachment])
+    } catch (error) {
+      networking.attachments = before
+      await this.undoConnect(container, attachment)
+      throw error
+    }
   }
 
   async disconnect(container: NetworkedContainer, reference: string, force: boolean): Promise<void> {
@@ -327,9 +329,23 @@ export class ContainerNetworkService {
 
   /** Saved, before an address is free: a daemon that is killed between the two must not find it with two containers. */
   private forget(container: NetworkedContainer, attachment: Attachment | undefined): Promise<void> {
+    return this.record(
+      container,
+      container.networking.attachments.filter((other) => other !== attachment)
+    )
+  }
+
+  /** Other attachments, saved. What cannot be saved is not so: those before stay, and the same can be asked for again. */
+  private async record(container: NetworkedContainer, attachments: Attachment[]): Promise<void> {
     const { networking } = container
-    networking.attachments = networking.attachments.filter((other) => other !== attachment)
-    return container.save()
+    const before = networking.attachments
+    networking.attachments = attachments
+    try {
+      await container.save()
+    } catch (error) {
+      networking.attachments = before
+      throw error
+    }
   }
 
   /**
@@ -352,15 +368,22 @@ export class ContainerNetworkService {
   private async plugIn(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork): Promise<void> {
     const [ifname] = this.endpoints.nextInterfaces(container, [network])
     await this.endpoints.join(container, attachment, network, ifname!)
-    container.networking.attachments.push(attachment)
+    const { networking } = container
+    const before = networking.attachments
+    networking.attachments = [...before, attachment]
     try {
       await this.endpoints.settle(container)
+      await this.openLinked(container)
     } catch (error) {
-      container.networking.attachments = container.networking.attachments.filter((other) => other !== attachment)
-      await this.plugOut(container, attachment)
+      networking.attachments = before
+      await this.undoConnect(container, attachment)
       throw error
     }
-    await this.openLinked(container)
+  }
+
+  /** Undoes a connect whose error says why. */
+  private async undoConnect(container: NetworkedContainer, attachment: Attachment): Promise<void> {
+    await this.plugOut(container, attachment).catch((left: Error) => this.options.log(`container ${container.name}: ${left.message}`))
   }
 
   private async plugOut(container: NetworkedContainer, attachment: Attachment): Promise<void> {

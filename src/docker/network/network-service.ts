@@ -180,8 +180,12 @@ export class NetworkService {
     const network = this.get(endpoint.networkId)
     const left = network?.endpoints.get(endpoint.owner)
     network?.endpoints.delete(endpoint.owner)
-    await this.options.store.write([{ remove: endpointKey(endpoint) }])
-    if (network?.isOverlay === true && left !== undefined) await this.options.overlays?.dismiss(network.id, left.id)
+    try {
+      await this.options.store.write([{ remove: endpointKey(endpoint) }])
+    } finally {
+      // Also when the record is left, which the next daemon removes: the other hosts are to hear of it now.
+      if (network?.isOverlay === true && left !== undefined) await this.options.overlays?.dismiss(network.id, left.id)
+    }
   }
 
   /** An endpoint whose container is not of this daemon. Throws ApiError. */
@@ -280,16 +284,24 @@ export class NetworkService {
       await this.options.overlays!.remove(network)
       return this.publish(network, 'destroy')
     }
+    const wasPlugged = network.isOwn && this.isPlugged(network)
     // A start that finds the network now will find it gone when it connects.
     this.networks.delete(id)
     try {
-      if (network.isOwn && this.isPlugged(network)) await this.options.controller.removeNetwork(id)
+      if (wasPlugged) await this.options.controller.removeNetwork(id)
     } catch (error) {
       this.networks.set(id, network)
       const isInUse = (error as { code?: unknown }).code === 'conflict'
       throw isInUse ? ApiError.forbidden(`${failed}network ${name} id ${id} has active endpoints`, { cause: error }) : error
     }
-    await this.options.store.write([{ remove: networkKey(id) }])
+    try {
+      await this.options.store.write([{ remove: networkKey(id) }])
+    } catch (error) {
+      // It is still recorded, so that the next daemon would have it: this one does as well.
+      this.networks.set(id, network)
+      if (wasPlugged) await this.remake(network).catch((left: Error) => this.options.log(`network ${name} is not there: ${left.message}`))
+      throw error
+    }
     this.publish(network, 'destroy')
   }
 
