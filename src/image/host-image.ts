@@ -21,15 +21,22 @@ export const HOST_TAG = 'host:latest'
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
+ * What runs a stand-in: as PID 1 of a container busybox's servers would not hear a signal that they have no handler for. The shell ends
+ * at those that end nginx and redis (and everything with it), else with the server's status.
+ */
+const serve = (server: string): string => `trap 'exit 0' INT QUIT TERM; ${server} & wait $!`
+
+/**
  * Stands in for nginx where it is not installed: busybox serves nginx's folder, with a page if there is none. An ordinary user's container
  * cannot write there, as the host's root is nobody in it: the page is elsewhere then.
  */
 const WEB_STAND_IN =
   'd=/usr/share/nginx/html; if [ ! -e $d/index.html ]; then ' +
   '{ mkdir -p $d && [ -w $d ]; } 2> /dev/null || { d=/tmp/nginx; mkdir -p $d; }; ' +
-  'echo "Welcome to nginx! (netloom: busybox httpd in its place)" > $d/index.html; fi; exec busybox httpd -f -p 80 -h $d'
+  'echo "Welcome to nginx! (netloom: busybox httpd in its place)" > $d/index.html; fi; ' +
+  serve('busybox httpd -f -p 80 -h $d')
 /** Stands in for redis: answers each line with the answer to PING, which is what one tries a connection with. */
-const REDIS_STAND_IN = String.raw`exec busybox nc -ll -p 6379 -e sh -c 'while read -r line; do printf "+PONG\r\n"; done'`
+const REDIS_STAND_IN = serve(String.raw`busybox nc -ll -p 6379 -e sh -c 'while read -r line; do printf "+PONG\r\n"; done'`)
 
 export const DEFAULT_IMAGE_TABLE: ImageTable = {
   alpine: { Cmd: ['/bin/sh'] },
@@ -38,7 +45,7 @@ export const DEFAULT_IMAGE_TABLE: ImageTable = {
   ubuntu: { Cmd: ['bash'] },
   nginx: [
     { Cmd: ['nginx', '-g', 'daemon off;'], ExposedPorts: { '80/tcp': {} }, StopSignal: 'SIGQUIT' },
-    { Entrypoint: ['busybox', 'sh', '-c'], Cmd: [WEB_STAND_IN], ExposedPorts: { '80/tcp': {} } }
+    { Entrypoint: ['busybox', 'sh', '-c'], Cmd: [WEB_STAND_IN], ExposedPorts: { '80/tcp': {} }, StopSignal: 'SIGQUIT' }
   ],
   redis: [
     { Cmd: ['redis-server'], ExposedPorts: { '6379/tcp': {} } },

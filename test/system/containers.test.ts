@@ -105,6 +105,22 @@ describe('containers', { skip: daemonMissing() }, () => {
     await daemon.ok('rm', 'polite', 'deaf')
   })
 
+  const installed = DaemonProcess.has('nginx') || DaemonProcess.has('redis-server') || !DaemonProcess.has('busybox')
+  test('what stands in for nginx and redis ends when it is told to', { skip: installed && 'the host has its own' }, async () => {
+    for (const [name, server] of [
+      ['nginx', 'busybox httpd'],
+      ['redis', 'busybox nc']
+    ] as const) {
+      await daemon.ok('run', '-d', '--name', name, '--net', 'none', name)
+      await until(`${name} serves`, async () =>
+        (await daemon.ok('top', name)).split('\n').some((line) => line.includes(` ${server} `) && !line.includes('trap'))
+      )
+    }
+    await daemon.ok('stop', 'nginx', 'redis')
+    assert.deepEqual([await state('nginx'), await state('redis')], ['exited 0', 'exited 0'])
+    await daemon.ok('rm', 'nginx', 'redis')
+  })
+
   test('names: taken, wrong, changed', async () => {
     const id = await daemon.ok('create', '--name', 'taken', '--net', 'none', 'box', 'true')
     const conflict = `Conflict. The container name "/taken" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`
