@@ -11,7 +11,7 @@ import type { Container } from './container.ts'
 
 export interface MountPlan {
   readonly points: MountPoint[]
-  /** Names of volumes that were made up. */
+  /** Names of volumes that were made up, here or for a container of --volumes-from. */
   readonly anonymous: string[]
 }
 
@@ -40,13 +40,19 @@ export function planMounts(config: ContainerConfig, host: HostConfig, planner: M
     anonymous.push(id)
     return id
   }
-  const inherited = (host.VolumesFrom ?? []).flatMap((reference) => volumesFrom(reference, planner))
+  const inherited = (host.VolumesFrom ?? []).map((reference) => volumesFrom(reference, planner))
   for (const bind of host.Binds ?? []) add(parseBind(bind, planner, nameless))
   for (const mount of host.Mounts ?? []) {
     const point = parseMount(mount, planner, nameless)
     if (point !== null) add(point)
   }
-  for (const point of inherited) if (!points.has(point.Destination)) points.set(point.Destination, point)
+  for (const { points: theirs, anonymous: made } of inherited) {
+    for (const point of theirs) {
+      if (points.has(point.Destination)) continue
+      points.set(point.Destination, point)
+      if (point.Name !== undefined && made.includes(point.Name)) anonymous.push(point.Name)
+    }
+  }
   for (const destination of Object.keys(config.Volumes ?? {})) {
     const target = path.posix.normalize(destination)
     if (!points.has(target)) add(volumePoint(nameless(), target, planner, { mode: '', writable: true }))
@@ -151,10 +157,11 @@ function parseMount(mount: MountRequest, planner: MountPlanner, nameless: () => 
 }
 
 /** 'CONTAINER[:ro]' */
-function volumesFrom(reference: string, planner: MountPlanner): MountPoint[] {
+function volumesFrom(reference: string, planner: MountPlanner): { points: MountPoint[]; anonymous: readonly string[] } {
   const [name, mode = 'rw'] = reference.split(':')
   if (!['ro', 'rw', 'z', 'Z'].includes(mode)) throw ApiError.internal(`invalid mode: ${mode}`)
-  return planner.find(name!).mounts.map((point) => ({ ...point, RW: point.RW && mode !== 'ro' }))
+  const { mounts, anonymousVolumes } = planner.find(name!)
+  return { points: mounts.map((point) => ({ ...point, RW: point.RW && mode !== 'ro' })), anonymous: anonymousVolumes }
 }
 
 function volumePoint(

@@ -136,17 +136,22 @@ export class ContainerRecords {
       const procedure = state.Paused ? `Unpause and then ${advice.charAt(0).toLowerCase()}${advice.slice(1)}` : advice
       throw ApiError.conflict(`You cannot remove a ${state.Status} container ${id}. ${procedure}`)
     }
-    if (state.Running) {
-      container.keepAtExit = true // else its own end would remove it first, and this call find nothing
-      await this.runner.kill(container, '').catch((error: ApiError) => {
-        if (error.status !== 409) throw error
+    for (;;) {
+      if (state.Running) {
+        container.keepAtExit = true // else its own end would remove it first, and this call find nothing
+        await this.runner.kill(container, '').catch((error: ApiError) => {
+          if (error.status !== 409) throw error
+        })
+      }
+      const isGone = await container.exclusive(async () => {
+        if (this.context.options.registry.get(id) !== container) return true
+        if (state.Running && !force) throw ApiError.conflict(`container ${id} was started again while it was to be removed`)
+        // With force it is killed again: a start was under way when this call came.
+        if (!state.Running) await this.removeStopped(container, volumes)
+        return !state.Running
       })
+      if (isGone) return
     }
-    await container.exclusive(async () => {
-      if (this.context.options.registry.get(id) !== container) return
-      if (container.state.Running) throw ApiError.conflict(`container ${id} was started again while it was to be removed`)
-      await this.removeStopped(container, volumes)
-    })
   }
 
   async list(options: ListOptions): Promise<ContainerSummary[]> {
@@ -217,7 +222,7 @@ export class ContainerRecords {
 
   /** With the container's lock held. First the record, then the files: files without a record are swept at the next start. */
   private async removeStopped(container: Container, volumes: boolean): Promise<void> {
-    const { store, registry, networking, images, volumesDirectory, log } = this.context.options
+    const { store, registry, networking, images, log } = this.context.options
     if (container.isBeingRemoved) return
     container.isBeingRemoved = true
     const before = container.state.Status
@@ -230,14 +235,21 @@ export class ContainerRecords {
       container.state.Status = before
       throw error
     }
-    const orphans = volumes ? container.anonymousVolumes.map((name) => `${volumesDirectory}/${name}`) : []
-    for (const path of [container.directory, ...orphans]) {
+    registry.delete(container)
+    for (const path of [container.directory, ...(volumes ? this.orphans(container) : [])]) {
       await rm(path, { recursive: true, force: true }).catch((error: Error) => log(`${path} is left: ${error.message}`))
     }
-    registry.delete(container)
     await images.release(container.image.id)
     this.context.publish(container, 'destroy')
     container.moments.reached('removed')
+  }
+
+  /** Directories of volumes that went with a container. As in Docker one stays that another container, by --volumes-from, still has. */
+  private orphans({ anonymousVolumes }: Container): string[] {
+    if (anonymousVolumes.length === 0) return []
+    const { registry, volumesDirectory } = this.context.options
+    const used = new Set(Array.from(registry.all(), ({ mounts }) => mounts.map(({ Name }) => Name)).flat())
+    return anonymousVolumes.filter((name) => !used.has(name)).map((name) => `${volumesDirectory}/${name}`)
   }
 
   private async sizes(container: Container): Promise<{ SizeRw: number; SizeRootFs: number }> {

@@ -140,35 +140,50 @@ export class ContainerRunner {
   }
 
   private async run(container: Container): Promise<void> {
-    const { state } = container
     try {
       await launch(container, this.context)
+      await this.recordStart(container)
     } catch (error) {
       await this.recordFailure(container, error as Error)
       throw error
     }
+    this.watch(container, container.process!)
+    this.context.publish(container, 'start')
+    container.moments.reached('started')
+  }
+
+  /** A start that cannot be recorded is none: what was started is ended, as the next daemon would do, and the error is thrown. */
+  private async recordStart(container: Container): Promise<void> {
+    const { state } = container
+    const before = { ...state }
     Object.assign(state, { Status: 'running', Running: true, Paused: false, Restarting: false, Dead: false, OOMKilled: false })
     state.Error = ''
     state.ExitCode = 0
     state.Pid = container.process!.pid
     state.StartedAt = formatTime(this.context.now())
     this.health.start(container)
-    await container.save()
-    this.watch(container, container.process!)
-    this.context.publish(container, 'start')
-    container.moments.reached('started')
+    try {
+      await container.save()
+    } catch (error) {
+      Object.assign(state, before)
+      this.health.stop(container)
+      await land(container, this.context)
+      throw error
+    }
   }
 
+  /** Never fails: it is `error` that the caller has to hear of. */
   private async recordFailure(container: Container, error: Error): Promise<void> {
     const { state } = container
     Object.assign(state, { Running: false, Restarting: false, Paused: false, Pid: 0 })
     if (state.Status !== 'created') state.Status = 'exited'
     state.Error = error.message
     if (state.ExitCode === 0) state.ExitCode = startFailureCode(error.message)
-    await container.save()
+    await this.saveEnd(container)
     container.moments.reached('ended')
     container.moments.reached('stopped')
-    if (container.hostConfig.AutoRemove && !container.keepAtExit) await this.remove(container)
+    if (!container.hostConfig.AutoRemove || container.keepAtExit) return
+    await this.remove(container).catch((left: Error) => this.context.options.log(`container ${container.name} is left: ${left.message}`))
   }
 
   private watch(container: Container, process: SandboxProcess): void {

@@ -22,7 +22,7 @@ export interface ContainerRecord {
   readonly path: string
   readonly args: readonly string[]
   readonly mounts: readonly MountPoint[]
-  /** Volumes without a name of the user's, which go with the container when it is asked for. */
+  /** Volumes without a name of the user's, also those of --volumes-from: they go with their last container when it is asked for. */
   readonly anonymousVolumes: readonly string[]
   restartCount: number
   /** Stopped or killed by hand: holds the restart policy back until the next start. */
