@@ -3,7 +3,7 @@
  *
  *   client eth0 10.0.0.2 -- VTEP | left eth0 192.0.2.50 ---- right eth0 192.0.2.51 | VTEP -- eth0 10.0.0.3 server
  *
- * and within one machine by an overlay of two emulated hosts.
+ * and within one process by an overlay of two emulated hosts, beside one bridge network.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,6 +13,7 @@ import type { BenchNamespace } from '../system/bench-namespace.ts'
 import { BenchProcess, installed } from '../system/bench-process.ts'
 import { runTcp, runUdp } from '../system/iperf.ts'
 import { buildPath, type PathParts, type RunningPath } from '../system/path-case.ts'
+import { INNER_MTU } from './overlay-host.ts'
 
 const PROGRAM = fileURLToPath(new URL('./host-process.js', import.meta.url))
 const IN_PROCESS = fileURLToPath(new URL('./emulated-process.js', import.meta.url))
@@ -21,7 +22,6 @@ const VTEPS = ['192.0.2.50', '192.0.2.51'] as const
 const CONTAINERS = ['10.0.0.2', '10.0.0.3'] as const
 const MACS = ['02:42:0a:00:00:02', '02:42:0a:00:00:03'] as const
 const SIDES = [0, 1] as const
-const INNER_MTU = '1450'
 
 export type OverlayKind = 'kernel' | 'tap' | 'udp' | 'openvswitch' | 'bridge' | 'emulated'
 
@@ -53,7 +53,7 @@ const START: Record<OverlayKind, Start> = {
     const machines = await joinedMachines(parts)
     for (const side of SIDES) {
       const device = ['id', '256', 'dstport', '4789', 'local', VTEPS[side], 'remote', VTEPS[1 - side]]
-      await machines[side].run('ip', 'link', 'add', 'vx0', 'mtu', INNER_MTU, 'type', 'vxlan', ...device)
+      await machines[side].run('ip', 'link', 'add', 'vx0', 'mtu', String(INNER_MTU), 'type', 'vxlan', ...device)
       await machines[side].configure('vx0', `${CONTAINERS[side]}/24`)
     }
     return pathOf(machines[0], machines[1], [])
@@ -82,7 +82,7 @@ async function ours(parts: PathParts, underlay: 'tap' | 'udp'): Promise<Omit<Run
   const containers = [await parts.namespace(), await parts.namespace()]
   const forwarders: BenchProcess[] = []
   for (const side of SIDES) {
-    const words = [underlay, VTEPS[side], VTEPS[1 - side], CONTAINERS[side], MACS[side], MACS[1 - side]]
+    const words = [underlay, VTEPS[side], VTEPS[1 - side], CONTAINERS[side], CONTAINERS[1 - side], MACS[side], MACS[1 - side]]
     const started = parts.process(new BenchProcess([process.execPath, PROGRAM, machines[side].path, containers[side].path, ...words]))
     await started.until('line "ready"', () => started.stdout.includes('ready'), 10)
     forwarders.push(started)
@@ -93,7 +93,7 @@ async function ours(parts: PathParts, underlay: 'tap' | 'udp'): Promise<Omit<Run
 async function inProcess(parts: PathParts, kind: 'bridge' | 'overlay'): Promise<Omit<RunningPath, 'close'>> {
   const containers = [await parts.namespace(), await parts.namespace()]
   const started = parts.process(
-    new BenchProcess([process.execPath, IN_PROCESS, kind, ...containers.map((each) => each.path), ...CONTAINERS])
+    new BenchProcess([process.execPath, IN_PROCESS, kind, ...containers.map((each) => each.path), ...CONTAINERS, ...MACS])
   )
   await started.until('line "ready"', () => started.stdout.includes('ready'), 10)
   return pathOf(containers[0], containers[1], [started])
@@ -123,7 +123,7 @@ async function startOpenVswitch(parts: PathParts, machine: BenchNamespace, side:
   const tunnel = ['set', 'Interface', 'vx0', 'type=vxlan', `options:remote_ip=${VTEPS[1 - side]}`, 'options:key=256']
   await vsctl('add-br', 'br0', '--', 'set', 'Bridge', 'br0', 'datapath_type=netdev', '--', 'add-port', 'br0', 'vx0', '--', ...tunnel)
   await machine.appeared('br0', vswitch)
-  await machine.run('ip', 'link', 'set', 'br0', 'mtu', INNER_MTU)
+  await machine.run('ip', 'link', 'set', 'br0', 'mtu', String(INNER_MTU))
   await machine.configure('br0', `${CONTAINERS[side]}/24`)
   return vswitch
 }
