@@ -48,6 +48,24 @@ describe('acquiring a parent', { skip: namespacesMissing('ip', 'nft') }, () => {
     assert.deepEqual([...listening], [])
   })
 
+  test('one that was deleted and made anew is refused until the networks on the old one are gone', async () => {
+    parents = open({})
+    await parents.acquire('eth0', { ...USER, driver: 'macvlan' })
+    host.run('ip', 'link', 'delete', 'eth0')
+    host.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth1')
+    // Whether or not it has been heard yet that the interface is gone.
+    const second: ParentUser = { ...USER, network: 'n2', driver: 'macvlan' }
+    for (const name of ['eth0', 'eth0.30']) {
+      await assert.rejects(parents.acquire(name, second), {
+        code: 'conflict',
+        message: /eth0 was deleted/,
+        fix: 'remove the networks n1 first'
+      })
+    }
+    await parents.release('eth0', 'n1')
+    await parents.acquire('eth0', second)
+  })
+
   for (const refusal of ['netlinkSubscribe', 'watchReadable'] as const) {
     test(`one whose ${refusal} is refused leaves neither rules nor users`, async () => {
       const refuse = (): never => {

@@ -71,6 +71,7 @@ export class HostParents implements ParentInterfaces {
     const links = await this.netlink.links.list()
     const { interface: base, vlan } = nameOf(name, links)
     const link = links.find((each) => each.name === base)!
+    this.checkSame(link)
     this.checkAlone(base, vlan, user)
     this.checkPossible(base)
     const { mac, mtu } = link
@@ -116,6 +117,16 @@ export class HostParents implements ParentInterfaces {
 
   private get netlink(): Netlink {
     return this.host.netlink
+  }
+
+  /** The wire that is shared is of the interface that was there first: one made anew under its name has another. */
+  private checkSame({ name, index }: Link): void {
+    const used = this.used.get(name)
+    if (used === undefined || (used.state !== 'gone' && used.link.index === index)) return
+    const networks = [...used.users.keys()].map((id) => id.slice(0, 12)).join(', ')
+    throw new NetworkError('conflict', `the parent interface ${name} was deleted while networks stood on it, and is another one now`, {
+      fix: `remove the networks ${networks} first`
+    })
   }
 
   /** One rx_handler a device, as in the kernel: who shares a MAC with the parent and who does not cannot both stand on it. */
