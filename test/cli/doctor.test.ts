@@ -237,7 +237,7 @@ describe('doctor', () => {
     const held = check('underlay-changes', { files: { ...underlay, '/sys/class/net/netloomvx': '' } })
     assert.match(`${held.status} ${held.detail}`, /^ok changed by the daemon.*\nnftables table netdev netloom-vxlan$/s)
 
-    const parents = { ...journalOf('host-parents.json', 'inet', 'netloom-parents'), [`${STATE}/lock`]: '41        ' }
+    const parents = { ...journalOf('host-parents.json', 'inet', 'netloom-parents-0123456789ab'), [`${STATE}/lock`]: '41        ' }
     const commands = { daemon: 'node\0netloom.js\0daemon', other: 'dbus-daemon\0--system' }
     for (const [command, status] of [
       [commands.daemon, 'ok'],
@@ -245,10 +245,11 @@ describe('doctor', () => {
     ]) {
       assert.equal(check('parent-changes', { files: { ...parents, '/proc/41/cmdline': command } }).status, status, command)
     }
-    assert.equal(check('parent-changes', { files: parents }).status, 'warn')
+    const orphan = check('parent-changes', { files: parents })
+    assert.match(`${orphan.status} ${orphan.fix}`, /^warn .*\nnft delete table inet netloom-parents-0123456789ab$/s)
     assert.match(
       check('parent-changes', { files: { [`${STATE}/host-parents.json`]: '{' } }).fix ?? '',
-      /a table inet netloom-parents, then: rm/
+      /a table inet netloom-parents-\.\.\., then: rm/
     )
     assert.equal(check('host-changes', { files: { ...underlay, ...parents } }).status, 'ok')
   })

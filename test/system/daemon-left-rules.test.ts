@@ -6,7 +6,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { realTimers, type Timers } from '../../src/engine/clock.ts'
 import { tryLoadNative } from '../../src/io/load-native.ts'
-import { ParentFilter } from '../../src/network/parents/parent-filter.ts'
+import { ParentFilter, parentTable } from '../../src/network/parents/parent-filter.ts'
 import { TapUnderlay } from '../../src/network/underlays/tap-underlay.ts'
 import { HostNamespace } from '../../src/network/uplinks/host/host-namespace.ts'
 import { DaemonProcess } from './daemon-process.ts'
@@ -54,8 +54,9 @@ describe('rules that a killed daemon left', { skip: namespacesMissing('ip', 'nft
   test('the doctor lists them; a daemon without a cluster takes them away', async () => {
     native.closeFd(await openUnderlay('one'))
     await new ParentFilter(new HostNamespace(native, host.fd), stateOf('one')).add('n', 'eth0', ['192.0.2.0/24'])
-    assert.deepEqual(tables().sort(), ['table inet netloom-parents', 'table netdev netloom-vxlan'])
-    assert.deepEqual(told(), ['warn nft delete table netdev netloom-vxlan', 'warn nft delete table inet netloom-parents'])
+    const { name } = parentTable(stateOf('one'))
+    assert.deepEqual(tables().sort(), [`table inet ${name}`, 'table netdev netloom-vxlan'])
+    assert.deepEqual(told(), ['warn nft delete table netdev netloom-vxlan', `warn nft delete table inet ${name}`])
 
     const socket = path.join(folder, 'd.sock')
     const daemon = new DaemonProcess(host, ['--host', `unix://${socket}`, '--state-dir', stateOf('one'), '--uplink', 'none'])
@@ -66,6 +67,22 @@ describe('rules that a killed daemon left', { skip: namespacesMissing('ip', 'nft
     } finally {
       await daemon.stop()
     }
+  })
+
+  test("a daemon leaves alone another one's rules for ipvlan parents in its namespace", async () => {
+    const filterOf = (name: string): ParentFilter => new ParentFilter(new HostNamespace(native, host.fd), stateOf(name))
+    const subnets = (): string[] => [...host.run('nft', 'list', 'ruleset').matchAll(/daddr (\d\S+)/g)].map(([, subnet]) => subnet).sort()
+    const [one, two] = [filterOf('one'), filterOf('two')]
+    await one.add('n1', 'eth0', ['192.0.2.0/24'])
+    await two.add('n2', 'eth0', ['198.51.100.0/24'])
+    assert.deepEqual(subnets(), ['192.0.2.0/24', '198.51.100.0/24'])
+    await two.removeAll()
+    assert.deepEqual(subnets(), ['192.0.2.0/24'])
+    // `one` was killed: its next daemon knows what it left, and others leave it alone.
+    await filterOf('two').removeLeft()
+    assert.deepEqual(subnets(), ['192.0.2.0/24'])
+    await filterOf('one').removeLeft()
+    assert.deepEqual(tables(), [''])
   })
 
   test('what the host uplink changed is put back by a daemon with another one', async () => {

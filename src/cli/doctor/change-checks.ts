@@ -1,7 +1,7 @@
 /** What a daemon changed on this machine, by its journals in the state directory: one check each. */
 import path from 'node:path'
 import { LOCK_FILE } from '../../daemon/state-lock.ts'
-import { PARENT_JOURNAL, PARENT_TABLE } from '../../network/parents/parent-filter.ts'
+import { PARENT_JOURNAL, PARENT_TABLE_PREFIX } from '../../network/parents/parent-filter.ts'
 import { UNDERLAY_JOURNAL, UNDERLAY_TABLE } from '../../network/underlays/tap-underlay.ts'
 import { describeChange, JOURNAL_FILE, parseJournal, undoCommand } from '../../network/uplinks/host/host-journal.ts'
 import { FILTER_TABLE, LINK_NAME, RULE_PRIORITY, UNDERLAY_TAP } from '../../network/uplinks/host/host-settings.ts'
@@ -32,7 +32,12 @@ const JOURNALS: readonly Journal[] = [
     isHeld: hasInterface(LINK_NAME)
   },
   { id: 'underlay-changes', file: UNDERLAY_JOURNAL, traces: tableName(UNDERLAY_TABLE), isHeld: hasInterface(UNDERLAY_TAP) },
-  { id: 'parent-changes', file: PARENT_JOURNAL, traces: tableName(PARENT_TABLE), isHeld: hasDaemon }
+  {
+    id: 'parent-changes',
+    file: PARENT_JOURNAL,
+    traces: tableName({ family: 'inet', name: `${PARENT_TABLE_PREFIX}...` }),
+    isHeld: hasDaemon
+  }
 ]
 
 export function checkHostChanges(machine: Machine, stateDirectory: string): Check[] {

@@ -2,28 +2,40 @@
  * Keeps the machine's kernel from packets for children of ipvlan: they come under the machine's own MAC, and a machine that forwards
  * would send them out again, and tell their senders that there is nobody.
  *
- *   table inet netloom-parents {
+ *   table inet netloom-parents-HASH {
  *     chain prerouting { type filter, priority raw: iifname PARENT, daddr in SUBNET, not one of the machine's own: drop }
  *   }
  *
- * The packet socket has a frame before the chain has. Noted in a journal before it is made, so that the next daemon finds it.
+ * The packet socket has a frame before the chain has. Noted in a journal before it is made, so that the next daemon finds it. HASH is of the
+ * state directory: daemons of one namespace have a table each.
  */
-import { NftablesBatch } from '../../io/netlink/nftables/batch.ts'
+import { createHash } from 'node:crypto'
+import { realpathSync } from 'node:fs'
+import { NftablesBatch, type Table } from '../../io/netlink/nftables/batch.ts'
 import { verdict } from '../../io/netlink/nftables/expressions.ts'
 import { address, interfaceName, notForThisMachine } from '../../io/netlink/nftables/match.ts'
 import { Priority } from '../../io/netlink/nftables/nf-tables.ts'
 import { HostJournal } from '../uplinks/host/host-journal.ts'
 import type { HostNamespace } from '../uplinks/host/host-namespace.ts'
 
-export const PARENT_TABLE = { family: 'inet', name: 'netloom-parents' } as const
+/** What the names of the tables begin with. */
+export const PARENT_TABLE_PREFIX = 'netloom-parents-'
 /** The file in a state directory. */
 export const PARENT_JOURNAL = 'host-parents.json'
 
+/** Hexadecimal digits of SHA-256. */
+const HASH_DIGITS = 12
 const CHAIN = 'prerouting'
 
 interface Hidden {
   readonly parent: string
   readonly subnets: readonly string[]
+}
+
+/** The table of the daemon that has this state directory, however its path is written. Throws the system's errors when there is none. */
+export function parentTable(stateDirectory: string): Table & { readonly family: 'inet' } {
+  const hash = createHash('sha256').update(realpathSync(stateDirectory)).digest('hex').slice(0, HASH_DIGITS)
+  return { family: 'inet', name: `${PARENT_TABLE_PREFIX}${hash}` }
 }
 
 export class ParentFilter {
@@ -66,22 +78,27 @@ export class ParentFilter {
   private async apply(): Promise<void> {
     if (this.hidden.size === 0) return this.removeTable()
     const journal = this.open()
-    if (journal.changes.length === 0) journal.add({ kind: 'nftables', ...PARENT_TABLE })
-    const batch = new NftablesBatch().deleteTable(PARENT_TABLE).addTable(PARENT_TABLE)
-    batch.addChain(PARENT_TABLE, CHAIN, { type: 'filter', hook: 'prerouting', priority: Priority.raw })
+    const table = parentTable(this.directory)
+    const isListed = journal.changes.some((change) => change.kind === 'nftables' && change.name === table.name)
+    if (!isListed) journal.add({ kind: 'nftables', ...table })
+    const batch = new NftablesBatch().deleteTable(table).addTable(table)
+    batch.addChain(table, CHAIN, { type: 'filter', hook: 'prerouting', priority: Priority.raw })
     for (const { parent, subnets } of this.hidden.values()) {
       for (const subnet of subnets) {
         const matches = [interfaceName('iifname', '==', parent), address('daddr', '==', subnet), notForThisMachine()]
-        batch.addRule(PARENT_TABLE, CHAIN, ...matches, [verdict('drop')])
+        batch.addRule(table, CHAIN, ...matches, [verdict('drop')])
       }
     }
     await this.host.nftables.commit(batch)
   }
 
+  /** Tables that the journal lists: that of a state directory which was moved has another name. */
   private async removeTable(): Promise<void> {
     const journal = this.open()
-    await this.host.nftables.commit(new NftablesBatch().deleteTable(PARENT_TABLE))
-    for (const change of journal.changes) journal.remove(change)
+    for (const change of journal.changes) {
+      if (change.kind === 'nftables') await this.host.nftables.commit(new NftablesBatch().deleteTable(change))
+      journal.remove(change)
+    }
   }
 
   private open(): HostJournal {
