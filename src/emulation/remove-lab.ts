@@ -1,4 +1,5 @@
 /** Ends a lab, whatever its process has come to. */
+import { readFileSync } from 'node:fs'
 import { makeDirectories } from '../daemon/directories.ts'
 import { endShims } from '../docker/container/end-shims.ts'
 import { sleep } from '../engine/index.ts'
@@ -31,7 +32,7 @@ export async function removeLab(directory: LabDirectory, timeoutMs: number): Pro
     })
   }
   if (holder !== null) {
-    process.kill(holder.pid, 'SIGTERM')
+    tellToEnd(holder.pid, directory.name)
     for (let waited = 0; isAlive(holder.pid); waited += LOOK_MS) {
       if (waited >= timeoutMs) {
         throw new LabError('ERR_LAB_STOP', `the lab '${directory.name}', process ${holder.pid}, has not ended in ${timeoutMs / 1000} s`, {
@@ -51,11 +52,29 @@ export async function removeLab(directory: LabDirectory, timeoutMs: number): Pro
   }
 }
 
+/** One that has ended since it was seen needs no telling. Throws LabError `stop`: it is somebody else's. */
+function tellToEnd(pid: number, lab: string): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ESRCH') return
+    throw new LabError('ERR_LAB_STOP', `the lab '${lab}', process ${pid}, cannot be told to end: ${message}`, {
+      fix: 'run netloom down as the user who started it'
+    })
+  }
+}
+
+/** A zombie is not: it holds nothing, and stays until whoever started it asks for its status. */
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    // proc(5), /proc/PID/stat: the name, the only thing in parentheses, may have any characters; behind it the state is field 3.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    // A first thread that ended before the others looks like one too, but the others still hold the lab: field 20 counts them.
+    return !(['Z', 'X'].includes(fields[0]) && Number(fields[17]) <= 1)
+  } catch {
+    return false
   }
 }

@@ -1,11 +1,12 @@
 // Who has a lab's folder, while others start a lab of its name or end one.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LabDirectory } from '../../src/emulation/lab-directory.ts'
 import { removeLab } from '../../src/emulation/remove-lab.ts'
 import { loadNative } from '../../src/io/load-native.ts'
@@ -94,6 +95,38 @@ describe('down', () => {
     writeFileSync(lab.log, 'of the new one')
     await assert.rejects(removeLab(lab, 1000), { code: 'ERR_LAB_RUNNING' })
     assert.equal(existsSync(lab.log), true)
+  })
+
+  /** As it was a moment ago. */
+  class Ended extends LabDirectory {
+    pid = 0
+    override get holder(): { pid: number } {
+      return { pid: this.pid }
+    }
+  }
+
+  test('clears up what a process had that has ended since', async () => {
+    const lab = new Ended(labs, 'one')
+    lab.acquire()()
+    writeFileSync(lab.log, 'x')
+    lab.pid = spawnSync('true').pid
+    await removeLab(lab, 1000)
+    assert.equal(existsSync(lab.root), false)
+  })
+
+  test('a process that has ended and whom nobody has asked for its status is at its end', async () => {
+    const lab = new Ended(labs, 'one')
+    lab.acquire()()
+    // The shell becomes a program that never waits for its children.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+    others.push(parent)
+    const [data] = await once(parent.stdout, 'data')
+    lab.pid = Number(String(data))
+    const state = (): string => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${lab.pid}/status`, 'utf8'))![1]
+    while (state() !== 'Z') await sleep(5)
+    await removeLab(lab, 1000)
+    assert.equal(existsSync(lab.root), false)
+    assert.equal(state(), 'Z')
   })
 
   test('clears up what nobody has, and lets go of it', async () => {
