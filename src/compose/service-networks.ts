@@ -26,19 +26,25 @@ const MEMBERS = [
   'x-netloom'
 ] as const
 
+/** Compose puts the service on the default network then, which is hardly what such a line means. */
+const NO_NETWORK = 'there is no network: write network_mode: none, or leave networks out for the default one'
+
 /**
  * The one with the highest priority first, which the container is started on; then in the order of the file.
+ * Throws LabFileError, also where there is none.
  * @param directory of the file
  */
 export function readServiceNetworks(value: Value, directory: string): ServiceNetwork[] {
   if (value.isList) {
     const names = value.list().map((item) => ({ name: item.word(), at: item }))
+    if (names.length === 0) return value.fail(NO_NETWORK)
     for (const [index, { name, at }] of names.entries()) {
       if (names.findIndex((other) => other.name === name) < index) at.fail(`the network '${name}' is listed twice`)
     }
     return names.map(({ name, at }) => ({ name, at, config: {}, address: undefined, address6: undefined, mac: undefined }))
   }
   const networks = [...value.entries()].map(([name, at]) => readOne(name, at, directory))
+  if (networks.length === 0) return value.fail(NO_NETWORK)
   return networks.sort((a, b) => b.priority - a.priority)
 }
 
