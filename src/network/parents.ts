@@ -61,7 +61,7 @@ const VLAN_MAX = 4094
 
 /**
  * What a name means where there is no interface of that very name, in the order and words of Docker's checks (libnetwork,
- * drivers/macvlan/macvlan_setup.go). Throws NetworkError.
+ * drivers/macvlan/macvlan_setup.go); the VLAN's number is plain decimal. Throws NetworkError.
  * @param exists whether there is an interface of a name
  */
 export function parseVlanParent(name: string, exists: (name: string) => boolean): { interface: string; vlan: number } {
@@ -75,7 +75,9 @@ export function parseVlanParent(name: string, exists: (name: string) => boolean)
     throw new NetworkError('invalid', `required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received ${name}`)
   }
   const [parent, text] = parts
-  if (!/^[+-]?\d+$/.test(text)) throw new NetworkError('invalid', `unable to parse a valid vlan id from: ${text} (ex. eth0.10 for vlan 10)`)
+  // Docker reads 030 and +30 as 30 too. Networks are told apart by the parent's name: one VLAN is to have one.
+  if (!/^(0|[1-9]\d*)$/.test(text))
+    throw new NetworkError('invalid', `unable to parse a valid vlan id from: ${text} (ex. eth0.10 for vlan 10)`)
   if (!exists(parent)) throw new NetworkError('not-found', `-o parent interface was not found on the host: ${parent}`)
   const vlan = Number(text)
   if (vlan < 1 || vlan > VLAN_MAX) throw new NetworkError('invalid', `vlan id must be between 1-4094, received: ${vlan}`)
