@@ -82,6 +82,10 @@ describe('networks', () => {
       status: 400,
       message: /"loud" is neither flood nor drop/
     })
+    const [learning, remotes] = ['netloom.overlay.learning', 'netloom.overlay.remotes']
+    await assert.rejects(create({ [learning]: 'yes' }), { status: 400, message: /"yes" is neither true nor false/ })
+    await assert.rejects(create({ [remotes]: '192.0.2.9' }), { status: 400, message: /remotes needs netloom\.overlay\.learning=true/ })
+    await assert.rejects(create({ [learning]: 'true', [remotes]: '192.0.2.9,router' }), { status: 400, message: /"router" is no address/ })
     assert.equal(one.networks.list(filtered('driver', 'overlay')).length, 1)
   })
 

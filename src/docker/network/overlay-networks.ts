@@ -25,7 +25,7 @@ import { networkLink } from './link-options.ts'
 import { duplicate } from './network-checks.ts'
 import type { NetworkEndpoint, OverlayDetail } from './network-record.ts'
 import type { RequestedNetwork } from './network-request.ts'
-import { checkOverlayOptions, overlayBum, overlayVnis } from './overlay-options.ts'
+import { checkOverlayOptions, overlaySettings, overlayVnis } from './overlay-options.ts'
 import { type NetworkDetail, plainError, recordOf, subnetOf } from './overlay-records.ts'
 
 export interface OverlayNetworksOptions {
@@ -278,7 +278,7 @@ export class OverlayNetworks {
         subnet: first!.subnet,
         subnets: more.map(({ subnet }) => ({ subnet })),
         ...(record.pool6 !== null && { subnet6: record.pool6.subnet }),
-        driverOptions: { bum: overlayBum(record.options) }
+        driverOptions: overlaySettings(record.options)
       })
       const remotes = Array.from(this.cluster.endpoints(id).values(), (endpoint) => this.remote(endpoint)).filter(
         (remote) => remote !== undefined

@@ -2,6 +2,8 @@
  * Driver options of overlay networks, checked as libnetwork's overlay driver does.
  */
 import { ApiError } from '../../api/api-error.ts'
+import type { OverlayOptions } from '../../network/drivers/overlay-driver.ts'
+import { addressFamily } from '../../wire/address.ts'
 import { integerProblem } from './bridge-options.ts'
 
 export const OverlayOption = {
@@ -10,7 +12,11 @@ export const OverlayOption = {
   vnis: 'com.docker.network.driver.overlay.vxlanid_list',
   encrypted: 'encrypted',
   /** Ours: `flood` sends broadcast, multicast and unknown unicast to all hosts of the network, which Docker never does. */
-  bum: 'com.docker.network.driver.overlay.bum'
+  bum: 'com.docker.network.driver.overlay.bum',
+  /** Ours: VTEPs that are no host of the cluster (a router, a Linux vxlan device) are believed, and what stands behind them is learned. */
+  learning: 'netloom.overlay.learning',
+  /** Ours: their addresses, separated by commas: they get what is for everybody. Floods by default. */
+  remotes: 'netloom.overlay.remotes'
 } as const
 
 type Options = Readonly<Record<string, string>>
@@ -35,9 +41,33 @@ export function checkOverlayOptions(options: Options, subnets: number): void {
   if (bum !== undefined && bum !== 'flood' && bum !== 'drop') {
     throw ApiError.badRequest(`invalid ${OverlayOption.bum} value: ${JSON.stringify(bum)} is neither flood nor drop`)
   }
+  checkForeign(options)
   if (OverlayOption.encrypted in options) {
     throw ApiError.notImplemented('encrypted overlay networks are not part of netloom yet: leave the option encrypted out, or use a tunnel')
   }
+}
+
+function checkForeign({ [OverlayOption.learning]: learning, [OverlayOption.remotes]: remotes }: Options): void {
+  if (learning !== undefined && learning !== 'true' && learning !== 'false') {
+    throw ApiError.badRequest(`invalid ${OverlayOption.learning} value: ${JSON.stringify(learning)} is neither true nor false`)
+  }
+  if (remotes === undefined) return
+  if (learning !== 'true')
+    throw ApiError.badRequest(`${OverlayOption.remotes} needs ${OverlayOption.learning}=true: nobody else says what is behind them`)
+  for (const address of remotes.split(',')) {
+    if (addressFamily(address) === 0) {
+      throw ApiError.badRequest(`invalid ${OverlayOption.remotes} value: ${JSON.stringify(address)} is no address`)
+    }
+  }
+}
+
+/** What the driver is told. */
+export function overlaySettings(options: Options): OverlayOptions {
+  const { [OverlayOption.bum]: bum, [OverlayOption.learning]: learning, [OverlayOption.remotes]: list } = options
+  const remotes = list?.split(',') ?? []
+  // ARP has to reach them: nobody else answers for what is there.
+  const floods = bum === undefined ? remotes.length > 0 : bum === 'flood'
+  return { bum: floods ? 'flood' : 'drop', learning: learning === 'true', remotes }
 }
 
 /** Empty: the next free ones are taken. Throws ApiError. */
@@ -53,8 +83,4 @@ export function overlayVnis({ [OverlayOption.vnis]: list }: Options): number[] {
 /** Bytes of the longest packet inside. */
 export function overlayMtu({ [OverlayOption.mtu]: mtu }: Options): number {
   return (Number(mtu) || UNDERLAY_MTU) - ENCAPSULATION
-}
-
-export function overlayBum({ [OverlayOption.bum]: bum }: Options): 'drop' | 'flood' {
-  return bum === 'flood' ? 'flood' : 'drop'
 }

@@ -32,6 +32,10 @@ const SEGMENTS_MAX = 4095
 export interface OverlayOptions {
   /** Broadcast, multicast and unknown unicast: `drop` (default, as Docker's) keeps them on their host. */
   readonly bum?: VxlanSegment['bum']
+  /** Sources are learned from frames of any VTEP, also of one that no record names. Default false. */
+  readonly learning?: boolean
+  /** VTEPs that are no host of ours and get copies of what is flooded. */
+  readonly remotes?: readonly string[]
 }
 
 export interface OverlayDriverOptions {
@@ -156,8 +160,8 @@ export class OverlayDriver implements Driver {
     for (const other of network.endpoints.values()) if (isOnIt(other)) return []
     const { port, vni } = this.segmentOf(network, endpoint.address)
     if (vni === undefined) return []
-    const { bum = 'drop' } = (network.driverOptions ?? {}) as OverlayOptions
-    const segment = { port, mtu: network.mtu, bum, learning: false, suppress: true }
+    const { bum = 'drop', learning = false, remotes: foreign = [] } = (network.driverOptions ?? {}) as OverlayOptions
+    const segment = { port, mtu: network.mtu, bum, learning, suppress: true, remotes: foreign }
     const remotes = [...network.remotes.values()].filter(isOnIt)
     const peers = Object.assign({}, ...remotes.map((remote) => this.peer(network, remote, false)))
     return [this.told({ segments: { [vni]: segment }, peers })]

@@ -9,7 +9,7 @@ import { FrameFlag } from '../../../src/engine/frame-pool.ts'
 import { type FrameHandle, Random } from '../../../src/engine/index.ts'
 import { AddressSpace } from '../../../src/ipam/address-space.ts'
 import { NetworkController } from '../../../src/network/controller.ts'
-import { OverlayDriver } from '../../../src/network/drivers/overlay-driver.ts'
+import { OverlayDriver, type OverlayOptions } from '../../../src/network/drivers/overlay-driver.ts'
 import { elementRegistry } from '../../../src/network/element-registry.ts'
 import { EmulatedInterface } from '../../../src/network/emulated/emulated-interface.ts'
 import { EmulatedLan } from '../../../src/network/emulated/emulated-lan.ts'
@@ -21,6 +21,7 @@ import { type Endpoint, endpointAddresses } from '../../../src/network/endpoint.
 import { InlineEngine } from '../../../src/network/inline-engine.ts'
 import { outsidePort, ScopedEngine } from '../../../src/network/scoped-engine.ts'
 import type { PingResult } from '../../../src/stack/pinger.ts'
+import { emitArp } from '../../../src/wire/arp.ts'
 import { EtherType, emitEthernet } from '../../../src/wire/ethernet.ts'
 import { emitIpv4 } from '../../../src/wire/ipv4.ts'
 import { emitTcp } from '../../../src/wire/tcp.ts'
@@ -28,6 +29,9 @@ import { Probe } from '../../stack/virtual-lab.ts'
 
 const ID = 'a'.repeat(64)
 const VNI = 256
+const STRANGER = '198.51.100.66'
+/** Behind it. */
+const FOREIGN = '02:cc:00:00:00:77'
 
 let engine: InlineEngine
 let hosts: EmulatedHost[]
@@ -81,10 +85,17 @@ async function host(name: string, lan: EmulatedLan, address: string, gateway: st
 }
 
 /** `web` on the first host and `client` on the second, each known to the other; `type` of their elements. */
-async function overlay(type: 'host' | 'probe'): Promise<[web: Endpoint, client: Endpoint]> {
+async function overlay(type: 'host' | 'probe', driverOptions: OverlayOptions = {}): Promise<[web: Endpoint, client: Endpoint]> {
   const endpoints: Endpoint[] = []
   for (const [index, { controller, driver }] of hosts.entries()) {
-    const network = await controller.createNetwork({ id: ID, name: 'multi', driver: 'overlay', subnet: '10.0.9.0/24', mtu: 1450 })
+    const network = await controller.createNetwork({
+      id: ID,
+      name: 'multi',
+      driver: 'overlay',
+      subnet: '10.0.9.0/24',
+      mtu: 1450,
+      driverOptions
+    })
     const address = `10.0.9.${index + 2}`
     driver.setVteps(hosts.map((other) => other.address))
     driver.setVni(network, address, VNI)
@@ -196,6 +207,40 @@ describe('VXLAN between emulated hosts', () => {
     await send()
     assert.deepEqual(errors, ['udp-error'])
   })
+})
+
+describe('a VTEP that is no host', () => {
+  /** The datagrams that it got, after a ping of a station behind it and its own question for the client's MAC. */
+  async function heard(options: OverlayOptions): Promise<Uint8Array[]> {
+    const [, client] = await overlay('host', options)
+    const datagrams: Uint8Array[] = []
+    engine.listen('station/stranger', (event) => {
+      const { kind, data } = event as { kind: string; data: Uint8Array }
+      if (kind === 'udp') datagrams.push(data)
+    })
+    await engine.command('station/stranger', 'udpBind', { port: 4789 })
+    await pings('host2/multi/client', '10.0.9.77')
+    const question = new Uint8Array(8 + 14 + 28)
+    question.set([8, 0, 0, 0, 0, 1, 0, 0]) // RFC 7348: VNI 256
+    emitEthernet({ destination: 'ff:ff:ff:ff:ff:ff', source: FOREIGN, type: EtherType.arp }, question, 8)
+    const asks = { senderMac: FOREIGN, senderIp: '10.0.9.77', targetMac: '00:00:00:00:00:00', targetIp: client.address }
+    emitArp({ operation: 1, ...asks }, question, 8 + 14)
+    const send = { port: 4789, address: '198.51.100.1', toPort: 4789, data: question }
+    await engine.settle(engine.command('station/stranger', 'udpSend', send))
+    await engine.advance(1e9)
+    return datagrams
+  }
+  /** Of the inner frame: the destination, the EtherType, ARP's operation. */
+  const inner = (data: Uint8Array): string => Buffer.from([...data.subarray(8, 14), ...data.subarray(20, 22), data[29]!]).toString('hex')
+
+  test('is learned from where the network is told to, and gets what is for everybody', async () => {
+    const datagrams = (await heard({ bum: 'flood', learning: true, remotes: [STRANGER] })).map(inner)
+    assert.ok(datagrams.includes('ffffffffffff080601'), String(datagrams))
+    // To its MAC alone: an answer is never flooded.
+    assert.ok(datagrams.includes(`${FOREIGN.replaceAll(':', '')}080602`), String(datagrams))
+  })
+
+  test('is nobody otherwise', async () => assert.deepEqual(await heard({ bum: 'flood' }), []))
 })
 
 async function ends(): Promise<[Endpoint, Endpoint]> {
