@@ -47,8 +47,8 @@ export interface NetworkSpec {
   readonly auxAddresses?: Readonly<Record<string, string>>
   readonly auxAddresses6?: Readonly<Record<string, string>>
   /**
-   * More subnets, of either family, beside `subnet` and `subnet6`. Automatic addresses come from those two; an address that is asked
-   * for may be of any.
+   * More subnets, of either family, beside `subnet` and `subnet6`. Automatic IPv4 addresses come from the first that is not full, IPv6
+   * ones from `subnet6`; an address that is asked for may be of any.
    */
   readonly subnets?: readonly SubnetSpec[]
   /** No way out: names outside are not forwarded, endpoints get no default route. */

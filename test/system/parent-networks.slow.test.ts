@@ -72,7 +72,12 @@ describe('networks on a parent interface', { skip: labMissing('tcpdump', 'ethtoo
       'lan'
     )
     const done = await capture('out', 'lan', 'ether host 02:42:c0:00:02:80 or ether host 02:42:c0:00:02:81', '-s', '0', '-w', file)
-    await container('aa', 'lan')
+    await container('aa', 'lan', '-p', '8080:80')
+    assert.match(
+      readFileSync(lab.log, 'utf8'),
+      /warn.*container aa: ports are not published on network lan \(macvlan\), where it is reached directly: 80\/tcp/i
+    )
+    assert.equal(await lab.ok('port', 'aa'), '')
     await exec('aa', 'ethtool -K eth0 tx off; ping -c 2 192.0.2.60')
     await container('bb', 'lan')
     await exec('aa', 'ping -c 2 bb; wget -qO- http://198.51.100.10/ || curl -s http://198.51.100.10/')

@@ -30,19 +30,19 @@ function sent(port: number, bytes: Uint8Array, fields = {}): [number, Uint8Array
 }
 
 describe('from the cable', () => {
-  test('a tag is taken out, and the frame goes to its VLAN', () => {
+  test('cable-tag: a tag is taken out, and the frame goes to its VLAN', () => {
     assert.deepEqual(sent(cable, tagged(30)), [[VLAN30, plain]])
     assert.deepEqual(sent(cable, tagged(40)), [[VLAN40, plain]])
     assert.deepEqual(sent(cable, tagged(4094)), [[vlanPort(4094), plain]])
     trunk.checkBooks()
   })
 
-  test('an untagged frame is for who stands on the cable itself, one with a priority only as well', () => {
+  test('cable-priority: an untagged frame is for who stands on the cable itself, one with a priority only as well', () => {
     assert.deepEqual(sent(cable, plain), [[untagged, plain]])
     assert.deepEqual(sent(cable, tagged(5 << 13)), [[untagged, plain]])
   })
 
-  test("where nobody does, it is the parent's own stack's", () => {
+  test("cable-parent: where nobody does, it is the parent's own stack's", () => {
     start([cable, VLAN30, stack])
     assert.deepEqual(sent(cable, plain), [[stack, plain]])
     start([cable, VLAN30])
@@ -50,7 +50,7 @@ describe('from the cable', () => {
     assert.equal(trunk.drops('vlan.parent'), 1)
   })
 
-  test('a VLAN that nobody is on, the reserved one and service tags end here, each with its reason', () => {
+  test('cable-unknown, qinq: a VLAN that nobody is on, the reserved one and service tags end here, each with its reason', () => {
     assert.deepEqual(sent(cable, tagged(31)), [])
     assert.deepEqual(sent(cable, tagged(4095)), [])
     assert.deepEqual(sent(cable, tagged(30, plain, 0x88a8)), [])
@@ -59,7 +59,7 @@ describe('from the cable', () => {
     trunk.checkBooks()
   })
 
-  test('a second tag inside is payload', () => {
+  test('qinq: a second tag inside is payload', () => {
     assert.deepEqual(sent(cable, tagged(30, tagged(40))), [[VLAN30, tagged(40)]])
   })
 
@@ -73,7 +73,7 @@ describe('from the cable', () => {
 })
 
 describe('to the cable', () => {
-  test('a tag is put in; VLANs do not reach each other', () => {
+  test('child-tag: a tag is put in; VLANs do not reach each other', () => {
     assert.deepEqual(sent(VLAN30, plain), [[cable, tagged(30)]])
     assert.deepEqual(sent(VLAN40, plain), [[cable, tagged(40)]])
     assert.deepEqual(sent(untagged, plain), [[cable, plain]])
@@ -82,7 +82,7 @@ describe('to the cable', () => {
     trunk.checkBooks()
   })
 
-  test('the priority of a tag that was taken out is in the one that is put in', () => {
+  test('child-priority: the priority of a tag that was taken out is in the one that is put in', () => {
     trunk.bench.configure({ a: { type: 'vlan-trunk' }, b: { type: 'vlan-trunk' }, p0: { type: 'test-port' }, p1: { type: 'test-port' } }, [
       { a: ['p0', 0], b: ['a', cable] },
       { a: ['a', VLAN30], b: ['b', VLAN40] },
@@ -93,7 +93,7 @@ describe('to the cable', () => {
     }
   })
 
-  test('offsets of checksum and headers follow the tag, both ways', () => {
+  test('offsets: those of checksum and headers follow the tag, both ways', () => {
     const fields = { flags: FrameFlag.gso | FrameFlag.csum, gsoType: 1, gsoSize: 1448, hdrLen: 54, csumStart: 34, csumOffset: 16 }
     const long = testFrame(station(2), station(1), 30_000)
     const [[, [out]]] = trunk.deliver(VLAN30, long, fields)
