@@ -65,6 +65,7 @@ export class CaptureControl {
   private readonly writer = new CaptureWriter()
   private readonly marks = new CaptureMarks()
   private numbers = 0
+  private closed = false
   /** The end of the line of changes. */
   private last: Promise<unknown> = Promise.resolve()
 
@@ -130,6 +131,7 @@ export class CaptureControl {
    */
   open(wish: CaptureWish, to: CaptureOutlet | CaptureFilePlace): Promise<CaptureSession> {
     return this.change(async () => {
+      if (this.closed) throw new NetworkError('closed', 'captures have ended')
       for (const word of wish.targets ?? []) this.checkTarget(word)
       if ('path' in to) this.checkPath(to.path)
       const { engine, section } = this.options
@@ -168,8 +170,10 @@ export class CaptureControl {
     })
   }
 
-  /** Ends all captures and their thread. */
+  /** Ends all captures, also those that are being opened, and their thread. */
   async close(): Promise<void> {
+    this.closed = true
+    await this.last
     const ended = await Promise.allSettled(Array.from(this.sessions.values(), (session) => session.stop()))
     await this.writer.close()
     const failed = ended.find((result) => result.status === 'rejected')
