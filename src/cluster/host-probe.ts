@@ -16,15 +16,20 @@ const MAX_ANSWER = 256
 
 export class HostProbe {
   private readonly server: net.Server
+  private readonly sockets: ReadonlySet<net.Socket>
 
-  private constructor(server: net.Server) {
+  private constructor(server: net.Server, sockets: ReadonlySet<net.Socket>) {
     this.server = server
+    this.sockets = sockets
   }
 
   /** `advertise`: `ADDRESS:PORT`. Rejects with ClusterError `invalid` when nobody can listen there. */
   static listen(advertise: string, id: string): Promise<HostProbe> {
     const { host, port } = readAdvertise(advertise)
+    const sockets = new Set<net.Socket>()
     const server = net.createServer((socket) => {
+      sockets.add(socket)
+      socket.on('close', () => sockets.delete(socket))
       socket.on('error', () => {})
       socket.end(`netloom ${id}\n`)
     })
@@ -34,14 +39,16 @@ export class HostProbe {
       server.once('error', (cause) => reject(new ClusterError('invalid', `cannot listen at ${advertise}: ${cause.message}`, { cause })))
       server.listen(port, host, () => {
         server.on('error', () => {})
-        resolve(new HostProbe(server))
+        resolve(new HostProbe(server, sockets))
       })
     })
   }
 
+  /** Whoever asks and does not hang up is not waited for: his end of the connection stays open as long as he likes. */
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.server.close(() => resolve())
+      for (const socket of this.sockets) socket.destroy()
     })
   }
 

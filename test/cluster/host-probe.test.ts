@@ -27,3 +27,16 @@ test('a host that listens lives; another one, a closed one, a silent one and one
   for (const socket of sockets) socket.destroy()
   silent.close()
 })
+
+test('it closes while somebody holds a connection', { timeout: 10_000 }, async () => {
+  const [port] = await freePorts(1)
+  const probe = await HostProbe.listen(`127.0.0.1:${port}`, 'h1')
+  const holder = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  holder.on('error', () => {})
+  try {
+    await new Promise((resolve) => holder.once('data', resolve))
+    await probe.close()
+  } finally {
+    holder.destroy()
+  }
+})
