@@ -57,7 +57,8 @@ export function readStoreOptions(url: string, options: Readonly<Record<string, s
   for (const name of Object.keys(options)) {
     if (!OPTIONS.includes(name)) throw invalid(`option ${name} is not known; there are ${OPTIONS.join(', ')}`)
   }
-  const match = /^([a-z]+):\/\/(?:([^@/]*)@)?([^/]*)(?:\/(.*))?$/.exec(url)
+  // The user ends at the last @: what an unwise password leaves before it must not be taken for a server, and be told.
+  const match = /^([a-z]+):\/\/(?:(.*)@)?([^@/]*)(?:\/([^@]*))?$/.exec(url)
   const kind = match?.[1] as StoreKind | undefined
   if (match === null || kind === undefined || PORTS[kind] === undefined) {
     throw invalid(
@@ -96,6 +97,7 @@ function readUser(text: string | undefined): (string | undefined)[] {
   if (text === undefined) return []
   const colon = text.indexOf(':')
   try {
+    if (/[@/]/.test(text)) throw new URIError('not encoded')
     return (colon < 0 ? [text] : [text.slice(0, colon), text.slice(colon + 1)]).map(decodeURIComponent)
   } catch {
     throw invalid('user and password before the @ must be percent-encoded')
@@ -141,8 +143,9 @@ function trimSlashes(text: string): string {
   return text.replace(/^\/+|\/+$/g, '')
 }
 
-function withoutPassword(url: string): string {
-  return url.replace(/:[^:@/]*@/, ':***@')
+/** For messages, also of a text that is no URL at all. */
+export function withoutPassword(url: string): string {
+  return url.replace(/^([a-z]*:?\/*[^:@/]*):.*@/s, '$1:***@')
 }
 
 function invalid(problem: string): ClusterError {

@@ -2,21 +2,13 @@
  * The settings by which daemons become one cluster: where their store is, and by which address the others reach this host.
  */
 import { networkInterfaces } from 'node:os'
+import { readStoreOptions } from '../cluster/store-options.ts'
 import { addressFamily } from '../wire/address.ts'
 import { DaemonError } from './daemon-error.ts'
 
-const KINDS = ['etcd', 'zk', 'consul']
-
-/** `etcd://HOST:PORT[,HOST:PORT...][/PREFIX]`, `zk://...` or `consul://...`; '' for none. Throws RangeError. */
+/** `etcd://[USER:PASSWORD@]HOST[:PORT][,HOST...][/PREFIX]`, `zk://...` or `consul://...`; '' for none. Throws ClusterError `invalid`. */
 export function checkClusterStore(text: string): string {
-  if (text === '') return text
-  const match = /^([a-z]+):\/\/([^/]+)(\/.*)?$/.exec(text)
-  if (match === null) throw new RangeError(`'${text}' is not a store such as etcd://192.0.2.60:2379 or zk://192.0.2.60:2181/prefix`)
-  const [, kind, hosts] = match
-  if (!KINDS.includes(kind!)) throw new RangeError(`'${text}': there is no store ${kind}; there is ${KINDS.join(', ')}`)
-  for (const host of hosts!.split(',')) {
-    if (!/^(\[[0-9a-fA-F:.]+\]|[^:[\]]+)(:\d{1,5})?$/.test(host)) throw new RangeError(`'${text}': '${host}' is not HOST:PORT`)
-  }
+  if (text !== '') readStoreOptions(text)
   return text
 }
 
@@ -27,7 +19,7 @@ export function checkClusterAdvertise(text: string): string {
 }
 
 /** Members, or texts `KEY=VALUE`. Throws RangeError. */
-export function readStoreOptions(value: unknown): Readonly<Record<string, string>> {
+export function checkStoreOptions(value: unknown): Readonly<Record<string, string>> {
   if (Array.isArray(value)) return Object.assign({}, ...value.map(pair))
   if (typeof value !== 'object' || value === null) throw new RangeError(`${JSON.stringify(value)} is not an object of options`)
   for (const [name, each] of Object.entries(value)) {

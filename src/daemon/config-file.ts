@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { withoutPassword } from '../cluster/store-options.ts'
 import { type DaemonConfig, isMember, readMember } from './daemon-config.ts'
 import { DaemonError } from './daemon-error.ts'
 
@@ -33,13 +34,17 @@ export function readConfigFile(file: string): PartialConfig {
 export function mergeConfig(defaults: DaemonConfig, flags: PartialConfig, file: PartialConfig, fileName = ''): DaemonConfig {
   const both = Object.entries(flags).filter(([name]) => Object.hasOwn(file, name))
   if (both.length > 0) {
-    const list = both.map(([name, value]) => `${name}: (from flag: ${show(value)}, from file: ${show(file[name as keyof DaemonConfig])})`)
+    const list = both.map(
+      ([name, value]) => `${name}: (from flag: ${show(name, value)}, from file: ${show(name, file[name as keyof DaemonConfig])})`
+    )
     const what = 'the following directives are specified both as a flag and in the configuration file'
     throw new DaemonError('ERR_DAEMON_CONFIG', `configuration file ${fileName}: ${what}: ${list.join(', ')}`)
   }
   return { ...defaults, ...file, ...flags }
 }
 
-function show(value: unknown): string {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+/** As it is, but for what a log must not have. */
+function show(name: string, value: unknown): string {
+  if (typeof value === 'object') return JSON.stringify(value, (key, each) => (/password|token/.test(key) ? '***' : each))
+  return name === 'cluster-store' ? withoutPassword(String(value)) : String(value)
 }

@@ -10,7 +10,7 @@ import type { DefaultPool } from '../ipam/address-space.ts'
 import { addressFamily } from '../wire/address.ts'
 import { parseCidr } from '../wire/cidr.ts'
 import { VXLAN_PORT } from '../wire/vxlan.ts'
-import { checkClusterAdvertise, checkClusterStore, readStoreOptions } from './cluster-setting.ts'
+import { checkClusterAdvertise, checkClusterStore, checkStoreOptions } from './cluster-setting.ts'
 import { DaemonError } from './daemon-error.ts'
 import { parseHost } from './host-address.ts'
 import { AUTO_UPLINK, checkUplink } from './uplink-setting.ts'
@@ -103,7 +103,7 @@ const READERS: Readonly<Record<keyof DaemonConfig, Reader>> = {
   uplink: (value) => checkUplink(text(value)),
   icc: flag,
   'cluster-store': (value) => checkClusterStore(text(value)),
-  'cluster-store-opts': readStoreOptions,
+  'cluster-store-opts': checkStoreOptions,
   'cluster-advertise': (value) => checkClusterAdvertise(text(value)),
   underlay: underlayKind,
   'overlay-port': overlayPort,

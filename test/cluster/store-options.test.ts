@@ -21,6 +21,11 @@ test('what cannot be is refused, without telling a password', () => {
   const wrong: [string, Record<string, string>, RegExp][] = [
     ['redis://192.0.2.60', {}, /redis:\/\/192.0.2.60 is not a store's URL/],
     ['redis://me:secret@192.0.2.60', {}, /me:\*\*\*@/],
+    ['redis://me:a:secret/b@192.0.2.60', {}, /me:\*\*\*@/],
+    ['etcd:me:secret@192.0.2.60', {}, /me:\*\*\*@192/],
+    ['etcd://me:a@secret@192.0.2.60', {}, /must be percent-encoded/],
+    ['etcd://me:secret/b@192.0.2.60', {}, /must be percent-encoded/],
+    ['etcd://me:secret@192.0.2.60:0', {}, /192.0.2.60:0 is not a server/],
     ['etcd://', {}, /an empty text is not a server/],
     ['etcd://192.0.2.60:0', {}, /192.0.2.60:0 is not a server/],
     ['etcd://192.0.2.60/a b', {}, /prefix a b may have/],

@@ -9,9 +9,9 @@ const NONE = defaultConfig({}, true)
 
 describe('one setting', () => {
   for (const [name, value, message] of [
-    ['cluster-store', 'etcd:192.0.2.60', /is not a store such as etcd:\/\/192\.0\.2\.60:2379/],
-    ['cluster-store', 'mongo://192.0.2.60:1', /there is no store mongo; there is etcd, zk, consul/],
-    ['cluster-store', 'etcd://192.0.2.60:2379,[2001:db8::1:2379', /'\[2001:db8::1:2379' is not HOST:PORT/],
+    ['cluster-store', 'etcd:192.0.2.60', /is not a store's URL such as etcd:\/\/192\.0\.2\.60:2379/],
+    ['cluster-store', 'mongo://192.0.2.60:1', /mongo:\/\/192\.0\.2\.60:1 is not a store's URL such as etcd:/],
+    ['cluster-store', 'etcd://192.0.2.60:2379,[2001:db8::1:2379', /\[2001:db8::1:2379 is not a server such as/],
     ['cluster-advertise', '192.0.2.50', /is neither ADDR:PORT nor IFACE:PORT/],
     ['cluster-advertise', '192.0.2.50:0', /is neither ADDR:PORT nor IFACE:PORT/],
     ['cluster-advertise', ':2376', /is neither ADDR:PORT nor IFACE:PORT/],
@@ -37,6 +37,19 @@ describe('one setting', () => {
     assert.equal(NONE['overlay-port'], 4789)
     assert.equal(readMember('overlay-port', '14789', ''), 14_789)
     assert.equal(readMember('overlay-port', 14_789, ''), 14_789)
+  })
+
+  test('a store’s user and password are taken, and never told', () => {
+    const url = 'etcd://me:se%2Fcret@192.0.2.60:2379/lab'
+    assert.equal(readMember('cluster-store', url, ''), url)
+    const options = { 'cluster-store': url, 'cluster-store-opts': { 'kv.password': 'secret' } }
+    for (const attempt of [
+      () => readMember('cluster-store', 'etcd://me:secret@192.0.2.60:0', ''),
+      () => readMember('cluster-store', 'mongo://me:secret@192.0.2.60', ''),
+      () => mergeConfig(NONE, options, options, 'daemon.json')
+    ]) {
+      assert.throws(attempt, ({ code, message }) => code === 'ERR_DAEMON_CONFIG' && !/se(%2F)?cret/.test(message))
+    }
   })
 
   test('in the file and by flag at once: refused, as dockerd does', () => {
