@@ -1,6 +1,7 @@
 // From frames to the UDP underlay's sockets. The outer headers stay behind: the kernel makes its own, and the flow's source port
 // chooses the socket. Frames of one length to one VTEP go in one call as one message that the kernel cuts (UDP_SEGMENT); a super-frame
-// is such a message, each segment with its own VXLAN and inner headers:
+// is such a message, each segment with its own VXLAN and inner headers. Where the kernel does not cut, the datagrams go one by one
+// (sendmmsg):
 //
 //   | headers 1 | payload 1 | headers 2 | payload 2 | ...      headers from a scratch buffer, payload where it lies in the frame
 #include <netinet/in.h>
@@ -74,19 +75,46 @@ bool readTarget(const Arena& arena, const int32_t* fds, int fdMask, int32_t hand
   return true;
 }
 
-/// One message to be, of one datagram or of several that are `segment` bytes long (the last perhaps less).
+/// Datagrams to be, of the same number of parts each: `parts`, one after the other.
 struct Outgoing {
   msghdr header{};
   iovec parts[2 * kSegments];
+  mmsghdr messages[kSegments];
   alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))];
 
-  /// 0, or errno.
-  int send(Target& target, int count, int segment) {
+  /// `count` datagrams of `segment` bytes, the last perhaps less, as one message that the kernel cuts. 0, or errno.
+  int sendJoined(Target& target, int count, int partsEach, int segment) {
+    address(target, count > 1 ? segment : 0);
+    header.msg_iov = parts;
+    header.msg_iovlen = static_cast<size_t>(count * partsEach);
+    while (sendmsg(target.fd, &header, MSG_DONTWAIT) < 0) {
+      if (errno != EINTR) return errno;
+    }
+    return 0;
+  }
+
+  /// The same datagrams one by one. `sent` of them have left; 0, or errno of the next one.
+  int sendSingly(Target& target, int count, int partsEach, int& sent) {
+    address(target, 0);
+    for (int i = 0; i < count; i++) {
+      messages[i].msg_hdr = header;
+      messages[i].msg_hdr.msg_iov = parts + i * partsEach;
+      messages[i].msg_hdr.msg_iovlen = static_cast<size_t>(partsEach);
+    }
+    for (sent = 0; sent < count;) {
+      const int done = sendmmsg(target.fd, messages + sent, static_cast<unsigned>(count - sent), MSG_DONTWAIT);
+      if (done > 0) sent += done;
+      else if (errno != EINTR) return errno;
+    }
+    return 0;
+  }
+
+ private:
+  /// What all datagrams have in common; `segment` above 0: the kernel is to cut.
+  void address(Target& target, int segment) {
     header = {};
     header.msg_name = &target.name;
     header.msg_namelen = target.nameLength;
-    header.msg_iov = parts;
-    header.msg_iovlen = static_cast<size_t>(count);
     header.msg_control = control;
     header.msg_controllen = sizeof control;
     size_t used = 0;
@@ -105,13 +133,8 @@ struct Outgoing {
     }
     header.msg_controllen = used;
     if (used == 0) header.msg_control = nullptr;
-    while (sendmsg(target.fd, &header, MSG_DONTWAIT) < 0) {
-      if (errno != EINTR) return errno;
-    }
-    return 0;
   }
 
- private:
   static void add(cmsghdr* part, int level, int type, const void* data, size_t length) {
     part->cmsg_level = level;
     part->cmsg_type = type;
@@ -187,7 +210,8 @@ void writeSegmentHeader(const SuperFrame& super, const Target& target, int index
 
 class Sender {
  public:
-  explicit Sender(const Arena& arena) : arena_(arena) {}
+  /// `isUncut`: the kernel has refused to cut for these sockets; see `send`.
+  Sender(const Arena& arena, int32_t& isUncut) : arena_(arena), isUncut_(isUncut) {}
 
   /// A whole super-frame; 0, or errno of the message that failed. `isPartly`: some of it has left.
   int sendSuperFrame(int32_t handle, Target& target, bool& isPartly) {
@@ -208,14 +232,16 @@ class Sender {
         outgoing_.parts[2 * count + 1] = {target.payload + super.header + from, static_cast<size_t>(length)};
         from += length;
       }
-      const int failure = outgoing_.send(target, 2 * count, count > 1 ? segment : 0);
+      int sent = 0;
+      const int failure = send(target, count, 2, segment, sent);
+      isPartly = isPartly || sent > 0;
       if (failure != 0) return failure;
-      isPartly = true;
     }
     return 0;
   }
 
-  /// As many of `handles` as fit one message with the first, whose target is known; `sent` says how many. 0, or errno.
+  /// As many of `handles` as fit one message with the first, whose target is known; `sent` says how many have left. When not even the
+  /// first has: errno, and `sent` says how many would have.
   int sendRun(const int32_t* handles, int count, const int32_t* fds, int fdMask, Target& target, int& sent) {
     finish(handles[0]);
     outgoing_.parts[0] = {target.payload, static_cast<size_t>(target.length)};
@@ -232,13 +258,32 @@ class Sender {
       total += next.length;
       if (next.length < target.length) break;
     }
-    return outgoing_.send(target, sent, sent > 1 ? target.length : 0);
+    int left = 0;
+    const int failure = send(target, sent, 1, target.length, left);
+    // What has not left is tried anew, for its own errno.
+    if (left > 0) sent = left;
+    return left > 0 ? 0 : failure;
   }
 
  private:
   const Arena& arena_;
+  int32_t& isUncut_;
   Outgoing outgoing_;
   uint8_t headers_[kSegments * kHeaderRoom];
+
+  /// `count` datagrams of `segment` bytes, the last perhaps less; `sent` of them have left. 0, or errno of the next one.
+  int send(Target& target, int count, int partsEach, int segment, int& sent) {
+    sent = 0;
+    if (count > 1 && isUncut_) return outgoing_.sendSingly(target, count, partsEach, sent);
+    const int failure = outgoing_.sendJoined(target, count, partsEach, segment);
+    if (failure == 0) sent = count;
+    // udp_send_skb: EIO for a route with IPsec or a device that leaves checksums to us (until Linux 6.11), EINVAL for a socket without
+    // checksums and before Linux 4.18. EINVAL also for segments that are too long; those fail singly, too, and say nothing of others.
+    if (count == 1 || (failure != EIO && failure != EINVAL)) return failure;
+    const int single = outgoing_.sendSingly(target, count, partsEach, sent);
+    if (sent > 0) isUncut_ = 1;
+    return single;
+  }
 
   void finish(int32_t handle) {
     if (arena_.flags[handle] & kFlagChecksum) finishChecksum(arena_, handle);
@@ -255,7 +300,7 @@ napi_value sendTunnel(napi_env env, napi_callback_info info) {
   int32_t* result = call.array(5);
   const int fdMask = result[3] - 1;
 
-  Sender sender(arena);
+  Sender sender(arena, result[4]);
   int32_t done = 0, failed = 0, lastFailure = 0, ended = 0;
   while (done < count) {
     Target target;

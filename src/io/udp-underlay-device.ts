@@ -60,7 +60,9 @@ export class UdpUnderlayDevice implements FrameDevice {
   private readonly arena: NativeArena
   private readonly senders: Int32Array
   private readonly station: Uint8Array
+  /** Of reads; of writes, with two places more that `sendTunnel` tells of. */
   private readonly result = new Int32Array(4)
+  private readonly written = new Int32Array(5)
   /** Frames that were read, and how many of them were handed out. */
   private readonly waiting = new Int32Array(FRAMES_PER_READ)
   private filled = 0
@@ -100,12 +102,12 @@ export class UdpUnderlayDevice implements FrameDevice {
   }
 
   write(frames: Int32Array, from: number, count: number): number {
-    const { result } = this
-    result[SENDERS_PLACE] = this.senders.length
-    const done = this.native.sendTunnel(this.arena, this.senders, frames, from, count, result)
-    if (result[WriteResult.failed] > 0) {
-      this.counters.txErrors += result[WriteResult.failed]
-      this.lastError = result[WriteResult.lastFailure]
+    const { written } = this
+    written[SENDERS_PLACE] = this.senders.length
+    const done = this.native.sendTunnel(this.arena, this.senders, frames, from, count, written)
+    if (written[WriteResult.failed] > 0) {
+      this.counters.txErrors += written[WriteResult.failed]
+      this.lastError = written[WriteResult.lastFailure]
     }
     return done
   }
