@@ -1,6 +1,6 @@
 /** Overlay networks as Docker shows them, on two hosts that share a store: what one does, and what the other sees of it. */
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, describe, test } from 'node:test'
+import { afterEach, beforeEach, describe, type TestContext, test } from 'node:test'
 import { Filters } from '../../src/api/filters.ts'
 import { Attachments } from '../../src/docker/network/attachments.ts'
 import type { NetworkEndpoint } from '../../src/docker/network/network-record.ts'
@@ -207,6 +207,68 @@ describe('containers', () => {
     await eventually(() => two.host.controller.networks.size === 0 || address(two, container) === '', 'the container was not unplugged')
     assert.equal(address(one, await one.run('heir', 'net')), '10.55.0.2')
   })
+
+  test('removed by force, and its network with it, before it lets go: nothing runs on for nobody', async () => {
+    const container = await two.run('c2', 'net')
+    let letGo = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve
+    })
+    two.onEvicted = (network, endpoint) => held.then(() => two.containers.service.evict(network, endpoint))
+    await one.networks.sync()
+    const network = one.networks.find('net')
+    await one.networks.removeStale(network, network.endpointNamed('c2')!)
+    await one.networks.remove('net')
+    await eventually(() => two.networks.get(network.id) === undefined, 'the network is still known')
+    letGo()
+    await eventually(() => container.networking.attachments[0]!.endpoint === null, 'the container was not unplugged')
+    await eventually(() => !two.host.controller.networks.has(network.id), 'the network runs for nobody')
+  })
+
+  describe('removed by force while it is being plugged in', () => {
+    /** Another host removes what the second one plugs into the overlay, after that and before anybody has been told of it. */
+    const removeMeanwhile = (t: TestContext): string => {
+      const { id } = one.networks.find('net')
+      const { controller } = two.host
+      const connect = controller.connect.bind(controller)
+      t.mock.method(controller, 'connect', async (...all: Parameters<typeof connect>) => {
+        const endpoint = await connect(...all)
+        if (all[0] !== id) return endpoint
+        await one.networks.sync()
+        const network = one.networks.find('net')
+        await one.networks.removeStale(network, network.endpointNamed(endpoint.name)!)
+        await eventually(() => two.cluster.ownEndpoint(endpoint.id) === undefined, 'the second host has not heard')
+        return endpoint
+      })
+      return id
+    }
+    const gone = { status: 409, message: 'endpoint c2 was removed from network net by another host' }
+
+    test('a start fails', async (t) => {
+      const id = removeMeanwhile(t)
+      await assert.rejects(two.run('c2', 'net'), gone)
+      assert.equal(two.host.controller.networks.has(id), false)
+      assert.equal(address(one, await one.run('heir', 'net')), '10.55.0.2')
+    })
+
+    test('a connect fails, and what was there before stays', async (t) => {
+      await two.networks.create({ Name: 'local' })
+      const container = await two.run('c2', 'local')
+      const id = removeMeanwhile(t)
+      await assert.rejects(two.containers.service.connect(container, 'net', null), gone)
+      assert.equal(two.host.controller.networks.has(id), false)
+      assert.notEqual(address(two, container, 'local'), '')
+    })
+
+    test('an attach fails', async (t) => {
+      const id = removeMeanwhile(t)
+      const { networks, host, containers } = two
+      const attachments = new Attachments({ networks, controller: host.controller, random: containers.world.random })
+      await assert.rejects(attachments.attach({ network: 'net', name: 'c2', virtual: { udpEcho: [] } }), gone)
+      assert.equal(attachments.has(id, 'c2'), false)
+      assert.equal(host.controller.networks.has(id), false)
+    })
+  })
 })
 
 test('a host whose VXLAN has another port is told, once', async () => {
@@ -401,6 +463,22 @@ describe('the store', () => {
     await one.containers.start(ended)
     assert.equal(ended.networking.gateway?.endpoint.ifname, 'eth1', 'it starts as if nothing had been')
     assert.equal(one.networks.find('docker_gwbridge').endpoints.size, 2)
+  })
+
+  test('away: a disconnect by force unplugs, and the name and the address are free afterwards', async () => {
+    const id = await one.overlay('net', '10.55.0.0/24')
+    const container = await one.run('c1', 'net')
+    one.link.cut()
+    await eventually(() => !one.cluster.isAvailable, 'the cut was not noticed')
+    const { service } = one.containers
+    await assert.rejects(service.disconnect(container, 'net', false), { status: 404, message: 'network net not found' })
+    await service.disconnect(container, 'net', true)
+    assert.deepEqual(container.networking.attachments, [])
+    assert.equal(one.host.controller.networks.has(id), false, 'the network runs for nobody')
+    one.link.heal()
+    await eventually(() => one.cluster.isAvailable, 'the store is not used again')
+    assert.deepEqual(await two.listed('net'), [])
+    assert.equal(address(two, await two.run('c1', 'net')), '10.55.0.2')
   })
 
   test('the daemon’s next start claims what its containers still have, and nothing else', async () => {

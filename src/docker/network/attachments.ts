@@ -81,15 +81,15 @@ export class Attachments {
       const key = `${network.id}/${name}`
       this.attached.set(key, attached)
       const { id, address, prefixLength, address6, prefixLength6, mac } = endpoint
-      await this.options.networks
-        .addEndpoint({ ...attached, id, address, prefixLength, address6, prefixLength6, mac })
-        .catch(async (error) => {
-          // Nothing that has no record stays: nobody could take it away.
-          this.attached.delete(key)
-          await undo()
-          await this.options.networks.removeEndpoint(attached).catch(() => {}) // the store may be what failed
-          throw error
-        })
+      try {
+        await this.options.networks.addEndpoint({ ...attached, id, address, prefixLength, address6, prefixLength6, mac })
+        this.options.networks.confirm(network, id, name)
+      } catch (error) {
+        // Nothing that has no record stays: nobody could take it away.
+        const isHere = this.attached.get(key) === attached // else it is evicted already
+        if (isHere) await this.end(key, attached).catch(() => {}) // the store may be what failed
+        throw error
+      }
       const { gateway, record } = network
       const { subnet = '' } = record.pool ?? {}
       return { network: network.name, id, name, ip: address, ip6: address6, mac, subnet, gateway, ifname }

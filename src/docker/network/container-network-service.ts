@@ -142,6 +142,7 @@ export class ContainerNetworkService {
         attachment.network = network.name
         completeConfig(container, network, attachment.config)
         await this.endpoints.join(container, attachment, network, names[sorted.indexOf(network)]!)
+        this.options.networks.confirm(network, attachment.endpoint!.endpointId, container.name)
       }
       await this.endpoints.settle(container)
       const environment = this.links.environment(container)
@@ -257,9 +258,11 @@ export class ContainerNetworkService {
   async disconnect(container: NetworkedContainer, reference: string, force: boolean): Promise<void> {
     const { networking, hostConfig } = container
     const isUp = runs(container)
-    const network = isUp && !force ? this.options.networks.find(reference) : this.known(reference)
-    const name = network?.name ?? reference
+    const found = isUp && !force ? this.options.networks.find(reference) : this.known(reference)
+    const name = found?.name ?? reference
     const attachment = networking.attachments.find((other) => other.network === name)
+    // An overlay cannot be found while the cluster's store is away; what is plugged in there is plugged in all the same.
+    const network = found ?? (attachment?.endpoint == null ? undefined : this.options.networks.get(attachment.networkId))
     if (!isUp || network === undefined) {
       if (attachment === undefined) throw ApiError.internal(`container ${container.id} is not connected to the network ${name}`)
     } else {
@@ -372,6 +375,7 @@ export class ContainerNetworkService {
     const before = networking.attachments
     networking.attachments = [...before, attachment]
     try {
+      this.options.networks.confirm(network, attachment.endpoint!.endpointId, container.name)
       await this.endpoints.settle(container)
       await this.openLinked(container)
     } catch (error) {

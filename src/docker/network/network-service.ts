@@ -177,14 +177,17 @@ export class NetworkService {
   }
 
   async removeEndpoint(endpoint: Pick<NetworkEndpoint, 'networkId' | 'owner'>): Promise<void> {
-    const network = this.get(endpoint.networkId)
-    const left = network?.endpoints.get(endpoint.owner)
-    network?.endpoints.delete(endpoint.owner)
+    const { networkId, owner } = endpoint
+    const key = endpointKey(endpoint)
+    const network = this.get(networkId)
+    // An overlay can be gone while its part here still runs: who evicts the last endpoint may remove the network at once.
+    const left = network === undefined ? this.options.store.get<NetworkEndpoint>(key) : network.endpoints.get(owner)
+    network?.endpoints.delete(owner)
     try {
-      await this.options.store.write([{ remove: endpointKey(endpoint) }])
+      await this.options.store.write([{ remove: key }])
     } finally {
       // Also when the record is left, which the next daemon removes: the other hosts are to hear of it now.
-      if (network?.isOverlay === true && left !== undefined) await this.options.overlays?.dismiss(network.id, left.id)
+      if (left !== undefined && network?.isOverlay !== false) await this.options.overlays?.dismiss(networkId, left.id)
     }
   }
 
@@ -197,6 +200,11 @@ export class NetworkService {
   /** Has an endpoint plugged in, with a name and addresses that nobody else has on any host. Throws ApiError and what `plug` throws. */
   admit(network: DockerNetwork, spec: EndpointSpec, plug: (spec: EndpointSpec) => Promise<Endpoint>): Promise<Endpoint> {
     return network.isOverlay ? this.options.overlays!.admit(network, spec, plug) : plug(spec)
+  }
+
+  /** Once `evict` would find an admitted endpoint: throws ApiError when it came too early for that. The caller unplugs it then. */
+  confirm(network: DockerNetwork, id: string, name: string): void {
+    if (network.isOverlay) this.options.overlays!.confirm(network, id, name)
   }
 
   /** After a restart of the daemon: false when the endpoint is not the container's any more. */

@@ -169,6 +169,15 @@ export class OverlayNetworks {
     }
   }
 
+  /**
+   * To be asked once an eviction finds the endpoint where it is: one that came since `admit` found nobody, and the address may be
+   * somebody else's by now. Throws ApiError; then the caller unplugs it.
+   */
+  confirm(network: DockerNetwork, id: string, name: string): void {
+    if (this.cluster.ownEndpoint(id) !== undefined) return
+    throw ApiError.conflict(`endpoint ${name} was removed from network ${network.name} by another host`)
+  }
+
   /** After a restart of the daemon: whether an endpoint is still the container's; then it may be plugged in again. */
   async readmit(network: DockerNetwork, spec: EndpointSpec): Promise<boolean> {
     if (this.cluster.ownEndpoint(spec.id!)?.address !== spec.address) return false
@@ -189,12 +198,16 @@ export class OverlayNetworks {
     }
   }
 
-  /** After an endpoint of ours was plugged out: its name and addresses are free, now or when the store is back. */
+  /**
+   * After an endpoint of ours was plugged out: its name and addresses are free, now or when the store is back. The network may be gone
+   * for all hosts already.
+   */
   async dismiss(networkId: string, id: string): Promise<void> {
     try {
       await this.inLine(networkId, async () => {
-        const { controller } = this.options
-        if (controller.networks.get(networkId)?.endpoints.size === 0) await controller.removeNetwork(networkId)
+        const { controller, driver } = this.options
+        const local = controller.networks.get(networkId)
+        if (local?.driver === driver && local.endpoints.size === 0) await controller.removeNetwork(networkId)
       })
     } finally {
       // Also after an `unclean` end. Without the store the cluster remembers to do it.
