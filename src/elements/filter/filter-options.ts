@@ -22,7 +22,7 @@ export interface FilterOptions {
   readonly mac?: string | null
   /** Addresses and prefixes that the endpoint may send under; absent: it may send under all. */
   readonly sources?: readonly string[] | null
-  /** Judge what does not go to the gateway too; default false. */
+  /** Judge the sources of what does not go to the gateway, too; default false. */
   readonly strict?: boolean
   /** Inter-container communication is off but for these; absent: it is on. */
   readonly icc?: { readonly allow: readonly IccRule[] } | null

@@ -11,6 +11,7 @@ import { dropReasons } from '../../engine/drop-reason.ts'
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
 import { FrameFlag } from '../../engine/frame-pool.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, ETHERNET_TYPE, EtherType, isGroup } from '../../wire/ethernet.ts'
+import { checkVlan, VLAN_TAG_LENGTH, vlanId } from '../../wire/vlan.ts'
 import { FilterDrop } from './filter-drop.ts'
 import { type FilterOptions, type FilterSettings, readFilterOptions } from './filter-options.ts'
 import { IccRules } from './icc-rules.ts'
@@ -23,6 +24,8 @@ export const FilterPort = { endpoint: 0, network: 1 } as const
 const ipv4Type = EtherType.ipv4
 const ipv6Type = EtherType.ipv6
 const arpType = EtherType.arp
+const vlanType = EtherType.vlan
+const serviceVlanType = EtherType.serviceVlan
 
 const Counter = { fromEndpoint: 0, fromNetwork: 1, refused: 2 } as const
 
@@ -103,6 +106,7 @@ export class Filter implements Element {
       if (type === ipv4Type) reason = guard.judgeIpv4(bytes, at, payload, end, toGateway)
       else if (type === ipv6Type) reason = guard.judgeIpv6(bytes, at, payload, end, toGateway)
       else if (type === arpType) reason = guard.judgeArp(bytes, payload, end)
+      else if (type === vlanType || type === serviceVlanType) reason = judgeTagged(guard, bytes, view, at, end, toGateway)
       if (reason !== PASS) return reason
     }
     // A group's frame may be for the gateway: the others refuse it where it arrives.
@@ -118,6 +122,27 @@ export class Filter implements Element {
   private isGateway(view: DataView, at: number): boolean {
     return this.hasGateway && view.getInt32(at + 2) === this.gatewayLo && view.getUint16(at) === this.gatewayHi
   }
+}
+
+/**
+ * A frame with VLAN tags. VLAN id 0 means priority only, and receivers take what follows as if it were untagged, however many such
+ * tags there are (Linux: skb_vlan_untag in __netif_receive_skb_core). What belongs to a VLAN is none of this network's traffic.
+ */
+function judgeTagged(guard: SourceGuard, bytes: Uint8Array, view: DataView, at: number, end: number, toGateway: boolean): number {
+  let tag = at + ETHERNET_TYPE
+  for (; isTag(view.getUint16(tag)); tag += VLAN_TAG_LENGTH) {
+    if (!checkVlan(bytes, tag, end)) return FilterDrop.malformed
+    if (vlanId(bytes, tag) !== 0) return PASS
+  }
+  const type = view.getUint16(tag)
+  const payload = tag + 2
+  if (type === ipv4Type) return guard.judgeIpv4(bytes, at, payload, end, toGateway)
+  if (type === ipv6Type) return guard.judgeIpv6(bytes, at, payload, end, toGateway)
+  return type === arpType ? guard.judgeArp(bytes, payload, end) : PASS
+}
+
+function isTag(type: number): boolean {
+  return type === vlanType || type === serviceVlanType
 }
 
 /** Options: FilterOptions, reconfigured in place. */

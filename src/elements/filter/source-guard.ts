@@ -90,11 +90,14 @@ export class SourceGuard {
     return this.judgeIcmpv6(bytes, at, walk[IPV6_WALK_OFFSET], ipv6End(bytes, at))
   }
 
-  /** A solicitation claims its source, an advertisement its target; one from :: (duplicate address detection) claims nothing. */
+  /**
+   * A solicitation claims its source, an advertisement its target; one from :: (duplicate address detection) claims nothing.
+   * What routers say is none of an endpoint's business.
+   */
   private judgeIcmpv6(bytes: Uint8Array, ip: number, at: number, end: number): number {
     if (at >= end) return PASS
     const type = bytes[at]
-    if (this.strict && (type === Icmpv6Type.routerAdvertisement || type === Icmpv6Type.redirect)) return FilterDrop.rogueRouter
+    if (type === Icmpv6Type.routerAdvertisement || type === Icmpv6Type.redirect) return FilterDrop.rogueRouter
     if (type === Icmpv6Type.neighborAdvertisement) {
       if (at + ND_TARGET + 16 > end) return FilterDrop.malformed
       return this.mayClaim(bytes, at + ND_TARGET) ? PASS : FilterDrop.falseClaim

@@ -70,6 +70,12 @@ function arp(senderIp: string, destination = BROADCAST): Uint8Array {
   return bytes
 }
 
+/** The frame with tags, the outer one first. */
+function tagged(frame: Uint8Array, ...tags: (readonly [tpid: number, tci: number])[]): Uint8Array {
+  const inserted = tags.flatMap(([tpid, tci]) => [tpid >> 8, tpid & 0xff, tci >> 8, tci & 0xff])
+  return Uint8Array.of(...frame.subarray(0, 12), ...inserted, ...frame.subarray(12))
+}
+
 /** ICMPv6 of a type, with an address where neighbor discovery has its target. */
 function icmpv6(type: number, source: string, target: string, mac = '33:33:00:00:00:01'): Uint8Array {
   const payload = new Uint8Array(24)
@@ -149,6 +155,24 @@ describe('claims', () => {
       assert.equal(bench.judge('endpoint', arp('192.0.2.3', destination)), 'filter.falseClaim')
     }
   })
+  test('priority tags hide no claim and no false source: receivers take them off', () => {
+    const bench = new FilterBench(SOURCES)
+    const advertisement = icmpv6(136, MINE6, '2001:db8::1')
+    for (const tags of [[0x8100], [0x88a8], [0x8100, 0x8100], [0x88a8, 0x8100]]) {
+      const judge = (frame: Uint8Array): string => bench.judge('endpoint', tagged(frame, ...tags.map((tpid) => [tpid, 0xe000] as const)))
+      assert.equal(judge(arp('192.0.2.1')), 'filter.falseClaim')
+      assert.equal(judge(advertisement), 'filter.falseClaim')
+      assert.equal(judge(mine({ source: '192.0.2.3' })), 'filter.spoofedSource')
+      assert.equal(judge(arp(MINE)), 'passes')
+      assert.equal(judge(mine({})), 'passes')
+      const whole = tagged(arp(MINE), ...tags.map((tpid) => [tpid, 0] as const))
+      for (let length = 14; length < whole.length; length++)
+        assert.equal(bench.judge('endpoint', whole.subarray(0, length)), 'filter.malformed', `${length}`)
+    }
+    // A VLAN of the endpoints' own is not this network.
+    assert.equal(bench.judge('endpoint', tagged(arp('192.0.2.1'), [0x8100, 5])), 'passes')
+    assert.equal(bench.judge('endpoint', tagged(arp('192.0.2.1'), [0x8100, 0], [0x8100, 5])), 'passes')
+  })
   test('neighbor advertisements: own targets', () => {
     const bench = new FilterBench(SOURCES)
     for (const target of [MINE6, 'fe80::cc:ff:fe00:2', 'fe80::1234', '2001:db8:7::7']) {
@@ -193,10 +217,15 @@ describe('claims', () => {
       assert.equal(bench.judge('endpoint', piece(1)), 'filter.falseClaim')
     }
   })
-  test('routers: only `strict` refuses them', () => {
+  test('routers: no endpoint is one, whose sources are known', () => {
     for (const type of [134, 137]) {
-      assert.equal(new FilterBench(SOURCES).judge('endpoint', icmpv6(type, 'fe80::2', '::')), 'passes')
-      assert.equal(new FilterBench({ ...SOURCES, strict: true }).judge('endpoint', icmpv6(type, 'fe80::2', '::')), 'filter.rogueRouter')
+      assert.equal(new FilterBench({ gateway: GATEWAY }).judge('endpoint', icmpv6(type, 'fe80::2', '::')), 'passes')
+      const bench = new FilterBench(SOURCES)
+      for (const mac of ['33:33:00:00:00:01', OTHER]) {
+        assert.equal(bench.judge('endpoint', icmpv6(type, 'fe80::2', '::', mac)), 'filter.rogueRouter')
+        assert.equal(bench.judge('endpoint', tagged(icmpv6(type, 'fe80::2', '::', mac), [0x8100, 0])), 'filter.rogueRouter')
+      }
+      assert.equal(bench.judge('network', icmpv6(type, 'fe80::1', '::')), 'passes', 'the gateway may be one')
     }
   })
 })
