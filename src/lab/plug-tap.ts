@@ -57,7 +57,8 @@ export async function plugTap(
       keepDefaultRoute: foreign,
       ...(endpoint.address6 !== '' && {
         address6: `${endpoint.address6}/${endpoint.prefixLength6}`,
-        gateway6: gateways.find((address) => addressFamily(address) === 6)
+        gateway6: gateways.find((address) => addressFamily(address) === 6),
+        ignoreAdvertisements: network.gateway !== null && foreign !== true
       })
     })
     await owner.routeResolver({ device: tap.name, source: endpoint.address, serviceMac: DNS_SERVICE_MAC, keep: foreign })

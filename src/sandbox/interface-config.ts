@@ -21,6 +21,8 @@ export interface InterfaceOptions {
   /** ADDRESS/LENGTH. Without it IPv6 is switched off on the interface, as Docker does. */
   readonly address6?: string
   readonly gateway6?: string
+  /** Addresses and routes are given, and router advertisements are not listened to. Default: as the namespace has it. */
+  readonly ignoreAdvertisements?: boolean
   /** Leave a default route alone that is there already: the namespace is somebody else's. Default false: replace it. */
   readonly keepDefaultRoute?: boolean
   /** '02:42:ac:19:00:02'. */
@@ -67,9 +69,11 @@ export class InterfaceConfig {
   /** Addresses, switches on and routes an interface that is there. May be repeated. Throws NetlinkError, AddressError. */
   async configure(options: InterfaceOptions): Promise<void> {
     const { links, addresses } = this.netlink
-    const { name, address, gateway, address6, gateway6, mac, mtu, arp } = options
+    const { name, address, gateway, address6, gateway6, ignoreAdvertisements, mac, mtu, arp } = options
     const index = options.index ?? (await links.index(name)) // asked once: each of the following would
     // Before it is up: else its first frames are router solicitations that nobody asked for.
+    if (address6 !== undefined && ignoreAdvertisements === true)
+      await ignoring(['ENOENT'], this.writeSysctl(`net/ipv6/conf/${name}/accept_ra`, '0'))
     await ignoring(['ENOENT'], this.writeSysctl(`net/ipv6/conf/${name}/disable_ipv6`, address6 === undefined ? '1' : '0'))
     await links.set(index, { mac, mtu, arp, up: true })
     if (address !== undefined) {

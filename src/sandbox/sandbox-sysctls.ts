@@ -8,6 +8,7 @@ export class SandboxSysctls {
   private readonly write: (file: string, value: string) => Promise<void>
   private readonly userNamespace: boolean
   private readonly late = new Map<string, string>()
+  private readonly asked = new Set<string>()
 
   /** `write` takes a path below /proc/sys. */
   constructor(write: (file: string, value: string) => Promise<void>, userNamespace: boolean) {
@@ -24,6 +25,7 @@ export class SandboxSysctls {
     }
     for (const [name, value] of Object.entries(sysctls)) {
       if (!name.startsWith('net.')) throw new SandboxError('EINVAL', `sysctl "${name}" is not in a separate kernel namespace`)
+      this.asked.add(fileOf(name))
       if (network === 'host') throw new SandboxError('EINVAL', `sysctl "${name}" not allowed in host network namespace`)
       try {
         await this.set(name, value)
@@ -40,9 +42,13 @@ export class SandboxSysctls {
     this.late.clear()
   }
 
-  /** By its name with dots, or slashes where a part has dots itself (sysctl(8)). */
+  /** Whether `file`, below /proc/sys, is among those that were asked for. */
+  wasAsked(file: string): boolean {
+    return this.asked.has(file)
+  }
+
   private async set(name: string, value: string): Promise<void> {
-    const file = name.includes('/') ? name : name.replaceAll('.', '/')
+    const file = fileOf(name)
     try {
       await this.write(file, value)
     } catch (error) {
@@ -51,4 +57,9 @@ export class SandboxSysctls {
       throw new SandboxError(error.code, `error during container init: ${error.syscall} /proc/sys/${file}: ${meaning}`, error.syscall)
     }
   }
+}
+
+/** By its name with dots, or slashes where a part has dots itself (sysctl(8)). */
+function fileOf(name: string): string {
+  return name.includes('/') ? name : name.replaceAll('.', '/')
 }

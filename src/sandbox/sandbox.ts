@@ -190,9 +190,15 @@ export class Sandbox {
     }
   }
 
-  /** Addresses, switches on and routes an interface. May be repeated. Throws NetlinkError, AddressError. */
+  /**
+   * Addresses, switches on and routes an interface. May be repeated. The sandbox's own sysctls say more than `ignoreAdvertisements`.
+   * Throws NetlinkError, AddressError.
+   */
   configureInterface(options: InterfaceOptions): Promise<void> {
-    return this.interfaces.configure(options)
+    const names = ['default', options.name].map((name) => `net/ipv6/conf/${name}/accept_ra`)
+    return this.interfaces.configure(
+      names.some((name) => this.sysctls.wasAsked(name)) ? { ...options, ignoreAdvertisements: false } : options
+    )
   }
 
   /** Sends 127.0.0.11 out of a device; again with another one, the route moves. Throws NetlinkError. */

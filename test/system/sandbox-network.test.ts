@@ -108,6 +108,23 @@ describe('the network of a sandbox', { skip: noSandbox }, () => {
       closeSync(tap.fd)
     }))
 
+  test('router advertisements are ignored where that is wanted, unless a sysctl of the sandbox says otherwise', async () => {
+    const heard = async (sysctls: Record<string, string>, options: Partial<InterfaceOptions>): Promise<string> => {
+      let value = ''
+      await withSandbox({ sysctls }, async (sandbox) => {
+        const tap = await sandbox.openTap({ name: 'eth0' })
+        await sandbox.configureInterface({ ...ETH0, address6: '2001:db8::2/64', ...options })
+        value = (await run(sandbox, ['cat', '/proc/sys/net/ipv6/conf/eth0/accept_ra'])).stdout.trim()
+        closeSync(tap.fd)
+      })
+      return value
+    }
+    const ignore = { ignoreAdvertisements: true }
+    assert.equal(await heard({}, {}), '1')
+    assert.equal(await heard({}, ignore), '0')
+    for (const name of ['default', 'eth0']) assert.equal(await heard({ [`net.ipv6.conf.${name}.accept_ra`]: '2' }, ignore), '2')
+  })
+
   test('a bad name, address, MAC or system setting is refused with its value', () =>
     withSandbox({}, async (sandbox) => {
       await assert.rejects(sandbox.openTap({ name: 'a-name-too-long-for-linux' }), /a-name-too-long-for-linux/)

@@ -72,7 +72,8 @@ export class SandboxInterfaces {
         mtu,
         ...(driver.hasArp?.(found) === false && { arp: false }),
         address: `${address}/${prefixLength}`,
-        ...(address6 !== '' && { address6: `${address6}/${prefixLength6}` })
+        // With a gateway of ours everything is given; on a parent's LAN routers may say more.
+        ...(address6 !== '' && { address6: `${address6}/${prefixLength6}`, ignoreAdvertisements: found.gateway !== null })
       })
       return { endpoint, kept: false }
     } catch (error) {
