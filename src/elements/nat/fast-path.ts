@@ -31,9 +31,9 @@ const ENDS_AND_ACK = 0x17
 /** Two NOPs and the timestamps option, as Linux writes them. */
 const TIMESTAMPS_FIRST = 0x0101
 const TIMESTAMPS_SECOND = 0x0a08
-/** In place of an egress: the frame is of no flow, and the table is too full for another one. */
+/** In place of an egress: TCP or UDP of no flow, and the table is too full for another one. */
 export const REFUSED = -1
-/** The same for a frame that ends the run: it is sound up to its IP header, and of no flow. */
+/** The same for a frame that ends the run: it is sound up to its IP header, TCP or UDP, and of no flow. */
 export const NEW_FLOW = -2
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 
@@ -111,6 +111,8 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
         slot = (slot + 1) & mask
       }
       if (word < 0) {
+        // What has no ports there, as an ICMP error, may be of a flow all the same.
+        if (protocol !== TCP && protocol !== UDP) return i
         egress[i] = isRefusing ? REFUSED : NEW_FLOW
         if (isRefusing) continue
         return i

@@ -4,7 +4,7 @@
  * A port is free for a flow when no other flow's answers would look like its own: two flows share a port while their destinations
  * differ, as in Linux's nf_nat. Ports from 1024 on are sought from a random place, 128 of them, then 64, 32 and 16 from other places;
  * ports below 512 stay there, those below 1024 between 600 and 1023 (what r-commands trust). Where that was in vain, the same
- * destination is refused for a tick without another search: who is short of ports costs established flows nothing.
+ * destination is refused ports of that range for a tick without another search: who is short of ports costs established flows nothing.
  */
 import { type Conntrack, NO_FLOW } from './conntrack.ts'
 import { NO_MAPPING } from './source-mappings.ts'
@@ -49,9 +49,9 @@ export class PortAllocation {
     this.isExclusive = this.endpointIndependent && isTranslated
     if (this.isExclusive && mapped !== NO_MAPPING) return NO_PORT
     if (this.tryPort(reply, preferred, isQuery)) return preferred
+    this.setRange(preferred, isQuery)
     const key = this.keyOf(reply, isQuery)
     if (this.isExhausted(key)) return NO_PORT
-    this.setRange(preferred, isQuery)
     const { first } = this
     const range = this.last - first + 1
     for (let attempts = Math.min(range, ATTEMPTS); ; attempts >>= 1) {
@@ -76,8 +76,8 @@ export class PortAllocation {
     this.isExclusive = this.endpointIndependent && isTranslated
     if (this.isExclusive && mapped !== NO_MAPPING) return NO_PORT
     if (this.mayTry(reply, preferred) && this.seemsFree(reply, preferred, isQuery)) return preferred
-    if (this.isExhausted(this.keyOf(reply, isQuery))) return NO_PORT
     this.setRange(preferred, isQuery)
+    if (this.isExhausted(this.keyOf(reply, isQuery))) return NO_PORT
     for (let wanted = this.first; wanted <= this.last; wanted++) {
       const port = swap16(wanted)
       if (this.mayTry(reply, port) && this.seemsFree(reply, port, isQuery)) return RANDOM_PORT
@@ -102,9 +102,9 @@ export class PortAllocation {
     }
   }
 
-  /** Of a destination and an external address, whatever the port. */
+  /** Of a destination, an external address and the range that `setRange` has set. */
   private keyOf(reply: Tuple, isQuery: boolean): number {
-    return this.flows.hash(reply.a & 0xffff, reply.b, isQuery ? reply.c & 0xffff : reply.c, reply.d)
+    return this.flows.hash((reply.a & 0xffff) | (this.first << 16), reply.b, isQuery ? reply.c & 0xffff : reply.c, reply.d)
   }
 
   private isExhausted(key: number): boolean {

@@ -1,7 +1,7 @@
 // The tables beneath the NAT against plain models of them, with random work.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Conntrack, NO_FLOW } from '../../../src/elements/nat/conntrack.ts'
+import { Conntrack, NO_FLOW, SWEPT_AT_ONCE } from '../../../src/elements/nat/conntrack.ts'
 import { InternedAddresses } from '../../../src/elements/nat/interned-addresses.ts'
 import { NatOptionsError } from '../../../src/elements/nat/nat-options-error.ts'
 import { PrefixSet } from '../../../src/elements/nat/prefix-set.ts'
@@ -13,7 +13,7 @@ import { put32 } from '../../../src/wire/big-endian.ts'
 import { parseAddress, parseCidr, prefixContains } from '../../../src/wire/cidr.ts'
 import { seededRandom } from '../../wire/seeded-random.ts'
 import { NatBench } from './nat-bench.ts'
-import { udp } from './packets.ts'
+import { icmpError, udp } from './packets.ts'
 
 const random32 = (random: (bound: number) => number) => (): number => random(2 ** 32) | 0
 
@@ -89,6 +89,23 @@ test('flows against a Map: 100,000 openings, confirmations, removals and sweeps'
   }
 })
 
+test('a sweep looks at so many flows at once, whether or not it finds any', () => {
+  const count = 2 * SWEPT_AT_ONCE + 10
+  const table = flows(1 << 18)
+  const [tuple, reply] = [new Tuple(), new Tuple()]
+  for (let i = 0; i < count; i++) {
+    tuple.set(i, 1, 2, 3, 17)
+    reply.setOpposite(tuple)
+    // The last ones are too old, and one before stays the shortest.
+    table.begin(tuple, reply, 0, i >= count - 5 ? 50 : i === 7 ? 200 : 1000)
+  }
+  table.tick = 100
+  const turns: number[] = []
+  for (let at = 0; at < table.end; ) turns.push((at = table.sweep(at, 16_384)))
+  assert.deepEqual(turns, [SWEPT_AT_ONCE, 2 * SWEPT_AT_ONCE, count])
+  assert.deepEqual([table.size, table.swept, table.soonest], [count - 5, 5, 100])
+})
+
 test('a full table evicts what is not assured and nothing else', () => {
   const table = flows(64)
   const open = (number: number): number => {
@@ -124,8 +141,25 @@ test('under a full table established flows go on and new ones are refused', () =
   assert.deepEqual(bench.drops(), { 'nat.tableFull': 100 })
   bench.send(0, udp('192.0.2.2:999', '192.0.2.1:9'))
   assert.equal(bench.router.consumed, 1)
+  // An error is of the flow that it quotes, though its own bytes are no ports of any.
+  for (let i = 0; i < 16; i++) {
+    const error = icmpError('192.0.2.2', '203.0.113.200', udp('203.0.113.200:53', `192.0.2.2:${100 + i}`))
+    const about = `udp 203.0.113.200:53 > 198.51.100.50:${100 + i}`
+    assert.deepEqual(bench.send(0, error), [`2: error 3/3 198.51.100.50 > 203.0.113.200 about ${about}`])
+  }
+  assert.deepEqual(bench.drops(), {})
   bench.command('nat', 'flush', { port: 100 })
   assert.equal(bench.send(0, udp('192.0.2.2:999', '203.0.113.200:53')).length, 1)
+})
+
+test('a range of ports that is exhausted keeps nobody from the others', () => {
+  const bench = new NatBench()
+  const open = (source: string): string[] => bench.send(0, udp(source, '203.0.113.200:53'))
+  for (let port = 1; port < 512; port++) assert.equal(open(`192.0.2.2:${port}`).length, 1)
+  for (const port of [700, 5000]) open(`192.0.2.2:${port}`)
+  for (const port of [1, 2]) assert.deepEqual(open(`192.0.2.3:${port}`), [])
+  assert.deepEqual(bench.drops(), { 'nat.portsExhausted': 2 })
+  for (const port of [700, 5000]) assert.equal(open(`192.0.2.3:${port}`).length, 1, `another port than ${port}`)
 })
 
 test('addresses against a Map: numbers are kept while somebody refers to them', () => {
