@@ -183,6 +183,37 @@ describe('port proxy', () => {
     assert.notEqual(from[4], from[0], 'the idle one got another')
   })
 
+  test('UDP: a target that cannot be connected costs its datagrams, and a client at port 0 its answers', { timeout: 20_000 }, async (t) => {
+    const { target, port, client } = await udp()
+    const sockets = t.mock.method(dgram, 'createSocket').mock
+    // Without SO_BROADCAST the kernel refuses: EACCES, before anything is sent.
+    const proxy = await openUdpProxy({ ...published('udp', 9), target: '255.255.255.255' }, still)
+    undo.push(() => proxy.close())
+    const server = sockets.calls[0].result as dgram.Socket
+    const socket = client()
+    for (const text of ['one', 'two']) {
+      const before = sockets.callCount()
+      const closed = new Promise((resolve) => {
+        server.once('message', () => (sockets.calls.at(-1)!.result as dgram.Socket).once('close', resolve))
+      })
+      socket.send(text, proxy.port, '127.0.0.1')
+      await closed
+      assert.equal(sockets.callCount(), before + 1, `'${text}' makes a way of its own: the last one has ended`)
+    }
+
+    // The kernel hands over what claims to come from port 0; the socket that would answer throws ERR_SOCKET_BAD_PORT.
+    const other = await openUdpProxy(published('udp', target.address().port), still)
+    undo.push(() => other.close())
+    assert.notEqual(other.port, port)
+    const asked = once(target, 'message')
+    const listener = sockets.calls.at(-1)!.result as dgram.Socket
+    listener.emit('message', Buffer.from('question'), { address: '127.0.0.1', port: 0 })
+    const [, from] = await asked
+    const answered = once(sockets.calls.at(-1)!.result as dgram.Socket, 'message')
+    target.send('answer', from.port, from.address)
+    await answered
+  })
+
   test('UDP: a target where nobody listens, and one that comes later', async () => {
     const { target, port, client } = await udp()
     const { port: targetPort } = target.address()

@@ -74,7 +74,7 @@ class UdpProxy implements PortProxy {
 
   private fromClient(data: Uint8Array, address: string, from: number): void {
     const key = `${address} ${from}`
-    const way = this.ways.get(key) ?? this.begin(address, from)
+    const way = this.ways.get(key) ?? this.begin(key, address, from)
     // Last in the order of the map: used last.
     this.ways.delete(key)
     this.ways.set(key, way)
@@ -83,27 +83,36 @@ class UdpProxy implements PortProxy {
     else if (way.waiting.length < WAITING_MAX) way.waiting.push(data)
   }
 
-  private begin(address: string, from: number): Way {
+  private begin(key: string, address: string, from: number): Way {
     if (this.ways.size >= CLIENTS_MAX) for (const oldest of this.ways.keys()) if (this.end(oldest)) break
     const { target, targetPort } = this.published
     const backend = dgram.createSocket(socketType(target))
     const way: Way = { backend, waiting: [], isUsed: true }
-    backend.on('error', () => {}) // nobody listens at the target (ICMP): the client is left to its own patience
+    // Nobody listens at the target (ICMP): the client is left to its own patience. Without a socket there is no way, and the client's
+    // next datagram tries again.
+    backend.on('error', () => {
+      if (way.waiting !== null) this.end(key, way)
+    })
     backend.on('message', (data) => {
       way.isUsed = true
-      this.server.send(data, from, address)
+      // Port 0 expects no answer (RFC 768), and none can be sent there.
+      if (from !== 0) this.server.send(data, from, address)
     })
-    backend.connect(targetPort, target, () => {
+    backend.connect(targetPort, target, (error?: Error) => {
+      // A socket that is not connected, or was closed meanwhile, throws when it is to send.
+      if (error) return void this.end(key, way)
+      if (this.ways.get(key) !== way) return
       for (const data of way.waiting ?? []) backend.send(data)
       way.waiting = null
     })
     return way
   }
 
-  /** Did it exist? */
-  private end(key: string): boolean {
+  /** Did it exist? With `only`, when it is this one. */
+  private end(key: string, only?: Way): boolean {
     const way = this.ways.get(key)
-    way?.backend.close()
+    if (way === undefined || (only !== undefined && way !== only)) return false
+    way.backend.close()
     return this.ways.delete(key)
   }
 
