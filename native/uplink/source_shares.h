@@ -9,9 +9,9 @@
 
 namespace netloom::uplink {
 
-/// Each source address may hold as much as is still free: one alone a half, each of two a third, each of n one part in n + 1. So a newcomer
-/// always finds room, whatever the others do, and nothing is set aside for those who ask for nothing. (Dynamic thresholds, as
-/// Choudhury and Hahne, 1998, share the memory of a switch among its ports.)
+/// Each source address may hold twice as much as is still free: one alone two thirds, each of two two fifths, each of n two parts in 2n + 1.
+/// So a newcomer always finds room, whatever the others do, and nothing is set aside for those who ask for nothing. (Dynamic thresholds,
+/// as Choudhury and Hahne, 1998, share the memory of a switch among its ports, with their alpha of 2.)
 class SourceShares {
  public:
   explicit SourceShares(size_t capacity) : capacity_(capacity) {}
@@ -44,13 +44,15 @@ class SourceShares {
   Share take(const Address& source, size_t amount = 1) {
     const auto found = held_.find(source);
     const size_t held = found == held_.end() ? 0 : found->second;
-    if (used_ + held + amount > capacity_) return {};
+    if (used_ + amount > capacity_ || held + amount > kTimesFree * (capacity_ - used_ - amount)) return {};
     used_ += amount;
     held_[source] = held + amount;
     return Share(this, source, amount);
   }
 
  private:
+  static constexpr size_t kTimesFree = 2;
+
   void give(const Address& source, size_t amount) {
     used_ -= amount;
     const auto found = held_.find(source);

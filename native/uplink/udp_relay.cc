@@ -147,7 +147,7 @@ void UdpRelay::receive(int fd) {
         original.resize(writeUdpHeaders(original.data(), tuple.source, tuple.destination, ttls[i], batch.data(i), batch.length(i)));
         helper.sendError(late, tuple.source.address, original.data(), original.size());
       } else if (UdpFlow* flow = flowOf(tuple)) {
-        flow->lastUsed_ = helper.loop.now();
+        touch(*flow, false);
         flow->forward(batch, i, end, static_cast<uint8_t>(ttls[i] - 1));
       } else {
         helper.counters.udpDropped += static_cast<uint64_t>(end - i);
@@ -197,7 +197,8 @@ UdpFlow* UdpRelay::add(std::unique_ptr<UdpFlow> flow, SourceShares::Share descri
   added.lastUsed_ = helper.loop.now();
   added.place_ = std::move(place);
   added.descriptor_ = std::move(descriptor);
-  std::list<UdpFlow*>& list = sources_[source].unreplied;
+  added.source_ = &sources_[source];
+  std::list<UdpFlow*>& list = added.source_->of(added);
   added.at_ = list.insert(list.end(), &added);
   flows_.emplace(added.tuple(), std::move(flow));
   helper.counters.udpFlows++;
@@ -207,9 +208,9 @@ UdpFlow* UdpRelay::add(std::unique_ptr<UdpFlow> flow, SourceShares::Share descri
 
 void UdpRelay::remove(UdpFlow& flow) {
   flow.ending();
-  const auto source = sources_.find(flow.tuple().source.address);
-  listOf(source->second, flow).erase(flow.at_);
-  if (source->second.unreplied.empty() && source->second.assured.empty()) sources_.erase(source);
+  UdpFlow::Source& source = *flow.source_;
+  source.of(flow).erase(flow.at_);
+  if (source.unreplied.empty() && source.assured.empty()) sources_.erase(flow.tuple().source.address);
   flow.place_ = {};
   flow.descriptor_ = {};
   const auto found = flows_.find(flow.tuple());
@@ -218,12 +219,12 @@ void UdpRelay::remove(UdpFlow& flow) {
   helper.counters.udpActive--;
 }
 
-void UdpRelay::touch(UdpFlow& flow, bool isAssured) {
+void UdpRelay::touch(UdpFlow& flow, bool isAnswer) {
   flow.lastUsed_ = helper.loop.now();
-  if (!isAssured || flow.isAssured_) return;
-  Source& source = sources_.find(flow.tuple().source.address)->second;
-  source.assured.splice(source.assured.end(), source.unreplied, flow.at_);
-  flow.isAssured_ = true;
+  std::list<UdpFlow*>& from = flow.source_->of(flow);
+  flow.isAssured_ |= isAnswer;
+  std::list<UdpFlow*>& to = flow.source_->of(flow);
+  to.splice(to.end(), from, flow.at_);
 }
 
 bool UdpRelay::evict(const Address& address) {

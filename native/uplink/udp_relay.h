@@ -25,11 +25,17 @@ class UdpFlow : public Watcher {
 
  protected:
   friend class UdpRelay;
+  /// What a container holds; that which was used longest ago first.
+  struct Source {
+    std::list<UdpFlow*> unreplied, assured;
+    std::list<UdpFlow*>& of(const UdpFlow& flow) { return flow.isAssured_ ? assured : unreplied; }
+  };
   UdpRelay& relay_;
   const Tuple tuple_;
   int64_t lastUsed_ = 0;
   bool isAssured_ = false;  ///< both sides have spoken
   SourceShares::Share place_, descriptor_;
+  Source* source_ = nullptr;
   std::list<UdpFlow*>::iterator at_;
 };
 
@@ -45,8 +51,8 @@ class UdpRelay {
   /// has its share already; null when there is none to do so.
   UdpFlow* add(std::unique_ptr<UdpFlow> flow, SourceShares::Share descriptor);
   void remove(UdpFlow& flow);
-  /// The outside spoke: the flow lives on.
-  void touch(UdpFlow& flow, bool isAssured);
+  /// A datagram passed: the flow lives on, and others of its container make room before it does. `isAnswer`: both sides have spoken now.
+  void touch(UdpFlow& flow, bool isAnswer);
   /// Sends datagrams [from, to) of the batch to their flows' containers, as if from the flows' destinations, all of one family.
   /// `flows[i]` is that of datagram i.
   void deliver(UdpFlow* const* flows, DatagramBatch& batch, int from, int to);
@@ -64,17 +70,12 @@ class UdpRelay {
   void receive(int fd);
   /// The flow to which datagram `i` of the batch belongs, a new one if need be; null when it may not go out.
   UdpFlow* flowOf(const Tuple& tuple);
-  /// What a container holds; the oldest first.
-  struct Source {
-    std::list<UdpFlow*> unreplied, assured;
-  };
-  std::list<UdpFlow*>& listOf(Source& source, const UdpFlow& flow) const { return flow.isAssured_ ? source.assured : source.unreplied; }
-  /// Ends a flow of this container, one that nobody has answered if there is such. False when it has none.
+  /// Ends the flow of this container that was used longest ago, of those that nobody has answered if there are such. False when it has none.
   bool evict(const Address& source);
 
   Receiver receivers_[2];
   std::unordered_map<Tuple, std::unique_ptr<UdpFlow>, TupleHash> flows_;
-  std::unordered_map<Address, Source, AddressHash> sources_;
+  std::unordered_map<Address, UdpFlow::Source, AddressHash> sources_;
   SourceShares places_;
 };
 

@@ -70,10 +70,18 @@ describe('doctor', () => {
   })
 
   it('looks at what the user uplink needs: its helper, sandboxes, ping sockets', () => {
-    for (const uid of [0, 1000]) assert.equal(check('user-uplink', { uid }).detail, `${UPLINK}, and ping sockets`)
+    for (const uid of [0, 1000]) assert.match(check('user-uplink', { uid }).detail, /netloom-uplink, and ping sockets;/)
     assert.match(check('user-uplink', {}, NOT_BUILT).detail, /cannot be had: the netloom-uplink executable was not found/)
     assert.match(check('user-uplink', { forbidden: [UPLINK] }).detail, /netloom-uplink cannot be executed/)
     assert.match(check('user-uplink', { uid: 1000, forbidden: ['/dev/net/tun'] }).detail, /cannot be had: see tun above/)
+    const hardLimit = (limit: number): MachineFacts => ({
+      files: { '/proc/self/limits': `Max open files            1024      ${limit}    files` }
+    })
+    assert.match(
+      check('user-uplink', hardLimit(4096)).detail,
+      /one container may have 1,280 TCP connections at once \(at most 4096 open files/
+    )
+    assert.match(check('user-uplink', hardLimit(3256)).detail, /may have 1,000 TCP connections/)
     const range = { '/proc/sys/net/ipv4/ping_group_range': '1\t0' }
     const noPing = check('user-uplink', { uid: 1000, files: range })
     assert.deepEqual([noPing.status, noPing.fix], ['warn', 'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'])

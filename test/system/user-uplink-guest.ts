@@ -1,8 +1,9 @@
 // Run as an ordinary user: the user uplink and one container behind it, without an engine. The container is what the router would
 // be, with its address and MAC; a cable joins the two TAPs. Orders come as JSON lines on stdin, answers go out on stdout.
-import { writeSync } from 'node:fs'
+import { readdirSync, readlinkSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { realTimers, type Timers } from '../../src/engine/clock.ts'
 import type { UplinkPart, UplinkPort } from '../../src/network/uplink.ts'
 import { UserUplink } from '../../src/network/uplinks/user-uplink.ts'
 import { Sandbox } from '../../src/sandbox/sandbox.ts'
@@ -13,6 +14,8 @@ export type GuestOrder =
   | { readonly publish: readonly UplinkPort[] }
   /** As soon as a new helper's TAP has taken the old one's place, before its ports are there. */
   | { readonly publishWhenChanged: readonly UplinkPort[] }
+  /** The next new TAP is refused, as by an engine that cannot take it. */
+  | { readonly refuseChange: string }
   | { readonly unpublish: readonly string[] }
   /** Frames in base64, as if the router had sent them. */
   | { readonly frames: readonly string[] }
@@ -20,6 +23,8 @@ export type GuestOrder =
   | { readonly failures: true }
   | { readonly logs: true }
   | { readonly hostAddresses: true }
+  /** Open TAPs of the uplink and the container. */
+  | { readonly taps: true }
 
 export interface GuestAnswer {
   readonly error?: { readonly code: string; readonly errno?: string; readonly message: string }
@@ -30,6 +35,7 @@ export interface GuestAnswer {
   readonly failures?: readonly string[]
   readonly logs?: readonly string[]
   readonly hostAddresses?: readonly string[]
+  readonly taps?: number
 }
 
 /** virtio_net_hdr_v1 of a frame that needs nothing. */
@@ -39,12 +45,20 @@ const failures: string[] = []
 let hostAddresses: readonly string[] = []
 const logs: string[] = []
 let portsWhenChanged: readonly UplinkPort[] = []
-const uplink = new UserUplink({ timeouts: JSON.parse(process.argv[2] ?? '{}') })
+let refusal = ''
+/** Waits before a restart are a tenth of what they are called. */
+const timers: Timers = { after: (ms, call) => realTimers.after(ms / 10, call) }
+const uplink = new UserUplink({ timeouts: JSON.parse(process.argv[2] ?? '{}'), timers })
 const part = await uplink.start({
   hostAddresses: (addresses) => {
     hostAddresses = addresses
   },
   changed: async (next) => {
+    if (refusal !== '') {
+      const error = new Error(refusal)
+      refusal = ''
+      throw error
+    }
     pullOut(tap.fd)
     uplinkFd = fdOf(next)
     pullOut = forward(uplinkFd, tap.fd)
@@ -103,6 +117,7 @@ async function carryOut(order: GuestOrder): Promise<GuestAnswer> {
   }
   if ('publish' in order) await uplink.publish(order.publish)
   if ('publishWhenChanged' in order) portsWhenChanged = order.publishWhenChanged
+  if ('refuseChange' in order) refusal = order.refuseChange
   if ('unpublish' in order) await uplink.unpublish(order.unpublish)
   if ('frames' in order) {
     for (const frame of order.frames) writeSync(uplinkFd, Buffer.concat([Buffer.alloc(PLAIN_HEADER), Buffer.from(frame, 'base64')]))
@@ -111,7 +126,16 @@ async function carryOut(order: GuestOrder): Promise<GuestAnswer> {
   if ('failures' in order) return { failures }
   if ('logs' in order) return { logs }
   if ('hostAddresses' in order) return { hostAddresses }
+  if ('taps' in order) return { taps: readdirSync('/proc/self/fd').filter(isTap).length }
   return {}
+}
+
+function isTap(fd: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).endsWith('/tun')
+  } catch {
+    return false // that of the listing itself
+  }
 }
 
 function print(value: unknown): void {

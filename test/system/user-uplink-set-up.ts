@@ -85,10 +85,13 @@ export class UserWorld {
     far.run('ip', 'route', 'add', 'default', 'via', '198.51.100.1')
   }
 
-  /** `timeouts` as of UserUplinkOptions. In a mount namespace of its own /dev/net/tun is a node that the user may open. */
-  async start(timeouts: Record<string, number> = {}): Promise<void> {
+  /**
+   * `timeouts` as of UserUplinkOptions, `openFiles` the hard limit; default the test's own. In a mount namespace of its own /dev/net/tun is a
+   * node that the user may open.
+   */
+  async start(timeouts: Record<string, number> = {}, openFiles?: number): Promise<void> {
     const guest = path.join(this.folder, 'dist/test/system/user-uplink-guest.js')
-    const shell = `
+    const shell = `${openFiles === undefined ? '' : `ulimit -n ${openFiles} &&`}
       mount -t tmpfs none ${this.folder}/dev && mknod ${this.folder}/dev/tun c 10 200 && chmod 666 ${this.folder}/dev/tun &&
       mount --bind ${this.folder}/dev/tun /dev/net/tun && exec setpriv --reuid ${UID} --regid ${UID} --clear-groups "$@"`
     const argv = ['sh', '-c', shell, 'sh', process.execPath, guest, JSON.stringify(timeouts)]

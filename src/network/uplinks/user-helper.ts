@@ -36,6 +36,7 @@ export class UserHelper {
   readonly missing: readonly string[]
   private readonly sandbox: Sandbox
   private readonly connection: ShimConnection
+  private isClosing = false
 
   private constructor(sandbox: Sandbox, connection: ShimConnection, tap: OpenedTap, missing: readonly string[]) {
     this.sandbox = sandbox
@@ -66,7 +67,9 @@ export class UserHelper {
       const missing = message.all('missing')
       await steerHelper(sandbox, link, !missing.includes('ipv6'))
       const helper = new UserHelper(sandbox, connection, tap, missing)
-      const tell = once(() => ended(reason))
+      const tell = once(() => {
+        if (!helper.isClosing) ended(reason)
+      })
       connection.onClose = tell
       sandbox.onExit(tell)
       return helper
@@ -96,7 +99,7 @@ export class UserHelper {
 
   /** Ends both processes. The namespace itself goes with the TAP's descriptor. */
   async close(): Promise<void> {
-    this.connection.onClose = () => {}
+    this.isClosing = true
     await this.connection.disconnect()
     await this.sandbox.close()
   }

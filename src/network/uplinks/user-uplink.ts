@@ -153,19 +153,21 @@ export class UserUplink implements Uplink {
     this.helper = helper
     try {
       await world.changed(part(helper.tap, !helper.missing.includes('ipv6')))
-      for (const [key, port] of ports) {
-        if (this.ports.get(key) !== port) continue
-        await helper.publish(port).catch((error: SandboxError) => {
-          world.log(`${new UplinkPortError(port, error.code ?? 'EIO').message}, after the user uplink was started again`)
-        })
-      }
-      world.log('the user uplink is there again')
-      this.cancelTrust = this.timers.after(RESTART_MAX_MS, () => {
-        this.pauseMs = RESTART_MS
-      })
     } catch (error) {
-      world.failed(error as Error)
+      loadNative().closeFd(helper.tap.fd) // it never became the graph's
+      if (this.helper !== helper) return // it has ended meanwhile, which was told
+      return this.ended(`the new helper of the user uplink cannot be used: ${(error as Error).message}`)
     }
+    for (const [key, port] of ports) {
+      if (this.ports.get(key) !== port) continue
+      await helper.publish(port).catch((error: SandboxError) => {
+        world.log(`${new UplinkPortError(port, error.code ?? 'EIO').message}, after the user uplink was started again`)
+      })
+    }
+    world.log('the user uplink is there again')
+    this.cancelTrust = this.timers.after(RESTART_MAX_MS, () => {
+      this.pauseMs = RESTART_MS
+    })
   }
 }
 
