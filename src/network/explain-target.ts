@@ -1,12 +1,15 @@
 /**
  * Who is meant by `web`, `front/web`, `192.0.2.60:80/tcp`: names and addresses of an explanation to endpoints and packets.
  */
+import { DNS_SERVICE_ADDRESS } from '../stack/host-config.ts'
 import { addressFamily } from '../wire/address.ts'
-import { parseAddress, prefixContains } from '../wire/cidr.ts'
+import { parseAddress, parseCidr, prefixBroadcast, prefixContains } from '../wire/cidr.ts'
 import type { NetworkController } from './controller.ts'
 import type { Membership } from './dns-records.ts'
 import { compareNetworks, type Network } from './network.ts'
 import { NetworkError } from './network-error.ts'
+
+const LOOPBACK = [parseCidr('127.0.0.0/8'), parseCidr('::1/128')] as const
 
 export interface ExplainTarget {
   /** A name or an address. */
@@ -57,6 +60,22 @@ export function addressOf(controller: NetworkController, host: string, from: rea
 export function isOnLink({ pool, pool6 }: Network, address: string): boolean {
   const own = address.includes(':') ? pool6 : pool
   return own !== null && prefixContains(own.prefix, parseAddress(address))
+}
+
+/** Whether it means all stations of the link: the network's own broadcast address or the limited one (RFC 919, section 7). */
+export function isBroadcast({ pool }: Network, address: string): boolean {
+  if (address.includes(':')) return false
+  return address === '255.255.255.255' || parseAddress(address) === prefixBroadcast(pool.prefix)
+}
+
+/** Whether it is of every sandbox's own lo (RFC 1122, section 3.2.1.3; RFC 4291, section 2.5.3). */
+export function isLoopback(address: string): boolean {
+  return prefixContains(LOOPBACK[address.includes(':') ? 1 : 0], parseAddress(address))
+}
+
+/** By which endpoint a sandbox asks 127.0.0.11: one of a network with names; undefined: the address is another, or one of its lo. */
+export function resolverOf(sandbox: readonly Membership[], address: string): Membership | undefined {
+  return address === DNS_SERVICE_ADDRESS ? sandbox.find(({ network }) => network.dns) : undefined
 }
 
 export function gatewayOf({ pool, pool6 }: Network, isIpv6: boolean): string | null {

@@ -6,7 +6,17 @@
  */
 import type { NetworkController } from './controller.ts'
 import type { Membership } from './dns-records.ts'
-import { addressOf, endpointsNamed, gatewayOf, isOnLink, ownerOf, parseTarget } from './explain-target.ts'
+import {
+  addressOf,
+  endpointsNamed,
+  gatewayOf,
+  isBroadcast,
+  isLoopback,
+  isOnLink,
+  ownerOf,
+  parseTarget,
+  resolverOf
+} from './explain-target.ts'
 import { DIVERT_ELEMENT, NAT_ELEMENT, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
 import type { Network } from './network.ts'
 import { type SyntheticPacket, syntheticFrame } from './synthetic-frame.ts'
@@ -25,7 +35,8 @@ export interface Explanation {
   readonly destination: string
   readonly hops: readonly ExplainHop[]
   /**
-   * `delivered` to an endpoint; `leaves` by the uplink; `local`: for the gateway itself; `host`: for the host's own stack;
+   * `delivered` to an endpoint, or by its own lo; `leaves` by the uplink; `local`: for the gateway or the DNS service; `host`: for the host's
+   * own stack;
    * `unreachable`: the sender is told so, or nobody answers its ARP; `dropped`.
    */
   readonly verdict: 'delivered' | 'leaves' | 'local' | 'host' | 'unreachable' | 'dropped'
@@ -70,7 +81,11 @@ interface RouterAnswer {
 
 /** Where a station of no known MAC is sent to in a frame that is only looked at. */
 const UNKNOWN_MAC = '02:00:00:00:00:00'
+const BROADCAST_MAC = 'ff:ff:ff:ff:ff:ff'
 const EPHEMERAL = 49_152
+const DNS_PORT = 53
+
+type Target = Omit<SyntheticPacket, 'source' | 'sourcePort'>
 
 /** Throws NetworkError `not-found` and `invalid` for who and what cannot be. */
 export async function explain(controller: NetworkController, from: string, to: string): Promise<Explanation> {
@@ -88,27 +103,39 @@ class Walk {
     this.controller = controller
   }
 
-  async from(sandbox: readonly Membership[], to: Omit<SyntheticPacket, 'source' | 'sourcePort'>): Promise<Explanation> {
+  async from(sandbox: readonly Membership[], to: Target): Promise<Explanation> {
     const { destination, destinationPort, protocol } = to
     const isIpv6 = destination.includes(':')
     const source = ({ endpoint }: Membership): string => (isIpv6 ? endpoint.address6 : endpoint.address)
     const port = destinationPort === 0 ? '' : `:${destinationPort}`
     const shown = `${isIpv6 && port !== '' ? `[${destination}]` : destination}${port}`
-    if (sandbox.some((membership) => source(membership) === destination)) {
-      const text = `${destination} is its own address: by its lo, no frame leaves it`
-      return { protocol, source: destination, destination: shown, hops: [], verdict: 'delivered', reason: null, text }
+    const answer = (from: string, end: End): Explanation => ({ protocol, source: from, destination: shown, hops: this.hops, ...end })
+    const asker = resolverOf(sandbox, destination)
+    if (asker !== undefined) return answer(asker.endpoint.address, this.toResolver(asker, to))
+    if (isLoopback(destination) || sandbox.some((membership) => source(membership) === destination)) {
+      return answer(destination, delivered(`${destination} is its own address: by its lo, no frame leaves it`))
     }
     const usable = sandbox.filter((membership) => source(membership) !== '')
     const way =
       usable.find(({ network }) => isOnLink(network, destination)) ?? usable.find(({ network }) => gatewayOf(network, isIpv6) !== null)
     const packet = { ...to, source: way === undefined ? '' : source(way), sourcePort: EPHEMERAL }
     const end = way === undefined ? unreachable(`no interface of its sandbox has a way to ${destination}`) : await this.leave(way, packet)
-    return { protocol, source: packet.source, destination: shown, hops: this.hops, ...end }
+    return answer(packet.source, end)
+  }
+
+  /** Its resolver's address, which the dns-tap takes out of what it sends. */
+  private toResolver({ endpoint: { element } }: Membership, { protocol, destination, destinationPort }: Target): End {
+    this.hop(element, `${destination} is that of the DNS service: to its MAC`)
+    this.hop(`${element}/dns-tap`, 'to the DNS service')
+    if (protocol !== 'icmp' && destinationPort === DNS_PORT) return { verdict: 'local', reason: null, text: 'the DNS service answers' }
+    const text = `the DNS service answers on port ${DNS_PORT} only`
+    return protocol === 'tcp' ? unreachable(`the sender is told: ${text}`) : dropped('dns.notDns', text)
   }
 
   /** Out of the endpoint, to the bridge. */
   private async leave({ network, endpoint }: Membership, packet: SyntheticPacket): Promise<End> {
     const { destination } = packet
+    if (isBroadcast(network, destination)) return this.toAll({ network, endpoint }, packet)
     const gateway = gatewayOf(network, destination.includes(':'))
     const onLink = isOnLink(network, destination) && destination !== gateway
     const owner = onLink ? ownerOf(network, destination) : null
@@ -124,6 +151,27 @@ class Walk {
     this.hop(network.driver.element(network), 'to the gateway')
     if (destination === gateway) return { verdict: 'local', reason: null, text: 'the gateway answers' }
     return unreachable('the gateway is a virtual host that routes nothing: there is no uplink')
+  }
+
+  /** A broadcast: nobody is asked for a MAC, and everybody on the link hears it. */
+  private async toAll(from: Membership, packet: SyntheticPacket): Promise<End> {
+    const { network, endpoint } = from
+    this.hop(endpoint.element, `${packet.destination} is a broadcast: to ${BROADCAST_MAC}`)
+    const frame = syntheticFrame(packet, endpoint.mac, BROADCAST_MAC)
+    const refused = await this.passFilter(from, 0, frame)
+    if (refused !== null) return refused
+    const others = [...network.endpoints.values()].filter((other) => other !== endpoint)
+    const isIsolated = !network.icc && !(network.iccRules && network.gateway !== null)
+    if (others.length > 0 && isIsolated) return dropped('bridge.isolated', `inter-container communication is off on ${network.name}`)
+    this.hop(network.driver.element(network), 'to all')
+    const heard: string[] = []
+    let last: End = dropped(null, `nobody else is on ${network.name}`)
+    for (const other of others) {
+      const end = await this.passFilter({ network, endpoint: other }, 1, frame)
+      if (end === null) heard.push(other.name)
+      else last = end
+    }
+    return heard.length > 0 ? delivered(`a broadcast: ${heard.join(', ')} on ${network.name} get it as from ${packet.source}`) : last
   }
 
   private async passFilter(membership: Membership, port: 0 | 1, frame: Uint8Array): Promise<End | null> {
@@ -148,7 +196,7 @@ class Walk {
     if (port !== null && port !== own)
       return dropped(null, `${mac} was last heard at port ${port} and not at that of ${endpoint.name}, ${own}`)
     const refused = await this.passFilter(to, 1, syntheticFrame(packet, sourceMac, mac))
-    return refused ?? { verdict: 'delivered', reason: null, text: `${endpoint.name} on ${network.name} gets it as from ${packet.source}` }
+    return refused ?? delivered(`${endpoint.name} on ${network.name} gets it as from ${packet.source}`)
   }
 
   private async toGateway(network: Network, gateway: NetworkGateway, packet: SyntheticPacket, frame: Uint8Array): Promise<End> {
@@ -201,6 +249,10 @@ class Walk {
   private ask<T>(element: string, argument: object): Promise<T> {
     return this.controller.engine.command(element, 'explain', argument) as Promise<T>
   }
+}
+
+function delivered(text: string): End {
+  return { verdict: 'delivered', reason: null, text }
 }
 
 function unreachable(text: string, reason: string | null = null): End {

@@ -117,6 +117,51 @@ describe('the walk', () => {
     }
   })
 
+  test('loopback stays with the sender, but for its resolver', async () => {
+    await controller.createNetwork({ name: 'front', subnet: '10.1.0.0/24' })
+    await controller.createNetwork({ name: 'plain', subnet: '10.2.0.0/24', dns: false })
+    await host('front', 'web')
+    await host('plain', 'nameless')
+    for (const [from, to] of [
+      ['web', '127.0.0.1'],
+      ['web', '127.0.0.1:80'],
+      ['web', '[::1]:80'],
+      ['nameless', '127.0.0.11:53/udp']
+    ]) {
+      const { verdict: end, reason, hops, text } = await ask(from, to)
+      assert.deepEqual([end, reason, hops], ['delivered', null, []], to)
+      assert.match(text, /by its lo/)
+    }
+    for (const protocol of ['udp', 'tcp']) {
+      const { verdict: end, reason, hops, text } = await ask('web', `127.0.0.11:53/${protocol}`)
+      assert.deepEqual([end, reason, text], ['local', null, 'the DNS service answers'])
+      assert.deepEqual(
+        hops.map(({ element }) => element),
+        ['front/web', 'front/web/dns-tap']
+      )
+    }
+    assert.equal(await verdict('web', '127.0.0.11:80/tcp'), 'unreachable')
+    assert.equal(await verdict('web', '127.0.0.11:80/udp'), 'dropped dns.notDns')
+    assert.equal(await verdict('web', '127.0.0.11'), 'dropped dns.notDns')
+  })
+
+  test('a broadcast: to all on the link, asked of nobody', async () => {
+    await controller.createNetwork({ name: 'front', subnet: '10.1.0.0/24' })
+    await host('front', 'web')
+    assert.equal((await ask('web', '10.1.0.255:67/udp')).text, 'nobody else is on front')
+    await host('front', 'db')
+    await host('front', 'cache')
+    for (const address of ['10.1.0.255', '255.255.255.255']) {
+      const { verdict: end, reason, hops, text } = await ask('web', `${address}:67/udp`)
+      assert.deepEqual([end, reason, text], ['delivered', null, 'a broadcast: db, cache on front get it as from 10.1.0.2'])
+      assert.equal(hops[0].text, `${address} is a broadcast: to ff:ff:ff:ff:ff:ff`)
+    }
+    await controller.createNetwork({ name: 'apart', subnet: '10.2.0.0/24', icc: false })
+    await host('apart', 'one')
+    await host('apart', 'two')
+    assert.equal(await verdict('one', '10.2.0.255:67/udp'), 'dropped bridge.isolated')
+  })
+
   test('icc off', async () => {
     await controller.createNetwork({ name: 'front', subnet: '10.1.0.0/24', icc: false })
     await host('front', 'web')
