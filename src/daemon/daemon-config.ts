@@ -13,6 +13,7 @@ import { VXLAN_PORT } from '../wire/vxlan.ts'
 import { checkClusterAdvertise, checkClusterStore, checkStoreOptions } from './cluster-setting.ts'
 import { DaemonError } from './daemon-error.ts'
 import { parseHost } from './host-address.ts'
+import { type NatSetting, readNatSetting } from './nat-setting.ts'
 import { AUTO_UPLINK, checkUplink } from './uplink-setting.ts'
 
 export interface DaemonConfig {
@@ -26,6 +27,8 @@ export interface DaemonConfig {
   readonly 'host-images': boolean
   /** How frames leave the networks: see uplink-setting. */
   readonly uplink: string
+  /** How the gateway translates: Linux's ways and times where nothing is said. */
+  readonly nat: NatSetting
   /** False: containers of the default bridge reach each other by links alone. */
   readonly icc: boolean
   /** etcd://, zk:// or consul://: what daemons of one cluster share; '': none. */
@@ -73,6 +76,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, isRoot: boolean): DaemonCo
     'live-restore': true,
     'host-images': true,
     uplink: AUTO_UPLINK,
+    nat: {},
     icc: true,
     'cluster-store': '',
     'cluster-store-opts': {},
@@ -101,6 +105,7 @@ const READERS: Readonly<Record<keyof DaemonConfig, Reader>> = {
   'live-restore': flag,
   'host-images': flag,
   uplink: (value) => checkUplink(text(value)),
+  nat: readNatSetting,
   icc: flag,
   'cluster-store': (value) => checkClusterStore(text(value)),
   'cluster-store-opts': checkStoreOptions,

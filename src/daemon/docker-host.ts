@@ -263,6 +263,7 @@ export class DockerHost {
       // As Docker's server answers.
       dns: { edns: false, exactZones: true },
       ...(uplink !== undefined && { uplink }),
+      nat: config.nat,
       log: (message) => logger.warn(message)
     })
     this.undo.push(() => controller.closeUplink())

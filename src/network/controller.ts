@@ -9,6 +9,7 @@ import type { AddressNames } from '../capture/pcapng-writer.ts'
 import { DNS_PORTS_MAX } from '../dns/dns-directory.ts'
 import type { DnsChange, DnsSettings } from '../dns/dns-options.ts'
 import type { DnsForwardEvent } from '../dns/dns-service.ts'
+import type { NatSettings } from '../elements/nat/nat-options.ts'
 import { type ElementCounters, type ElementUpdate, type Plain, patchBetween, type Random, type TopologyPatch } from '../engine/index.ts'
 import type { AddressSpace } from '../ipam/address-space.ts'
 import { type CapturePlan, type CapturePoint, type CaptureWire, endpointNames, endpointPoint } from './capture-point.ts'
@@ -66,6 +67,8 @@ export interface NetworkControllerOptions {
    * echo and routes nothing.
    */
   readonly uplink?: Uplink
+  /** How the gateway's NAT works; default: as Linux. */
+  readonly nat?: NatSettings
   /** Kinds of networks beside `bridge`. */
   readonly drivers?: readonly Driver[]
   /** For what nobody asked for but an operator should read. */
@@ -101,10 +104,10 @@ export class NetworkController {
     this.captureWires = new CaptureWires(options.engine)
     this.dns = { ...options.dns, unanswered: options.dns?.unanswered ?? (options.engine.virtual ? 'servfail' : 'silent') }
     this.engine.listen(DNS_ELEMENT, (event) => this.dnsEvent(event as DnsForwardEvent))
-    const { engine, uplink, drivers = [], log = () => {} } = options
+    const { engine, uplink, nat = {}, drivers = [], log = () => {} } = options
     this.drivers = new Map([bridgeDriver, ...drivers].map((driver) => [driver.name, driver]))
     const change = (work: () => Promise<void>): Promise<void> => this.change(work)
-    this.gateway = uplink === undefined ? null : new Gateway({ uplink, engine, log, change })
+    this.gateway = uplink === undefined ? null : new Gateway({ uplink, nat, engine, log, change })
     const reserved = drivers.flatMap((driver) => driver.reserved ?? [])
     this.index = new NetworkIndex(this.gateway === null ? reserved : [...reserved, ...RESERVED_ELEMENTS])
   }

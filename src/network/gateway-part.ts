@@ -8,6 +8,7 @@
  *
  * Interface i has the same number in all elements; 0 is the uplink's, also where there is none.
  */
+import type { NatSettings } from '../elements/nat/nat-options.ts'
 import type { Topology, TopologyElement, TopologyLink } from '../engine/index.ts'
 import { type CaptureWire, hostPoint } from './capture-point.ts'
 import type { PortReference, TopologyPart } from './driver.ts'
@@ -34,8 +35,12 @@ export interface NetworkGateway {
 }
 
 /** What stands once: NAT, router and the uplink. */
-export function gatewayPart(uplink: UplinkPart | null): Topology {
-  const elements = { [NAT_ELEMENT]: { type: 'nat' }, [ROUTER_ELEMENT]: { type: 'router' }, [DIVERT_ELEMENT]: { type: 'divert' } }
+export function gatewayPart(uplink: UplinkPart | null, nat: NatSettings = {}): Topology {
+  const elements = {
+    [NAT_ELEMENT]: { type: 'nat', options: nat },
+    [ROUTER_ELEMENT]: { type: 'router' },
+    [DIVERT_ELEMENT]: { type: 'divert' }
+  }
   if (uplink === null) return { elements, links: [] }
   const outward: TopologyLink = { a: uplink.port, b: [NAT_ELEMENT, 2 * UPLINK_INTERFACE] }
   return { elements: { ...elements, ...uplink.elements }, links: [...uplink.links, outward, inwardLink(UPLINK_INTERFACE)] }

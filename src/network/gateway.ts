@@ -4,6 +4,7 @@
  * The controller calls it inside its line of changes, so nothing here runs twice at once. What can be undone is undone here; what
  * goes into a network's own patch is handed out as parts and updates.
  */
+import type { NatSettings } from '../elements/nat/nat-options.ts'
 import type { ElementUpdate } from '../engine/index.ts'
 import { formatMac, macFromIpv4, parseIpv4 } from '../wire/address.ts'
 import { formatPrefix } from '../wire/cidr.ts'
@@ -21,6 +22,7 @@ export const NAT_INTERFACES_MAX = 4096
 
 export interface GatewayOptions {
   readonly uplink: Uplink
+  readonly nat: NatSettings
   readonly engine: EngineHost
   /** For what nobody asked for but an operator should read. */
   readonly log: (message: string) => void
@@ -49,7 +51,7 @@ export class Gateway {
   /** Starts the uplink and puts NAT and router into the graph; once, further calls do nothing. Rejects with what the uplink throws. */
   async start(): Promise<void> {
     if (this.isStarted) return
-    const { uplink, engine, log } = this.options
+    const { uplink, nat, engine, log } = this.options
     try {
       const part = await uplink.start({
         hostAddresses: (addresses) => this.hostMoved(addresses),
@@ -58,7 +60,7 @@ export class Gateway {
         log,
         failed: (error) => log(`the uplink '${uplink.kind}' is gone: ${error.message}; networks go on without a way out`)
       })
-      const { elements, links: linked } = gatewayPart(part)
+      const { elements, links: linked } = gatewayPart(part, nat)
       const updates = part === null ? [] : [...uplinkRecords(part), ...hostRecords(part.hostAddresses)]
       await engine.patch({ elements, linked, updates })
       this.part = part
@@ -177,7 +179,9 @@ export class Gateway {
     return change(async () => {
       const gone = this.routes.filter((route) => !Object.hasOwn(part.routes, route)).map((route) => [route, null])
       const updates = [...uplinkRecords(part), { element: ROUTER_ELEMENT, change: { routes: Object.fromEntries(gone) } }]
-      await engine.patch({ elements: part.elements, updates: [...updates, ...hostRecords(part.hostAddresses)] })
+      // Records first: when they are refused, no device has taken its new descriptor, or given up the one that it has.
+      await engine.patch({ updates: [...updates, ...hostRecords(part.hostAddresses)] })
+      await engine.patch({ elements: part.elements })
       this.part = part
       this.routes = Object.keys(part.routes)
     })

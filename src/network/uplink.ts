@@ -64,7 +64,7 @@ export interface UplinkWorld {
   /**
    * The way out is another now: a device was replaced (other options of an element of the same name; the descriptor in them is the
    * engine's), or the interface or its routes changed. Elements and links are the same as in the part before. Resolves when the
-   * graph runs so; rejects when it cannot, and then all is as before.
+   * graph runs so; rejects when it cannot, and then all is as before and new descriptors are the caller's again.
    */
   changed(part: UplinkPart): Promise<void>
   /** Hears what one of the part's elements tells (`ElementContext.emit`), from its first word on. */

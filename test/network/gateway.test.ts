@@ -99,6 +99,31 @@ describe('the way out', () => {
     assert.deepEqual([flow.original.source, flow.reply.destination, flow.egress, flow.snat], [web.address, OUR_ADDRESS, 'world', true])
   })
 
+  test('the NAT works as it is told to: a port outside for each address and port inside, whoever they talk to', async () => {
+    const portsOutside = async (): Promise<Set<number>> => {
+      await network('front', '10.1.0.0/24')
+      for (const [name, toPort] of [
+        ['web', 7],
+        ['db', 9]
+      ] as const) {
+        const { element } = await host('front', { name })
+        await engine.settle(engine.command(element, 'udpBind', { port: 5000 }))
+        await engine.settle(engine.command(element, 'udpSend', { port: 5000, address: WORLD_ADDRESS, toPort, data: Uint8Array.of(1) }))
+        await engine.advance(200e6)
+      }
+      const flows = await inspection.flows({ protocol: 'udp' })
+      assert.equal(flows.length, 2)
+      return new Set(flows.map(({ reply }) => reply.destinationPort))
+    }
+    assert.deepEqual(await portsOutside(), new Set([5000]), 'as Linux: one serves both while they talk to others')
+    engine = new InlineEngine({ elements: elementRegistry(), seed: 1 })
+    const nat = { mapping: 'endpoint-independent' } as const
+    const uplinkOfItsOwn = new VirtualUplink({ udpEcho: [7] })
+    controller = new NetworkController({ engine, addresses: new AddressSpace(), random: new Random('ids'), uplink: uplinkOfItsOwn, nat })
+    inspection = new Inspection(controller)
+    assert.equal((await portsOutside()).size, 2)
+  })
+
   test('without masquerade the world sees who sends, and cannot answer; internal networks get nothing out', async () => {
     await network('plain', '10.2.0.0/24', { masquerade: false })
     await network('closed', '10.3.0.0/24', { internal: true })
