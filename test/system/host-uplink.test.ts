@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { tryLoadNative } from '../../src/io/load-native.ts'
 import type { UplinkPart } from '../../src/network/uplink.ts'
 import { HostUplinkClient } from './host-uplink-client.ts'
@@ -333,6 +334,21 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     assert.equal(uplink.logs.length, 2)
     assert.match(uplink.logs[0], /FORWARD .*ip filter drops .*iptables -I FORWARD -i netloom0 -j ACCEPT/)
     assert.match(uplink.logs[1], /passing .*inet firewall .*nft insert rule inet firewall passing iifname netloom0 accept/)
+
+    // One that comes while the uplink runs is told once, and again when it has gone and come back.
+    const late = 'add table ip6 late; add chain ip6 late passing { type filter hook forward priority 0; policy drop; }'
+    const told = (): number => uplink.logs.filter((message) => message.includes('the chain passing of the nftables table ip6 late')).length
+    netns.run('nft', late)
+    await uplink.logged(/the chain passing of the nftables table ip6 late drops/)
+    await uplink.call('publish', [web])
+    assert.equal(told(), 1)
+    for (let attempt = 0; told() < 2 && attempt < 50; attempt++) {
+      netns.run('nft', 'delete table ip6 late')
+      await sleep(50)
+      netns.run('nft', late)
+      await sleep(50)
+    }
+    assert.ok(told() > 1)
   })
 
   test('the link’s addresses avoid what the host has there; a second uplink and foreign interfaces are refused', async () => {

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
+import { realTimers } from '../../src/engine/clock.ts'
 import { loadNative } from '../../src/io/load-native.ts'
 import { Netlink } from '../../src/io/netlink/netlink.ts'
+import type { UplinkPart } from '../../src/network/uplink.ts'
 import { InterfaceUplink } from '../../src/network/uplinks/interface-uplink.ts'
 import type { ContainerWorld, TestContainer } from '../docker/container-world.ts'
 import { dockerHost } from '../docker/docker-host.ts'
@@ -51,6 +53,7 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping', 'curl') }, 
       netns: host.fd,
       interface: 'eth0',
       addresses: ['192.0.2.9/24', '2001:db8::9/64'],
+      timers: { after: (ms, fire) => realTimers.after(ms / 20, fire) },
       ...more
     })
   }
@@ -99,6 +102,47 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping', 'curl') }, 
     await assert.rejects(uplink().publish([port]), { code: 'unsupported', errno: 'EADDRNOTAVAIL' })
   })
 
+  test('the MTU and the default route are those that the machine has now', async () => {
+    const ip = (command: string): string => host.run('ip', ...command.split(' '))
+    for (const command of ['link add eth6 type veth peer name eth66', 'link set eth66 up', 'link set eth6 up']) ip(command)
+    ip('address add 203.0.113.50/24 dev eth6')
+    const following = uplink({ interface: 'eth6', addresses: ['203.0.113.9/24'] })
+    const parts: UplinkPart[] = []
+    const logs: string[] = []
+    const first = await following.start({
+      hostAddresses: () => {},
+      changed: async (part) => {
+        parts.push(part)
+      },
+      listen: () => {},
+      log: (message) => logs.push(message),
+      failed: () => {}
+    })
+    const told = async (isTold: (part: UplinkPart) => boolean): Promise<void> => {
+      for (let attempt = 0; attempt < 500; attempt++) {
+        if (parts.some(isTold)) return
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      assert.fail(`told only: ${JSON.stringify(parts)}`)
+    }
+    try {
+      assert.deepEqual([first.routes, first.interface.mtu], [{}, 1500])
+      ip('route add default via 203.0.113.1 dev eth6 metric 50')
+      await told(({ routes }) => routes['0.0.0.0/0']?.via === '203.0.113.1')
+      ip('link set eth6 mtu 1400')
+      await told(({ interface: station }) => station.mtu === 1400)
+      assert.deepEqual(parts.at(-1)!.elements, { 'uplink/eth6': { type: 'packet-socket', options: { ...socketOf(first), mtu: 1400 } } })
+      ip('route replace default via 203.0.113.2 dev eth6 metric 50')
+      await told(({ routes }) => routes['0.0.0.0/0']?.via === '203.0.113.2')
+      const [route, mtu] = ['eth6: the way out is now by 203.0.113.1', 'eth6: its MTU is 1400 bytes now']
+      assert.deepEqual(logs.slice(0, 2), [route, mtu])
+    } finally {
+      await following.close()
+      loadNative().closeFd(socketOf(first).fd)
+      ip('link delete eth6')
+    }
+  })
+
   test('an interface that goes is told; one that is down, has another name or was not ours is not', async () => {
     host.run('ip', 'link', 'add', 'eth7', 'type', 'veth', 'peer', 'name', 'eth8')
     const failures: string[] = []
@@ -144,3 +188,7 @@ describe('uplink interface', { skip: namespacesMissing('ip', 'ping', 'curl') }, 
     assert.throws(() => uplink({ addresses: ['192.0.2.9/24', '192.0.2.8/24'] }), { code: 'invalid', message: /one more of IPv4/ })
   })
 })
+
+function socketOf({ elements }: UplinkPart): { readonly fd: number } {
+  return elements['uplink/eth6'].options as { fd: number }
+}

@@ -12,7 +12,7 @@ import type { NativeBinding, OpenedTap } from '../../io/native-binding.ts'
 import { NetlinkError } from '../../io/netlink/netlink-error.ts'
 import { NetworkError } from '../network-error.ts'
 import type { NetworkTap, Uplink, UplinkNetwork, UplinkPart, UplinkPort, UplinkWorld } from '../uplink.ts'
-import { explainForwardDrop, foreignForwardDrops } from './host/foreign-filters.ts'
+import { ForeignForwardDrops } from './host/foreign-filters.ts'
 import { HostAddressWatch } from './host/host-addresses.ts'
 import { HostChanges } from './host/host-changes.ts'
 import { HostJournal } from './host/host-journal.ts'
@@ -150,7 +150,8 @@ export class HostUplink implements Uplink {
     this.changes = changes
     const link = await HostLink.setUp(host, tap)
     this.link = link
-    const table = new HostTable(host, world.log)
+    const foreign = new ForeignForwardDrops(host, world.log)
+    const table = new HostTable(host, world.log, () => foreign.look())
     this.table = table
     await table.open(changes, link.routerAddress)
     for (const family of link.hasIpv6 ? ([4, 6] as const) : ([4] as const)) await changes.addRule(family)
@@ -161,10 +162,7 @@ export class HostUplink implements Uplink {
       (addresses) => world.hostAddresses(addresses),
       (error) => world.log(`the host's addresses cannot be listed: ${error.message}`)
     )
-    for (const chain of await foreignForwardDrops(host)) {
-      const { text, fix } = explainForwardDrop(chain)
-      world.log(`${text}; to let them: ${fix.replaceAll('\n', ' && ')}`)
-    }
+    await foreign.look()
     const part = (): UplinkPart => partOf(link, tap, this.watch?.addresses ?? [])
     this.mtuWatch = new UplinkMtuWatch(
       host,

@@ -9,7 +9,9 @@
  *
  * With DHCP the networks run before there is a lease: until then nothing is routed to the LAN.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { DhcpClientPort, type DhcpEvent } from '../../elements/dhcp-client/dhcp-client.ts'
+import { realTimers, type Timers } from '../../engine/clock.ts'
 import type { TopologyElement, TopologyLink } from '../../engine/index.ts'
 import type { NativeBinding } from '../../io/native-binding.ts'
 import type { Netlink } from '../../io/netlink/netlink.ts'
@@ -20,6 +22,7 @@ import { NetworkError } from '../network-error.ts'
 import { type Uplink, type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../uplink.ts'
 import { InterfaceWatch } from './interface-watch.ts'
 import { LanAddresses } from './lan-addresses.ts'
+import { PacedWatch } from './paced-watch.ts'
 import { stationMac } from './station-mac.ts'
 
 export interface InterfaceUplinkOptions {
@@ -42,15 +45,17 @@ export interface InterfaceUplinkOptions {
   readonly netlink: Netlink
   /** Descriptor of that namespace; default -1, the caller's own. */
   readonly netns?: number
+  readonly timers?: Timers
 }
 
 /** What `start` found and opened. */
 interface Station {
   readonly world: UplinkWorld
   readonly mac: string
-  readonly mtu: number
   /** Of the interface. */
   readonly index: number
+  /** Options of the packet socket, but for its MTU. */
+  readonly socket: Readonly<Record<'fd' | 'vnetHeaderLength', number>>
   readonly elements: Readonly<Record<string, TopologyElement>>
   readonly links: readonly TopologyLink[]
 }
@@ -60,7 +65,11 @@ export class InterfaceUplink implements Uplink {
   private readonly options: InterfaceUplinkOptions
   private readonly addresses: LanAddresses
   private watch: InterfaceWatch | null = null
+  private wayWatch: PacedWatch | null = null
   private station: Station | null = null
+  /** What the world knows. */
+  private told: UplinkPart | null = null
+  private line: Promise<unknown> = Promise.resolve()
 
   /** Throws NetworkError `invalid`. */
   constructor(options: InterfaceUplinkOptions) {
@@ -94,15 +103,23 @@ export class InterfaceUplink implements Uplink {
     const { fd, mtu, vnetHeaderLength } = this.open(() => openPacketSocket(native, { netns, interface: name, promiscuous: true }))
     const mac = stationMac(this.options.mac, addresses, link)
     const [device, client] = [`uplink/${name}`, `uplink/${name}/dhcp`]
-    const elements: Record<string, TopologyElement> = { [device]: { type: 'packet-socket', options: { fd, name, mtu, vnetHeaderLength } } }
+    const elements: Record<string, TopologyElement> = {}
     const links: TopologyLink[] = []
     if (addresses.isLeased) {
       elements[client] = { type: 'dhcp-client', options: { mac, hostName } }
       links.push({ a: [device, 0], b: [client, DhcpClientPort.lan] })
       world.listen(client, (event) => this.leased(event as DhcpEvent))
     }
-    this.station = { world, mac, mtu, index: link.index, elements, links }
-    return this.part(this.station)
+    this.station = { world, mac, index: link.index, socket: { fd, vnetHeaderLength }, elements, links }
+    this.wayWatch = new PacedWatch({
+      native,
+      netns,
+      timers: this.options.timers ?? realTimers,
+      ask: () => this.followed(),
+      failed: (error) => world.log(`${name}: what changed of its MTU or routes cannot be followed: ${error.message}`)
+    })
+    this.told = await this.part(this.station, mtu)
+    return this.told
   }
 
   async addNetwork(): Promise<null> {
@@ -124,17 +141,18 @@ export class InterfaceUplink implements Uplink {
 
   async close(): Promise<void> {
     this.watch?.close()
+    this.wayWatch?.close()
     this.station = null
   }
 
-  private async part({ mac, mtu, index, elements, links }: Station): Promise<UplinkPart> {
+  private async part({ mac, index, socket, elements, links }: Station, mtu: number): Promise<UplinkPart> {
     const { interface: name } = this.options
     const { ipv4, ipv6, cidrs, hosts, isLeased } = this.addresses
     // Neighbor discovery is spoken from it, and a router that we ask wants one (RFC 4861, section 6.1.1).
     const linkLocal = ipv6 === undefined ? [] : [`${formatIpv6(linkLocalFromMac(parseMac(mac)))}/64`]
     const snat = { ...(ipv4 !== undefined && { snat: ipv4 }), ...(ipv6 !== undefined && { snat6: ipv6 }) }
     return {
-      elements,
+      elements: { [`uplink/${name}`]: { type: 'packet-socket', options: { ...socket, name, mtu } }, ...elements },
       links,
       port: isLeased ? [`uplink/${name}/dhcp`, DhcpClientPort.station] : [`uplink/${name}`, 0],
       interface: { name, mac, addresses: [...cidrs, ...linkLocal], mtu, ...snat },
@@ -151,9 +169,34 @@ export class InterfaceUplink implements Uplink {
     const isNews = addresses.take(event)
     world.log(`${options.interface}: ${addresses.sentence(event)}`)
     if (!isNews) return
-    this.part(station)
-      .then((part) => (this.station === station ? world.changed(part) : undefined))
-      .catch((error: Error) => world.log(`${options.interface}: the new address cannot be used: ${error.message}`))
+    this.retell().catch((error: Error) => world.log(`${options.interface}: the new address cannot be used: ${error.message}`))
+  }
+
+  /** Links or routes of the machine changed, perhaps ours. */
+  private async followed(): Promise<void> {
+    const { told: before, station, options } = this
+    await this.retell()
+    const { told: now } = this
+    if (station === null || before === null || now === null) return
+    if (now.interface.mtu !== before.interface.mtu) station.world.log(`${options.interface}: its MTU is ${now.interface.mtu} bytes now`)
+    if (isDeepStrictEqual(now.routes, before.routes)) return
+    const routers = Object.values(now.routes).map(({ via }) => via)
+    station.world.log(`${options.interface}: the way out is now by ${routers.length === 0 ? 'no router' : routers.join(' and ')}`)
+  }
+
+  /** Tells the world of the way out as it is now, if that is another; one after the other. */
+  private retell(): Promise<void> {
+    const done = this.line.then(async () => {
+      const { station, told } = this
+      if (station === null || told === null) return
+      const link = (await this.options.netlink.links.list()).find(({ index }) => index === station.index)
+      const part = await this.part(station, link?.mtu ?? told.interface.mtu)
+      if (this.station !== station || isDeepStrictEqual(part, told)) return
+      await station.world.changed(part)
+      this.told = part
+    })
+    this.line = done.catch(() => {}) // who asked for it is told
+    return done
   }
 
   /** One default route for each family that we have an address of and know a router for. `index`: of the interface. */

@@ -15,6 +15,34 @@ export async function foreignForwardDrops({ nftables }: Pick<HostNamespace, 'nft
   )
 }
 
+/** Tells of each such chain once, for as long as it is there. */
+export class ForeignForwardDrops {
+  private readonly host: Pick<HostNamespace, 'nftables'>
+  private readonly log: (message: string) => void
+  private known: ReadonlySet<string> = new Set()
+
+  constructor(host: Pick<HostNamespace, 'nftables'>, log: (message: string) => void) {
+    this.host = host
+    this.log = log
+  }
+
+  /** Tells of those that were not there the last time. Throws NetlinkError. */
+  async look(): Promise<void> {
+    const chains = await foreignForwardDrops(this.host)
+    const { known } = this
+    this.known = new Set(chains.map(nameOf))
+    for (const chain of chains) {
+      if (known.has(nameOf(chain))) continue
+      const { text, fix } = explainForwardDrop(chain)
+      this.log(`${text}; to let them: ${fix.replaceAll('\n', ' && ')}`)
+    }
+  }
+}
+
+function nameOf({ table, name }: Chain): string {
+  return `${table.family} ${table.name} ${name}`
+}
+
 /** What it means, and the commands that let our packets through. */
 export function explainForwardDrop({ table, name }: Chain): { text: string; fix: string } {
   const text = `the chain ${name} of the nftables table ${table.family} ${table.name} drops what it does not accept: containers may not reach the outside`

@@ -16,6 +16,7 @@ import { FILTER_TABLE } from './host-settings.ts'
 export class HostTable {
   private readonly host: HostNamespace
   private readonly log: (message: string) => void
+  private readonly othersChanged: () => Promise<void>
   private readonly ports = new Map<string, UplinkPort>()
   /** Families whose forwarding we switched on. */
   private readonly closedFamilies = new Set<4 | 6>()
@@ -25,9 +26,11 @@ export class HostTable {
   private isLookLined = false
   private isOpen = true
 
-  constructor(host: HostNamespace, log: (message: string) => void) {
+  /** `othersChanged`: something of nf_tables did, not only of our own table. */
+  constructor(host: HostNamespace, log: (message: string) => void, othersChanged: () => Promise<void>) {
     this.host = host
     this.log = log
+    this.othersChanged = othersChanged
   }
 
   /** Throws NetlinkError. */
@@ -78,8 +81,10 @@ export class HostTable {
     this.isLookLined = true
     this.inLine(async () => {
       this.isLookLined = false
-      if (this.isOpen) await this.repair()
-    }).catch((error: Error) => this.log(`whether ${words} is still there cannot be found out: ${error.message}`))
+      if (!this.isOpen) return
+      await this.repair()
+      await this.othersChanged()
+    }).catch((error: Error) => this.log(`whether ${words} is still there, and who else filters, cannot be found out: ${error.message}`))
   }
 
   /** `batch` once more when the table had gone. */
