@@ -93,7 +93,8 @@ function suite(name: string, options: VxlanWorldOptions): void {
         }
         // So few that every queue on the way has room for all of them, however late somebody is.
         const { packets, lost_packets: lost } = await iperf(world, '10.0.0.3', '-u', '-b', '8M', '-k', '400', '-l', '1000', ...reverse)
-        assert.ok(packets >= 396 && lost <= packets / 100, `${packets} datagrams, ${lost} lost`)
+        // A receiver that is told of the end first does not count the last ones, neither as come nor as lost.
+        assert.ok(packets >= 360 && lost <= packets / 100, `${packets} datagrams, ${lost} lost`)
       }
     })
 
