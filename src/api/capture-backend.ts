@@ -22,8 +22,8 @@ export interface CaptureRequest {
   readonly comment?: string
 }
 
-/** A row of GET /netloom/captures/points. */
-export type CapturePointRow = Pick<CapturePoint, 'name' | 'kind' | 'description' | 'mac' | 'addresses' | 'network' | 'speed'>
+/** A row of GET /netloom/captures/points. `link` is its target for PUT /netloom/links of the same host; absent where there is none. */
+export type CapturePointRow = Pick<CapturePoint, 'name' | 'kind' | 'description' | 'mac' | 'addresses' | 'network' | 'link' | 'speed'>
 
 /** What the routes of captures need behind them. Methods throw NetworkError and CaptureFilterError. */
 export interface CaptureBackend {

@@ -2,11 +2,11 @@
  * `/netloom/captures`: GET lists those that run, POST starts one, whose file is the answer's body until it is stopped or the client goes,
  * DELETE of an id stops it in order. `/netloom/captures/points`: where frames can be captured.
  */
-import type { Writable } from 'node:stream'
+import { AnswerOutlet } from './answer-outlet.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { ApiResponse } from './api-response.ts'
-import type { CaptureBackend, CaptureOutlet, CaptureRequest } from './capture-backend.ts'
+import type { CaptureBackend, CaptureRequest } from './capture-backend.ts'
 import { CAPTURE_ID_HEADER } from './capture-header.ts'
 import { boolean, type Decoded, integer, nullable, string, struct, words } from './decode.ts'
 import type { Router } from './router.ts'
@@ -57,47 +57,5 @@ function captureRequest(body: Decoded<typeof requestShape>): CaptureRequest {
     segment,
     ...(snapLength !== 0 && { snapLength }),
     ...(comment !== '' && { comment })
-  }
-}
-
-/** A capture's file as the body of an answer, at the client's pace. */
-class AnswerOutlet implements CaptureOutlet {
-  private body: Writable | null = null
-  private begin: () => void = () => {}
-  private readonly begun = new Promise<void>((resolve) => {
-    this.begin = resolve
-  })
-
-  /** The headers are out: what was written before goes now. */
-  attach(body: Writable): void {
-    this.body = body
-    // A client that goes is told by `gone` and by the next write; the error itself says no more.
-    body.on('error', () => {})
-    this.begin()
-  }
-
-  write(chunk: Uint8Array): void | Promise<void> {
-    return this.body === null ? this.begun.then(() => this.send(this.body!, chunk)) : this.send(this.body, chunk)
-  }
-
-  close(error?: Error): void {
-    if (this.body === null) void this.begun.then(() => this.close(error))
-    else if (error === undefined) this.body.end()
-    else this.body.destroy(error)
-  }
-
-  private send(body: Writable, chunk: Uint8Array): void | Promise<void> {
-    if (body.destroyed) throw new Error('the client has gone')
-    if (body.write(chunk)) return
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        body.off('drain', done)
-        body.off('close', done)
-        if (body.destroyed) reject(new Error('the client has gone'))
-        else resolve()
-      }
-      body.on('drain', done)
-      body.on('close', done)
-    })
   }
 }

@@ -6,13 +6,17 @@ import type { CaptureBackend, CapturePointRow, CaptureRequest } from '../api/cap
 import type { SectionOptions } from '../capture/pcapng-writer.ts'
 import { captureFilter } from '../lab/capture-filter.ts'
 import type { CaptureControl } from '../network/capture-control.ts'
+import { withoutSite } from '../network/explain-target.ts'
 import type { CaptureOutlet, CaptureStatus, CaptureSummary, LiveCapture } from '../network/live-capture.ts'
 
 export class CaptureService implements CaptureBackend {
   private readonly control: CaptureControl
+  private readonly site: string
 
-  constructor(control: CaptureControl) {
+  /** @param site what the host is called in its lab, whose captures they are */
+  constructor(control: CaptureControl, site = '') {
     this.control = control
+    this.site = site
   }
 
   captures(): CaptureStatus[] {
@@ -20,7 +24,7 @@ export class CaptureService implements CaptureBackend {
   }
 
   capturePoints(): CapturePointRow[] {
-    return this.control.points().map(({ name, kind, description, mac, addresses, network, speed }) => {
+    return this.control.points().map(({ name, kind, description, mac, addresses, network, link, speed }) => {
       return {
         name,
         kind,
@@ -28,9 +32,15 @@ export class CaptureService implements CaptureBackend {
         addresses,
         ...(mac !== undefined && { mac }),
         ...(network !== undefined && { network }),
+        ...(link !== undefined && this.isSettable(kind, link) && { link: withoutSite(link, this.site) }),
         ...(speed !== undefined && { speed })
       }
     })
+  }
+
+  /** Links of other hosts' endpoints are set there; cables anywhere. */
+  private isSettable(kind: CapturePointRow['kind'], link: string): boolean {
+    return this.site === '' || kind !== 'endpoint' || link.startsWith(`${this.site}/`)
   }
 
   async openCapture({ filter: text = '', ...wish }: CaptureRequest, outlet: CaptureOutlet): Promise<LiveCapture> {

@@ -235,9 +235,9 @@ export class DockerHost {
     execRoutes(router, containers)
     imageRoutes(router, images)
     inspectionRoutes(router, new Inspection(controller))
-    captureRoutes(router, new CaptureService(this.captures!))
-    linkRoutes(router, new LinkControl(controller, this.options.cables))
-    const replays = new ReplayControl(controller)
+    captureRoutes(router, new CaptureService(this.captures!, this.site))
+    linkRoutes(router, new LinkControl(controller, this.options.cables, this.site))
+    const replays = new ReplayControl(controller, this.site)
     traceRoutes(router, new DaemonTraces(controller))
     replayRoutes(router, {
       startReplay: async ({ filter, ...wish }, capture) => {
@@ -272,6 +272,12 @@ export class DockerHost {
     return controller
   }
 
+  /** What it is called among the hosts of its lab; '' on its own. */
+  private get site(): string {
+    const { captures, name = hostname() } = this.options
+    return captures === undefined ? '' : name
+  }
+
   /** Captures end before what they are of. */
   private openCaptures(controller: NetworkController): void {
     const { captures, engine, version, name = hostname() } = this.options
@@ -281,7 +287,7 @@ export class DockerHost {
       this.captures = control
       this.undo.push(() => control.close())
     } else {
-      captures.addHost(name, controller)
+      captures.addHost(this.site, controller)
       this.captures = captures
       this.undo.push(() => captures.removeHost(controller))
     }

@@ -223,7 +223,8 @@ export class EmulatedLab {
     const socket = lan.plug()
     const wire = outsidePort(socket)
     const eth0 = new EmulatedInterface({ name: 'eth0', ...this.place(place), mtu: lan.mtu, wire })
-    this.cables.add(`${name}/eth0`, lan, socket, [`${name}/${eth0.trunk}`, TrunkPort.cable])
+    const { mac, addresses } = eth0
+    this.cables.add({ name: `${name}/eth0`, lan, socket, station: [`${name}/${eth0.trunk}`, TrunkPort.cable], mac, addresses })
     const address = eth0.address!
     this.options.logger.debug('host plugged in', { host: name, lan: lan.name, port: wire[1] })
     return {

@@ -11,7 +11,7 @@ import { CaptureWriter } from '../capture/capture-writer.ts'
 import { InlineCaptureFile } from '../capture/inline-capture-file.ts'
 import type { AddressNames, SectionOptions } from '../capture/pcapng-writer.ts'
 import { CaptureMarks } from './capture-marks.ts'
-import type { CapturePlan, CapturePoint } from './capture-point.ts'
+import { type CapturePlan, type CapturePoint, TAP_SPEED } from './capture-point.ts'
 import { type CaptureFileKind, CaptureSession, type CaptureWish, targetsOf } from './capture-session.ts'
 import { ALL, isMeant } from './capture-targets.ts'
 import type { NetworkController } from './controller.ts'
@@ -110,7 +110,11 @@ export class CaptureControl {
 
   /** Where frames can be captured now. */
   points(): CapturePoint[] {
-    return this.sites.flatMap((site) => site.capturePoints().map((point) => ({ ...point, name: nameAt(site, point) })))
+    return this.sites.flatMap((site) =>
+      site.capturePoints().map(({ link, ...point }) => {
+        return { ...point, name: nameAt(site, point), ...(link !== undefined && { link: inSite(site, link) }) }
+      })
+    )
   }
 
   /** Those that run, oldest first. */
@@ -236,6 +240,7 @@ export class CaptureControl {
       for (const session of this.sessions.values()) {
         if (!session.wants(point, site.name)) continue
         const place = session.place(point, name)
+        if (place === null) continue
         places.push(place)
         this.pointCame(session, site, point, place.interface!)
       }
@@ -247,7 +252,7 @@ export class CaptureControl {
   private pointCame(session: CaptureSession, site: CaptureSite, point: CapturePoint, number: number): void {
     if (!session.isWatchingDrops || session.watched.has(number)) return
     session.watched.add(number)
-    const points = Object.fromEntries(point.elements.map((element) => [elementAt(site, element), number]))
+    const points = Object.fromEntries(point.elements.map((element) => [inSite(site, element), number]))
     this.options.engine.command(DROPS_ELEMENT, 'add', { capture: session.resource, points }).catch(() => {}) // the engine or the capture ended
   }
 
@@ -258,7 +263,9 @@ export class CaptureControl {
     session.isWatchingDrops = true
     for (const site of this.sites) {
       for (const point of site.capturePoints()) {
-        if (session.wants(point, site.name)) this.pointCame(session, site, point, session.interfaceOf(point, nameAt(site, point)))
+        if (!session.wants(point, site.name)) continue
+        const number = session.interfaceOf(point, nameAt(site, point))
+        if (number !== null) this.pointCame(session, site, point, number)
       }
     }
   }
@@ -300,25 +307,28 @@ export class CaptureControl {
 }
 
 /** `host1/eth0` on its LAN; meant by the host's name and the LAN's too. */
-function cablePoint({ name, lan, station: [element] }: Cable): CapturePoint {
+function cablePoint({ name, lan, station: [element], mac, addresses, link }: Cable): CapturePoint {
   return {
     name,
     kind: 'interface',
     description: `cable of ${name} to ${lan.name}`,
-    addresses: [],
+    mac,
+    addresses,
     network: lan.name,
+    link: name,
+    speed: link?.out?.rate?.bitsPerSecond ?? TAP_SPEED,
     aliases: [lan.name, name.slice(0, Math.max(0, name.lastIndexOf('/')))],
     elements: [element, `link/${name}`]
   }
 }
 
-function nameAt({ name }: CaptureSite, point: CapturePoint): string {
-  return name === '' ? point.name : `${name}/${point.name}`
+function nameAt(site: CaptureSite, point: Pick<CapturePoint, 'name'>): string {
+  return inSite(site, point.name)
 }
 
-/** As the whole engine calls it: see ScopedEngine. */
-function elementAt({ name }: CaptureSite, element: string): string {
-  return name === '' ? element : `${name}/${element}`
+/** Of a word that one site knows (a point, its link, an element: see ScopedEngine), what it is called among all. */
+function inSite({ name }: CaptureSite, word: string): string {
+  return name === '' ? word : `${name}/${word}`
 }
 
 /** null: no mark is needed. Captures of the same targets have the same points. */

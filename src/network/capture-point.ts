@@ -21,6 +21,8 @@ export interface CapturePoint {
   readonly addresses: readonly string[]
   /** The network's name, where it is a port of one. */
   readonly network?: string
+  /** What LinkControl calls its link (`front/web`, `host1/eth0`), by which it can be shaped; undefined: it has none. */
+  readonly link?: string
   /** bit/s */
   readonly speed?: number
   /** Other words for it: `netloom0`, the name of an endpoint, of its network, of its container, their ids. */
@@ -40,7 +42,7 @@ export interface CaptureWire {
 export type CapturePlan = (point: CapturePoint) => Plain | undefined
 
 /** Of a TAP, as the kernel tells (SPEED_10000). */
-const TAP_SPEED = 10_000_000_000
+export const TAP_SPEED = 10_000_000_000
 
 export function endpointPoint(network: Network, endpoint: Endpoint): CapturePoint {
   const { name, names, element, mac, sandbox, link } = endpoint
@@ -51,6 +53,7 @@ export function endpointPoint(network: Network, endpoint: Endpoint): CapturePoin
     mac,
     addresses: endpointAddresses(endpoint),
     network: network.name,
+    link: `${network.name}/${name}`,
     speed: link?.out?.rate?.bitsPerSecond ?? TAP_SPEED,
     aliases: [`${network.name}/${name}`, name, ...names, sandbox, network.name, network.id],
     elements: [element]

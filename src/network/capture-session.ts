@@ -55,6 +55,8 @@ export class CaptureSession implements LiveCapture {
   private readonly targets: readonly string[]
   /** By name of the point; one that comes back under its name keeps its interface. */
   private readonly interfaces = new Map<string, number>()
+  /** Names of points for which the file had no interface left. */
+  private readonly leftOut = new Set<string>()
   /** What was written of each address. */
   private readonly names = new Map<string, string>()
   private stopping: Promise<CaptureSummary> | null = null
@@ -87,22 +89,32 @@ export class CaptureSession implements LiveCapture {
     return this.targets.some((word) => isMeant(word, point, site))
   }
 
-  /** The interface of a point that it wants, which comes with the first call. `name` is the point's among all hosts. */
-  place(point: CapturePoint, name: string): CapturePlace {
+  /** Its place at a point that it wants; null: see `interfaceOf`. `name` is the point's among all hosts. */
+  place(point: CapturePoint, name: string): CapturePlace | null {
     const { resource, options } = this
-    return { target: resource, interface: this.interfaceOf(point, name), mark: options.mark }
+    const number = this.interfaceOf(point, name)
+    return number === null ? null : { target: resource, interface: number, mark: options.mark }
   }
 
-  interfaceOf(point: CapturePoint, name: string): number {
-    let number = this.interfaces.get(name)
-    if (number === undefined) {
-      const { os } = this.options
-      const { filter, snapLength } = this.wish
-      const info = { ...interfaceInfo(point), name, ...(os !== undefined && { os }), ...(snapLength !== undefined && { snapLength }) }
-      number = this.output.addInterface({ ...info, ...(filter !== undefined && { filter: filter.text }) })
+  /**
+   * The interface of a point, which comes with the first call. null: the file has all that it can have, and the point is left out
+   * and counted, since a capture that is full must not keep a container from its network.
+   */
+  interfaceOf(point: CapturePoint, name: string): number | null {
+    const known = this.interfaces.get(name)
+    if (known !== undefined) return known
+    const { os } = this.options
+    const { filter, snapLength } = this.wish
+    const info = { ...interfaceInfo(point), name, ...(os !== undefined && { os }), ...(snapLength !== undefined && { snapLength }) }
+    try {
+      const number = this.output.addInterface({ ...info, ...(filter !== undefined && { filter: filter.text }) })
       this.interfaces.set(name, number)
+      return number
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.leftOut.add(name)
+      return null
     }
-    return number
   }
 
   /** Those that it has not yet, or otherwise. */
@@ -123,6 +135,7 @@ export class CaptureSession implements LiveCapture {
       id,
       targets,
       points: [...this.interfaces.keys()],
+      pointsLeftOut: this.leftOut.size,
       filter: wish.filter?.text ?? '',
       format: wish.format ?? 'pcapng',
       snapLength: output.snapLength,

@@ -48,6 +48,14 @@ export function endpointsNamed(controller: NetworkController, reference: string)
   return found.filter(({ endpoint }) => endpoint.sandbox === sandbox)
 }
 
+/**
+ * What a word of captures means on the host itself: `front/web` of `host1/front/web`.
+ * @param site what the host is called among those of its lab; '' where it is the only one
+ */
+export function withoutSite(word: string, site: string): string {
+  return site !== '' && word.startsWith(`${site}/`) ? word.slice(site.length + 1) : word
+}
+
 /** The address that a name has for somebody on `networks`; IPv4 where there is a choice. */
 export function addressOf(controller: NetworkController, host: string, from: readonly Membership[]): string {
   if (addressFamily(host) !== 0) return host

@@ -5,7 +5,7 @@ import type { ElementCounters } from '../engine/index.ts'
 import type { NetworkController } from './controller.ts'
 import type { Cable, EmulatedCables } from './emulated/emulated-cables.ts'
 import type { Endpoint } from './endpoint.ts'
-import { endpointsNamed } from './explain-target.ts'
+import { endpointsNamed, withoutSite } from './explain-target.ts'
 import type { LinkChange, LinkShape } from './link-shape.ts'
 import { readLinkText } from './link-text.ts'
 import type { Network } from './network.ts'
@@ -50,11 +50,16 @@ export interface LinkRow {
 export class LinkControl {
   private readonly controller: NetworkController
   private readonly cables: EmulatedCables | undefined
+  private readonly site: string
 
-  /** @param cables of the lab that the host is in */
-  constructor(controller: NetworkController, cables?: EmulatedCables) {
+  /**
+   * @param cables of the lab that the host is in
+   * @param site what the host is called there: `host1/front/web` is its `front/web`, as for captures
+   */
+  constructor(controller: NetworkController, cables?: EmulatedCables, site = '') {
     this.controller = controller
     this.cables = cables
+    this.site = site
   }
 
   /** Those that are shaped, and those that were: by network and name. */
@@ -78,7 +83,12 @@ export class LinkControl {
       return found.map(({ network, endpoint }) => this.row(network, endpoint))
     }
     const network = this.findNetwork(target)
-    if (network === undefined) return this.setCables(target, change)
+    if (network === undefined) {
+      const own = withoutSite(target, this.site)
+      // A cable's name begins with the host's all the same.
+      const isCable = (this.cables?.named(target) ?? []).length > 0
+      return own === target || isCable ? this.setCables(target, change) : this.setLink({ ...wish, target: own })
+    }
     await this.controller.setLinks(network.id, change)
     return [this.row(network, null), ...Array.from(network.endpoints.values(), (endpoint) => this.row(network, endpoint))]
   }

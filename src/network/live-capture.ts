@@ -19,6 +19,8 @@ export interface CaptureStatus {
   readonly targets: readonly string[]
   /** Names of the points that are captured. */
   readonly points: readonly string[]
+  /** Points that came when the file had all the interfaces that it can have: their frames are not captured. */
+  readonly pointsLeftOut: number
   readonly filter: string
   readonly format: 'pcapng' | 'pcap'
   /** Bytes kept of each frame. */

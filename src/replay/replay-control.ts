@@ -5,7 +5,7 @@ import { filterFunction } from '../capture/filter/filter-function.ts'
 import type { ReplayElementOptions } from '../io/replay-element.ts'
 import type { NetworkController } from '../network/controller.ts'
 import type { Membership } from '../network/dns-records.ts'
-import { endpointsNamed } from '../network/explain-target.ts'
+import { endpointsNamed, withoutSite } from '../network/explain-target.ts'
 import { NetworkError } from '../network/network-error.ts'
 import { AddressMap } from './address-map.ts'
 import { FramePlayer, type FramePlayerOptions, type ReplayStatus } from './frame-player.ts'
@@ -37,10 +37,13 @@ export interface ReplayRun {
 
 export class ReplayControl {
   private readonly controller: NetworkController
+  private readonly site: string
   private readonly running = new Set<string>()
 
-  constructor(controller: NetworkController) {
+  /** @param site what the host is called in its lab: `host1/front/web` is its `front/web` */
+  constructor(controller: NetworkController, site = '') {
     this.controller = controller
+    this.site = site
   }
 
   /** Resolves when it plays. Rejects with NetworkError `invalid`, `not-found`, and when the source's beginning cannot be read. */
@@ -91,10 +94,20 @@ export class ReplayControl {
   }
 
   private port(into: string): Membership {
-    const found = endpointsNamed(this.controller, into)
+    const found = this.named(into)
     if (found.length === 1 || into.includes('/')) return found[0]
     const names = found.map(({ network, endpoint }) => `${network.name}/${endpoint.name}`)
     throw new NetworkError('invalid', `${into} is on ${found.length} networks`, { fix: `write ${names.join(' or ')}` })
+  }
+
+  private named(into: string): Membership[] {
+    const own = withoutSite(into, this.site)
+    try {
+      return endpointsNamed(this.controller, into)
+    } catch (error) {
+      if (own === into || !(error instanceof NetworkError && error.code === 'not-found')) throw error
+      return endpointsNamed(this.controller, own)
+    }
   }
 
   private freeElement(port: string): string {

@@ -37,8 +37,13 @@ test('interfaces, their link type and settings, and the toolbar', async () => {
     [
       'interface {value=netloom:all}{display=netloom everything}',
       'interface {value=netloom:lan}{display=netloom network lan}',
+      'interface {value=netloom:front}{display=netloom network front}',
+      'interface {value=netloom:office}{display=netloom network office}',
       'interface {value=netloom:lan/web}{display=netloom lan/web (container web, 192.0.2.2/24)}',
       'interface {value=netloom:lan/db}{display=netloom lan/db (container db, 192.0.2.3/24)}',
+      'interface {value=netloom:host1/front/api}{display=netloom host1/front/api (container api)}',
+      'interface {value=netloom:host2/front/api}{display=netloom host2/front/api (container api)}',
+      'interface {value=netloom:host1/eth0}{display=netloom host1/eth0 (cable of host1)}',
       'interface {value=netloom:uplink}{display=netloom uplink (the way out)}'
     ]
   )
@@ -253,11 +258,45 @@ describe('the toolbar', () => {
     })
   })
 
-  test('what is no link has no controls', { timeout: 20_000 }, async () => {
-    await withToolbar('none', 'uplink', async (wireshark) => {
+  test('is cleared all the same; a filter is no table', { timeout: 20_000 }, async () => {
+    const filtered = "loss 1% filter 'tcp[13]=2'"
+    Object.assign(link(), { out: filtered, in: 'delay 5ms [schedule of 3 points]' })
+    await withToolbar('clear', 'lan/web', async (wireshark) => {
+      wireshark.say(Control.direction, ToolbarCommand.set, 'out')
       wireshark.say(0, ToolbarCommand.initialized)
-      await wireshark.hears(ToolbarCommand.disable)
+      await wireshark.shows('', filtered.slice(5), '')
+      wireshark.say(Control.direction, ToolbarCommand.set, 'in')
+      await wireshark.hears(ToolbarCommand.warning)
+      wireshark.say(Control.clear, ToolbarCommand.set)
+      await wireshark.shows('', '', '')
+      assert.deepEqual(link(), { out: filtered, in: '' })
+      link().out = ''
     })
+  })
+
+  test('links of a lab: an endpoint of the host, a cable, a LAN', { timeout: 20_000 }, async () => {
+    for (const [target, name] of [
+      ['host1/front/api', 'front/api'],
+      ['host1/eth0', 'host1/eth0'],
+      ['office', 'office']
+    ] as const) {
+      await withToolbar(name.replace('/', '-'), target, async (wireshark) => {
+        wireshark.say(0, ToolbarCommand.initialized)
+        await wireshark.shows('', '', '')
+        wireshark.say(Control.delay, ToolbarCommand.set, '7ms')
+        await wireshark.shows('7ms', '', '')
+        assert.deepEqual(daemon.links.get(name), { out: 'delay 7ms', in: 'delay 7ms' })
+      })
+    }
+  })
+
+  test('what is no link, or one of another host, has no controls', { timeout: 20_000 }, async () => {
+    for (const target of ['uplink', 'host2/front/api']) {
+      await withToolbar(`none-${target.length}`, target, async (wireshark) => {
+        wireshark.say(0, ToolbarCommand.initialized)
+        await wireshark.hears(ToolbarCommand.disable)
+      })
+    }
   })
 
   test('messages in pieces, and what is none', () => {
@@ -339,9 +378,14 @@ describe('the real tshark', { skip: tsharkMissing() }, () => {
       listed.map((line) => line.replace(/^\d+\. /, '')),
       [
         'netloom:all (netloom everything)',
+        'netloom:front (netloom network front)',
+        'netloom:host1/eth0 (netloom host1/eth0 (cable of host1))',
+        'netloom:host1/front/api (netloom host1/front/api (container api))',
+        'netloom:host2/front/api (netloom host2/front/api (container api))',
         'netloom:lan (netloom network lan)',
         'netloom:lan/db (netloom lan/db (container db, 192.0.2.3/24))',
         'netloom:lan/web (netloom lan/web (container web, 192.0.2.2/24))',
+        'netloom:office (netloom network office)',
         'netloom:uplink (netloom uplink (the way out))'
       ]
     )

@@ -40,9 +40,22 @@ export const POINTS: readonly CapturePointRow[] = [
     description: 'container web',
     mac: '02:cc:00:00:00:01',
     addresses: ['192.0.2.2/24'],
-    network: 'lan'
+    network: 'lan',
+    link: 'lan/web'
   },
-  { name: 'lan/db', kind: 'endpoint', description: 'container db', mac: '02:cc:00:00:00:02', addresses: ['192.0.2.3/24'], network: 'lan' },
+  {
+    name: 'lan/db',
+    kind: 'endpoint',
+    description: 'container db',
+    mac: '02:cc:00:00:00:02',
+    addresses: ['192.0.2.3/24'],
+    network: 'lan',
+    link: 'lan/db'
+  },
+  // Of a lab: an endpoint of this host, one of another, and a cable.
+  { name: 'host1/front/api', kind: 'endpoint', description: 'container api', addresses: [], network: 'front', link: 'front/api' },
+  { name: 'host2/front/api', kind: 'endpoint', description: 'container api', addresses: [], network: 'front' },
+  { name: 'host1/eth0', kind: 'interface', description: 'cable of host1', addresses: [], network: 'office', link: 'host1/eth0' },
   { name: 'uplink', kind: 'uplink', description: 'the way out', addresses: [] }
 ]
 
@@ -70,7 +83,7 @@ class Played implements LiveCapture {
   status(): CaptureStatus {
     const { targets = [], filter = '', format = 'pcapng', snapLength = 262_144 } = this.request
     const counts = { frames: this.frames, dropped: 7, bytes: this.bytes }
-    return { id: this.id, targets, points: ['lan/web'], filter, format, snapLength, startedAt: '0', ...counts }
+    return { id: this.id, targets, points: ['lan/web'], pointsLeftOut: 0, filter, format, snapLength, startedAt: '0', ...counts }
   }
 
   stop(): Promise<CaptureSummary> {
@@ -106,7 +119,9 @@ export class FakeCaptures implements CaptureBackend {
   readonly requests: CaptureRequest[] = []
   /** What was asked of the links, and how they are set. */
   readonly linkRequests: LinkRequest[] = []
-  readonly links = new Map<string, { in: string; out: string }>([['lan/web', { in: '', out: '' }]])
+  readonly links = new Map<string, { in: string; out: string }>(
+    ['lan/web', 'front/api', 'host1/eth0', 'office'].map((name) => [name, { in: '', out: '' }])
+  )
   private readonly running = new Map<string, Played>()
   private readonly server: ApiServer
 

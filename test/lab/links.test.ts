@@ -53,7 +53,12 @@ test('a link that is down, a link that loses, and what was counted', async () =>
   const [row] = control.links()
   assert.deepEqual([row?.network, row?.endpoint, row?.out, row?.in], ['lan', 'b', '', 'loss nth 4 match protocol icmp'])
   assert.deepEqual([row?.counters['in.lost'], row?.counters['out.lost']], [2, 0])
-  await control.setLink({ target: 'lan/b', words: ['down'] })
+  // As captures of a lab call it, on the host that it is on.
+  await new LinkControl(lab.controller, undefined, 'host1').setLink({ target: 'host1/lan/b', words: ['down'] })
+  await assert.rejects(new LinkControl(lab.controller, undefined, 'host2').setLink({ target: 'host1/lan/b', words: [] }), {
+    code: 'not-found',
+    message: /is called host1\/lan\/b/
+  })
   await lab.run(async () => assert.equal((await a.ping(b.address, { count: 2, intervalMs: 10 })).received, 0))
   await control.setLink({ target: 'lan', words: [] })
   await lab.run(async () => assert.equal((await a.ping(b.address, { count: 2, intervalMs: 10 })).received, 2))

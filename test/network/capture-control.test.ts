@@ -274,6 +274,27 @@ test('captures with the same points share a mark; different ones do not hide fra
   await world.controller.close()
 })
 
+test('a capture that can have no more interfaces keeps nobody from a network', async (t) => {
+  const world = await new CaptureWorld(t).start()
+  await world.plug('web')
+  const file = path.join(temporaryFolder(t), 'full.pcapng')
+  const capture = await world.captures.open({ targets: ['lan'] }, { path: file })
+  capture.output.addInterface = () => {
+    throw new RangeError('the capture has its interfaces already')
+  }
+  const [late, later] = [await world.plug('late'), await world.plug('later')]
+  assert.equal(await world.ping(late, later.address), 1)
+  assert.deepEqual([capture.status().points, capture.status().pointsLeftOut], [['lan/web'], 2])
+  await capture.stop()
+  // The ARP request came by at the one that has an interface.
+  for (const { interface: port } of readCapture(file)) assert.equal(port, 0)
+  // From the start: drops look for interfaces too.
+  const output = await world.captures.open({}, { path: file })
+  assert.equal(output.status().pointsLeftOut, 0)
+  await output.stop()
+  await world.controller.close()
+})
+
 test('targets that nobody is called, and a file that is written already', async (t) => {
   const world = await new CaptureWorld(t).start()
   await world.plug('web')

@@ -50,6 +50,15 @@ async function capturedFrom(file: string, port: string): Promise<[number, string
   return frames
 }
 
+test('the port as captures of a lab call it', async () => {
+  await using lab = await quietLab()
+  const control = new ReplayControl(lab.controller, 'host1')
+  const run = (into: string) => lab.run(async () => (await control.start({ into, limit: 1 }, captureSource(recorded))).done)
+  assert.equal((await run('host1/lan/a')).sent, 1)
+  assert.equal((await run('host1/a')).sent, 1)
+  await assert.rejects(run('host2/lan/a'), { code: 'not-found' })
+})
+
 test('frames enter with their bytes and distances, are captured as the port’s own, and are answered', async () => {
   const original = await capturedFrom(recorded, 'lan/a')
   for (const speed of [1, 2.5, 0.5]) {

@@ -35,9 +35,12 @@ async function interfacesOf({ prefix, host }: DaemonPlace): Promise<ExtcapInterf
   const client = new Client(host)
   const [points, networks] = await Promise.all([client.captures.points(), client.networks.list()])
   const named = (name: string, display: string): ExtcapInterface => ({ value: `${prefix}:${name}`, display: plain(`${prefix} ${display}`) })
+  const docker = networks.filter(({ Driver }) => !FRAMELESS.has(Driver)).map(({ Name }) => Name)
+  // Of a lab also its LANs, and networks of its other hosts.
+  const others = points.flatMap(({ network }) => (network === undefined ? [] : [network]))
   return [
     named('all', 'everything'),
-    ...networks.filter(({ Driver }) => !FRAMELESS.has(Driver)).map(({ Name }) => named(Name, `network ${Name}`)),
+    ...[...new Set([...docker, ...others])].map((name) => named(name, `network ${name}`)),
     ...points.map(({ name, addresses, description }) => {
       const about = [description, ...addresses].filter((text) => text !== '' && text !== name).join(', ')
       return named(name, about === '' ? name : `${name} (${about})`)

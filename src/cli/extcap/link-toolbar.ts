@@ -22,6 +22,8 @@ export class LinkToolbar {
   private readonly client: Client
   private readonly target: string
   private readonly send: (message: ToolbarMessage) => void
+  /** What links are asked for by: the target as LinkControl calls it, once the capture has begun. */
+  private link: string
   private directions: readonly Direction[] = ['out', 'in']
   /** Typed before the capture began. */
   private readonly early = new Map<Field, string>()
@@ -29,10 +31,11 @@ export class LinkToolbar {
   /** One change at a time, in the order in which they were made. */
   private last: Promise<void> = Promise.resolve()
 
-  /** `target`: 'lan/web' or 'lan'. */
+  /** `target`: 'lan/web', 'lan', 'host1/eth0'; in a lab also 'host1/lan/web'. */
   constructor(client: Client, target: string, send: (message: ToolbarMessage) => void) {
     this.client = client
     this.target = target
+    this.link = target
     this.send = send
   }
 
@@ -50,7 +53,7 @@ export class LinkToolbar {
       this.directions = payload === 'out' || payload === 'in' ? [payload] : ['out', 'in']
       if (this.isReady) await this.show()
     } else if (control === Control.clear) {
-      await this.change(() => ({}))
+      await this.clear()
     } else if (field !== undefined) {
       if (this.isReady) await this.change((settings) => changed(settings, field, payload))
       else this.early.set(field, payload)
@@ -59,11 +62,13 @@ export class LinkToolbar {
 
   private async begin(): Promise<void> {
     this.isReady = true
-    if (!(await this.hasLink())) {
+    const link = await this.findLink()
+    if (link === undefined) {
       for (const control of [...FIELDS.map((name) => Control[name]), Control.direction, Control.clear])
         this.tell(control, ToolbarCommand.disable)
       return
     }
+    this.link = link
     const { early } = this
     if (early.size === 0) return this.show()
     await this.change((settings) => Array.from(early).reduce((result, [field, text]) => changed(result, field, text), settings))
@@ -82,8 +87,17 @@ export class LinkToolbar {
     this.tell(Control.log, ToolbarCommand.add, `${text}\n`)
   }
 
+  /** Whatever is set: what words cannot say too. */
+  private async clear(): Promise<void> {
+    for (const direction of this.directions) await this.set(direction, '')
+    await this.show()
+    const text = `${this.target}: ${this.directions.map((direction) => `${direction} unshaped`).join(', ')}`
+    this.tell(Control.log, ToolbarCommand.statusBar, text)
+    this.tell(Control.log, ToolbarCommand.add, `${text}\n`)
+  }
+
   private async set(direction: Direction | 'both', words: string): Promise<void> {
-    await this.client.links.set({ target: this.target, direction, words: splitWords(words) })
+    await this.client.links.set({ target: this.link, direction, words: splitWords(words) })
   }
 
   /** Of both directions, what is sent. */
@@ -95,19 +109,17 @@ export class LinkToolbar {
     }
   }
 
-  /** undefined: nothing is set yet. */
+  /** undefined: nothing is set yet. Of a lab's LAN it is the first of its cables. */
   private async row(): Promise<LinkRow | undefined> {
     const rows = await this.client.links.list()
-    return rows.find(({ network, endpoint }) => this.target === [network, endpoint].filter((name) => name !== '').join('/'))
+    const named = rows.find(({ network, endpoint }) => this.link === [network, endpoint].filter((name) => name !== '').join('/'))
+    return named ?? rows.find(({ underlay }) => underlay === this.link)
   }
 
-  /** Whether what is captured can be shaped: an endpoint, a network, or a cable of a lab, which is on no network. */
-  private async hasLink(): Promise<boolean> {
-    const points = await this.client.captures.points()
-    return points.some(
-      ({ name, network, kind }) =>
-        network === this.target || (name === this.target && (kind === 'endpoint' || (kind === 'interface' && network === undefined)))
-    )
+  /** Of a point what the daemon calls its link; a network, or a LAN of a lab, by its own name. undefined: it cannot be shaped. */
+  private async findLink(): Promise<string | undefined> {
+    const points = (await this.client.captures.points()).filter(({ link }) => link !== undefined)
+    return points.find(({ name }) => name === this.target)?.link ?? points.find(({ network }) => network === this.target)?.network
   }
 
   private tellError(error: unknown): void {
@@ -125,7 +137,7 @@ export class LinkToolbar {
 
 /** Throws when there is more to the link than words can say: they would take it away. */
 function settingsOf(text = ''): LinkSettings {
-  if (text.includes('[')) throw new RangeError('the link has a trace file or a table, which cannot be changed here')
+  if (/\[(table|schedule) of /.test(text)) throw new RangeError('the link has a trace file or a table, which cannot be changed here')
   return readLinkText({ words: text }) ?? {}
 }
 

@@ -29,11 +29,17 @@ export interface Cable {
   /** Ports that it joins, by their names in the whole engine: of the LAN, and of the station. */
   readonly socket: PortReference
   readonly station: PortReference
+  /** Of the station's interface: its MAC, and its addresses in CIDR. */
+  readonly mac: string
+  readonly addresses: readonly string[]
   /** null: nothing was set yet. */
   readonly link: LinkShape | null
   /** Options of its capture element; undefined: it is not captured. */
   readonly captured: Plain | undefined
 }
+
+/** A cable that nobody has shaped or captured yet. */
+export type NewCable = Omit<Cable, 'link' | 'captured'>
 
 export class EmulatedCables {
   private readonly engine: EngineHost
@@ -49,9 +55,10 @@ export class EmulatedCables {
    * Tells of a cable. Whoever tells joins its ports, before the cable is shaped or captured.
    * Throws NetworkError `conflict` for a name that another one has.
    */
-  add(name: string, lan: EmulatedLan, socket: PortReference, station: PortReference): void {
+  add(cable: NewCable): void {
+    const { name } = cable
     if (this.cables.has(name)) throw new NetworkError('conflict', `two links are called ${name}`)
-    this.cables.set(name, { name, lan, socket, station, link: null, captured: undefined })
+    this.cables.set(name, { ...cable, link: null, captured: undefined })
   }
 
   [Symbol.iterator](): Iterator<Cable> {

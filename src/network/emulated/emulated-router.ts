@@ -57,7 +57,10 @@ export async function addRouter(
     for (const [lan, port] of plugged) lan.unplug(port)
     throw error
   }
-  for (const [number, [lan, port]] of plugged.entries()) cables?.add(`${name}/eth${number}`, lan, port, [element, number])
+  for (const [number, [lan, port]] of plugged.entries()) {
+    const { mac, addresses } = specs[number]!
+    cables?.add({ name: `${name}/eth${number}`, lan, socket: port, station: [element, number], mac, addresses })
+  }
   return element
 }
 

@@ -27,6 +27,6 @@ export async function addStation(
     lan.unplug(port)
     throw error
   }
-  cables?.add(`${name}/eth0`, lan, port, [element, 0])
+  cables?.add({ name: `${name}/eth0`, lan, socket: port, station: [element, 0], mac: host.mac, addresses: host.addresses })
   return element
 }

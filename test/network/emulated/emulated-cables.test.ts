@@ -1,8 +1,10 @@
 /** Links between stations of a lab, shaped while they stand: two stations and a router in virtual time. */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
+import { CaptureService } from '../../../src/daemon/capture-service.ts'
 import { Random } from '../../../src/engine/index.ts'
 import { AddressSpace } from '../../../src/ipam/address-space.ts'
+import { CaptureControl } from '../../../src/network/capture-control.ts'
 import { NetworkController } from '../../../src/network/controller.ts'
 import { elementRegistry } from '../../../src/network/element-registry.ts'
 import { EmulatedCables } from '../../../src/network/emulated/emulated-cables.ts'
@@ -98,6 +100,23 @@ describe('cables', () => {
     }
   })
 
+  test('what captures tell of them', async () => {
+    const captures = new CaptureControl({ engine, section: {} })
+    captures.addCables(cables)
+    await control.setLink({ target: 'a/eth0', direction: 'out', words: ['rate', '10mbit'] })
+    const rows = new CaptureService(captures, 'host1').capturePoints().sort((a, b) => (a.name < b.name ? -1 : 1))
+    assert.deepEqual(
+      rows.map(({ name, mac, addresses, network, link, speed }) => [name, mac, addresses.join(), network, link, speed]),
+      [
+        ['a/eth0', '02:42:c0:00:02:01', '192.0.2.1/24', 'lan', 'a/eth0', 10_000_000],
+        ['b/eth0', '02:42:c6:33:64:01', '198.51.100.1/24', 'far', 'b/eth0', 10_000_000_000],
+        ['edge/eth0', '02:42:c0:00:02:fe', '192.0.2.254/24', 'lan', 'edge/eth0', 10_000_000_000],
+        ['edge/eth1', '02:42:c6:33:64:fe', '198.51.100.254/24', 'far', 'edge/eth1', 10_000_000_000]
+      ]
+    )
+    await captures.close()
+  })
+
   test('what is not there, and what cannot be', async () => {
     await assert.rejects(control.setLink({ target: 'c/eth0', words: ['down'] }), {
       code: 'not-found',
@@ -108,6 +127,6 @@ describe('cables', () => {
       message: /loss.probability/
     })
     assert.deepEqual(control.links(), [])
-    assert.throws(() => cables.add('a/eth0', [...cables][0]!.lan, ['x', 0], ['y', 0]), { code: 'conflict' })
+    assert.throws(() => cables.add([...cables][0]!), { code: 'conflict' })
   })
 })
