@@ -68,9 +68,10 @@ export interface ContainerBackend {
   create(name: string, request: CreateBody, platform: string): Promise<CreateResponse>
   /** False: it runs already. `detachKeys` replace those of the daemon for later attaches without their own. */
   start(reference: string): Promise<boolean>
-  /** False: it was not running. `seconds` undefined: the container's own, -1: for ever. */
-  stop(reference: string, seconds: number | undefined): Promise<boolean>
-  restart(reference: string, seconds: number | undefined): Promise<void>
+  /** False: it was not running. `seconds` undefined: the container's own, -1: for ever. `signal` empty: the container's own. */
+  stop(reference: string, seconds: number | undefined, signal: string): Promise<boolean>
+  /** As `stop`. */
+  restart(reference: string, seconds: number | undefined, signal: string): Promise<void>
   /** `signal` empty: SIGKILL. */
   kill(reference: string, signal: string): Promise<void>
   pause(reference: string): Promise<void>
@@ -86,7 +87,7 @@ export interface ContainerBackend {
   /** Whether it has a terminal, which decides how its output is framed. */
   isTerminal(reference: string): boolean
   /** Checks first, so that errors come as an answer; the function returned writes until the end or `gone`. */
-  logs(reference: string, options: LogsOptions): Promise<(to: Writable, gone: AbortSignal) => Promise<void>>
+  logs(reference: string, options: LogsOptions, gone: AbortSignal): Promise<(to: Writable) => Promise<void>>
   /** As `logs`: the function returned takes the hijacked connection over. */
   attach(reference: string, options: AttachOptions): Promise<(connection: Duplex) => Promise<void>>
   resize(reference: string, size: TerminalDimensions): Promise<void>

@@ -56,10 +56,10 @@ function runRoutes(router: Router, backend: ContainerBackend): void {
     response.empty((await backend.start(params['id']!)) ? 204 : 304)
   })
   router.add('POST', '/containers/{id}/stop', async (request, response) => {
-    response.empty((await backend.stop(request.params['id']!, secondsOf(request))) ? 204 : 304)
+    response.empty((await backend.stop(request.params['id']!, secondsOf(request), signalOf(request))) ? 204 : 304)
   })
   router.add('POST', '/containers/{id}/restart', async (request, response) => {
-    await backend.restart(request.params['id']!, secondsOf(request))
+    await backend.restart(request.params['id']!, secondsOf(request), signalOf(request))
     response.empty(204)
   })
   router.add('POST', '/containers/{id}/kill', async ({ params, query }, response) => {
@@ -97,7 +97,7 @@ function streamRoutes(router: Router, backend: ContainerBackend): void {
   router.add('GET', '/containers/{id}/logs', async (request, response) => {
     const [stdout, stderr] = [request.flag('stdout'), request.flag('stderr')]
     if (!stdout && !stderr) throw ApiError.badRequest('Bad parameters: you must choose at least one stream')
-    const send = await backend.logs(request.params['id']!, {
+    const options = {
       follow: request.flag('follow'),
       stdout,
       stderr,
@@ -106,10 +106,11 @@ function streamRoutes(router: Router, backend: ContainerBackend): void {
       timestamps: request.flag('timestamps'),
       details: request.flag('details'),
       tail: tailOf(request.query.get('tail'))
-    })
+    }
+    const send = await backend.logs(request.params['id']!, options, request.gone)
     // Docker sends the headers before it knows what will follow, and so says nothing of it.
     const stream = response.stream(200, '')
-    await send(stream, request.gone)
+    await send(stream)
     stream.end()
   })
   router.add('POST', '/containers/{id}/attach', async (request, response) => {
@@ -196,6 +197,11 @@ function secondsOf({ query }: ApiRequest): number | undefined {
   if (text === '') return undefined
   if (!/^[+-]?\d+$/.test(text)) throw ApiError.internal(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`)
   return Number(text)
+}
+
+/** Since API 1.42. We take it from every client, as older ones have no way to send it. */
+function signalOf({ query }: ApiRequest): string {
+  return query.get('signal') ?? ''
 }
 
 /** Anything else is the first one, as Docker has it. */

@@ -121,6 +121,25 @@ describe('containers', { skip: daemonMissing() }, () => {
     await daemon.ok('rm', 'nginx', 'redis')
   })
 
+  test('stop and restart with a signal of their own', async () => {
+    const script = 'trap "echo user; exit 9" USR2; trap "exit 8" TERM; echo ready; while :; do sleep 0.05; done'
+    await daemon.ok('run', '-d', '--name', 'asked', '--net', 'none', 'box', 'sh', '-c', script)
+    const logged = (text: string): Promise<true> => until(`it says ${text}`, async () => (await daemon.ok('logs', 'asked')) === text)
+    await logged('ready')
+    for (const verb of ['stop', 'restart']) {
+      const refused = await daemon.api('POST', `/v1.42/containers/asked/${verb}?signal=NONSENSE`)
+      assert.deepEqual({ ...refused, body: JSON.parse(refused.body) }, { status: 400, body: { message: 'Invalid signal: NONSENSE' } })
+    }
+    assert.equal((await daemon.api('POST', '/v1.42/containers/asked/restart?signal=SIGUSR2')).status, 204)
+    await logged('ready\nuser\nready')
+    // Also out of a pause, in which no signal is heard.
+    await daemon.ok('pause', 'asked')
+    assert.equal((await daemon.api('POST', '/v1.42/containers/asked/stop?signal=USR2')).status, 204)
+    assert.equal(await state('asked'), 'exited 9')
+    assert.equal(await daemon.ok('logs', 'asked'), 'ready\nuser\nready\nuser')
+    await daemon.ok('rm', 'asked')
+  })
+
   test('names: taken, wrong, changed', async () => {
     const id = await daemon.ok('create', '--name', 'taken', '--net', 'none', 'box', 'true')
     const conflict = `Conflict. The container name "/taken" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`

@@ -23,14 +23,14 @@ export class ContainerOutput {
   }
 
   /** Throws ApiError. The function returned writes the lines that were asked for. */
-  async logs(container: Container, options: LogsOptions): Promise<(to: Writable, gone: AbortSignal) => Promise<void>> {
+  async logs(container: Container, options: LogsOptions, gone: AbortSignal): Promise<(to: Writable) => Promise<void>> {
     if (container.isBeingRemoved || container.state.Dead) {
       throw ApiError.conflict('can not get logs from container which is dead or marked for removal')
     }
     if (container.hostConfig.LogConfig.Type === 'none') throw new ApiError(501, 'configured logging driver does not support reading')
     const isFollowing = options.follow && container.state.Running
-    const stopped = isFollowing ? container.moments.next('stopped') : undefined
-    return (to, gone) => this.sendLogs(container, options, stopped, to, gone)
+    const stopped = isFollowing ? container.moments.next('stopped', gone) : undefined
+    return (to) => this.sendLogs(container, options, stopped, to, gone)
   }
 
   /** Throws ApiError. The function returned serves one client until it goes, detaches, or the container's run ends. */
@@ -39,9 +39,13 @@ export class ContainerOutput {
     if (container.state.Paused) throw ApiError.conflict(`Container ${container.id} is paused, unpause the container before attach`)
     if (container.state.Restarting) throw restarting(container.id)
     // Both before the client hears that it is attached: it starts the container then, and misses nothing.
-    const ended = container.moments.next('ended')
-    const end = await logEnd(container.logPath)
-    return (connection) => this.serve(container, options, { keys, ended, end }, connection)
+    const over = new AbortController()
+    const ended = container.moments.next('ended', over.signal)
+    const end = await logEnd(container.logPath).catch((error: unknown) => {
+      over.abort()
+      throw error
+    })
+    return (connection) => this.serve(container, options, { keys, ended, end, over }, connection)
   }
 
   private async sendLogs(
@@ -76,18 +80,20 @@ export class ContainerOutput {
 
   private abortAt(time: bigint, over: AbortController): () => void {
     const ms = Number((time - this.context.now()) / 1_000_000n)
-    return this.context.options.timers.after(Math.min(Math.max(0, ms), 2 ** 31 - 1), () => over.abort())
+    return this.context.options.timers.after(Math.max(0, ms), () => over.abort())
   }
 
   private async serve(
     container: Container,
     options: AttachOptions,
-    start: { keys: Buffer; ended: Promise<void>; end: LogPosition },
+    start: { keys: Buffer; ended: Promise<void>; end: LogPosition; over: AbortController },
     connection: Duplex
   ): Promise<void> {
-    const over = new AbortController()
+    const { over } = start
     connection.on('close', () => over.abort())
     connection.on('error', () => over.abort())
+    // It may have gone before it was handed over.
+    if (connection.destroyed) over.abort()
     this.context.publish(container, 'attach')
     void this.passInput(container, options, start.keys, connection, over).catch((error: Error) => {
       if (!over.signal.aborted) this.context.options.log(`attach to ${container.name}: ${error.message}`)

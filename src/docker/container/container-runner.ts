@@ -48,11 +48,15 @@ export class ContainerRunner {
     })
   }
 
-  /** Sends the container's stop signal, then SIGKILL when that does not end it in time. */
-  async stop(container: Container, seconds = container.config.StopTimeout ?? DEFAULT_STOP_SECONDS): Promise<void> {
+  /** Sends `signal`, by default the container's stop signal, then SIGKILL when that does not end it in time. */
+  async stop(
+    container: Container,
+    seconds = container.config.StopTimeout ?? DEFAULT_STOP_SECONDS,
+    signal = this.stopSignalOf(container)
+  ): Promise<void> {
     if (!(await this.endRestarting(container))) {
       const stopped = this.untilStopped(container)
-      await this.signal(container, this.stopSignalOf(container))
+      await this.signal(container, signal, true)
       if (!(await this.within(stopped, seconds))) {
         if (container.state.Running) await this.signal(container, SIGKILL)
         await stopped
@@ -263,13 +267,18 @@ export class ContainerRunner {
     })
   }
 
-  private async signal(container: Container, number: number): Promise<void> {
+  /** `isStop`: it is to end by it, which a paused one cannot. */
+  private async signal(
+    container: Container,
+    number: number,
+    isStop = number === SIGKILL || number === this.stopSignalOf(container)
+  ): Promise<void> {
     const { process, state } = container
     if (process === null) return
     // As in Docker, any signal sent by hand holds the restart policy back.
     if (!this.isShuttingDown) container.manuallyStopped = true
     await process.kill(number)
-    if (state.Paused && (number === SIGKILL || number === this.stopSignalOf(container))) await this.wake(container)
+    if (state.Paused && isStop) await this.wake(container)
     this.context.publish(container, 'kill', { signal: String(number) })
   }
 

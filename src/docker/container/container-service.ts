@@ -28,6 +28,7 @@ import { containerStats } from './container-stats.ts'
 import { containerTop } from './container-top.ts'
 import { ExecService } from './exec-service.ts'
 import { HealthMonitor } from './health-monitor.ts'
+import { signalNumber } from './signals.ts'
 
 export type { ContainerServiceOptions } from './container-context.ts'
 
@@ -85,18 +86,20 @@ export class ContainerService implements ContainerBackend, ExecBackend {
     return this.runner.start(this.find(reference))
   }
 
-  async stop(reference: string, seconds: number | undefined): Promise<boolean> {
+  async stop(reference: string, seconds: number | undefined, signal = ''): Promise<boolean> {
+    const stopSignal = givenSignal(signal)
     const container = this.find(reference)
     if (!container.state.Running) return false
-    await prefixed(`cannot stop container: ${reference}`, this.runner.stop(container, seconds))
+    await prefixed(`cannot stop container: ${reference}`, this.runner.stop(container, seconds, stopSignal))
     return true
   }
 
-  async restart(reference: string, seconds: number | undefined): Promise<void> {
+  async restart(reference: string, seconds: number | undefined, signal = ''): Promise<void> {
+    const stopSignal = givenSignal(signal)
     const container = this.find(reference)
     container.keepAtExit = true
     try {
-      await prefixed(`Cannot restart container ${reference}`, this.stopAndStart(container, seconds))
+      await prefixed(`Cannot restart container ${reference}`, this.stopAndStart(container, seconds, stopSignal))
     } finally {
       container.keepAtExit = false
     }
@@ -159,8 +162,8 @@ export class ContainerService implements ContainerBackend, ExecBackend {
     return this.find(reference).config.Tty
   }
 
-  async logs(reference: string, options: LogsOptions): Promise<(to: Writable, gone: AbortSignal) => Promise<void>> {
-    return this.output.logs(this.find(reference), options)
+  async logs(reference: string, options: LogsOptions, gone: AbortSignal): Promise<(to: Writable) => Promise<void>> {
+    return this.output.logs(this.find(reference), options, gone)
   }
 
   async attach(reference: string, options: AttachOptions): Promise<(connection: Duplex) => Promise<void>> {
@@ -256,10 +259,15 @@ export class ContainerService implements ContainerBackend, ExecBackend {
     await this.runner.kill(this.find(reference), signal)
   }
 
-  private async stopAndStart(container: Container, seconds: number | undefined): Promise<void> {
-    if (container.state.Running) await this.runner.stop(container, seconds)
+  private async stopAndStart(container: Container, seconds: number | undefined, signal: number | undefined): Promise<void> {
+    if (container.state.Running) await this.runner.stop(container, seconds, signal)
     await this.runner.start(container)
   }
+}
+
+/** Read before anything else, as Docker does: a wrong one is told also for a container that does not run. Throws ApiError. */
+function givenSignal(text: string): number | undefined {
+  return text === '' ? undefined : signalNumber(text)
 }
 
 /** Errors say what was tried. Those that Docker gives as they are, of wrong signals, are 400. */

@@ -18,6 +18,7 @@ export class Moments {
   /** The next such moment; never when `gone` comes first. */
   next(moment: Moment, gone?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      if (gone?.aborted) return
       const forget = this.on(moment, resolve)
       gone?.addEventListener('abort', forget, { once: true })
     })
