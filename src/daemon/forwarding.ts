@@ -26,7 +26,7 @@ export class Forwarding {
 
   /** null when nobody answers. */
   forward({ query, tcp, sandbox }: ForwardRequest): Promise<Uint8Array | null> {
-    return this.forwarder.forward(query, tcp, this.serversOf(sandbox) ?? this.servers ?? machineServers())
+    return this.forwarder.forward(query, tcp, this.serversOf(sandbox) ?? this.servers ?? machineServers(), sandbox)
   }
 
   close(): void {

@@ -19,8 +19,10 @@ export interface DnsForwarderOptions {
   readonly attempts?: number
   /** Begin with another server each time. */
   readonly rotate?: boolean
-  /** Queries under way at most; default 1024. */
+  /** Queries of one asker under way at most, as Docker's resolver of each container has it; default 1024. */
   readonly maxInFlight?: number
+  /** Of all askers; each query has a socket. Default 8192. */
+  readonly maxInAll?: number
   /** Names the ids of queries. Give one with a seed that nobody knows. */
   readonly random: Random
   readonly timers: Timers
@@ -34,6 +36,8 @@ export class DnsForwarder {
   private servers: readonly DnsServer[] = []
   private readonly underWay = new Set<UpstreamQuery>()
   private queries = 0
+  /** Queries under way of each asker that has any. */
+  private readonly askers = new Map<string, number>()
   private first = 0
   private isClosed = false
 
@@ -56,19 +60,19 @@ export class DnsForwarder {
    * The answer with the query's own id, or null when no server gave any, or too many queries are under way.
    * @param query a well-formed message with one question
    * @param servers instead of the forwarder's own (`--dns` of one container)
+   * @param asker whose query it is: who asks too much takes nothing from the others
    */
-  async forward(query: Uint8Array, tcp: boolean, servers?: readonly DnsServer[]): Promise<Uint8Array | null> {
-    const { maxInFlight = 1024, rotate = false } = this.options
+  async forward(query: Uint8Array, tcp: boolean, servers?: readonly DnsServer[], asker = ''): Promise<Uint8Array | null> {
+    const { rotate = false } = this.options
     const list = servers === undefined ? this.servers : withoutLoops(servers)
-    if (query.length < DNS_HEADER_LENGTH || list.length === 0 || this.queries >= maxInFlight || this.isClosed) return null
+    if (query.length < DNS_HEADER_LENGTH || list.length === 0 || this.isClosed || !this.enter(asker)) return null
     const start = rotate ? this.first++ % list.length : 0
-    this.queries++
     try {
       const answer = await this.askAll([...list.slice(start), ...list.slice(0, start)], query, tcp)
       if (answer !== null) put16(answer, 0, get16(query, 0))
       return answer
     } finally {
-      this.queries--
+      this.leave(asker)
     }
   }
 
@@ -76,6 +80,26 @@ export class DnsForwarder {
   close(): void {
     this.isClosed = true
     for (const query of [...this.underWay]) query.cancel()
+  }
+
+  /**
+   * False: too many are under way. An asker may have as many as are still free, so that those that ask too much leave room for a
+   * newcomer, however many they are (dynamic thresholds of shared buffers: Choudhury and Hahne, 1998).
+   */
+  private enter(asker: string): boolean {
+    const { maxInFlight = 1024, maxInAll = 8192 } = this.options
+    const mine = this.askers.get(asker) ?? 0
+    if (mine >= Math.min(maxInFlight, maxInAll - this.queries)) return false
+    this.queries++
+    this.askers.set(asker, mine + 1)
+    return true
+  }
+
+  private leave(asker: string): void {
+    this.queries--
+    const mine = this.askers.get(asker)! - 1
+    if (mine === 0) this.askers.delete(asker)
+    else this.askers.set(asker, mine)
   }
 
   private async askAll(servers: readonly DnsServer[], query: Uint8Array, tcp: boolean): Promise<Uint8Array | null> {

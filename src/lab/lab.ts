@@ -101,7 +101,7 @@ export class Lab implements AsyncDisposable {
       engine: this.engine,
       addresses: new AddressSpace(),
       random: new Random(`${this.seed}/control`),
-      forward: async ({ query, tcp }) => (await this.forwarder?.forward(query, tcp)) ?? null
+      forward: async ({ query, tcp, sandbox }) => (await this.forwarder?.forward(query, tcp, undefined, sandbox)) ?? null
     })
     this.captures = new CaptureControl({ engine: this.engine, section: aboutCaptures(this.seed, virtual) })
     this.captures.addHost('', this.controller)

@@ -234,3 +234,23 @@ test('never to ourselves, never more than the limit, nothing after the end', asy
   assert.equal(await subject.forward(QUERY, false), null)
   assert.equal(timers.size, 0)
 })
+
+test('an asker has its own limit, and leaves room for others', async () => {
+  const { forwarder: subject } = forwarder([await udpServer(silent)], { maxInFlight: 4, maxInAll: 12 })
+  const waiting: Promise<Uint8Array | null>[] = []
+  const ask = (asker: string, count: number): void => {
+    for (let i = 0; i < count; i++) waiting.push(subject.forward(QUERY, false, undefined, asker))
+  }
+  ask('greedy', 100)
+  assert.equal(subject.inFlight, 4)
+  ask('modest', 1)
+  assert.equal(subject.inFlight, 5)
+  // The more ask too much, the less each gets: 4, and 2 of the last 3.
+  for (let i = 0; i < 2; i++) ask(`greedy${i}`, 100)
+  assert.equal(subject.inFlight, 11)
+  ask('late', 1)
+  assert.equal(subject.inFlight, 12)
+  subject.close()
+  assert.ok((await Promise.all(waiting)).every((answer) => answer === null))
+  assert.equal(subject.inFlight, 0)
+})
