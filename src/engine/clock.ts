@@ -89,9 +89,16 @@ export interface Timers {
   after(ms: number, fire: () => void): () => void
 }
 
+/** Longer ones setTimeout takes for 1 ms. */
+const LONGEST_MS = 2 ** 31 - 1
+
 export const realTimers: Timers = {
   after(ms, fire) {
-    const timer = setTimeout(fire, ms)
+    let timer: NodeJS.Timeout
+    const wait = (left: number): void => {
+      timer = left > LONGEST_MS ? setTimeout(() => wait(left - LONGEST_MS), LONGEST_MS) : setTimeout(fire, left)
+    }
+    wait(ms)
     return () => clearTimeout(timer)
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { drainMicrotasks, RealClock, VirtualClock } from '../../src/engine/clock.ts'
+import { mock, test } from 'node:test'
+import { drainMicrotasks, RealClock, realTimers, VirtualClock } from '../../src/engine/clock.ts'
 
 test('a virtual clock moves when told, forward only', () => {
   const clock = new VirtualClock()
@@ -42,4 +42,29 @@ test('drainMicrotasks waits for promise jobs and those that they add', async () 
   void deep(0)
   await drainMicrotasks()
   assert.equal(order.length, 51)
+})
+
+test('a wait of months is one: longer than what setTimeout can count', (context) => {
+  context.after(() => mock.timers.reset())
+  mock.timers.enable({ apis: ['setTimeout'] })
+  const longest = 2 ** 31 - 1
+  // Node's own is called with what it can count: the mock counts anything.
+  const asked: number[] = []
+  const mocked = globalThis.setTimeout
+  globalThis.setTimeout = ((fire: () => void, ms: number) => {
+    asked.push(ms)
+    return mocked(fire, ms)
+  }) as typeof setTimeout
+  let fired = 0
+  realTimers.after(2 * longest + 5, () => fired++)
+  const cancel = realTimers.after(2 * longest + 5, () => fired++)
+  mock.timers.tick(longest)
+  cancel()
+  mock.timers.tick(longest)
+  mock.timers.tick(4)
+  assert.equal(fired, 0)
+  mock.timers.tick(1)
+  assert.equal(fired, 1)
+  assert.deepEqual(asked, [longest, longest, longest, longest, 5])
+  globalThis.setTimeout = mocked
 })
