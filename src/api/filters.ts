@@ -5,12 +5,15 @@
 import { ApiError } from './api-error.ts'
 import { boolean, list, map, string } from './decode.ts'
 import { parseGoJson } from './go-json.ts'
+import { GoRegexp } from './go-regexp.ts'
 
 const NEWER = map(map(boolean))
 const OLDER = map(list(string))
 
 export class Filters {
   private readonly fields: ReadonlyMap<string, ReadonlyMap<string, boolean>>
+  /** null: no regular expression. */
+  private readonly regexps = new Map<string, GoRegexp | null>()
 
   constructor(fields: ReadonlyMap<string, ReadonlyMap<string, boolean>> = new Map()) {
     this.fields = fields
@@ -50,11 +53,11 @@ export class Filters {
     return values === undefined || values.get(text) === true
   }
 
-  /** Whether one of the values, as a regular expression, is found in `text`; true when there are none. */
+  /** Whether one of the values, as a regular expression of Go's, is found in `text`; true when there are none. */
   match(name: string, text: string): boolean {
     const values = this.values(name)
     if (values === undefined || values.get(text) === true) return true
-    return [...values.keys()].some((pattern) => found(pattern, text))
+    return [...values.keys()].some((pattern) => this.regexp(pattern)?.test(text) ?? false)
   }
 
   /** Whether `text` begins with one of the values; true when there are none. */
@@ -83,6 +86,14 @@ export class Filters {
     const isFalse = values.has('0') || values.has('false')
     if (isTrue !== isFalse) return isTrue
     throw ApiError.badRequest(`invalid value for filter '${name}', must be "true" (or "1"), or "false" (or "0")`)
+  }
+
+  private regexp(pattern: string): GoRegexp | null {
+    const known = this.regexps.get(pattern)
+    if (known !== undefined) return known
+    const regexp = compiled(pattern)
+    this.regexps.set(pattern, regexp)
+    return regexp
   }
 
   /** undefined also where a name was given without a value, which filters nothing. */
@@ -117,10 +128,11 @@ function asNewer(value: unknown, complaint: unknown): Record<string, Record<stri
   }
 }
 
-function found(pattern: string, text: string): boolean {
+/** What Go cannot read finds nothing in Docker either. */
+function compiled(pattern: string): GoRegexp | null {
   try {
-    return new RegExp(pattern).test(text)
+    return new GoRegexp(pattern)
   } catch {
-    return false
+    return null
   }
 }

@@ -43,6 +43,11 @@ test('exactly, by regular expression, by beginning', () => {
   assert.equal(filters.matchStart('name', 'a-front'), false)
 })
 
+test('a pattern that takes JavaScript for ever is answered', () => {
+  assert.equal(of({ id: ['([0-9a-f]+)+x'] }).match('id', '0123456789abcdef'.repeat(4)), false)
+  assert.equal(of({ name: ['(?i)^FRONT$', '[[:digit:]]{2}'] }).match('name', 'front'), true)
+})
+
 test('labels: every value must hold', () => {
   const labels = { stage: 'test', empty: '' }
   assert.equal(of({ label: ['stage'] }).matchLabels(labels), true)
