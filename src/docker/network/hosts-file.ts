@@ -1,7 +1,7 @@
 /**
  * /etc/hosts of a container: rewritten in place on the host's side, so that the container, which has the file as a mount, sees it.
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { STANDARD_HOSTS } from '../../sandbox/hosts-file.ts'
 
 /** A line: an address and the names behind one tab. */
@@ -58,11 +58,42 @@ function lineText({ address, names }: HostsLine): string {
   return `${address}\t${names}\n`
 }
 
-/** A container without the file, which is being removed, is left alone. */
+/** The last edit of each file that is being edited. */
+const edits = new Map<string, Promise<void>>()
+
+/**
+ * One after the other: a container is told of its own addresses under its lock, and of those that it is linked to under theirs.
+ * A container without the file, which is being removed, is left alone.
+ */
 async function edit(file: string, change: (text: string) => string): Promise<void> {
+  const before = edits.get(file) ?? Promise.resolve()
+  const mine = before.catch(() => {}).then(() => rewrite(file, change))
+  edits.set(file, mine)
   try {
-    await writeFile(file, change(await readFile(file, 'utf8')))
+    await mine
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  } finally {
+    if (edits.get(file) === mine) edits.delete(file)
   }
+}
+
+async function rewrite(file: string, change: (text: string) => string): Promise<void> {
+  const handle = await open(file, 'r+')
+  try {
+    const old = await handle.readFile()
+    await replaceText(handle, Buffer.from(change(old.toString('utf8'))), old.length)
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * In one write, so that who reads meanwhile finds names and no empty file; another file cannot take the place of a mounted one. What the
+ * old text is longer by is blank lines until it is cut off.
+ */
+async function replaceText(handle: FileHandle, text: Buffer, oldLength: number): Promise<void> {
+  const blanks = Buffer.alloc(Math.max(0, oldLength - text.length), '\n')
+  await handle.write(Buffer.concat([text, blanks]), 0, text.length + blanks.length, 0)
+  if (blanks.length > 0) await handle.truncate(text.length)
 }
