@@ -16,6 +16,8 @@ followSeed('document 001: kinds of networks, and nginx containers that talk', [
   { run: 'docker run -d --name nginx1 nginx', shows: '<ID>' },
   { run: 'docker run -d --name nginx2 nginx', shows: '<ID>' },
   { run: 'docker stats --no-stream', shows: 'NAME CPU % MEM USAGE / LIMIT MEM % NET I/O BLOCK I/O PIDS\nnginx' },
+  // As typed there; the image nginx of these tests is busybox, so that a shell of it is `sh`.
+  { run: 'docker exec nginx1 bash', fails: true, shows: 'exec: "bash": executable file not found in $PATH: unknown' },
   {
     run: 'docker exec -it nginx1 sh',
     exits: true,
@@ -44,6 +46,24 @@ followSeed('document 001: kinds of networks, and nginx containers that talk', [
   { run: "docker container inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' nginx1", shows: '172.17.0.2' },
   { run: "docker container inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' nginx2", shows: '172.17.0.3' },
   { run: 'docker exec nginx1 ping -c 4 google.com', shows: pings('google.com', '198.51.100.10', 4, 63) },
+  {
+    run: 'docker exec -it nginx1 sh',
+    exits: true,
+    typed: [
+      // On the author's macOS `-t 10` ends it after ten seconds; to busybox as to Linux it is the TTL, and Ctrl-C ends it.
+      {
+        line: 'ping -t 10 google.com',
+        interruptAfter: 2,
+        shows: 'PING google.com (198.51.100.10): 56 data bytes\n64 bytes from 198.51.100.10: seq=0 ttl=63\nreceived, 0% packet loss'
+      },
+      // The router of the machine, which the document has from `netstat -nr | grep default`.
+      {
+        line: 'ping 192.0.2.1',
+        interruptAfter: 2,
+        shows: 'PING 192.0.2.1 (192.0.2.1): 56 data bytes\n64 bytes from 192.0.2.1: seq=0 ttl=63\nreceived, 0% packet loss'
+      }
+    ]
+  },
   { run: 'docker exec nginx1 ping -c 4 172.17.0.3', shows: pings('172.17.0.3', '172.17.0.3', 4) },
   { run: 'docker exec nginx2 ping -c 4 172.17.0.2', shows: pings('172.17.0.2', '172.17.0.2', 4) },
   { run: 'docker exec nginx1 curl 172.17.0.3', shows: 'Welcome to nginx!' },

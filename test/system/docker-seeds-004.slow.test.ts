@@ -174,6 +174,26 @@ followSeed(
     { run: 'docker network disconnect isolated_nw container2' },
     { run: `${NETWORKS}  container2 | python3 -m json.tool`, json: { bridge: bridgeEndpoint }, hides: 'isolated_nw' },
     {
+      run: 'docker network inspect isolated_nw',
+      json: [
+        {
+          Name: 'isolated_nw',
+          Scope: 'local',
+          Driver: 'bridge',
+          // The document shows 172.21.0.0/16 for what it made as 172.25.0.0/16, and no other container than container3.
+          IPAM: { Driver: 'default', Config: [{ Subnet: '172.25.0.0/16' }] },
+          Containers: {
+            a: { Name: 'container3', EndpointID: '<id>', MacAddress: '02:42:ac:19:03:03', IPv4Address: '172.25.3.3/16', IPv6Address: '' },
+            b: { Name: 'container4', IPv4Address: '172.25.0.3/16' },
+            c: { Name: 'container5', IPv4Address: '172.25.0.4/16' },
+            d: { Name: 'container7', IPv4Address: '172.25.0.6/16' }
+          },
+          Options: {}
+        }
+      ],
+      hides: 'container2'
+    },
+    {
       run: 'docker attach container2',
       typed: [
         { line: 'ifconfig', shows: `${eth('eth0', '02:42:AC:11:00:03', '172.17.0.3')}\n${LOOPBACK}`, hides: 'eth1' },
