@@ -74,7 +74,7 @@ export interface ElementContext {
   /** Sends by a port, or drops where the port is not connected. */
   transmit(port: number, frame: FrameHandle): void
   /**
-   * The engine keeps the frame until `due` (nanoseconds since its start, at most HOLD_MAX from now) and transmits it by `port` (0 or 1)
+   * The engine keeps the frame until `due` (nanoseconds since its start; HOLD_MAX from now at most) and transmits it by `port` (0 or 1)
    * then. Frames of one element and one time leave in the order in which they were given; the end of the element drops them.
    */
   hold(port: number, frame: FrameHandle, due: number): void

@@ -122,7 +122,7 @@ export class FrameWheel {
     this.rearm()
   }
 
-  /** Keeps the frame until `due` (nanoseconds, at most HOLD_MAX from `now`) and then gives it to the target for its port 0 or 1. */
+  /** Keeps the frame until `due` (nanoseconds; HOLD_MAX from `now` when that is earlier), then gives it to the target for its port 0 or 1. */
   hold(frame: FrameHandle, due: number, now: number, target: number, port: number): void {
     if (this.words.length === 0) this.prepare()
     const tick = (now * TICKS_PER_NS) | 0
@@ -130,7 +130,8 @@ export class FrameWheel {
     // The wheel moves when something is due: what comes meanwhile would be put further up than need be.
     else if ((this.tick ^ tick) >>> SLOT_BITS !== 0) this.seek(tick)
     this.count++
-    const at = this.place(due, frame, (target << 1) | port)
+    // A time further away would look like one that has passed, and would stand in the way of all that is due.
+    const at = this.place(Math.min(due, now + HOLD_MAX), frame, (target << 1) | port)
     if (at < this.armedFor) {
       this.armedFor = at
       this.timer.arm(at)

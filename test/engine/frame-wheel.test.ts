@@ -98,6 +98,24 @@ describe('the frame wheel', () => {
     assert.equal(bench.wheel.size, 5000 - early.length)
   })
 
+  for (const far of [3 * HOLD_MAX, 2 ** 42 + 5, Number.POSITIVE_INFINITY]) {
+    test(`a time that is too far away (${far} ns) is HOLD_MAX, and stops nobody else`, () => {
+      const bench = new WheelBench(7_000_000)
+      const first = bench.hold(bench.now + 500)
+      const late = bench.hold(bench.now + far)
+      const second = bench.hold(bench.now + 3e9)
+      bench.advanceTo(bench.now + 2 * HOLD_MAX)
+      assert.deepEqual(
+        bench.given.map(({ frame, at }) => [frame, at - 7_000_000]),
+        [
+          [first, 500],
+          [second, 3e9],
+          [late, HOLD_MAX]
+        ]
+      )
+    })
+  }
+
   test('many frames of one tick in a random order are sorted', () => {
     const bench = new WheelBench()
     const random = fractions(4)
