@@ -33,7 +33,7 @@ export interface VerifyOptions {
 }
 
 export interface Verification {
-  /** The same frames at every port, and in the same order. */
+  /** The same frames at every port, and in the same order, but for those that left within one turn of the engine. */
   readonly isSame: boolean
   /** In the order of the recording. */
   readonly ports: readonly PortComparison[]
@@ -54,7 +54,10 @@ export async function verifyRecording(input: string | Uint8Array, options: Verif
   try {
     await play(recording, output, options)
     const played = new Map(readRecording(output).ports.map((port) => [portName(port), port.outputs]))
-    const ports = recording.ports.map((port) => compareOutputs(portName(port), port.outputs, played.get(portName(port)) ?? []))
+    const ports = recording.ports.map((port) => {
+      const name = portName(port)
+      return compareOutputs(name, port.outputs, played.get(name) ?? [], port.outputTimes)
+    })
     return {
       isSame: ports.every(({ differences, isOrdered }) => differences.length === 0 && isOrdered),
       ports,

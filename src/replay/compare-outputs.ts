@@ -20,13 +20,18 @@ export interface PortComparison {
   readonly played: number
   /** Frames that are in both, byte by byte. */
   readonly same: number
-  /** Whether those are in the same order. */
+  /** Whether those are in the same order; what was recorded at one time has none. */
   readonly isOrdered: boolean
   readonly differences: readonly OutputDifference[]
 }
 
-/** Compares the frames of one port, in the order in which they left. */
-export function compareOutputs(port: string, recorded: readonly Uint8Array[], played: readonly Uint8Array[]): PortComparison {
+/** Compares the frames of one port, in the order in which they left. `times`: of those recorded. */
+export function compareOutputs(
+  port: string,
+  recorded: readonly Uint8Array[],
+  played: readonly Uint8Array[],
+  times: readonly bigint[]
+): PortComparison {
   const places = new Map<string, number[]>()
   for (const [index, bytes] of played.entries()) {
     const key = keyOf(bytes)
@@ -36,10 +41,14 @@ export function compareOutputs(port: string, recorded: readonly Uint8Array[], pl
   }
   const missing: number[] = []
   const order: number[] = []
+  const orderTimes: bigint[] = []
   for (const [index, bytes] of recorded.entries()) {
     const found = places.get(keyOf(bytes))?.shift()
     if (found === undefined) missing.push(index)
-    else order.push(found)
+    else {
+      order.push(found)
+      orderTimes.push(times[index])
+    }
   }
   const unexpected = [...places.values()].flat().sort((a, b) => a - b)
   const differences = pair(port, missing, unexpected, recorded, played)
@@ -48,9 +57,21 @@ export function compareOutputs(port: string, recorded: readonly Uint8Array[], pl
     recorded: recorded.length,
     played: played.length,
     same: order.length,
-    isOrdered: order.every((place, i) => i === 0 || order[i - 1] < place),
+    isOrdered: isInOrder(order, orderTimes),
     differences
   }
+}
+
+/** Each place behind those of all earlier times. */
+function isInOrder(places: readonly number[], times: readonly bigint[]): boolean {
+  let highest = -1
+  let before = -1
+  for (const [index, place] of places.entries()) {
+    if (index > 0 && times[index] !== times[index - 1]) before = highest
+    if (place < before) return false
+    highest = Math.max(highest, place)
+  }
+  return true
 }
 
 /** A frame that is missing and one that is new are one that changed when they have the same length and the same stations. */

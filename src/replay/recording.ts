@@ -24,6 +24,8 @@ export interface RecordedPort {
   readonly inputs: CapturedFrame[]
   /** What it got. */
   readonly outputs: Uint8Array[]
+  /** When, ns since 1970: what leaves in one turn of the engine has one time. */
+  readonly outputTimes: bigint[]
 }
 
 export interface RecordedNetwork {
@@ -69,7 +71,10 @@ export function readRecording(input: string | Uint8Array): Recording {
       // What came in within one turn of the engine has one time, but an order, which is that of the file.
       lastInput = timestampNs > lastInput ? timestampNs : lastInput + 1n
       port.inputs.push({ ...frame, interface: 0, timestampNs: lastInput })
-    } else if (direction === Direction.outbound) port.outputs.push(frame.data)
+    } else if (direction === Direction.outbound) {
+      port.outputs.push(frame.data)
+      port.outputTimes.push(timestampNs)
+    }
   }
   const found = ports.filter((port) => port !== null)
   if (!found.some(({ inputs }) => inputs.length > 0)) {
@@ -92,7 +97,7 @@ function portOf(info: CaptureInterface, sinceNs: bigint, networks: Map<string, R
   const subnet6 = ipv6 === undefined ? (before?.subnet6 ?? '') : subnetOf(`${formatIpv6(ipv6.address)}/${ipv6.prefixLength}`)
   networks.set(network, { name: network, subnet: subnetOf(`${address}/${maskLength(ipv4.mask)}`), subnet6 })
   const address6 = ipv6 === undefined ? '' : formatIpv6(ipv6.address)
-  return { network, name, mac: formatMac(macAt(info.mac, 0)), address, address6, sinceNs, inputs: [], outputs: [] }
+  return { network, name, mac: formatMac(macAt(info.mac, 0)), address, address6, sinceNs, inputs: [], outputs: [], outputTimes: [] }
 }
 
 function subnetOf(cidr: string): string {
