@@ -185,7 +185,7 @@ export class Probe implements Element {
     if ((frames.flags[frame] & FrameFlag.csum) !== 0) {
       completeChecksum(bytes, start, frames.csumStart[frame], frames.csumOffset[frame], view.packetEnd)
     }
-    frames.flags[frame] &= ~(FrameFlag.csum | FrameFlag.csumValid)
+    frames.flags[frame] &= ~(FrameFlag.csum | FrameFlag.csumValid | FrameFlag.captured)
     // Within the packet: behind it is padding, which nobody looks at.
     const end = Math.max(view.packetEnd - start, ETHERNET_HEADER_LENGTH + 1)
     const bit = context.random.below((end - ETHERNET_HEADER_LENGTH) * 8)

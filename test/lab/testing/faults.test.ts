@@ -1,7 +1,10 @@
 /** Fault scripts: what is broken on purpose, and when. */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { test } from 'node:test'
-import type { Lab, LabHost, LabNetwork } from '../../../src/index.ts'
+import { type Lab, type LabHost, type LabNetwork, readCapture } from '../../../src/index.ts'
 import { arp, dns, ethernet, icmp, ipv4, udp, withLab } from '../../../src/testing.ts'
 
 const quiet = { seed: 1, print: () => {} } as const
@@ -74,6 +77,26 @@ test('duplicates arrive, corrupted frames do not', () =>
     const { drops } = lab.report()[0]
     assert.equal((drops['stack.badChecksum'] ?? 0) + (drops['stack.malformed'] ?? 0) + (drops['stack.notForUs'] ?? 0), 1)
   }))
+
+test('a corrupted frame is in the capture as it was sent and as it arrived', async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'netloom-test-faults-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const file = path.join(folder, 'corrupted.pcapng')
+  await withLab(quiet, async (lab) => {
+    const { all } = await hosts(lab, ['a', 'b'])
+    const capture = await lab.capture(file)
+    lab.faults.corrupt(icmp({ type: 8 }), { nth: 2 })
+    assert.equal(await ping(all[0], all[1], 3), 2)
+    await capture.close()
+  })
+  const byPacket = new Map<unknown, Uint8Array[]>()
+  for (const { packetId, data } of readCapture(file)) byPacket.set(packetId, [...(byPacket.get(packetId) ?? []), data])
+  const twice = [...byPacket.values()].filter((frames) => frames.length > 1)
+  assert.equal(twice.length, 1)
+  const [sent, arrived] = twice[0]
+  const flipped = [...sent].map((byte, at) => byte ^ arrived[at]).filter((bits) => bits !== 0)
+  assert.ok(flipped.length === 1 && Number.isInteger(Math.log2(flipped[0])), `${flipped}`)
+})
 
 test('a link is cut at two seconds and whole again at five', () =>
   withLab(quiet, async (lab) => {
