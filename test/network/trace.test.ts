@@ -96,6 +96,8 @@ describe('walks', () => {
       }
     }
     const walks = await walksOf({ count: 2, target: 'front', filter: compileFilter('udp dst port 7') }, send)
+    // The first one had to wait for a neighbor.
+    walks.sort((a, b) => a.packetId - b.packetId)
     const translated = walks.map((walk) => lines(walk).find((line) => line.includes('flow opened')) ?? '')
     assert.match(translated[0], /source 10\.44\.0\.2:5000 -> 192\.0\.2\.50:5000; to uplink/)
     assert.match(translated[1], /source 10\.44\.0\.3:5000 -> 192\.0\.2\.50:\d+; to uplink/)
@@ -116,6 +118,13 @@ describe('walks', () => {
     assert.ok(lines(echo).some((line) => line.startsWith('gateway/router: ') && line.includes('waits for the MAC of its next hop')))
   })
 
+  test('a frame that waits for a neighbor in vain is waited for until it is dropped', async () => {
+    const web = await host('web')
+    const wish = { count: 1, filter: compileFilter('icmp'), timeoutSeconds: 10 }
+    const [walk] = await walksOf(wish, () => ping(web.element, '192.0.2.77'))
+    assert.match(lines(walk).at(-1)!, /^gateway\/router: .* dropped: router\.neighborUnresolved/)
+  })
+
   test('a delayed frame is waited for; a lost one has its reason', async () => {
     const web = await host('web')
     const db = await host('db')
@@ -127,6 +136,22 @@ describe('walks', () => {
     assert.equal(slow.steps[delayed].element, 'front/web/link')
     assert.deepEqual([slow.steps[delayed + 1].element, slow.steps[delayed + 1].time], ['front/bridge', 300e6])
     assert.equal(slow.steps.at(-1)!.element, 'front/db')
+
+    await links.setLink({ target: 'front/web', direction: 'out', words: ['rate', '4kbit'] })
+    const pings = () => Promise.all([1, 2].map(() => ping(web.element, db.address)))
+    const [first, queued] = await walksOf({ count: 2, target: 'front/web' }, pings)
+    assert.ok(lines(first).includes('front/web/link: takes 196 ms to be sent'), lines(first).join('\n'))
+    assert.ok(
+      lines(queued).some((line) => line.startsWith('front/web/link: waits for the rate, 0 before it')),
+      lines(queued).join('\n')
+    )
+    for (const [walk, time] of [
+      [first, 196e6],
+      [queued, 392e6]
+    ] as const) {
+      const { element, time: at } = walk.steps.at(-1)!
+      assert.deepEqual([element, at], ['front/db', time])
+    }
 
     await links.setLink({ target: 'front/web', direction: 'out', words: ['loss', '100%'] })
     const [lost] = await walksOf({ count: 1, target: 'front/web' }, () => ping(web.element, db.address))

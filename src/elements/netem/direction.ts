@@ -1,11 +1,12 @@
 /**
  * The way of frames in one direction of an emulated link.
  *
- *   in --> | down, mtu | loss, duplicate, corrupt | --> queue, rate --> | delay, reorder | --> out
+ *   in --> | down, mtu | loss, duplicate, corrupt | --> queue --> wire (rate) --> | delay, reorder | --> out
  */
 import { EngineDrop } from '../../engine/drop-reason.ts'
 import type { ElementContext } from '../../engine/element.ts'
 import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
+import { HOLD_MAX } from '../../engine/frame-wheel.ts'
 import type { Link } from '../../engine/link.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
 import { completeChecksum } from '../../wire/checksum.ts'
@@ -62,6 +63,8 @@ export class Direction {
   private readonly isUnshaped: boolean
   private readonly longest: number
   private isDown: boolean
+  /** The frame that is being sent: its last byte leaves when the rate is free. */
+  private onWire: FrameHandle = NO_FRAME
   /** Frames since one overtook. */
   private sinceReorder = 0
   /** When the queue got its first frame. */
@@ -117,9 +120,19 @@ export class Direction {
     }
   }
 
-  /** Takes over what waits in the queue of the direction that this one replaces. */
+  /** Takes over what is on the wire and in the queue of the direction that this one replaces. */
   inherit(before: Direction): void {
-    if (this.rate !== null && before.rate !== null) this.rate.free = before.rate.free
+    const { now } = this.context
+    if (this.rate !== null && before.rate !== null) this.rate.inherit(before.rate, now)
+    const sending = before.onWire
+    before.onWire = NO_FRAME
+    if (sending !== NO_FRAME) {
+      if (this.rate === null) this.travel(sending, now)
+      else {
+        this.onWire = sending
+        this.awaitWire()
+      }
+    }
     for (let frame = before.queue.dequeue(this.context.now); frame !== NO_FRAME; frame = before.queue.dequeue(this.context.now))
       this.admit(frame)
   }
@@ -127,6 +140,8 @@ export class Direction {
   /** The end: what waits is dropped. */
   close(): void {
     this.stop()
+    if (this.onWire !== NO_FRAME) this.context.drop(this.onWire, EngineDrop.reconfigured)
+    this.onWire = NO_FRAME
     for (let frame = this.queue.dequeue(this.context.now); frame !== NO_FRAME; frame = this.queue.dequeue(this.context.now)) {
       this.context.drop(frame, EngineDrop.reconfigured)
     }
@@ -255,14 +270,23 @@ export class Direction {
     const length = rate.lengthOf(frame)
     const { queue } = this
     if (queue.packets === 0) {
-      if (rate.free <= now) return this.travel(frame, rate.send(length, now))
+      if (Math.round(rate.free) <= now) {
+        this.finish()
+        return this.begin(frame, length, now)
+      }
       this.backlogSince = now
     }
     const segments = segmentsOf(context.frames, frame)
     const room = segments === 1 || queue.fits(segments, length) ? segments : queue.room(rate.segmentLength(frame))
+    if (room > 0 && (context.frames.flags[frame] & FrameFlag.traced) !== 0) this.traceWait(frame, length)
     if (room >= segments || room <= 0) queue.enqueue(frame, segments, length, now)
     else this.enqueuePart(frame, segments, room, rate)
-    if (!this.timers.free.armed && queue.packets > 0) this.timers.free.arm(rate.free)
+  }
+
+  private traceWait(frame: FrameHandle, length: number): void {
+    const { packets, bytes } = this.queue
+    const rate = this.rate!
+    this.context.trace(frame, `waits for the rate, ${packets} before it`, rate.free + rate.timeOf(bytes + length))
   }
 
   /** There is room for the first segments of a super-frame: the others find the queue full. */
@@ -279,13 +303,40 @@ export class Direction {
   drain(now: number): void {
     const { queue } = this
     const rate = this.rate!
-    while (queue.packets > 0 && rate.free <= now) {
+    while (Math.round(rate.free) <= now) {
+      this.finish()
+      if (queue.packets === 0) return
       const at = Math.max(rate.free, this.backlogSince)
       const frame = queue.dequeue(at)
-      if (frame === NO_FRAME) break // the rest waited too long
-      this.travel(frame, rate.send(queue.length, at))
+      if (frame === NO_FRAME) return // the rest waited too long
+      this.begin(frame, queue.length, at)
     }
-    if (queue.packets > 0) this.timers.free.arm(rate.free)
+    // The rate has changed since the timer was set.
+    if (this.onWire !== NO_FRAME) this.awaitWire()
+  }
+
+  /** The link begins with the frame at `at`, not later than now. */
+  private begin(frame: FrameHandle, length: number, at: number): void {
+    const { context } = this
+    const end = this.rate!.send(length, at)
+    if (Math.round(end) <= context.now) return this.travel(frame, end)
+    if ((context.frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `takes ${(end - at) / 1e6} ms to be sent`, end)
+    if (this.delay === null) context.counters[this.firstCounter + DirectionCounter.delayed]++
+    this.onWire = frame
+    this.awaitWire()
+  }
+
+  /** The frame on the wire has left, when the link became free. */
+  private finish(): void {
+    const frame = this.onWire
+    if (frame === NO_FRAME) return
+    this.onWire = NO_FRAME
+    this.travel(frame, this.rate!.free)
+  }
+
+  /** Whole nanoseconds: what leaves the link has a time stamp. */
+  private awaitWire(): void {
+    this.timers.free.arm(Math.round(this.rate!.free))
   }
 
   /** The frame has left the sender at `departure`: its time on the way. */
@@ -301,7 +352,8 @@ export class Direction {
         due += delay.next()
       }
     }
-    due = Math.round(due)
+    // Beyond it the engine keeps no frame; a jitter's tail may lead there.
+    due = Math.min(Math.round(due), context.now + HOLD_MAX)
     if (due <= context.now) return context.transmit(this.out, frame)
     if ((context.frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `delayed by ${(due - context.now) / 1e6} ms`, due)
     context.counters[this.firstCounter + DirectionCounter.delayed]++
@@ -333,7 +385,10 @@ export class Direction {
     const { points, repeatNs } = this.settings.schedule!
     const { bitsPerSecond, delayNs, lossProbability, down } = points[this.schedulePoint]
     if (down !== undefined) this.isDown = down
-    if (bitsPerSecond !== undefined) this.rate!.setRate(bitsPerSecond)
+    if (bitsPerSecond !== undefined) {
+      this.rate!.setRate(bitsPerSecond, this.context.now)
+      if (this.onWire !== NO_FRAME) this.awaitWire()
+    }
     if (delayNs !== undefined) this.delay!.setMean(delayNs)
     if (lossProbability !== undefined && this.loss instanceof Chance) this.loss.setProbability(lossProbability)
     this.schedulePoint++

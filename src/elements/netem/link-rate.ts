@@ -1,7 +1,8 @@
 /**
  * When the link is free again, and how long each frame takes: a token bucket, computed and not ticked.
  *
- * `free` is when the link will have sent all that it was given; an idle link saves up to `burst` bytes of sending.
+ * `free` is when the link will have sent all that it was given; an idle link saves up to `burst` bytes of sending. Where the rate
+ * changes, the bytes that are left to be sent, or saved, stay the same, and `free` moves.
  */
 import type { FrameHandle, FramePool } from '../../engine/frame-pool.ts'
 import { headersOf, segmentsOf } from './cut-super-frame.ts'
@@ -9,7 +10,7 @@ import type { RateSettings } from './link-settings.ts'
 
 export class LinkRate {
   private readonly frames: FramePool
-  private nsPerByte = 0
+  private nsPerByte: number
   private readonly burstBytes: number
   private readonly overheadBytes: number
   private readonly cellBytes: number
@@ -23,11 +24,30 @@ export class LinkRate {
     this.overheadBytes = overheadBytes
     this.cellBytes = cellBytes
     this.cellOverheadBytes = cellOverheadBytes
-    this.setRate(bitsPerSecond)
+    this.nsPerByte = 8e9 / bitsPerSecond
   }
 
-  setRate(bitsPerSecond: number): void {
+  /** From `now` on; what is left of the frame that is being sent goes on at the new rate. */
+  setRate(bitsPerSecond: number, now: number): void {
+    const before = this.nsPerByte
     this.nsPerByte = 8e9 / bitsPerSecond
+    this.free = this.rescaled(this.free, before, now)
+  }
+
+  /** Takes the place of another rate at `now`. */
+  inherit({ free, nsPerByte }: LinkRate, now: number): void {
+    this.free = this.rescaled(free, nsPerByte, now)
+  }
+
+  /** Nanoseconds that so many bytes take. */
+  timeOf(bytes: number): number {
+    return bytes * this.nsPerByte
+  }
+
+  /** When the link is free that would have been so at `free`, at `before` nanoseconds per byte. */
+  private rescaled(free: number, before: number, now: number): number {
+    // A link without a limit has nothing left to send, and saved nothing.
+    return before === 0 ? now : now + ((free - now) / before) * this.nsPerByte
   }
 
   /** Bytes that the frame takes on the link: of each of its segments, with headers, overhead and cells. */

@@ -8,6 +8,7 @@
  *   4s       delay 40ms loss 3%
  *   6s       down
  *   6.2s     up
+ *   8s       0                               an outage, until the next rate
  *   end 10s                              it begins again after ten seconds
  */
 import type { LinkSettings, SchedulePoint } from './link-settings.ts'
@@ -15,24 +16,46 @@ import { LinkWordsError, parseLinkWords } from './link-words.ts'
 
 /** Words of a line; others are a column's value. */
 const WORDS = ['rate', 'delay', 'loss', 'down', 'up']
+/** 0 with or without decimals; the unit. */
+const NOTHING = /^0+(?:\.0*)?([a-z]*)$/i
 
 /** Throws LinkWordsError with the number of the line. */
 export function parseLinkTrace(text: string): NonNullable<LinkSettings['schedule']> {
   const points: SchedulePoint[] = []
   let repeatNs: number | undefined
+  let isOut = false
   for (const [index, line] of text.split('\n').entries()) {
     const words = line.replace(/#.*/, '').trim().split(/\s+/)
     if (words[0] === '') continue
     try {
       if (repeatNs !== undefined) throw new LinkWordsError("nothing comes after 'end'")
       if (words[0] === 'end') repeatNs = timeOf(words[1] ?? '')
-      else points.push(WORDS.includes(words[1] ?? '') ? pointOf(words) : pointOfColumns(words))
+      else {
+        const point = WORDS.includes(words[1] ?? '') ? pointOf(words) : pointOfColumns(words)
+        points.push(isOut ? withoutOutage(point) : point)
+        if (point.bitsPerSecond !== undefined || point.down !== undefined) isOut = point.bitsPerSecond === 0
+      }
     } catch (error) {
       throw new LinkWordsError(`line ${index + 1} of the trace: ${(error as Error).message}`, { cause: error })
     }
   }
   if (points.length === 0) throw new LinkWordsError('the trace has no line with a time')
-  return { points, ...(repeatNs !== undefined && { repeatNs }) }
+  if (isOut && repeatNs !== undefined) {
+    const first = points.findIndex(({ bitsPerSecond, down }) => bitsPerSecond !== undefined || down !== undefined)
+    points[first] = withoutOutage(points[first])
+  }
+  return { points: points.map(outageAsDown), ...(repeatNs !== undefined && { repeatNs }) }
+}
+
+/** The first point after an outage: its rate ends it. */
+function withoutOutage(point: SchedulePoint): SchedulePoint {
+  return (point.bitsPerSecond ?? 0) > 0 && point.down === undefined ? { ...point, down: false } : point
+}
+
+/** Nothing is sent at a rate of 0: the link is down. */
+function outageAsDown({ bitsPerSecond, ...point }: SchedulePoint): SchedulePoint {
+  if (bitsPerSecond === undefined) return point
+  return bitsPerSecond === 0 ? { ...point, down: true } : { ...point, bitsPerSecond }
 }
 
 function pointOfColumns([time = '', rate = '-', delay = '-', loss = '-', ...more]: readonly string[]): SchedulePoint {
@@ -43,6 +66,10 @@ function pointOfColumns([time = '', rate = '-', delay = '-', loss = '-', ...more
 
 function pointOf([time = '', ...words]: readonly string[]): SchedulePoint {
   const isUp = words.includes('up')
+  const rateAt = words.indexOf('rate') + 1
+  const isOut = rateAt > 0 && NOTHING.test(words[rateAt] ?? '')
+  // A link cannot be set to it, but its unit is to be one.
+  if (isOut) words[rateAt] = words[rateAt].replace(NOTHING, '1$1')
   const { rate, delay, loss, down, ...more } = parseLinkWords(words.filter((word) => word !== 'up'))
   if (isUp && down === true) throw new LinkWordsError('down and up at once')
   const rest = [...Object.keys(more), ...Object.keys(rate ?? {}).slice(1), ...Object.keys(delay ?? {}).slice(1)]
@@ -51,7 +78,7 @@ function pointOf([time = '', ...words]: readonly string[]): SchedulePoint {
     throw new LinkWordsError('only the share of a random loss changes with time')
   return {
     atNs: timeOf(time),
-    ...(rate !== undefined && { bitsPerSecond: rate.bitsPerSecond }),
+    ...(rate !== undefined && { bitsPerSecond: isOut ? 0 : rate.bitsPerSecond }),
     ...(delay !== undefined && { delayNs: delay.meanNs }),
     ...(loss !== undefined && { lossProbability: loss.probability }),
     ...((down === true || isUp) && { down: !isUp })

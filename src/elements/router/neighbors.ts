@@ -242,7 +242,11 @@ export class Neighbors {
       table.requests[slot] = 0
     }
     const { frames, context } = this.core
-    if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, 'waits for the MAC of its next hop')
+    if ((frames.flags[frame] & FrameFlag.traced) !== 0) {
+      const asked = table.requests[slot]
+      const answerBy = asked === 0 ? now + REQUESTS_MAX * RETRANSMIT_NS : table.since[slot] + (REQUESTS_MAX - asked + 1) * RETRANSMIT_NS
+      context.trace(frame, 'waits for the MAC of its next hop', answerBy)
+    }
     this.queues.put(slot, frame, table.interface[slot])
     if (table.requests[slot] === 0) this.ask(slot, now)
   }

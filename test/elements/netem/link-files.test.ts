@@ -20,8 +20,27 @@ describe('trace files', () => {
     })
   })
 
+  test('a rate of 0 is an outage, which the next rate ends; a link that is down by its word stays so', () => {
+    assert.deepEqual(parseLinkTrace('0s 5mbit\n1s 0 20ms\n2s - 30ms\n3s 0kbit\n4s 1mbit\n5s down\n6s 2mbit\n7s up').points, [
+      { atNs: 0, bitsPerSecond: 5e6 },
+      { atNs: 1e9, delayNs: 20e6, down: true },
+      { atNs: 2e9, delayNs: 30e6 },
+      { atNs: 3e9, down: true },
+      { atNs: 4e9, bitsPerSecond: 1e6, down: false },
+      { atNs: 5e9, down: true },
+      { atNs: 6e9, bitsPerSecond: 2e6 },
+      { atNs: 7e9, down: false }
+    ])
+    // It begins again while it is out.
+    assert.deepEqual(parseLinkTrace('0s 5mbit\n1s rate 0.0mbit\nend 2s').points, [
+      { atNs: 0, bitsPerSecond: 5e6, down: false },
+      { atNs: 1e9, down: true }
+    ])
+  })
+
   for (const [text, message] of [
     ['', /no line with a time/],
+    ['0s 0furlongs', /line 1 of the trace: rate: /],
     ['# nothing', /no line with a time/],
     ['0s 10mbit\n1s fast', /line 2 of the trace: rate: 'fast' is no number/],
     ['soon 10mbit', /line 1 of the trace: delay: 'soon'/],

@@ -97,6 +97,26 @@ describe('rate', () => {
     })
   }
 
+  test('a frame that takes 40 minutes stops no other link', () => {
+    const bench = new NetemBench({ forward: { rate: { bitsPerSecond: 200 } }, backward: { delay: { meanNs: 3 * MS } } })
+    bench.send(60_000)
+    bench.run()
+    bench.advance(1)
+    const sent = bench.clock.now()
+    bench.send(64, 5, 'b')
+    bench.run()
+    bench.advance(1)
+    assert.deepEqual(
+      bench.take('a').map(({ number, at }) => [number, at - sent]),
+      [[5, 3 * MS]]
+    )
+    bench.advance(3000)
+    assert.deepEqual(
+      bench.take().map(({ at }) => at / 1e9),
+      [2400]
+    )
+  })
+
   test('a lone frame takes its time on the link, then its delay', () => {
     const bench = link({ rate: { bitsPerSecond: 1e6 }, delay: { meanNs: 20 * MS } })
     const arrivals = bench.stream(3, 100 * MS, 1250)
@@ -349,12 +369,40 @@ describe('changes while frames are under way', () => {
     bench.runTo(500 * MS)
     bench.engine.patch({ updates: [{ element: 'link', change: { forward: { rate: { bitsPerSecond: 8e6 } } } }] })
     bench.advance(5)
-    // The first one was begun at the old rate; the link is free after a second.
+    // Half of the first one has left at the old rate: the other half takes half a millisecond.
     assert.deepEqual(
-      bench.take().map(({ at }) => at / MS),
-      [1001, 1002, 1003, 1010]
+      bench.take().map(({ number, at }) => [number, at / MS]),
+      [
+        [0, 500.5],
+        [1, 501.5],
+        [2, 502.5],
+        [3, 503.5]
+      ]
     )
     assert.equal(bench.engine.frames.inUse, 0)
+  })
+
+  test('without a rate all of it goes at once; a slower one holds for the rest of the frame, too', () => {
+    for (const [change, expected] of [
+      [{ delay: { meanNs: MS } }, [501, 501]],
+      [{ rate: { bitsPerSecond: 4e3 } }, [1500, 3500]]
+    ] as const) {
+      const bench = link({ rate: { bitsPerSecond: 8e3 } })
+      for (let i = 0; i < 2; i++) bench.send(1000, i)
+      bench.run()
+      bench.runTo(500 * MS)
+      bench.engine.patch({ updates: [{ element: 'link', change: { forward: change } }] })
+      bench.advance(5)
+      const arrivals = bench.take()
+      assert.deepEqual(
+        arrivals.map(({ at }) => at / MS),
+        expected
+      )
+      assert.deepEqual(
+        arrivals.map(({ number }) => number),
+        [0, 1]
+      )
+    }
   })
 
   test('an update that cannot be changes nothing, and a change can be undone', () => {
@@ -411,12 +459,33 @@ describe('a schedule', () => {
     const took = new Map(arrivals.map(({ number, sent, at }) => [number, Math.round((at - sent) / 1e5) / 10]))
     const expected = (number: number): number | undefined => {
       const phase = number % 40
-      const round = number < 40 ? 0 : 10
-      if (phase < 10) return 5 + round
-      if (phase < 20) return 20 + round
-      return phase < 30 ? undefined : 30
+      if (phase >= 20 && phase < 30) return undefined
+      // From 300 ms on a frame takes 10 ms to be sent; it is delayed by what holds when it has left.
+      const isRated = number >= 30
+      const left = (number + (isRated ? 1 : 0)) % 40
+      return (left < 10 ? 5 : 20) + (isRated ? 10 : 0)
     }
     for (let i = 0; i < 80; i++) assert.equal(took.get(i), expected(i), `frame ${i}`)
+  })
+
+  test('a dip of the rate is over when it is over', () => {
+    const bench = link({
+      schedule: {
+        points: [
+          { atNs: 0, bitsPerSecond: 10e6 },
+          { atNs: 100 * MS, bitsPerSecond: 1e3 },
+          { atNs: 200 * MS, bitsPerSecond: 10e6 }
+        ]
+      }
+    })
+    // A frame takes 1 ms, and 10 s in the dip.
+    const arrivals = bench.stream(300, MS, 1250)
+    assert.deepEqual(
+      arrivals.map(({ number }) => number),
+      Array.from({ length: 300 }, (_, index) => index)
+    )
+    // The one that is on the wire in the dip has a hundredth of it sent by then; a hundred wait behind it, and never fewer.
+    assert.deepEqual([arrivals[99]!.at / MS, arrivals[100]!.at / MS, arrivals[299]!.at / MS], [100, 200.99, 399.99])
   })
 
   test('down and up again at their times', () => {
