@@ -65,8 +65,8 @@ function suite(name: string, options: VxlanWorldOptions): void {
       let text = ''
       tshark.stderr!.on('data', (data) => (told += data))
       tshark.stdout!.on('data', (data) => (text += data))
-      // It says `Capturing on` before it does.
-      for (let tries = 0; !told.includes('Capture started') && tries < 500; tries++) await sleep(20)
+      // It says `Capturing on` before it does. On a busy machine its first start, which asks every extcap program, takes long.
+      for (let tries = 0; !told.includes('Capture started') && tries < 3000; tries++) await sleep(20)
       await world.inside.exec('ping', '-n', '-c', '3', '-i', '0.1', '-s', String(world.innerMtu - 28), '10.0.0.3')
       await world.inside.exec('ping', '-n', '-c', '3', '-i', '0.1', '2001:db8:a::3')
       // No TCP: a capture that is late tells of segments that it missed.
