@@ -1,5 +1,6 @@
 /** Captures over the control plane in virtual time: what stands in the files, by our reader and by tshark. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { CapturedFrame } from '../../src/capture/capture-reader.ts'
@@ -14,6 +15,7 @@ import { NetworkController } from '../../src/network/controller.ts'
 import { elementRegistry } from '../../src/network/element-registry.ts'
 import { type Endpoint, endpointAddresses } from '../../src/network/endpoint.ts'
 import { InlineEngine } from '../../src/network/inline-engine.ts'
+import { BlockType, walkBlocks } from '../capture/block-walker.ts'
 import { missing, run, temporaryFolder, tsharkFields } from '../capture/judge.ts'
 import { OverlayHosts } from './overlay-hosts.ts'
 import { OUR_ADDRESS, VirtualUplink, WORLD_ADDRESS } from './virtual-uplink.ts'
@@ -271,6 +273,30 @@ test('captures with the same points share a mark; different ones do not hide fra
     const expected = depth % 2 === 1 ? [2] : [2, 4]
     assert.ok(expected.includes(count), `depth ${depth}: ${count}`)
   }
+  await world.controller.close()
+})
+
+test('block by block, as the format has it: lengths, addresses, packet ids, counts', async (t) => {
+  const world = await new CaptureWorld(t).start()
+  const web = await world.plug('web')
+  const { file, summary } = await world.capture({}, () => world.ping(web, WORLD_ADDRESS))
+  const blocks = walkBlocks(readFileSync(file))
+  const of = (type: number) => blocks.filter((block) => block.type === type)
+  assert.equal(blocks[0]!.type, BlockType.section)
+  const lan = of(BlockType.interface).find(({ options }) => options.get(2)?.[0]?.toString() === 'lan/web')!
+  // if_IPv4addr: address and mask; if_MACaddr; if_speed.
+  assert.equal(lan.options.get(4)![0]!.join('.'), `${web.address}.255.255.255.0`)
+  assert.equal(lan.options.get(6)![0]!.toString('hex'), web.mac.replaceAll(':', ''))
+  assert.equal(lan.options.get(8)![0]!.readBigUInt64LE(), 10_000_000_000n)
+  const packets = of(BlockType.packet)
+  assert.equal(packets.length, summary.frames)
+  // epb_packetid of the echo inside and outside of the NAT.
+  const echoes = packets.filter(({ body }) => body.readUInt16BE(32) === 0x0800).map(({ options }) => options.get(5)![0]!.readBigUInt64LE())
+  assert.deepEqual([echoes.length, echoes[0] === echoes[1], echoes[2] === echoes[3], echoes[0] === echoes[2]], [4, true, true, false])
+  // isb_ifdrop and isb_usrdeliv
+  const counted = (code: number) =>
+    of(BlockType.statistics).reduce((sum, { options }) => sum + options.get(code)![0]!.readBigUInt64LE(), 0n)
+  assert.deepEqual([counted(5), counted(8)], [0n, BigInt(packets.length)])
   await world.controller.close()
 })
 
