@@ -5,7 +5,7 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { readCapture } from '../../src/capture/read-capture.ts'
 import { Client } from '../../src/client/client.ts'
-import { FakeCaptures } from './fake-captures.ts'
+import { FakeCaptures, POINTS } from './fake-captures.ts'
 import { type Ran, runHere, TextSink } from './fake-world.ts'
 
 const daemon = new FakeCaptures()
@@ -120,8 +120,9 @@ describe('into a file', () => {
   })
 })
 
-test('what can be captured, and what is', async () => {
+test('what can be captured, and what is', async (context) => {
   const { id, stream } = await new Client(daemon.host).captures.open({ targets: ['lan'], filter: 'arp' })
+  context.after(() => stream.destroy())
   const { stdout, code } = await run('--list')
   assert.equal(code, 0)
   assert.match(
@@ -130,8 +131,7 @@ test('what can be captured, and what is', async () => {
   )
   assert.match(stdout, new RegExp(`\\n${id} +lan +arp +pcapng +\\d+ +7 +`))
   const { points, captures } = JSON.parse((await run('-D', '--json')).stdout) as { points: unknown[]; captures: { id: string }[] }
-  assert.deepEqual([points.length, captures.map((capture) => capture.id)], [3, [id]])
-  stream.destroy()
+  assert.deepEqual([points.length, captures.map((capture) => capture.id)], [POINTS.length, [id]])
 })
 
 describe('what is wrong is told', () => {
