@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -117,11 +118,14 @@ describe('down', () => {
   test('a process that has ended and whom nobody has asked for its status is at its end', async () => {
     const lab = new Ended(labs, 'one')
     lab.acquire()()
-    // The shell becomes a program that never waits for its children.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+    // The shell becomes a program that never waits for its children; the child ends when that has happened, since a
+    // shell asks now and then for the children that have ended.
+    const parent = spawn('sh', ['-c', 'cat <&3 >/dev/null & echo $!; exec sleep 60 3<&-'], { stdio: ['ignore', 'pipe', 'inherit', 'pipe'] })
     others.push(parent)
-    const [data] = await once(parent.stdout, 'data')
+    const [data] = await once(parent.stdout!, 'data')
     lab.pid = Number(String(data))
+    while (readFileSync(`/proc/${parent.pid}/comm`, 'utf8') !== 'sleep\n') await sleep(5)
+    ;(parent.stdio[3] as Socket).end()
     const state = (): string => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${lab.pid}/status`, 'utf8'))![1]
     while (state() !== 'Z') await sleep(5)
     await removeLab(lab, 1000)
