@@ -14,7 +14,7 @@ export interface UnderlayWorld {
 /** What the setting `underlay` means; without one what this machine can have: `tap`, through which super-frames pass whole, else `udp`. */
 export function makeUnderlay(setting: DaemonConfig['underlay'], world: UnderlayWorld): Underlay {
   const { native, stateDirectory, log } = world
-  const make = { tap: () => new TapUnderlay({ native, stateDirectory }), udp: () => new UdpUnderlay({ native }) }
+  const make = { tap: () => new TapUnderlay({ native, stateDirectory, log }), udp: () => new UdpUnderlay({ native }) }
   return setting === '' ? new FirstUnderlay(make.tap(), make.udp, log) : make[setting]()
 }
 

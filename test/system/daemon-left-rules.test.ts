@@ -6,6 +6,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { realTimers, type Timers } from '../../src/engine/clock.ts'
 import { tryLoadNative } from '../../src/io/load-native.ts'
+import type { NativeBinding, NativeWatch } from '../../src/io/native-binding.ts'
 import { ParentFilter, parentTable } from '../../src/network/parents/parent-filter.ts'
 import { TapUnderlay } from '../../src/network/underlays/tap-underlay.ts'
 import { HostNamespace } from '../../src/network/uplinks/host/host-namespace.ts'
@@ -14,6 +15,11 @@ import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 
 const NETLOOM = path.resolve(import.meta.dirname, '../../../bin/netloom.js')
 const native = tryLoadNative()!
+/** Of somebody who was killed: what becomes of the rules is not heard of, and nothing is put there again. */
+const deaf = Object.assign(Object.create(native) as NativeBinding, {
+  watchReadable: () => ({}) as NativeWatch,
+  unwatchReadable: () => {}
+})
 
 describe('rules that a killed daemon left', { skip: namespacesMissing('ip', 'nft') }, () => {
   let host: TestNamespace
@@ -36,7 +42,8 @@ describe('rules that a killed daemon left', { skip: namespacesMissing('ip', 'nft
     return state
   }
   const underlayOf = (name: string, timers?: Timers): TapUnderlay =>
-    new TapUnderlay({ native, netns: host.fd, stateDirectory: stateOf(name), ...(timers && { timers }) })
+    new TapUnderlay({ native: deaf, netns: host.fd, stateDirectory: stateOf(name), ...(timers && { timers }) })
+  const filterOf = (name: string): ParentFilter => new ParentFilter(new HostNamespace(deaf, host.fd), stateOf(name), () => {})
   /** Returns the descriptor of its TAP, which alone goes with a process. */
   const openUnderlay = async (name: string): Promise<number> => {
     const { elements } = await underlayOf(name).open({ address: '192.0.2.50', port: 4789 })
@@ -53,7 +60,7 @@ describe('rules that a killed daemon left', { skip: namespacesMissing('ip', 'nft
 
   test('the doctor lists them; a daemon without a cluster takes them away', async () => {
     native.closeFd(await openUnderlay('one'))
-    await new ParentFilter(new HostNamespace(native, host.fd), stateOf('one')).add('n', 'eth0', ['192.0.2.0/24'])
+    await filterOf('one').add('n', 'eth0', ['192.0.2.0/24'])
     const { name } = parentTable(stateOf('one'))
     assert.deepEqual(tables().sort(), [`table inet ${name}`, 'table netdev netloom-vxlan'])
     assert.deepEqual(told(), ['warn nft delete table netdev netloom-vxlan', `warn nft delete table inet ${name}`])
@@ -70,7 +77,6 @@ describe('rules that a killed daemon left', { skip: namespacesMissing('ip', 'nft
   })
 
   test("a daemon leaves alone another one's rules for ipvlan parents in its namespace", async () => {
-    const filterOf = (name: string): ParentFilter => new ParentFilter(new HostNamespace(native, host.fd), stateOf(name))
     const subnets = (): string[] => [...host.run('nft', 'list', 'ruleset').matchAll(/daddr (\d\S+)/g)].map(([, subnet]) => subnet).sort()
     const [one, two] = [filterOf('one'), filterOf('two')]
     await one.add('n1', 'eth0', ['192.0.2.0/24'])

@@ -57,7 +57,7 @@ export class HostParents implements ParentInterfaces {
   constructor(options: HostParentsOptions) {
     this.options = options
     this.host = new HostNamespace(options.native, options.netns ?? -1)
-    this.filter = new ParentFilter(this.host, options.stateDirectory)
+    this.filter = new ParentFilter(this.host, options.stateDirectory, options.log)
   }
 
   /** Takes away what an earlier daemon left. */

@@ -7,7 +7,7 @@
  *   }
  *
  * The packet socket has a frame before the chain has. Noted in a journal before it is made, so that the next daemon finds it. HASH is of the
- * state directory: daemons of one namespace have a table each.
+ * state directory: daemons of one namespace have a table each. A table that somebody flushes is there again (KeptTable).
  */
 import { createHash } from 'node:crypto'
 import { realpathSync } from 'node:fs'
@@ -17,6 +17,7 @@ import { address, interfaceName, notForThisMachine } from '../../io/netlink/nfta
 import { Priority } from '../../io/netlink/nftables/nf-tables.ts'
 import { HostJournal } from '../uplinks/host/host-journal.ts'
 import type { HostNamespace } from '../uplinks/host/host-namespace.ts'
+import { KeptTable } from '../uplinks/host/kept-table.ts'
 
 /** What the names of the tables begin with. */
 export const PARENT_TABLE_PREFIX = 'netloom-parents-'
@@ -41,13 +42,19 @@ export function parentTable(stateDirectory: string): Table & { readonly family: 
 export class ParentFilter {
   private readonly host: HostNamespace
   private readonly directory: string
+  private readonly log: (message: string) => void
   private journal: HostJournal | null = null
+  /** While anything is hidden. */
+  private kept: KeptTable | null = null
+  private line: Promise<unknown> = Promise.resolve()
   /** By network id. */
   private readonly hidden = new Map<string, Hidden>()
 
-  constructor(host: HostNamespace, directory: string) {
+  /** `log`: for what nobody asked for but an operator should read. */
+  constructor(host: HostNamespace, directory: string, log: (message: string) => void) {
     this.host = host
     this.directory = directory
+    this.log = log
   }
 
   /** What an earlier daemon left. */
@@ -58,7 +65,7 @@ export class ParentFilter {
   async add(network: string, parent: string, subnets: readonly string[]): Promise<void> {
     this.hidden.set(network, { parent, subnets })
     try {
-      await this.apply()
+      await this.inLine(() => this.apply())
     } catch (error) {
       this.hidden.delete(network)
       throw error
@@ -66,21 +73,52 @@ export class ParentFilter {
   }
 
   async remove(network: string): Promise<void> {
-    if (this.hidden.delete(network)) await this.apply()
+    if (this.hidden.delete(network)) await this.inLine(() => this.apply())
   }
 
   async removeAll(): Promise<void> {
     this.hidden.clear()
-    if (this.journal !== null && this.journal.changes.length > 0) await this.removeTable()
+    await this.inLine(() => this.apply())
   }
 
-  /** The whole table anew, at once. */
+  /** Networks that come and go at the same time change the table one after the other. */
+  private inLine(work: () => Promise<void>): Promise<void> {
+    const done = this.line.then(work)
+    this.line = done.catch(() => {}) // who asked for it is told
+    return done
+  }
+
+  /** What is hidden now. */
   private async apply(): Promise<void> {
-    if (this.hidden.size === 0) return this.removeTable()
+    const { host, log } = this
+    if (this.hidden.size === 0) {
+      await this.kept?.close()
+      this.kept = null
+      if (this.journal !== null && this.journal.changes.length > 0) await this.removeTable()
+      return
+    }
+    if (this.kept !== null) return this.kept.inLine(() => this.commit())
+    const table = parentTable(this.directory)
+    this.kept = new KeptTable({ host, table, contents: () => this.contents(), log })
+    try {
+      await this.kept.open(() => this.commit())
+    } catch (error) {
+      this.kept = null
+      throw error
+    }
+  }
+
+  private async commit(): Promise<void> {
     const journal = this.open()
     const table = parentTable(this.directory)
     const isListed = journal.changes.some((change) => change.kind === 'nftables' && change.name === table.name)
     if (!isListed) journal.add({ kind: 'nftables', ...table })
+    await this.host.nftables.commit(this.contents())
+  }
+
+  /** The whole table anew, at once. */
+  private contents(): NftablesBatch {
+    const table = parentTable(this.directory)
     const batch = new NftablesBatch().deleteTable(table).addTable(table)
     batch.addChain(table, CHAIN, { type: 'filter', hook: 'prerouting', priority: Priority.raw })
     for (const { parent, subnets } of this.hidden.values()) {
@@ -89,7 +127,7 @@ export class ParentFilter {
         batch.addRule(table, CHAIN, ...matches, [verdict('drop')])
       }
     }
-    await this.host.nftables.commit(batch)
+    return batch
   }
 
   /** Tables that the journal lists: that of a state directory which was moved has another name. */

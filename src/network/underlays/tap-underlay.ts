@@ -16,6 +16,7 @@ import type { Underlay, UnderlayPart, UnderlayTarget } from '../underlay.ts'
 import { HostJournal } from '../uplinks/host/host-journal.ts'
 import { HostNamespace } from '../uplinks/host/host-namespace.ts'
 import { UNDERLAY_TAP } from '../uplinks/host/host-settings.ts'
+import { KeptTable } from '../uplinks/host/kept-table.ts'
 import { openHostTap } from '../uplinks/host/open-host-tap.ts'
 import { underlayError } from './underlay-error.ts'
 import { underlayLink } from './underlay-link.ts'
@@ -42,6 +43,8 @@ export interface TapUnderlayOptions {
   /** fd of the host's network namespace; default: the caller's own. */
   readonly netns?: number
   readonly timers?: Timers
+  /** For what nobody asked for but an operator should read. */
+  readonly log?: (message: string) => void
 }
 
 export class TapUnderlay implements Underlay {
@@ -49,12 +52,15 @@ export class TapUnderlay implements Underlay {
   private readonly host: HostNamespace
   private readonly stateDirectory: string
   private readonly timers: Timers
+  private readonly log: (message: string) => void
   private journal: HostJournal | undefined
+  private kept: KeptTable | undefined
 
-  constructor({ native, stateDirectory, netns = -1, timers = realTimers }: TapUnderlayOptions) {
+  constructor({ native, stateDirectory, netns = -1, timers = realTimers, log = () => {} }: TapUnderlayOptions) {
     this.host = new HostNamespace(native, netns)
     this.stateDirectory = stateDirectory
     this.timers = timers
+    this.log = log
   }
 
   /**
@@ -120,14 +126,19 @@ export class TapUnderlay implements Underlay {
   }
 
   private async addTable(device: string, { ifindex }: OpenedTap, target: UnderlayTarget): Promise<void> {
+    const { host, log } = this
+    const contents = (): NftablesBatch => ingressTable(device, ifindex, target)
     this.journal = HostJournal.open(this.stateDirectory, this.host.id, UNDERLAY_JOURNAL)
     for (const change of this.journal.changes) this.journal.remove(change)
     this.journal.add({ kind: 'nftables', ...UNDERLAY_TABLE })
-    await this.host.nftables.commit(ingressTable(device, ifindex, target))
+    this.kept = new KeptTable({ host, table: UNDERLAY_TABLE, contents, log })
+    await this.kept.open(() => host.nftables.commit(contents()))
   }
 
   private async removeTable(): Promise<void> {
     const { journal } = this
+    await this.kept?.close()
+    this.kept = undefined
     if (journal === undefined) return
     await this.host.nftables.commit(new NftablesBatch().deleteTable(UNDERLAY_TABLE))
     for (const change of journal.changes) journal.remove(change)

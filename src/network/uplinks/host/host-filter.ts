@@ -37,8 +37,18 @@ const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const
 const { word } = Register
 const table = FILTER_TABLE
 
-/** Everything but the ports. `routerAddress`: what the router's masquerade gives flows. */
-export function filterTable(routerAddress: string): NftablesBatch {
+/** What is in the table beside what is always there. */
+export interface FilterContents {
+  /** See `dropOtherForwarding`. */
+  readonly closedFamilies: Iterable<4 | 6>
+  readonly ports: readonly UplinkPort[]
+}
+
+/** The whole of it, at once. `routerAddress`: what the router's masquerade gives flows. */
+export function filterTable(
+  routerAddress: string,
+  { closedFamilies, ports }: FilterContents = { closedFamilies: [], ports: [] }
+): NftablesBatch {
   const batch = new NftablesBatch().addTable(table)
   for (const family of [4, 6] as const) {
     const type: DataTypeName = family === 4 ? 'ipv4' : 'ipv6'
@@ -60,29 +70,32 @@ export function filterTable(routerAddress: string): NftablesBatch {
   batch.addRule(table, 'forward', interfaceName('iifname', '==', LINK_NAME), [verdict('accept')])
   batch.addRule(table, 'forward', interfaceName('oifname', '==', LINK_NAME), [verdict('accept')])
   batch.addRule(table, 'forward', interfaceName('iifname', '==', UNDERLAY_TAP), [verdict('accept')])
-  return batch
+  for (const family of closedFamilies) dropOtherForwarding(family, batch)
+  return addPorts(ports, batch)
 }
 
 /** Before forwarding of a family is switched on for us: nothing but ours is forwarded, as before. */
-export function dropOtherForwarding(family: 4 | 6): NftablesBatch {
-  return new NftablesBatch().addRule(table, 'forward', addressFamily(family), [verdict('drop')])
+export function dropOtherForwarding(family: 4 | 6, batch = new NftablesBatch()): NftablesBatch {
+  return batch.addRule(table, 'forward', addressFamily(family), [verdict('drop')])
 }
 
-export function addPorts(ports: readonly UplinkPort[]): NftablesBatch {
-  return change(ports, (batch, map, element) => batch.addElements(table, map, [element]))
+export function addPorts(ports: readonly UplinkPort[], batch = new NftablesBatch()): NftablesBatch {
+  for (const [map, element] of elementsOf(ports)) batch.addElements(table, map, [element])
+  return batch
 }
 
 export function deletePorts(ports: readonly UplinkPort[]): NftablesBatch {
-  return change(ports, (batch, map, { key }) => batch.deleteElements(table, map, [{ key }]))
+  const batch = new NftablesBatch()
+  for (const [map, { key }] of elementsOf(ports)) batch.deleteElements(table, map, [{ key }])
+  return batch
 }
 
-function change(ports: readonly UplinkPort[], add: (batch: NftablesBatch, map: string, element: MapElement) => void): NftablesBatch {
-  const batch = new NftablesBatch()
+/** With the map that each is in; those that sockets serve are in none. */
+function* elementsOf(ports: readonly UplinkPort[]): Generator<[map: string, element: MapElement]> {
   for (const port of ports) {
     const map = mapOf(port)
-    if (map !== null) add(batch, map, elementOf(port))
+    if (map !== null) yield [map, elementOf(port)]
   }
-  return batch
 }
 
 /** null: packets never carry this address, or it cannot become the target's: a socket serves the port. */
