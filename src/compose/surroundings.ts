@@ -46,6 +46,8 @@ export interface LabRouter {
 }
 
 export interface Surroundings {
+  /** What the lab is for, in the words of its author; captures tell it. '' without. */
+  readonly description: string
   readonly underlays: readonly Underlay[]
   readonly hosts: readonly Host[]
   readonly routers: readonly LabRouter[]
@@ -62,8 +64,10 @@ export const DEFAULT_HOST = 'host1'
 
 /** @param directory of the file */
 export function readSurroundings(value: Value | undefined, file: Value, directory: string): Surroundings {
-  const { underlays, hosts, routers, uplink } = value?.members(['underlays', 'hosts', 'routers', 'uplink']) ?? {}
+  const members = ['description', 'underlays', 'hosts', 'routers', 'uplink'] as const
+  const { description, underlays, hosts, routers, uplink } = value?.members(members) ?? {}
   const read = {
+    description: description?.text() ?? '',
     underlays: named(underlays, 'an underlay').map(([name, at]) => readUnderlay(name, at, directory)),
     hosts: named(hosts, 'a host').map(([name, at]) => readHost(name, at, directory)),
     routers: named(routers, 'a router').map(([name, at]) => readRouter(name, at, directory)),

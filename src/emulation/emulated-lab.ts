@@ -133,7 +133,8 @@ export class EmulatedLab {
   /** One for all hosts: a frame that goes from one to the other has one number in one file. */
   private openCaptures(engine: ThreadedEngine, seed: number | string): CaptureControl {
     const { file, version, path } = this.options
-    const captures = new CaptureControl({ engine, section: captureSection(version, `lab ${file.name} (${path}), seed ${seed}`) })
+    const about = `lab ${file.name} (${path})${file.description === '' ? '' : `: ${file.description}`}, seed ${seed}`
+    const captures = new CaptureControl({ engine, section: captureSection(version, about) })
     captures.addCables(this.cables)
     return captures
   }

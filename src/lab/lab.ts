@@ -40,6 +40,8 @@ import type { SeenFrame } from './testing/seen-frame.ts'
 export interface LabOptions {
   /** `real` (default): an engine thread, TAPs and sandboxes work. `virtual`: time moves only in `run` and `advance`. */
   readonly clock?: 'real' | 'virtual'
+  /** What it is for, in a line: the section comment of its captures has it beside the seed. */
+  readonly description?: string
   /** Names all randomness of the lab. The same seed and script give the same capture under a virtual clock. */
   readonly seed?: number | string
   /** Limits of the frame memory. */
@@ -103,7 +105,7 @@ export class Lab implements AsyncDisposable {
       random: new Random(`${this.seed}/control`),
       forward: async ({ query, tcp, sandbox }) => (await this.forwarder?.forward(query, tcp, undefined, sandbox)) ?? null
     })
-    this.captures = new CaptureControl({ engine: this.engine, section: aboutCaptures(this.seed, virtual) })
+    this.captures = new CaptureControl({ engine: this.engine, section: aboutCaptures(options.description, this.seed, virtual) })
     this.captures.addHost('', this.controller)
   }
 
@@ -293,8 +295,8 @@ export class Lab implements AsyncDisposable {
 }
 
 /** A virtual run names neither program version nor host: its bytes are the same on any machine. */
-function aboutCaptures(seed: number | string, virtual: boolean): SectionOptions {
-  const about = { application: 'netloom', comment: `seed ${seed}` }
+function aboutCaptures(description = '', seed: number | string, virtual: boolean): SectionOptions {
+  const about = { application: 'netloom', comment: description === '' ? `seed ${seed}` : `${description}, seed ${seed}` }
   return virtual ? about : { ...about, hardware: os.machine(), os: `${os.type()} ${os.release()}` }
 }
 

@@ -41,7 +41,7 @@ export interface CaptureWire {
 /** Options of the capture element at a point; undefined: it is not captured. The same for the same captures. */
 export type CapturePlan = (point: CapturePoint) => Plain | undefined
 
-/** Of a TAP, as the kernel tells (SPEED_10000). */
+/** Of a TAP, as the kernel tells (SPEED_10000), and of what stands in its place where nothing limits it. */
 export const TAP_SPEED = 10_000_000_000
 
 export function endpointPoint(network: Network, endpoint: Endpoint): CapturePoint {

@@ -78,7 +78,7 @@ function hostElement({ element }: Network): string {
 
 /** Where what goes out and comes in can be captured. */
 export function uplinkWire(part: UplinkPart): CaptureWire {
-  const { name, mac, addresses } = part.interface
+  const { name, mac, addresses, speed } = part.interface
   return {
     point: {
       name: 'uplink',
@@ -86,6 +86,7 @@ export function uplinkWire(part: UplinkPart): CaptureWire {
       description: `the way out, ${name}`,
       mac,
       addresses,
+      ...(speed !== undefined && { speed }),
       aliases: [name],
       elements: Object.keys(part.elements)
     },

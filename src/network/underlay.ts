@@ -44,6 +44,8 @@ export interface UnderlayPart {
   readonly nextHopMac: string
   /** `VxlanOptions.underlayMtu`, bytes. */
   readonly mtu: number
+  /** bit/s, as captures tell it; undefined: nobody knows. */
+  readonly speed?: number
   /** `VxlanOptions.addresses`: what outer frames carry here, which the host may translate to the address that others know. */
   readonly address: string
 }

@@ -112,6 +112,8 @@ export interface UplinkInterface {
   readonly addresses: readonly string[]
   /** Longest packet, bytes. */
   readonly mtu: number
+  /** bit/s, as captures tell it; undefined: nobody knows. */
+  readonly speed?: number
   /**
    * The source address that masqueraded flows get, per family; absent: flows of that family keep theirs. (`host` leaves out both
    * when the kernel's own masquerade is to see containers' addresses.)

@@ -77,6 +77,11 @@ describe('into a file', () => {
     assert.deepEqual([frames, bytes], ['9', String(readFileSync(file('a.pcapng')).length)])
   })
 
+  test('a time that is longer than any timer of Node.js', async () => {
+    const { code, stdout } = await run('-w', file('long.pcapng'), '--duration', '40d', '-c', '2000', '--json')
+    assert.deepEqual([code, (JSON.parse(stdout) as { frames: number }).frames], [0, 2000])
+  })
+
   test('for a time; --json tells what came of it', async () => {
     const { code, stdout } = await run('-w', file('b.pcapng'), '--duration', '50ms', '--json')
     assert.equal(code, 0)
@@ -140,7 +145,7 @@ describe('what is wrong is told', () => {
     [['-s', '-1'], /-s '-1' is not/, 2],
     [['-c', '0'], /-c '0' is not a whole number of frames, from 1/, 2],
     [['--duration', 'soon'], /--duration 'soon' is not a time such as 10s/, 2],
-    [['--duration', '40d'], /24 days at most/, 2],
+    [['--duration', '20000d'], /10,000 days at most/, 2],
     [['-w', 'x', '--rotate-size', '10 parsecs'], /--rotate-size '10 parsecs' is not a size/, 2],
     [['-w', 'x', '--rotate-size', '10'], /at least 1024 bytes/, 2],
     [['--rotate-size', '1MB'], /--rotate-size is for a file/, 2],

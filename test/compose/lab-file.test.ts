@@ -143,6 +143,15 @@ x-netloom:
       interfaces: [{ underlay: lan, address: 172.16.0.254/24 }, { underlay: lan30, address: 192.168.30.1/24 }]
       routes: { 0.0.0.0/0: 172.16.0.253 }
 `
+  test('may say what the lab is for', () => {
+    assert.equal(read(LAB).description, '')
+    assert.equal(read(LAB.replace('\n  routers:', '\n  description: "two: hosts"\n  routers:')).description, 'two: hosts')
+    assert.throws(
+      () => read(LAB.replace('\n  routers:', '\n  description: [two]\n  routers:')),
+      /x-netloom\.description: this must be a text/
+    )
+  })
+
   test('places hosts, routers and stations on underlays, networks and services on hosts', () => {
     const { underlays, hosts, routers, services, networks } = read(LAB)
     assert.deepEqual(

@@ -288,6 +288,8 @@ test('block by block, as the format has it: lengths, addresses, packet ids, coun
   assert.equal(lan.options.get(4)![0]!.join('.'), `${web.address}.255.255.255.0`)
   assert.equal(lan.options.get(6)![0]!.toString('hex'), web.mac.replaceAll(':', ''))
   assert.equal(lan.options.get(8)![0]!.readBigUInt64LE(), 10_000_000_000n)
+  const uplink = of(BlockType.interface).find(({ options }) => options.get(2)?.[0]?.toString() === 'uplink')!
+  assert.equal(uplink.options.get(8)![0]!.readBigUInt64LE(), 2_500_000_000n)
   const packets = of(BlockType.packet)
   assert.equal(packets.length, summary.frames)
   // epb_packetid of the echo inside and outside of the NAT.

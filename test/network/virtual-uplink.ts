@@ -66,6 +66,7 @@ export function virtualPart(hostOptions: object = {}): UplinkPart {
       mac: '02:cc:00:00:00:50',
       addresses: [`${OUR_ADDRESS}/24`, '2001:db8:2::50/64'],
       mtu: 1500,
+      speed: 2_500_000_000,
       snat: OUR_ADDRESS
     },
     routes: { '0.0.0.0/0': { via: WORLD_ADDRESS } },

@@ -2,6 +2,7 @@
 import type { CaptureRequest, CaptureSummary } from '../../api/capture-backend.ts'
 import { CaptureCutter, type CapturePiece } from '../../capture/capture-cutter.ts'
 import type { Client } from '../../client/client.ts'
+import { realTimers } from '../../engine/clock.ts'
 import { CliError } from '../cli-error.ts'
 
 /** Where a capture goes. */
@@ -68,7 +69,7 @@ class CaptureSession {
 
   async run(): Promise<void> {
     const { client, request, limits, destination, stop, onStart } = this.start
-    let timer: NodeJS.Timeout | undefined
+    let forget = (): void => {}
     let onStop = (): void => {}
     try {
       const { id, stream } = await client.captures.open(request)
@@ -76,7 +77,7 @@ class CaptureSession {
       onStop = () => this.end(id)
       if (stop.aborted) onStop()
       else stop.addEventListener('abort', onStop, { once: true })
-      if (Number.isFinite(limits.durationMs)) timer = setTimeout(onStop, limits.durationMs)
+      if (Number.isFinite(limits.durationMs)) forget = realTimers.after(limits.durationMs, onStop)
       try {
         await onStart?.(id)
         for await (const chunk of stream) await this.take(chunk as Uint8Array, onStop)
@@ -87,7 +88,7 @@ class CaptureSession {
       }
       await this.ending
     } finally {
-      clearTimeout(timer)
+      forget()
       stop.removeEventListener('abort', onStop)
       await destination.close()
     }

@@ -26,7 +26,7 @@ export interface CaptureSettings {
   readonly path: string | null
   /** Frames, then it ends; infinite. */
   readonly count: number
-  /** Infinite, or at most what a timer can wait. */
+  /** Infinite where nothing was said. */
   readonly durationMs: number
   /** A file that would be longer is not begun; infinite. */
   readonly rotateBytes: number
@@ -36,8 +36,7 @@ export interface CaptureSettings {
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/
 const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-/** setTimeout counts in 31 bits of milliseconds. */
-const LONGEST_MS = 2 ** 31 - 1
+const LONGEST_MS = 10_000 * 86_400_000
 const MAX_SNAP_LENGTH = 262_144
 const MIN_FILE = 1024
 
@@ -81,7 +80,7 @@ function durationMs(text: string): number {
   const [, number = '', unit = 's'] = DURATION.exec(text) ?? []
   const ms = Number(number) * DURATION_UNITS[unit]!
   if (number !== '' && ms > 0 && ms <= LONGEST_MS) return ms
-  throw bad('--duration', text, 'a time such as 10s, 500ms, 5m or 1h, 24 days at most')
+  throw bad('--duration', text, 'a time such as 10s, 500ms, 5m or 1h, 10,000 days at most')
 }
 
 function fileSize(text: string): number {

@@ -44,14 +44,12 @@ export async function withLab<T>(...given: [Scenario<T>] | [WithLabOptions, Scen
   return result
 }
 
-/** The test's file: the first of the stack that is not of this folder. */
+/** The test's file: the first of the stack that is not of this folder, which is called as source maps have it (vitest follows them). */
 function callerOf(stack: string): string | null {
-  const here = path.dirname(fileURLToPath(import.meta.url))
-  for (const [, place] of stack.matchAll(/\(?((?:file:\/\/)?\/[^()\s]*?):\d+:\d+\)?$/gm)) {
-    const file = place.startsWith('file://') ? fileURLToPath(place) : place
-    if (!file.startsWith(here)) return path.relative(process.cwd(), file)
-  }
-  return null
+  const places = [...stack.matchAll(/\(?((?:file:\/\/)?\/[^()\s]*?):\d+:\d+\)?$/gm)].map(([, place]) => place)
+  const files = places.map((place) => (place.startsWith('file://') ? fileURLToPath(place) : place))
+  const caller = files.find((file) => path.dirname(file) !== path.dirname(files[0]))
+  return caller === undefined ? null : path.relative(process.cwd(), caller)
 }
 
 /** What runs the file again, as far as it can be told: each runner leaves a mark in the environment. */

@@ -182,7 +182,7 @@ export class OverlayDriver implements Driver {
   captureWires(): CaptureWire[] {
     if (this.underlay === null) return []
     const { way, part } = this.underlay
-    const { mac, address, port, elements } = part
+    const { mac, address, port, elements, speed } = part
     return [
       {
         point: {
@@ -191,6 +191,7 @@ export class OverlayDriver implements Driver {
           description: `VXLAN between hosts, underlay ${way.kind}`,
           mac,
           addresses: [address],
+          ...(speed !== undefined && { speed }),
           aliases: [],
           elements: Object.keys(elements)
         },

@@ -5,6 +5,7 @@
  *   vxlan 0 -- gateway/router 1024 (service) ... gateway/router 0 -- nat -- lan/NAME
  */
 
+import { TAP_SPEED } from '../capture-point.ts'
 import type { EngineHost } from '../engine-host.ts'
 import { NAT_INTERFACES_MAX } from '../gateway.ts'
 import { ROUTER_ELEMENT } from '../gateway-part.ts'
@@ -45,6 +46,7 @@ export class EmulatedUnderlay implements Underlay {
       mac: eth.mac,
       nextHopMac: ROUTER_MAC,
       mtu: eth.mtu,
+      speed: TAP_SPEED,
       address
     }
   }

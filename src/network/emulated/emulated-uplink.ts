@@ -6,6 +6,7 @@
  * Nothing of the machine is used: what is not in the lab is unreachable, and published ports answer in the lab alone.
  */
 import { TrunkPort } from '../../elements/vlan/vlan-trunk.ts'
+import { TAP_SPEED } from '../capture-point.ts'
 import { NetworkError } from '../network-error.ts'
 import { type Uplink, type UplinkPart, type UplinkPort, UplinkPortError } from '../uplink.ts'
 import type { EmulatedInterface } from './emulated-interface.ts'
@@ -37,6 +38,7 @@ export class EmulatedUplink implements Uplink {
         mac: eth.mac,
         addresses: eth.addresses,
         mtu: eth.mtu,
+        speed: TAP_SPEED,
         snat: eth.address,
         ...(eth.address6 !== undefined && { snat6: eth.address6 })
       },

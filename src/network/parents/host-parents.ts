@@ -10,6 +10,7 @@
  */
 
 import { TrunkPort, vlanPort } from '../../elements/vlan/vlan-trunk.ts'
+import { interfaceSpeed } from '../../io/interface-speed.ts'
 import type { NativeBinding } from '../../io/native-binding.ts'
 import { ChangeWatch } from '../../io/netlink/change-watch.ts'
 import type { Link } from '../../io/netlink/links.ts'
@@ -86,7 +87,15 @@ export class HostParents implements ParentInterfaces {
       throw error
     }
     const port: PortReference = [trunk, vlan === null ? TrunkPort.untagged : vlanPort(vlan)]
-    return { name, mac, mtu, part: partOf(this.host.fd, base, trunk, mtu), wire: wireOf(base, trunk, mac), port, station }
+    return {
+      name,
+      mac,
+      mtu,
+      part: partOf(this.host.fd, base, trunk, mtu),
+      wire: wireOf(base, trunk, mac, await interfaceSpeed(link)),
+      port,
+      station
+    }
   }
 
   async release(name: string, network: string): Promise<void> {
@@ -212,11 +221,20 @@ function partOf(netns: number, base: string, trunk: string, mtu: number): Topolo
   }
 }
 
-function wireOf(base: string, trunk: string, mac: string): CaptureWire {
+function wireOf(base: string, trunk: string, mac: string, speed: number | undefined): CaptureWire {
   const wire = `${PREFIX}/${base}`
   const description = `interface ${base}, parent of networks`
   return {
-    point: { name: wire, kind: 'interface', description, mac, addresses: [], aliases: [base], elements: [wire] },
+    point: {
+      name: wire,
+      kind: 'interface',
+      description,
+      mac,
+      addresses: [],
+      ...(speed !== undefined && { speed }),
+      aliases: [base],
+      elements: [wire]
+    },
     link: { a: [wire, 0], b: [trunk, TrunkPort.cable] }
   }
 }

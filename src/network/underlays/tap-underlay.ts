@@ -3,6 +3,7 @@
  */
 import { realTimers, type Timers } from '../../engine/clock.ts'
 import { ALL_OFFLOADS, TUNNEL_OFFLOADS } from '../../io/frame-device.ts'
+import { interfaceSpeed } from '../../io/interface-speed.ts'
 import type { NativeBinding, OpenedTap } from '../../io/native-binding.ts'
 import { NftablesBatch } from '../../io/netlink/nftables/batch.ts'
 import { compare, type Expression, forwardTo, immediate, payload, Register } from '../../io/netlink/nftables/expressions.ts'
@@ -88,6 +89,7 @@ export class TapUnderlay implements Underlay {
     let tap: OpenedTap | undefined
     try {
       const link = await underlayLink(host, target.address)
+      const speed = await interfaceSpeed(link)
       const opened = await openHostTap(host, UNDERLAY_TAP, this.timers, ALL_OFFLOADS | TUNNEL_OFFLOADS)
       tap = opened
       await this.setUp(opened, link.mtu)
@@ -100,6 +102,7 @@ export class TapUnderlay implements Underlay {
         mac: link.mac,
         nextHopMac: TAP_MAC,
         mtu: link.mtu,
+        ...(speed !== undefined && { speed }),
         address: target.address
       }
     } catch (error) {

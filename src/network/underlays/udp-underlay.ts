@@ -1,6 +1,7 @@
 /**
  * Underlay `udp`: sockets of the host, see the README.
  */
+import { interfaceSpeed } from '../../io/interface-speed.ts'
 import type { NativeBinding } from '../../io/native-binding.ts'
 import { openUdpUnderlay } from '../../io/udp-underlay-device.ts'
 import type { Underlay, UnderlayPart, UnderlayTarget } from '../underlay.ts'
@@ -29,9 +30,10 @@ export class UdpUnderlay implements Underlay {
 
   async open({ address, port }: UnderlayTarget): Promise<UnderlayPart> {
     try {
-      const { mtu } = await underlayLink(this.host, address)
+      const link = await underlayLink(this.host, address)
+      const speed = await interfaceSpeed(link)
       // The field for it has 16 bits; lo has one more.
-      const options = { address, port, mac: OWN_MAC, nextHopMac: SOCKET_MAC, mtu: Math.min(mtu, 0xffff) }
+      const options = { address, port, mac: OWN_MAC, nextHopMac: SOCKET_MAC, mtu: Math.min(link.mtu, 0xffff) }
       const sockets = openUdpUnderlay(this.host.native, this.host.fd, address, port)
       return {
         elements: { [ELEMENT]: { type: 'udp-underlay', options: { ...options, sockets } } },
@@ -40,6 +42,7 @@ export class UdpUnderlay implements Underlay {
         mac: OWN_MAC,
         nextHopMac: SOCKET_MAC,
         mtu: options.mtu,
+        ...(speed !== undefined && { speed }),
         address
       }
     } catch (error) {

@@ -10,6 +10,7 @@
 import { realTimers, type Timers } from '../../engine/clock.ts'
 import type { NativeBinding, OpenedTap } from '../../io/native-binding.ts'
 import { NetlinkError } from '../../io/netlink/netlink-error.ts'
+import { TAP_SPEED } from '../capture-point.ts'
 import { NetworkError } from '../network-error.ts'
 import type { NetworkTap, Uplink, UplinkNetwork, UplinkPart, UplinkPort, UplinkWorld } from '../uplink.ts'
 import { ForeignForwardDrops } from './host/foreign-filters.ts'
@@ -222,6 +223,7 @@ function partOf(link: HostLink, tap: OpenedTap, hostAddresses: readonly string[]
       mac: ROUTER_MAC,
       addresses: link.routerAddresses,
       mtu: link.mtu,
+      speed: TAP_SPEED,
       snat: link.routerAddress,
       noDecrement: true
     },

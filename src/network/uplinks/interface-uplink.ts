@@ -13,6 +13,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { DhcpClientPort, type DhcpEvent } from '../../elements/dhcp-client/dhcp-client.ts'
 import { realTimers, type Timers } from '../../engine/clock.ts'
 import type { TopologyElement, TopologyLink } from '../../engine/index.ts'
+import { interfaceSpeed } from '../../io/interface-speed.ts'
 import type { NativeBinding } from '../../io/native-binding.ts'
 import type { Netlink } from '../../io/netlink/netlink.ts'
 import { openPacketSocket } from '../../io/packet-socket-device.ts'
@@ -54,6 +55,8 @@ interface Station {
   readonly mac: string
   /** Of the interface. */
   readonly index: number
+  /** bit/s */
+  readonly speed: number | undefined
   /** Options of the packet socket, but for its MTU. */
   readonly socket: Readonly<Record<'fd' | 'vnetHeaderLength', number>>
   readonly elements: Readonly<Record<string, TopologyElement>>
@@ -110,7 +113,7 @@ export class InterfaceUplink implements Uplink {
       links.push({ a: [device, 0], b: [client, DhcpClientPort.lan] })
       world.listen(client, (event) => this.leased(event as DhcpEvent))
     }
-    this.station = { world, mac, index: link.index, socket: { fd, vnetHeaderLength }, elements, links }
+    this.station = { world, mac, index: link.index, speed: await interfaceSpeed(link), socket: { fd, vnetHeaderLength }, elements, links }
     this.wayWatch = new PacedWatch({
       native,
       netns,
@@ -145,7 +148,7 @@ export class InterfaceUplink implements Uplink {
     this.station = null
   }
 
-  private async part({ mac, index, socket, elements, links }: Station, mtu: number): Promise<UplinkPart> {
+  private async part({ mac, index, speed, socket, elements, links }: Station, mtu: number): Promise<UplinkPart> {
     const { interface: name } = this.options
     const { ipv4, ipv6, cidrs, hosts, isLeased } = this.addresses
     // Neighbor discovery is spoken from it, and a router that we ask wants one (RFC 4861, section 6.1.1).
@@ -155,7 +158,7 @@ export class InterfaceUplink implements Uplink {
       elements: { [`uplink/${name}`]: { type: 'packet-socket', options: { ...socket, name, mtu } }, ...elements },
       links,
       port: isLeased ? [`uplink/${name}/dhcp`, DhcpClientPort.station] : [`uplink/${name}`, 0],
-      interface: { name, mac, addresses: [...cidrs, ...linkLocal], mtu, ...snat },
+      interface: { name, mac, addresses: [...cidrs, ...linkLocal], mtu, ...(speed !== undefined && { speed }), ...snat },
       routes: await this.routes(index),
       hostAddresses: hosts
     }

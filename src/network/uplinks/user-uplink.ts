@@ -11,6 +11,7 @@ import { realTimers, type Timers } from '../../engine/clock.ts'
 import { loadNative } from '../../io/load-native.ts'
 import { ChangeWatch } from '../../io/netlink/change-watch.ts'
 import type { SandboxError } from '../../sandbox/sandbox-error.ts'
+import { TAP_SPEED } from '../capture-point.ts'
 import { NetworkError } from '../network-error.ts'
 import { type NetworkTap, type Uplink, type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../uplink.ts'
 import type { HelperLink } from './helper-namespace.ts'
@@ -183,6 +184,7 @@ function part(tap: UserHelper['tap'], hasIpv6: boolean): UplinkPart {
       mac: router.mac,
       addresses: [`${router.address}/${prefixLength}`, ...(hasIpv6 ? [`${router.address6}/${prefixLength6}`] : [])],
       mtu,
+      speed: TAP_SPEED,
       noDecrement: true // the helper counts down
     },
     routes: { '0.0.0.0/0': { via: helper.address }, ...(hasIpv6 && { '::/0': { via: helper.address6 } }) },
