@@ -57,11 +57,12 @@ UniqueFd openSocket(const std::string& address, uint16_t port) {
   UniqueFd fd(socket(name.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) throwErrno("socket", object);
   const bool isSix = name.ss_family == AF_INET6;
-  // What the interface does not take is refused, neither fragmented here nor measured by what anybody on the way says; DF stays off.
   if (isSix) {
     setOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "setsockopt IPV6_V6ONLY", object);
-    setOption(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_INTERFACE, "setsockopt IPV6_MTU_DISCOVER", object);
+    // Nobody on the way fragments: the kernel does it here, where a "packet too big" has come back, as routers would over IPv4.
+    setOption(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT, "setsockopt IPV6_MTU_DISCOVER", object);
   } else {
+    // What the interface does not take is refused, neither fragmented here nor measured by what anybody on the way says; DF stays off.
     setOption(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_INTERFACE, "setsockopt IP_MTU_DISCOVER", object);
   }
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&name), length) < 0) throwErrno("bind", object);

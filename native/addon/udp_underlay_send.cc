@@ -30,16 +30,24 @@ constexpr int kSegments = 64;
 constexpr int kMessageBytes = 65'535 - kIpv6Header - kUdpHeader;
 /// VXLAN, Ethernet with two tags, IP, TCP with options.
 constexpr int kHeaderRoom = 144;
+/// Peers by a hash of their address (a power of two), and messages that go to one uncut before the kernel is asked again: its route
+/// may be another one by then.
+constexpr uint32_t kPeers = 64;
+constexpr int32_t kUncutMessages = 1024;
 
 /// The outer headers of a frame as a message's address, and its UDP payload.
 struct Target {
   sockaddr_storage name;
   socklen_t nameLength = 0;
+  uint32_t peer = 0;
   int fd = -1;
   uint8_t tos = 0;
   uint8_t* payload = nullptr;
   int length = 0;
 };
+
+/// Neighbors of one subnet have places of their own.
+uint32_t peerOf(uint32_t address) { return (address ^ address >> 8 ^ address >> 16) & (kPeers - 1); }
 
 /// False for what is no UDP over IP without options.
 bool readTarget(const Arena& arena, const int32_t* fds, int fdMask, int32_t handle, Target& target) {
@@ -56,6 +64,7 @@ bool readTarget(const Arena& arena, const int32_t* fds, int fdMask, int32_t hand
     four.sin_family = AF_INET;
     std::memcpy(&four.sin_addr, ip + 16, 4);
     std::memcpy(&four.sin_port, udp + 2, 2);
+    target.peer = peerOf(get32(ip + 16));
     target.nameLength = sizeof four;
     target.tos = ip[1];
   } else if (type == 0x86dd && length >= kEthernetHeader + kIpv6Header + kUdpHeader && ip[6] == kUdp) {
@@ -64,6 +73,7 @@ bool readTarget(const Arena& arena, const int32_t* fds, int fdMask, int32_t hand
     six.sin6_family = AF_INET6;
     std::memcpy(&six.sin6_addr, ip + 24, 16);
     std::memcpy(&six.sin6_port, udp + 2, 2);
+    target.peer = peerOf(get32(ip + 24) ^ get32(ip + 28) ^ get32(ip + 32) ^ get32(ip + 36));
     target.nameLength = sizeof six;
     target.tos = static_cast<uint8_t>(get16(ip) >> 4);
   } else {
@@ -210,8 +220,8 @@ void writeSegmentHeader(const SuperFrame& super, const Target& target, int index
 
 class Sender {
  public:
-  /// `isUncut`: the kernel has refused to cut for these sockets; see `send`.
-  Sender(const Arena& arena, int32_t& isUncut) : arena_(arena), isUncut_(isUncut) {}
+  /// `uncut`: by peer, messages that are still to go uncut; see `send`.
+  Sender(const Arena& arena, int32_t* uncut) : arena_(arena), uncut_(uncut) {}
 
   /// A whole super-frame; 0, or errno of the message that failed. `isPartly`: some of it has left.
   int sendSuperFrame(int32_t handle, Target& target, bool& isPartly) {
@@ -267,21 +277,26 @@ class Sender {
 
  private:
   const Arena& arena_;
-  int32_t& isUncut_;
+  int32_t* const uncut_;
   Outgoing outgoing_;
   uint8_t headers_[kSegments * kHeaderRoom];
 
   /// `count` datagrams of `segment` bytes, the last perhaps less; `sent` of them have left. 0, or errno of the next one.
   int send(Target& target, int count, int partsEach, int segment, int& sent) {
     sent = 0;
-    if (count > 1 && isUncut_) return outgoing_.sendSingly(target, count, partsEach, sent);
+    int32_t& uncut = uncut_[target.peer];
+    if (count > 1 && uncut > 0) {
+      uncut--;
+      return outgoing_.sendSingly(target, count, partsEach, sent);
+    }
     const int failure = outgoing_.sendJoined(target, count, partsEach, segment);
     if (failure == 0) sent = count;
     // udp_send_skb: EIO for a route with IPsec or a device that leaves checksums to us (until Linux 6.11), EINVAL for a socket without
-    // checksums and before Linux 4.18. EINVAL also for segments that are too long; those fail singly, too, and say nothing of others.
-    if (count == 1 || (failure != EIO && failure != EINVAL)) return failure;
+    // checksums and before Linux 4.18. EMSGSIZE (EINVAL until Linux 6.13) for segments that the path does not take: over IPv6 they go as
+    // fragments then; those that no interface takes fail singly, too, and say nothing of others.
+    if (count == 1 || (failure != EIO && failure != EINVAL && failure != EMSGSIZE)) return failure;
     const int single = outgoing_.sendSingly(target, count, partsEach, sent);
-    if (sent > 0) isUncut_ = 1;
+    if (sent > 0) uncut = kUncutMessages;
     return single;
   }
 
@@ -300,7 +315,7 @@ napi_value sendTunnel(napi_env env, napi_callback_info info) {
   int32_t* result = call.array(5);
   const int fdMask = result[3] - 1;
 
-  Sender sender(arena, result[4]);
+  Sender sender(arena, result + 4);
   int32_t done = 0, failed = 0, lastFailure = 0, ended = 0;
   while (done < count) {
     Target target;

@@ -207,8 +207,8 @@ export interface NativeBinding {
   /**
    * Sends frames of the underlay as datagrams by the socket of `fds` that their outer source port says, modulo `result[3]`, a power of
    * two. Super-frames are cut, and partial inner checksums finished in place. Stops at EAGAIN and ENOBUFS; a frame that is refused is
-   * done and failed, as with `writeFrames`. `result[4]` goes along with the sockets: 1 from the time on when the kernel did not cut
-   * messages for them (UDP_SEGMENT), so that each datagram is a message.
+   * done and failed, as with `writeFrames`. `result[4..67]` go along with the sockets: by peer (a hash of its
+   * address), how many messages each datagram of which still is a message of its own, since the kernel did not cut one (UDP_SEGMENT).
    */
   sendTunnel(arena: NativeArena, fds: Int32Array, handles: Int32Array, from: number, count: number, result: Int32Array): number
 

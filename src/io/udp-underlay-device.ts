@@ -26,6 +26,8 @@ const LARGE_PER_READ = 32
 /** Places of `station`, see `receiveTunnel`. */
 const STATION_LENGTH = 32
 const SENDERS_PLACE = 3
+/** Of `written`: the three of a write, the number of senders, and what `sendTunnel` remembers of peers. */
+const WRITTEN_LENGTH = 68
 
 export interface UdpUnderlayDeviceOptions {
   /** As `openUdpUnderlay` returns them: the one that receives first. */
@@ -60,9 +62,9 @@ export class UdpUnderlayDevice implements FrameDevice {
   private readonly arena: NativeArena
   private readonly senders: Int32Array
   private readonly station: Uint8Array
-  /** Of reads; of writes, with two places more that `sendTunnel` tells of. */
+  /** Of reads; of writes, see `sendTunnel`. */
   private readonly result = new Int32Array(4)
-  private readonly written = new Int32Array(5)
+  private readonly written = new Int32Array(WRITTEN_LENGTH)
   /** Frames that were read, and how many of them were handed out. */
   private readonly waiting = new Int32Array(FRAMES_PER_READ)
   private filled = 0

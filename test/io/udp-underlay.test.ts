@@ -133,34 +133,63 @@ describe('the UDP underlay’s sockets', { skip: native === null && 'the addon i
 
     describe('the kernel does not cut', { skip: !hasPerl && 'there is no perl to set SO_NO_CHECK' }, () => {
       /** SO_NO_CHECK: without UDP checksums Linux refuses UDP_SEGMENT (EINVAL in udp_send_skb), and takes each datagram. */
-      beforeEach(() => {
-        const { status } = spawnSync('perl', ['-e', 'setsockopt(STDIN, 1, 11, pack("i", 1)) or exit 1'], {
+      const setNoChecksum = (on: 0 | 1): void => {
+        const { status } = spawnSync('perl', ['-e', `setsockopt(STDIN, 1, 11, pack("i", ${on})) or exit 1`], {
           stdio: [sockets[1], 'ignore', 'inherit']
         })
         assert.equal(status, 0)
-      })
+      }
+      beforeEach(() => setNoChecksum(1))
       suite()
 
-      test('it is asked once', async () => {
-        const refused: number[] = []
-        const { sendTunnel } = native
-        const watched = {
-          ...native,
-          sendTunnel: (...all: Parameters<typeof sendTunnel>) => {
-            const done = sendTunnel(...all)
-            refused.push(all[5][4])
-            return done
+      describe('and is asked', () => {
+        /** What `sendTunnel` remembers of peers, as each write leaves it. */
+        let uncut: number[][]
+        let own: UdpUnderlayDevice
+        beforeEach(() => {
+          uncut = []
+          const { sendTunnel } = native
+          const watched = {
+            ...native,
+            sendTunnel: (...all: Parameters<typeof sendTunnel>) => {
+              const done = sendTunnel(...all)
+              uncut.push([...all[5].subarray(4)].filter((messages) => messages > 0).sort((a, b) => a - b))
+              return done
+            }
           }
+          const options = { address: SENDER, port: 0, mac: '02:cc:00:00:01:01', nextHopMac: '02:cc:00:00:01:02', mtu: 1500 }
+          own = new UdpUnderlayDevice(pool, watched, { ...options, sockets })
+        })
+        const write = (...frames: SuperFrame[]): void => {
+          const handles = Int32Array.from(frames, (frame) => place(pool, frame))
+          assert.equal(own.write(handles, 0, handles.length), handles.length)
+          for (const handle of handles) pool.free(handle)
         }
-        const options = { address: SENDER, port: 0, mac: '02:cc:00:00:01:01', nextHopMac: '02:cc:00:00:01:02', mtu: 1500 }
-        const own = new UdpUnderlayDevice(pool, watched, { ...options, sockets })
-        const alone = encapsulated(plain(300, 1), port)
-        for (const run of [[alone], [alone, alone], [alone]]) {
-          const handles = Int32Array.from(run, (frame) => place(pool, frame))
-          own.write(handles, 0, handles.length)
-        }
-        assert.deepEqual(refused, [0, 1, 1])
-        await arrived(Array.from({ length: 4 }, () => alone.bytes.subarray(OUTER)))
+
+        test('once for one peer, and not at all for another', async () => {
+          const alone = encapsulated(plain(300, 1), port)
+          const other = { ...alone, bytes: Buffer.from(alone.bytes) }
+          other.bytes[33] = 3
+          write(alone)
+          write(alone, alone)
+          write(alone, alone)
+          write(other)
+          write(other, other)
+          assert.deepEqual(uncut, [[], [1024], [1023], [1023], [1023, 1024]])
+          await arrived(Array.from({ length: 5 }, () => alone.bytes.subarray(OUTER)))
+        })
+
+        test('again after 1,024 messages, since its route may be another one by then', () => {
+          const alone = encapsulated(plain(300, 1), port)
+          for (let message = 0; message < 1025; message++) write(alone, alone)
+          assert.deepEqual(uncut.slice(-2), [[1], []])
+          write(alone, alone)
+          assert.deepEqual(uncut.at(-1), [1024], 'it still refuses')
+          for (let message = 0; message < 1024; message++) write(alone, alone)
+          setNoChecksum(0)
+          write(alone, alone)
+          assert.deepEqual(uncut.at(-1), [], 'it cuts again')
+        })
       })
     })
   })
