@@ -1,7 +1,7 @@
 /** Where a daemon keeps what is no record: the folders of its state directory. */
 import { createHash } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { makeFolder } from '../store/make-folder.ts'
 
 export interface Directories {
   readonly state: string
@@ -30,7 +30,7 @@ export function makeDirectories(state: string, runtime: string): Directories {
     images: path.join(state, 'images'),
     run
   }
-  mkdirSync(state, { recursive: true, mode: 0o711 })
-  mkdirSync(run, { recursive: true, mode: 0o700 })
+  makeFolder(state, 0o711)
+  makeFolder(run, 0o700)
   return directories
 }

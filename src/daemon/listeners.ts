@@ -1,9 +1,10 @@
 /** Puts the API on its addresses: unix sockets with the right mode and group, TCP with certificates only. */
-import { chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs'
+import { chownSync, lstatSync, readFileSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import path from 'node:path'
 import type { Logger } from '../api/logger.ts'
 import type { ApiServer, TlsCredentials } from '../api/server.ts'
+import { makeFolder } from '../store/make-folder.ts'
 import type { DaemonConfig } from './daemon-config.ts'
 import { DaemonError } from './daemon-error.ts'
 import { type HostAddress, parseHost } from './host-address.ts'
@@ -58,7 +59,7 @@ export async function listenOn(
 }
 
 async function listenOnSocket(server: ApiServer, file: string, group: string, logger: Logger): Promise<void> {
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 })
+  makeFolder(path.dirname(file), 0o755)
   await removeStale(file)
   const before = process.umask(SOCKET_UMASK)
   let listening: Promise<void>

@@ -1,7 +1,8 @@
 /** Where a lab keeps what it has: one folder for each, by its name. */
-import { fstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, fstatSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { loadNative } from '../io/load-native.ts'
+import { makeFolder } from '../store/make-folder.ts'
 import { LabError } from './lab-error.ts'
 
 /** What is told of a lab to whoever asks, as a file. */
@@ -70,31 +71,52 @@ export class LabDirectory {
     return path.join(this.root, `${host}.sock`)
   }
 
-  /** Makes it this process's, as long as the process lives or until the returned function is called. Throws LabError `running`. */
+  /**
+   * Makes it this process's, as long as the process lives or until the returned function is called. Throws LabError `running`, or
+   * `folder` where there can be none.
+   */
   acquire(): () => void {
+    return this.take(this.lock)
+  }
+
+  /** The same for who starts the process that is to have it: until that has said whether it is up, `down` ends both. */
+  acquireStart(): () => void {
+    const { holder } = this
+    if (holder !== null) throw this.running(holder.pid)
+    return this.take(this.startLock)
+  }
+
+  private take(lock: string): () => void {
     const native = loadNative()
     for (;;) {
-      mkdirSync(this.root, { recursive: true, mode: 0o711 })
-      const { fd, holder } = this.tryLock()
+      try {
+        makeFolder(this.root, 0o711)
+      } catch (cause) {
+        throw new LabError('ERR_LAB_FOLDER', `a lab cannot be kept in ${this.root}: ${(cause as Error).message}`, {
+          fix: '--labs DIR keeps labs elsewhere',
+          cause
+        })
+      }
+      const { fd, holder } = this.tryLock(lock)
       if (fd === -1) throw this.running(holder)
       // The lock of a folder that its holder has removed meanwhile is nobody's: the next one would make another.
-      if (fd !== null && this.isLock(fd)) return () => native.closeFd(fd)
+      if (fd !== null && this.isAt(lock, fd)) return () => native.closeFd(fd)
       if (fd !== null) native.closeFd(fd)
     }
   }
 
   /** `fd` null: the folder went away under our feet. */
-  private tryLock(): { fd: number | null; holder: number } {
+  private tryLock(lock: string): { fd: number | null; holder: number } {
     try {
-      return loadNative().lockFile(this.lock)
+      return loadNative().lockFile(lock)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { fd: null, holder: 0 }
       throw error
     }
   }
 
-  private isLock(fd: number): boolean {
-    const there = statSync(this.lock, { throwIfNoEntry: false })
+  private isAt(lock: string, fd: number): boolean {
+    const there = statSync(lock, { throwIfNoEntry: false })
     const ours = fstatSync(fd)
     return there?.ino === ours.ino && there.dev === ours.dev
   }
@@ -107,9 +129,20 @@ export class LabDirectory {
 
   /** Who has it: the kernel knows, also after a kill -9. null: nobody. */
   get holder(): Held {
+    return this.holderOf(this.lock)
+  }
+
+  /** Who is starting it in the background. */
+  get starter(): Held {
+    return this.holderOf(this.startLock)
+  }
+
+  /** Nothing is made: whoever looks may not be who may write. */
+  private holderOf(lock: string): Held {
+    if (!existsSync(lock)) return null
     const native = loadNative()
     try {
-      const { fd, holder } = native.lockFile(this.lock)
+      const { fd, holder } = native.lockFile(lock)
       if (fd === -1) return { pid: holder }
       native.closeFd(fd)
     } catch {
@@ -154,6 +187,10 @@ export class LabDirectory {
 
   private get lock(): string {
     return path.join(this.root, 'lock')
+  }
+
+  private get startLock(): string {
+    return path.join(this.root, 'start-lock')
   }
 
   private get file(): string {

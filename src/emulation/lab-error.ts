@@ -2,6 +2,8 @@
 export type LabErrorCode =
   /** A process has a lab of the name. */
   | 'ERR_LAB_RUNNING'
+  /** Its folder cannot be made. */
+  | 'ERR_LAB_FOLDER'
   /** There is none of the name, or none that could be meant. */
   | 'ERR_NO_LAB'
   /** A network or service was refused by its host, or a service ended that another one waits for. */

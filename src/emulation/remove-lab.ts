@@ -20,28 +20,19 @@ export async function clearLeftovers(directory: LabDirectory): Promise<void> {
 }
 
 /**
- * Tells the lab's process to end and waits until it has; clears up what is left when there is none.
- * Rejects with LabError `stop` when it does not end in time, `running` when another one of the name has begun meanwhile.
+ * Tells the lab's process to end and waits until it has; clears up what is left when there is none. One that is being started in the
+ * background is ended by who starts it. Rejects with LabError `stop` when it does not end in time, `running` when another one of the name has begun meanwhile.
  */
 export async function removeLab(directory: LabDirectory, timeoutMs: number): Promise<void> {
+  const { starter } = directory
+  if (starter !== null) await end(starter.pid, directory.name, timeoutMs)
   const { holder } = directory
-  if (holder?.pid === 0) {
-    // No process of ours: the number would name our own process group.
-    throw new LabError('ERR_LAB_STOP', `the lab '${directory.name}' is held by a process that cannot be seen from here`, {
-      fix: 'try again; if that does not help, end it where it was started'
-    })
-  }
-  if (holder !== null) {
-    tellToEnd(holder.pid, directory.name)
-    for (let waited = 0; isAlive(holder.pid); waited += LOOK_MS) {
-      if (waited >= timeoutMs) {
-        throw new LabError('ERR_LAB_STOP', `the lab '${directory.name}', process ${holder.pid}, has not ended in ${timeoutMs / 1000} s`, {
-          fix: `kill -9 ${holder.pid}, then netloom down --project ${directory.name} again: it clears up`
-        })
-      }
-      await sleep(LOOK_MS)
-    }
-  }
+  if (holder !== null) await end(holder.pid, directory.name, timeoutMs)
+  await clearLab(directory)
+}
+
+/** What is left of a lab that nobody has. Rejects with LabError `running` when somebody has it. */
+export async function clearLab(directory: LabDirectory): Promise<void> {
   // From here on an `up` of the name is refused, or has refused us: what it starts is not taken for left-overs.
   const release = directory.acquire()
   try {
@@ -49,6 +40,25 @@ export async function removeLab(directory: LabDirectory, timeoutMs: number): Pro
     directory.remove()
   } finally {
     release()
+  }
+}
+
+/** Tells a process to end and waits until it has. Rejects with LabError `stop`. */
+async function end(pid: number, lab: string, timeoutMs: number): Promise<void> {
+  if (pid === 0) {
+    // No process of ours: the number would name our own process group.
+    throw new LabError('ERR_LAB_STOP', `the lab '${lab}' is held by a process that cannot be seen from here`, {
+      fix: 'try again; if that does not help, end it where it was started'
+    })
+  }
+  tellToEnd(pid, lab)
+  for (let waited = 0; isAlive(pid); waited += LOOK_MS) {
+    if (waited >= timeoutMs) {
+      throw new LabError('ERR_LAB_STOP', `the lab '${lab}', process ${pid}, has not ended in ${timeoutMs / 1000} s`, {
+        fix: `kill -9 ${pid}, then netloom down --project ${lab} again: it clears up`
+      })
+    }
+    await sleep(LOOK_MS)
   }
 }
 

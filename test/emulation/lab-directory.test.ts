@@ -71,6 +71,21 @@ describe("a lab's folder", () => {
     assert.equal(await elsewhere('one', 'console.log(lab.holder)'), 'null')
   })
 
+  test('is refused where there can be none', { timeout: 20_000 }, async () => {
+    labs = '/proc/netloom'
+    const said = await elsewhere('one', `try { lab.acquire() } catch ({ code, message }) { console.log(code, message) }`)
+    assert.match(said, /^ERR_LAB_FOLDER a lab cannot be kept in \/proc\/netloom\/one: ENOENT/)
+  })
+
+  test('who starts it in the background has its start, once, and not while it runs', async () => {
+    const lab = new LabDirectory(labs, 'one')
+    const pid = Number(await elsewhere('one', 'lab.acquireStart(); console.log(process.pid); setInterval(() => {}, 1000)'))
+    assert.deepEqual([lab.starter, lab.holder], [{ pid }, null])
+    assert.throws(() => lab.acquireStart(), { code: 'ERR_LAB_RUNNING' })
+    await elsewhere('two', HOLD)
+    assert.throws(() => new LabDirectory(labs, 'two').acquireStart(), { code: 'ERR_LAB_RUNNING' })
+  })
+
   test('goes with its lock, whatever is in it', () => {
     const lab = new LabDirectory(labs, 'one')
     const release = lab.acquire()
@@ -131,6 +146,18 @@ describe('down', () => {
     await removeLab(lab, 1000)
     assert.equal(existsSync(lab.root), false)
     assert.equal(state(), 'Z')
+  })
+
+  test('ends who starts it in the background, and whom that has started', async () => {
+    await elsewhere('one', 'lab.acquireStart(); console.log(process.pid); setInterval(() => {}, 1000)')
+    await elsewhere('one', HOLD)
+    const ended = others.map((other) => once(other, 'exit'))
+    await removeLab(new LabDirectory(labs, 'one'), 5000)
+    assert.equal(existsSync(path.join(labs, 'one')), false)
+    assert.deepEqual(await Promise.all(ended), [
+      [null, 'SIGTERM'],
+      [null, 'SIGTERM']
+    ])
   })
 
   test('clears up what nobody has, and lets go of it', async () => {

@@ -1,7 +1,10 @@
 /** Labs from their file to their end, with real processes and the real docker client. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import { after, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LabFolder } from './lab-process.ts'
 import { namespacesMissing } from './test-namespace.ts'
 
@@ -122,6 +125,17 @@ describe('labs', { skip: namespacesMissing('docker', 'busybox') }, () => {
     })
     const [code] = await once(child, 'close')
     assert.equal(code, 130)
+    assert.deepEqual(folder.leftovers, [])
+  })
+
+  test('down while it is started in the background ends it, as soon as there is anything of it', async () => {
+    const file = folder.write('waiting.yaml', WAITING)
+    const starting = folder.start('up', '-d', file)
+    const ended = once(starting, 'exit')
+    while (!existsSync(path.join(folder.labs, 'waiting', 'start-lock'))) await sleep(5)
+    const { status, stderr } = folder.run('down', 'waiting')
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.deepEqual(await ended, [130, null])
     assert.deepEqual(folder.leftovers, [])
   })
 

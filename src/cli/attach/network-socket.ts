@@ -1,9 +1,10 @@
 /**
  * Where the process that holds a foreground network listens: one socket per network and user.
  */
-import { mkdirSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { makeFolder } from '../../store/make-folder.ts'
 import { CliError, usageError } from '../cli-error.ts'
 
 /** `/run/netloom` as root, else `$XDG_RUNTIME_DIR/netloom`, else a folder of the user's own in the temporary folder. */
@@ -20,7 +21,7 @@ export function networkSocket(network: string, env: NodeJS.ProcessEnv): string {
     throw usageError(`network name '${network}' is invalid`, 'begin with a letter or digit and use only [a-zA-Z0-9_.-]')
   }
   const folder = runtimeFolder(env)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder, 0o700)
   const { uid, mode } = statSync(folder)
   if (uid !== process.getuid?.() || (mode & 0o077) !== 0) {
     throw new CliError(`${folder} is open to other users`, {

@@ -87,7 +87,7 @@ async function up(file: string, options: UpOptions, context: CliContext): Promis
       import('../../emulation/lab-directory.ts')
     ])
     const args = ['up', file, '--project', lab.name, '--labs', labs]
-    return await startInBackground(args, new LabDirectory(labs, lab.name).log, report, context)
+    return await startInBackground(args, new LabDirectory(labs, lab.name), report, context)
   } finally {
     report.end()
   }
@@ -133,7 +133,7 @@ async function list(options: LabOptions, context: CliContext): Promise<void> {
   const labs = LabDirectory.list(await labsFolder(options, context)).map((lab) => {
     const { holder } = lab
     const record = lab.read()
-    const status = holder === null ? 'dead' : (record?.status ?? 'starting')
+    const status = holder === null && lab.starter === null ? 'dead' : (record?.status ?? 'starting')
     return {
       name: lab.name,
       status,

@@ -1,8 +1,9 @@
 /** `netloom wireshark install|uninstall`: netloom's networks in Wireshark's list of interfaces. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
+import { makeFolder } from '../../store/make-folder.ts'
 import { CliError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
@@ -53,7 +54,7 @@ async function install(options: WiresharkOptions, context: CliContext): Promise<
     dlts: DLTS_ANSWER,
     config: CONFIG_ANSWER
   })
-  mkdirSync(path.dirname(file), { recursive: true })
+  makeFolder(path.dirname(file))
   writeFileSync(file, script)
   chmodSync(file, 0o755)
   tell(`installed ${file}`, file, options, context)

@@ -5,11 +5,13 @@
  *                  <-- fd 3 --  one JSON object a line: progress, up or error
  */
 import { spawn } from 'node:child_process'
-import { mkdirSync, openSync, writeSync } from 'node:fs'
+import { openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import type { LabDirectory } from '../../emulation/lab-directory.ts'
 import type { LabView } from '../../emulation/lab-view.ts'
+import { clearLab } from '../../emulation/remove-lab.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliContext } from '../context.ts'
 import { packageRoot } from '../package-root.ts'
@@ -39,10 +41,31 @@ export function reportTo(fd: number): LabReport & { failed(error: Error): void }
   }
 }
 
-/** The parent's side: resolves when the lab is up. Rejects with what the child said; a signal here ends the child first. */
-export async function startInBackground(args: readonly string[], log: string, report: LabReport, context: CliContext): Promise<void> {
+/**
+ * The parent's side: resolves when the lab is up. Rejects with what the child said; a signal here ends the child first, and nothing is
+ * left then.
+ */
+export async function startInBackground(
+  args: readonly string[],
+  directory: LabDirectory,
+  report: LabReport,
+  context: CliContext
+): Promise<void> {
   const signal = context.interruption()
-  mkdirSync(path.dirname(log), { recursive: true })
+  const release = directory.acquireStart()
+  try {
+    await start(args, directory, report, context)
+  } catch (error) {
+    // Unless somebody else has taken its name.
+    if (signal.aborted) await clearLab(directory).catch(() => {})
+    throw error
+  } finally {
+    release()
+  }
+}
+
+async function start(args: readonly string[], { log }: LabDirectory, report: LabReport, context: CliContext): Promise<void> {
+  const signal = context.interruption()
   const output = openSync(log, 'a', 0o600)
   const child = spawn(process.execPath, [path.join(packageRoot(), 'bin/netloom.js'), ...args, '--report', '3'], {
     detached: true,

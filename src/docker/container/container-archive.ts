@@ -223,7 +223,7 @@ function withSandbox<T>(container: Container, work: (sandbox: Sandbox) => Promis
     const directory = `${container.directory}/root`
     const root = { image: container.image.layers, directory }
     await mkdir(directory, { recursive: true }) // where it was never started
-    const moment = await Sandbox.create({ name: container.id.slice(0, 12), root, mounts: await dataMounts(container) })
+    const moment = await Sandbox.create({ name: container.id.slice(0, 12), root, mounts: dataMounts(container) })
     try {
       return await work(moment)
     } finally {

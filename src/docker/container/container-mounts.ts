@@ -2,11 +2,11 @@
  * Binds, volumes and tmpfs of a container: from what was asked to what inspect shows, and to what its sandbox mounts.
  */
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { ApiError } from '../../api/api-error.ts'
 import type { ContainerConfig, HostConfig, MountPoint, MountRequest } from '../../api/container-json.ts'
 import type { MountOptions } from '../../sandbox/sandbox-options.ts'
+import { makeFolder } from '../../store/make-folder.ts'
 import type { Container } from './container.ts'
 
 export interface MountPlan {
@@ -64,14 +64,14 @@ export function planMounts(config: ContainerConfig, host: HostConfig, planner: M
 }
 
 /** Binds and volumes; directories on the host that `-v` names are made, as Docker does. */
-export async function dataMounts(container: Container): Promise<MountOptions[]> {
+export function dataMounts(container: Container): MountOptions[] {
   const options: MountOptions[] = []
   for (const point of container.mounts) {
     if (point.Type === 'tmpfs') {
       options.push({ type: 'tmpfs', target: point.Destination, options: tmpfsOptions(container, point), readonly: !point.RW })
       continue
     }
-    if (!existsSync(point.Source)) await mkdir(point.Source, { recursive: true })
+    if (!existsSync(point.Source)) makeFolder(point.Source)
     const bind = { type: 'bind', source: point.Source, target: point.Destination, readonly: !point.RW } as const
     options.push({ ...bind, ...(point.Propagation !== '' && { propagation: point.Propagation }) })
   }
@@ -79,9 +79,9 @@ export async function dataMounts(container: Container): Promise<MountOptions[]> 
 }
 
 /** What the sandbox of a run mounts, outer ones first. */
-export async function sandboxMounts(container: Container): Promise<MountOptions[]> {
+export function sandboxMounts(container: Container): MountOptions[] {
   const { directory, hostConfig, mounts } = container
-  const options = await dataMounts(container)
+  const options = dataMounts(container)
   for (const [target, text] of Object.entries(hostConfig.Tmpfs ?? {})) {
     options.push({ type: 'tmpfs', target, ...(text !== '' && { options: text }) })
   }
