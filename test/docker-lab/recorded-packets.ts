@@ -1,0 +1,157 @@
+// Packets of the oracle's lab in captures, and the judge that compares them with Docker's recordings (test/oracle/pcaps).
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DockerLab, ORACLE, ROOT } from './docker-lab.ts'
+
+const GATEWAY_MAC = Buffer.from('02420a2c0001', 'hex')
+/** Any that is not made from an address: Docker draws the gateways' of user-defined networks, ours follow from the address. */
+const DRAWN_MAC = Buffer.from('024270000001', 'hex')
+
+export type RecordedUplink = 'host' | 'interface'
+
+/**
+ * With `host` the last word is the kernel's, so tcpdump captures outside. With `interface` everything is ours, and the address is: each
+ * capture is one of `netloom capture`.
+ */
+const UPLINK: Readonly<Record<RecordedUplink, string>> = {
+  host: 'host',
+  interface: 'interface=up0,address=192.0.2.50/24,gateway=192.0.2.1,mac=02:cc:00:00:00:50'
+}
+
+interface RunningCapture {
+  readonly child: ChildProcess
+  readonly ended: Promise<unknown>
+}
+
+/** A lab of its own with the network `net`, 10.44.0.0/24. */
+export class RecordedPackets {
+  readonly lab: DockerLab
+  readonly uplink: RecordedUplink
+  private readonly running: RunningCapture[] = []
+  /** By name of the recording. */
+  private readonly files = new Map<string, string[]>()
+
+  constructor(uplink: RecordedUplink) {
+    this.uplink = uplink
+    this.lab = new DockerLab(`pc${uplink[0]}`)
+    this.lab.daemonEnvironment['NETLOOM_DAEMON_ARGS'] = `--live-restore=false --uplink ${UPLINK[uplink]}`
+  }
+
+  async up(): Promise<void> {
+    await this.lab.up()
+    // The address is the station's now, and no longer the kernel's.
+    if (this.uplink === 'interface') await this.lab.must('nsenter', ...this.onHost('ip', 'address', 'flush', 'dev', 'up0'))
+  }
+
+  async reset(): Promise<void> {
+    await this.lab.reset()
+    await this.lab.ok('network', 'create', '--subnet', '10.44.0.0/24', 'net')
+  }
+
+  async run(name: string, image: string, ...options: string[]): Promise<void> {
+    await this.lab.ok('run', '-itd', '--name', name, '--net', 'net', ...options, image)
+    await this.lab.run('nsenter', await this.within(name, 'ethtool', '-K', 'eth0', 'tx', 'off')) // so that checksums are finished
+  }
+
+  /** Commands in a container; some are meant to fail. */
+  sh(container: string, ...commands: string[]): Promise<unknown> {
+    return this.lab.docker('exec', container, 'sh', '-c', commands.join('; '))
+  }
+
+  /** A command of the outside host, 192.0.2.60. */
+  fromOutside(...command: string[]): Promise<unknown> {
+    return this.lab.run('nsenter', [`--net=/run/netns/${this.lab.prefix}out`, ...command])
+  }
+
+  /** What crosses the way out. */
+  async outside(name: string, filter: string): Promise<void> {
+    if (this.uplink === 'interface') await this.own(name, 'uplink', filter)
+    else await this.tcpdump(name, this.onHost(), 'up0', filter)
+  }
+
+  /** What the network has: in a capture of ours, and in what tcpdump sees at the container. */
+  async inside(name: string, filter: string, container?: string): Promise<void> {
+    await this.own(name, 'net', filter)
+    if (container !== undefined) await this.tcpdump(name, await this.within(container), 'eth0', filter)
+  }
+
+  /** Ends the captures when the last packets are in them. */
+  async done(): Promise<void> {
+    await sleep(700)
+    for (const { child, ended } of this.running.splice(0)) {
+      child.kill('SIGINT')
+      await ended
+    }
+  }
+
+  /** `differs`: flows that are known to. Those of other captures of the same name too. */
+  async compare(name: string, differs: readonly string[] = []): Promise<void> {
+    const files = this.files.get(name) ?? []
+    assert.notEqual(files.length, 0)
+    for (const file of files) {
+      writeFileSync(file, replaceAll(readFileSync(file), GATEWAY_MAC, DRAWN_MAC))
+      const { stdout, stderr } = await this.lab.run(path.join(ORACLE, 'compare-pcap'), [path.join(ORACLE, `pcaps/${name}.pcap`), file])
+      const flows = (word: string): string[] =>
+        [...stdout.matchAll(new RegExp(`^${word} +(.*?)(?: \\(\\d+ lines\\))?$`, 'gm'))].map(([, flow]) => flow!)
+      const what = `${name}, uplink ${this.uplink}, ${path.basename(file)}:\n${stdout}${stderr}`
+      assert.deepEqual(flows('FAIL'), differs, what)
+      assert.ok(flows('ok').length > 0, what)
+    }
+  }
+
+  /** The lines that compare-pcap compares, of the recording and of what was captured. */
+  async lines(name: string): Promise<{ recorded: string[]; captured: string[] }> {
+    const show = async (file: string): Promise<string[]> =>
+      (await this.lab.must(path.join(ORACLE, 'compare-pcap'), '--show', file)).stdout.split('\n')
+    return { recorded: await show(path.join(ORACLE, `pcaps/${name}.pcap`)), captured: await show(this.files.get(name)![0]!) }
+  }
+
+  private own(name: string, target: string, filter: string): Promise<void> {
+    const file = this.file(name, 'own.pcapng')
+    // A frame that is dropped on its way is on no wire a second time.
+    const words = ['-w', file, '-H', this.lab.dockerHost, '--no-drops', ...(filter === '' ? [] : ['-f', filter])]
+    return this.capture(process.execPath, [path.join(ROOT, 'bin/netloom.js'), 'capture', target, ...words], 'Ctrl-C ends it')
+  }
+
+  private tcpdump(name: string, where: readonly string[], device: string, filter: string): Promise<void> {
+    const words = ['-U', '--immediate-mode', '-s', '0', '-Z', 'root', '-i', device, '-w', this.file(name, 'tcpdump.pcap'), filter]
+    return this.capture('nsenter', [...where, 'tcpdump', ...words], 'listening on')
+  }
+
+  private file(name: string, ending: string): string {
+    const file = path.join(this.lab.folder, `${name}.${ending}`)
+    this.files.set(name, [...(this.files.get(name) ?? []), file])
+    return file
+  }
+
+  /** Resolves when it runs. */
+  private async capture(command: string, args: readonly string[], ready: string): Promise<void> {
+    const child = spawn(command, args, { env: { ...process.env, ...this.lab.environment }, stdio: ['ignore', 'ignore', 'pipe'] })
+    const ended = once(child, 'close')
+    this.running.push({ child, ended })
+    let said = ''
+    await new Promise<void>((resolve, reject) => {
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        if ((said += text).includes(ready)) resolve()
+      })
+      ended.then(() => reject(new Error(`${command} ${args.join(' ')}: ${said}`)), reject)
+    })
+  }
+
+  private onHost(...command: string[]): string[] {
+    return [`--net=/run/netns/${this.lab.prefix}1`, ...command]
+  }
+
+  private async within(container: string, ...command: string[]): Promise<string[]> {
+    return [`--net=/proc/${await this.lab.ok('inspect', '-f', '{{.State.Pid}}', container)}/ns/net`, ...command]
+  }
+}
+
+function replaceAll(bytes: Buffer, from: Buffer, to: Buffer): Buffer {
+  for (let at = bytes.indexOf(from); at >= 0; at = bytes.indexOf(from, at + to.length)) to.copy(bytes, at)
+  return bytes
+}
