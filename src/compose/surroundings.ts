@@ -2,6 +2,7 @@
 import { formatPrefix, type Prefix, parseCidr } from '../wire/cidr.ts'
 import { isInside, readAddress, readAnyAddress, readMac, readStationAddress, readSubnet, type StationAddress } from './addresses.ts'
 import { type LinkSetting, readLink } from './link.ts'
+import { joinNat, type NatSetting, readNat } from './nat.ts'
 import type { Value } from './value.ts'
 
 /** A LAN, or a VLAN of one. */
@@ -35,6 +36,8 @@ export interface Host {
   /** null: the machine's own way out, which only a lab of one host can have. */
   readonly eth0: (Place & { readonly gateway: string | undefined; readonly gateway6: string | undefined }) | null
   readonly dns: readonly string[]
+  /** How its gateway translates: its own words before those of the whole lab. */
+  readonly nat: NatSetting
 }
 
 export interface LabRouter {
@@ -64,16 +67,17 @@ export const DEFAULT_HOST = 'host1'
 
 /** @param directory of the file */
 export function readSurroundings(value: Value | undefined, file: Value, directory: string): Surroundings {
-  const members = ['description', 'underlays', 'hosts', 'routers', 'uplink'] as const
-  const { description, underlays, hosts, routers, uplink } = value?.members(members) ?? {}
+  const members = ['description', 'underlays', 'hosts', 'routers', 'uplink', 'nat'] as const
+  const { description, underlays, hosts, routers, uplink, nat: ofAll } = value?.members(members) ?? {}
+  const nat = ofAll === undefined ? {} : readNat(ofAll)
   const read = {
     description: description?.text() ?? '',
     underlays: named(underlays, 'an underlay').map(([name, at]) => readUnderlay(name, at, directory)),
-    hosts: named(hosts, 'a host').map(([name, at]) => readHost(name, at, directory)),
+    hosts: named(hosts, 'a host').map(([name, at]) => readHost(name, at, nat, directory)),
     routers: named(routers, 'a router').map(([name, at]) => readRouter(name, at, directory)),
     uplink
   }
-  if (read.hosts.length === 0) return { ...read, hosts: [{ name: DEFAULT_HOST, at: value ?? file, eth0: null, dns: [] }] }
+  if (read.hosts.length === 0) return { ...read, hosts: [{ name: DEFAULT_HOST, at: value ?? file, eth0: null, dns: [], nat }] }
   const cut = read.hosts.find(({ eth0 }) => eth0 === null)
   if (cut !== undefined && read.hosts.length > 1) cut.at.fail('eth0 is missing: one of several hosts is somewhere on an underlay')
   const emulated = read.hosts.find(({ eth0 }) => eth0 !== null)
@@ -108,14 +112,15 @@ function readUnderlay(name: string, at: Value, directory: string): Underlay {
   }
 }
 
-function readHost(name: string, at: Value, directory: string): Host {
+function readHost(name: string, at: Value, labNat: NatSetting, directory: string): Host {
   if (RESERVED.includes(name)) at.fail(`no host can be called ${RESERVED.join(', ')}: elements of the lab are`)
-  const { eth0, dns } = at.isNull ? {} : at.members(['eth0', 'dns'])
+  const { eth0, dns, nat } = at.isNull ? {} : at.members(['eth0', 'dns', 'nat'])
   const given = eth0?.members(['underlay', 'address', 'address6', 'gateway', 'gateway6', 'mac', 'link'])
   return {
     name,
     at,
     dns: dns?.list().map(readAnyAddress) ?? [],
+    nat: nat === undefined ? labNat : joinNat(labNat, readNat(nat)),
     eth0:
       given === undefined
         ? null

@@ -177,7 +177,7 @@ export class EmulatedLab {
 
   private async addHost(engine: ThreadedEngine, host: Host, captures: CaptureControl): Promise<DockerHost> {
     const { directory, config, logger, version, file } = this.options
-    const { name, eth0, dns } = host
+    const { name, eth0, dns, nat } = host
     const scoped = new ScopedEngine(engine, `${name}/`)
     const directories = makeDirectories(directory.host(name), directory.sockets)
     const subnets = file.underlays.flatMap(({ subnet }) => (subnet === undefined ? [] : [formatPrefix(subnet)]))
@@ -186,7 +186,7 @@ export class EmulatedLab {
         ? this.machine(directories.state)
         : { ...this.plugIn(host, eth0, scoped), avoid: () => subnets, publishesOnMachine: () => false }
     const dockerHost = await DockerHost.open({
-      config: { ...config, 'state-dir': directories.state, 'live-restore': false, dns: dns.length > 0 ? dns : config.dns },
+      config: { ...config, 'state-dir': directories.state, 'live-restore': false, nat, dns: dns.length > 0 ? dns : config.dns },
       logger,
       version,
       name,

@@ -205,6 +205,31 @@ x-netloom:
   })
 })
 
+describe('nat', () => {
+  const natOf = (surroundings: string): object[] =>
+    read(`services: { web: { image: nginx, x-netloom: { host: host1 } } }\nx-netloom: ${surroundings}\n`).hosts.map(({ nat }) => nat)
+
+  test('of the whole lab, and of a host, whose words go before', () => {
+    const eth0 = (last: number): string => `eth0: { underlay: lan, address: 172.16.0.${last}/24 }`
+    assert.deepEqual(
+      natOf(`{
+        underlays: { lan: { subnet: 172.16.0.0/24 } },
+        nat: { mapping: endpoint-independent, timeouts: { udp: 60, tcpEstablished: 7200 } },
+        hosts: { host1: { ${eth0(1)} }, host2: { ${eth0(2)}, nat: { mapping: address-and-port-dependent, capacity: 1000, timeouts: { udp: 5.5 } } } }
+      }`),
+      [
+        { mapping: 'endpoint-independent', timeouts: { udp: 60, tcpEstablished: 7200 } },
+        { mapping: 'address-and-port-dependent', capacity: 1000, timeouts: { udp: 5.5, tcpEstablished: 7200 } }
+      ]
+    )
+  })
+
+  test('of the only host of a lab; nothing without', () => {
+    assert.deepEqual(natOf('{ nat: { capacity: 9 } }'), [{ capacity: 9 }])
+    assert.deepEqual(natOf('{ uplink: none }'), [{}])
+  })
+})
+
 describe('a capture as a service', () => {
   const read = (replay: string) =>
     readLabFile(`services:\n  player: { x-netloom: { virtual: true, replay: ${replay} } }\n`, { file: '/labs/a/compose.yaml', env: {} })

@@ -29,7 +29,8 @@ x-netloom:
     wan: { subnet: 198.51.100.0/24, gateway: 198.51.100.254 }
   hosts:
     host1: { eth0: { underlay: lan, address: 172.16.0.1/24 } }
-    host2: { eth0: { underlay: lan, address: 172.16.0.2/24 } }
+    host2: { eth0: { underlay: lan, address: 172.16.0.2/24 }, nat: { timeouts: { udp: 500 } } }
+  nat: { mapping: endpoint-independent, timeouts: { udp: 600, udpStream: 700 } }
   routers:
     edge: { interfaces: [{ underlay: lan, address: 172.16.0.254/24 }, { underlay: wan, address: 198.51.100.254/24 }] }
 `
@@ -47,6 +48,12 @@ services:
   next: { image: alpine, depends_on: { slow: { condition: service_healthy } } }
 x-netloom: { uplink: none }
 `
+
+/** A datagram from port 5000 to port 7 of each address. */
+const ASK = `
+  const socket = require('node:dgram').createSocket('udp4').bind(5000)
+  const send = ([address, ...others]) => (address === undefined ? socket.close() : socket.send('x', 7, address, () => send(others)))
+  send(process.argv.slice(1))`
 
 describe('labs', { skip: namespacesMissing('docker', 'busybox') }, () => {
   const folder = new LabFolder()
@@ -80,6 +87,26 @@ describe('labs', { skip: namespacesMissing('docker', 'busybox') }, () => {
       assert.ok(pings(address), address)
     assert.equal(pings('172.18.0.2'), false, "another host's bridge is not reached")
     assert.equal(on('host2', 'exec', 'client', 'busybox', 'nc', '-w2', '172.16.0.1', '8080'), 'hello')
+  })
+
+  test('hosts translate as the file says: a port outside is one station’s for whatever destination, and how long flows live', () => {
+    const flows = (
+      host: string
+    ): { original: { source: string; destination: string }; reply: { destinationPort: number }; timeout: number }[] =>
+      JSON.parse(folder.run('show', 'nat', '--protocol', 'udp', '--json', '-H', folder.socket('two', host)).stdout)
+    const ask = (...addresses: string[]): string[] => [process.execPath, '-e', ASK, ...addresses]
+    // Both want port 5000 outside; without the setting both would have it, each for its own destination.
+    on('host2', 'exec', 'client', ...ask('198.51.100.7'))
+    on('host2', 'run', '--rm', '--network', 'front', 'alpine', ...ask('172.16.0.100'))
+    const seen = flows('host2')
+    const outside = Object.fromEntries(seen.map(({ original, reply }) => [original.destination, reply.destinationPort]))
+    assert.deepEqual(Object.keys(outside).sort(), ['172.16.0.100', '198.51.100.7'])
+    assert.equal(outside['198.51.100.7'], 5000)
+    assert.notEqual(outside['172.16.0.100'], 5000)
+    for (const { timeout } of seen) assert.ok(timeout > 400 && timeout <= 500, `the host's own time-out: ${timeout}`)
+    on('host1', 'run', '--rm', 'alpine', ...ask('172.16.0.100'))
+    for (const { timeout } of flows('host1')) assert.ok(timeout > 500 && timeout <= 600, `the lab's: ${timeout}`)
+    assert.equal(flows('host1').length, 1)
   })
 
   test('is listed, is not started twice, and a network made later is on one host', () => {
