@@ -6,7 +6,8 @@
  * Open addressing with linear probing in one Int32Array, at most a quarter full. IPv4 is kept as ::ffff:a.b.c.d. Changes make the
  * table anew: they are few, and look-ups many.
  */
-import { type AddressWords, FIRST_CHILD } from './ipvlan-options.ts'
+import { FIRST_CHILD } from '../parent/parent-options.ts'
+import type { AddressWords } from './ipvlan-options.ts'
 
 /** What look-ups return for an address that is not in the table. */
 export const NO_CHILD = -1

@@ -3,17 +3,13 @@
  */
 import { addressFamily, type Mac, parseIpv4, parseIpv6, parseMac } from '../../wire/address.ts'
 import { get32 } from '../../wire/big-endian.ts'
+import { childPort, longestFrame } from '../parent/parent-options.ts'
 
 /** As `ip link add type ipvlan mode` has them. */
 export const IPVLAN_MODES = ['l2', 'l3', 'l3s'] as const
 export type IpvlanMode = (typeof IPVLAN_MODES)[number]
 export const IPVLAN_FLAGS = ['bridge', 'private', 'vepa'] as const
 export type IpvlanFlag = (typeof IPVLAN_FLAGS)[number]
-
-/** Ports below are the wire and the parent's own stack. */
-export const FIRST_CHILD = 2
-export const IPVLAN_PORTS_MAX = 4097
-const MTU_MIN = 68
 
 export interface IpvlanOptions {
   /** The parent's MAC, which all children have. */
@@ -45,19 +41,13 @@ export interface IpvlanSettings {
   readonly longest: number
 }
 
-/** Header and one tag: what `is_skb_forwardable` of the kernel grants beyond the MTU. */
-const AROUND_MTU = 18
-const NO_LIMIT = 0x3fffffff
-
 /** Throws IpvlanOptionError. */
 export function readIpvlanOptions({ mac, mode = 'l2', flag = 'bridge', mtu }: IpvlanOptions): IpvlanSettings {
   if (!IPVLAN_MODES.includes(mode)) throw new IpvlanOptionError(`mode is '${mode}': it must be one of ${IPVLAN_MODES.join(', ')}`)
   if (!IPVLAN_FLAGS.includes(flag)) throw new IpvlanOptionError(`flag is '${flag}': it must be one of ${IPVLAN_FLAGS.join(', ')}`)
-  if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MTU_MIN && mtu <= 65_535)) {
-    throw new IpvlanOptionError(`mtu is ${mtu}: it must be a whole number from ${MTU_MIN} to 65535`)
-  }
+  const longest = longestFrame(mtu, IpvlanOptionError)
   try {
-    return { mac: parseMac(mac), mode, flag, longest: mtu === undefined ? NO_LIMIT : mtu + AROUND_MTU }
+    return { mac: parseMac(mac), mode, flag, longest }
   } catch (cause) {
     throw new IpvlanOptionError(`mac '${mac}' is no MAC such as 02:42:ac:11:00:02`, { cause })
   }
@@ -69,13 +59,10 @@ export type AddressWords = readonly [number, number, number, number]
 /** By port, checked each for itself. Throws IpvlanOptionError. */
 export function readChildren({ children = {} }: IpvlanChange): Map<number, readonly AddressWords[] | null> {
   return new Map(
-    Object.entries(children).map(([key, addresses]) => {
-      const port = Number(key)
-      if (!Number.isInteger(port) || port < FIRST_CHILD || port >= IPVLAN_PORTS_MAX) {
-        throw new IpvlanOptionError(`children.${key}: a child's port is a whole number from ${FIRST_CHILD} to ${IPVLAN_PORTS_MAX - 1}`)
-      }
-      return [port, addresses?.map((address) => readAddress(`children.${key}`, address)) ?? null]
-    })
+    Object.entries(children).map(([key, addresses]) => [
+      childPort(key, IpvlanOptionError),
+      addresses?.map((address) => readAddress(`children.${key}`, address)) ?? null
+    ])
   )
 }
 

@@ -8,42 +8,21 @@
  *                                                    l2: a group -> the other children and the wire, other MACs -> the wire;
  *                                                    l3, l3s: groups are dropped, other packets -> the stack, which routes them
  *                                         port 1 rx: the wire, always
- *
- * Owns every frame that it receives; transmit and drop give ownership away. Super-frames pass whole.
  */
-import { EngineDrop } from '../../engine/drop-reason.ts'
-import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
-import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-pool.ts'
-import type { Link, Port } from '../../engine/link.ts'
+import type { ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
+import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { formatMac } from '../../wire/address.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, ETHERNET_TYPE, EtherType, setMac } from '../../wire/ethernet.ts'
+import { batch, egress, NOBODY, PARENT_COUNTERS, Parent, STACK, WIRE } from '../parent/parent.ts'
+import { PARENT_PORTS_MAX } from '../parent/parent-options.ts'
+import { NO_CHILD } from './address-table.ts'
 import { Children } from './children.ts'
 import { type FindAddress, findAddressFor } from './find-address.ts'
 import { IpvlanDrop } from './ipvlan-drop.ts'
-import {
-  FIRST_CHILD,
-  IPVLAN_PORTS_MAX,
-  type IpvlanChange,
-  type IpvlanOptions,
-  type IpvlanSettings,
-  readIpvlanOptions
-} from './ipvlan-options.ts'
+import { type IpvlanChange, type IpvlanOptions, type IpvlanSettings, readIpvlanOptions } from './ipvlan-options.ts'
 import { childOf, Side } from './packet-address.ts'
 
-const WIRE = 0
-const STACK = 1
 const GROUP_BIT = 0x0100
-/** In place of a child that gets no copy: none is left out. */
-const NOBODY = -1
-
-// Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
-const BATCH = 256
-/** Frames of one port, and the ports they leave by. All ipvlans of a thread share them: nothing is left in them by `push`. */
-const batch = new Int32Array(BATCH)
-const egress = new Int32Array(BATCH)
-
-const COUNTERS = ['rxFrames', 'forwarded', 'flooded', 'copies', 'copyFailures'] as const
-const Counter = { rxFrames: 0, forwarded: 1, flooded: 2, copies: 3, copyFailures: 4 } as const
 
 export interface IpvlanQuestion {
   /** Where the frame comes in. */
@@ -54,45 +33,21 @@ export interface IpvlanQuestion {
   readonly address?: string
 }
 
-export class Ipvlan implements Element {
-  private readonly context: ElementContext
-  private readonly frames: FramePool
-  private readonly ports: readonly (Port | null)[]
-  private readonly children = new Children()
+export class Ipvlan extends Parent {
+  protected readonly children = new Children()
   private readonly findAddress: FindAddress
   private settings: IpvlanSettings
-  /** Where each port sends, null where nothing is connected. */
-  private links: (Link | null)[] = []
-  /** Ports of children that are connected, ascending. */
-  private childPorts = new Int32Array(0)
 
   /** Throws IpvlanOptionError. */
   constructor(context: ElementContext, options: IpvlanOptions) {
-    this.context = context
-    this.frames = context.frames
-    this.ports = context.ports
+    super(context, IpvlanDrop)
     this.findAddress = findAddressFor(context.frames, batch, egress)
     this.settings = readIpvlanOptions(options)
-    // An element made anew behind existing links gets no portsChanged.
     this.portsChanged()
   }
 
-  push(): void {
-    const { context, ports } = this
-    let received = 0
-    for (let ingress = context.nextReady(); ingress >= 0; ingress = context.nextReady()) {
-      const { rx } = ports[ingress]!
-      while (!rx.empty) {
-        const count = rx.receiveAll(batch)
-        received += count
-        this.forwardAll(count, ingress)
-      }
-    }
-    context.counters[Counter.rxFrames] += received
-  }
-
   /** `batch[0..count-1]`, of which runs of IPv4 packets for known children go at once. */
-  private forwardAll(count: number, ingress: number): void {
+  protected forwardAll(count: number, ingress: number): void {
     const { findAddress, settings, children } = this
     const { mac, flag, longest } = settings
     const isLookedUp = ingress === WIRE || (ingress !== STACK && flag === 'bridge')
@@ -103,30 +58,6 @@ export class Ipvlan implements Element {
       if (known === at) this.relay(batch[at++], ingress)
       else at = known
     }
-  }
-
-  /** Sends `batch[from..to-1]` where `findAddress` said. */
-  private send(from: number, to: number): void {
-    const { links } = this
-    // Two a round: see the engine's README, "Loops".
-    let i = from
-    for (; i < ((to - 1) | 0); i = (i + 2) | 0) {
-      const a = links[egress[i]]
-      const b = links[egress[(i + 1) | 0]]
-      if (a === null || b === null) break
-      a.transmit(batch[i])
-      b.transmit(batch[(i + 1) | 0])
-    }
-    let sent = to - from
-    for (; i < to; i++) {
-      const link = links[egress[i]]
-      if (link !== null) link.transmit(batch[i])
-      else {
-        this.dropAt(batch[i], egress[i])
-        sent--
-      }
-    }
-    this.context.counters[Counter.forwarded] += sent
   }
 
   private relay(frame: FrameHandle, ingress: number): void {
@@ -149,7 +80,7 @@ export class Ipvlan implements Element {
     }
     const isForRouting = mode !== 'l3s' || (!isGroup && this.isForParent(frame) && this.isIp(frame))
     const isAddressed = isGroup || this.isForParent(frame)
-    const child = isForRouting && isAddressed ? this.child(frame, Side.destination) : NOBODY
+    const child = isForRouting && isAddressed ? this.child(frame, Side.destination) : NO_CHILD
     if (child < 0) this.toOne(frame, WIRE, STACK, "no child's address: to the parent")
     else this.toOne(frame, WIRE, child, "the child's address")
   }
@@ -167,7 +98,7 @@ export class Ipvlan implements Element {
   /** ipvlan_xmit_mode_l3 and ipvlan_process_outbound. */
   private fromChild3(frame: FrameHandle, ingress: number): void {
     const { context } = this
-    const child = this.settings.flag === 'vepa' ? NOBODY : this.child(frame, Side.destination)
+    const child = this.settings.flag === 'vepa' ? NO_CHILD : this.child(frame, Side.destination)
     if (child >= 0) this.toChild(frame, ingress, child)
     else if (this.isGroup(frame)) context.drop(frame, IpvlanDrop.group)
     else if (!this.isIp(frame)) context.drop(frame, IpvlanDrop.notIp)
@@ -187,10 +118,9 @@ export class Ipvlan implements Element {
   }
 
   private toChild(frame: FrameHandle, ingress: number, child: number): void {
-    const { context, frames, settings } = this
+    const { context, settings } = this
     if (settings.flag === 'private') return context.drop(frame, IpvlanDrop.isPrivate)
-    const isTooLong = frames.length[frame] > settings.longest && (frames.flags[frame] & FrameFlag.gso) === 0
-    if (isTooLong) return context.drop(frame, IpvlanDrop.oversize)
+    if (this.isTooLong(frame, settings.longest)) return context.drop(frame, IpvlanDrop.oversize)
     this.toOne(frame, ingress, child, 'to another child')
   }
 
@@ -224,54 +154,6 @@ export class Ipvlan implements Element {
     return type === EtherType.ipv4 || type === EtherType.ipv6
   }
 
-  /** ipvlan_process_multicast. To all children but one and `outside`; the frame itself to the last, and children without a copy are counted. */
-  private flood(frame: FrameHandle, ingress: number, except: number, outside: number): void {
-    const { frames, links, childPorts } = this
-    const { counters } = this.context
-    let last = links[outside]
-    let copies = 0
-    for (let i = childPorts.length - 1; i >= 0; i--) {
-      if (childPorts[i] === except) continue
-      const link = links[childPorts[i]]
-      if (last === null) {
-        last = link
-        continue
-      }
-      const copy = frames.copy(frame)
-      if (copy === NO_FRAME) counters[Counter.copyFailures]++
-      else {
-        copies++
-        link!.transmit(copy)
-      }
-    }
-    if ((frames.flags[frame] & FrameFlag.traced) !== 0) this.context.trace(frame, `group from port ${ingress}: ${copies} copies`)
-    if (last === null) return this.dropAt(frame, outside)
-    counters[Counter.copies] += copies
-    counters[Counter.flooded]++
-    last.transmit(frame)
-  }
-
-  private toOne(frame: FrameHandle, ingress: number, port: number, why: string): void {
-    const { context, frames } = this
-    if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `from port ${ingress} to ${port}: ${why}`)
-    const link = this.links[port]
-    if (link === null) return this.dropAt(frame, port)
-    context.counters[Counter.forwarded]++
-    link.transmit(frame)
-  }
-
-  /** Nothing is connected to the port. */
-  private dropAt(frame: FrameHandle, port: number): void {
-    this.context.drop(frame, port === STACK ? IpvlanDrop.parent : port === WIRE ? IpvlanDrop.noWire : EngineDrop.unlinked)
-  }
-
-  portsChanged(): void {
-    const { ports, children } = this
-    const count = Math.max(ports.length, FIRST_CHILD, (children.ports.at(-1) ?? 0) + 1)
-    this.links = Array.from({ length: count }, (_, port) => ports[port]?.tx ?? null)
-    this.childPorts = children.ports.filter((port) => this.links[port] !== null)
-  }
-
   reconfigure(options: Plain): boolean {
     this.settings = readIpvlanOptions(options as IpvlanOptions)
     return true
@@ -298,7 +180,7 @@ export class Ipvlan implements Element {
   /** What would happen to a packet that nobody sends, from a child or from the wire to a station; `port` null: to nobody. */
   private explain({ port, address }: IpvlanQuestion): { port: number | null; reason: string | null; text: string } {
     const { mode, flag } = this.settings
-    const child = address === undefined || (port !== WIRE && flag === 'vepa') ? NOBODY : this.children.find(address)
+    const child = address === undefined || (port !== WIRE && flag === 'vepa') ? NO_CHILD : this.children.find(address)
     const how = `(ipvlan, mode ${mode}, flag ${flag})`
     if (child >= 0 && port !== WIRE && flag === 'private') return { port: null, reason: 'ipvlan.isPrivate', text: `dropped ${how}` }
     if (child >= 0) return { port: child, reason: null, text: `to the child at port ${child} ${how}` }
@@ -309,7 +191,7 @@ export class Ipvlan implements Element {
 
 export const ipvlanType: ElementType<IpvlanOptions> = {
   type: 'ipvlan',
-  maxPorts: IPVLAN_PORTS_MAX,
-  counters: COUNTERS,
+  maxPorts: PARENT_PORTS_MAX,
+  counters: PARENT_COUNTERS,
   create: (context, options) => new Ipvlan(context, options)
 }

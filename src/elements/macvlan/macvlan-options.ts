@@ -2,15 +2,12 @@
  * What a macvlan can be told, checked.
  */
 import { formatMac, type Mac, parseMac } from '../../wire/address.ts'
+import { childPort, longestFrame } from '../parent/parent-options.ts'
 
 /** As `ip link add type macvlan mode` has them. */
 export const MACVLAN_MODES = ['bridge', 'private', 'vepa', 'passthru'] as const
 export type MacvlanMode = (typeof MACVLAN_MODES)[number]
 
-/** Ports below are the wire and the parent's own stack. */
-export const FIRST_CHILD = 2
-export const MACVLAN_PORTS_MAX = 4097
-const MTU_MIN = 68
 const GROUP_BIT = 0x0100
 
 export interface MacvlanOptions {
@@ -40,29 +37,19 @@ export interface MacvlanSettings {
   readonly longest: number
 }
 
-/** Header and one tag: what `is_skb_forwardable` of the kernel grants beyond the MTU. */
-const AROUND_MTU = 18
-const NO_LIMIT = 0x3fffffff
-
 /** Throws MacvlanOptionError. */
 export function readMacvlanOptions({ mode = 'bridge', mac, mtu }: MacvlanOptions = {}): MacvlanSettings {
   if (!MACVLAN_MODES.includes(mode)) throw new MacvlanOptionError(`mode is '${mode}': it must be one of ${MACVLAN_MODES.join(', ')}`)
-  if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MTU_MIN && mtu <= 65_535)) {
-    throw new MacvlanOptionError(`mtu is ${mtu}: it must be a whole number from ${MTU_MIN} to 65535`)
-  }
-  return { mode, mac: mac === undefined ? null : readMac('mac', mac), longest: mtu === undefined ? NO_LIMIT : mtu + AROUND_MTU }
+  return { mode, mac: mac === undefined ? null : readMac('mac', mac), longest: longestFrame(mtu, MacvlanOptionError) }
 }
 
 /** By port, checked each for itself. Throws MacvlanOptionError. */
 export function readChildren({ children = {} }: MacvlanChange): Map<number, Mac | null> {
   return new Map(
-    Object.entries(children).map(([key, text]) => {
-      const port = Number(key)
-      if (!Number.isInteger(port) || port < FIRST_CHILD || port >= MACVLAN_PORTS_MAX) {
-        throw new MacvlanOptionError(`children.${key}: a child's port is a whole number from ${FIRST_CHILD} to ${MACVLAN_PORTS_MAX - 1}`)
-      }
-      return [port, text === null ? null : readMac(`children.${key}`, text)]
-    })
+    Object.entries(children).map(([key, text]) => [
+      childPort(key, MacvlanOptionError),
+      text === null ? null : readMac(`children.${key}`, text)
+    ])
   )
 }
 

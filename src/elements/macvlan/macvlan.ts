@@ -6,44 +6,21 @@
  *   wire  -- 0 |       | 3 -- child       port N rx: bridge mode: another child's MAC -> the child, a group -> children and the wire;
  *   stack -- 1 |       | ...                         everything else -> the wire, the parent's own MAC included
  *                                         port 1 rx: the wire, always: a parent and its children do not reach each other
- *
- * Owns every frame that it receives; transmit and drop give ownership away. Super-frames pass whole.
  */
-import { EngineDrop } from '../../engine/drop-reason.ts'
-import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
-import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-pool.ts'
-import type { Link, Port } from '../../engine/link.ts'
+import type { ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
+import type { FrameHandle } from '../../engine/frame-pool.ts'
 import { parseMac } from '../../wire/address.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_TYPE } from '../../wire/ethernet.ts'
+import { ALL, batch, egress, PARENT_COUNTERS, Parent, STACK, WIRE } from '../parent/parent.ts'
+import { NO_LIMIT, PARENT_PORTS_MAX } from '../parent/parent-options.ts'
 import { Children } from './children.ts'
 import { type FindChild, findChildFor } from './find-child.ts'
 import { MacvlanDrop } from './macvlan-drop.ts'
-import {
-  FIRST_CHILD,
-  MACVLAN_PORTS_MAX,
-  type MacvlanChange,
-  type MacvlanOptions,
-  type MacvlanSettings,
-  readMacvlanOptions
-} from './macvlan-options.ts'
+import { type MacvlanChange, type MacvlanOptions, type MacvlanSettings, readMacvlanOptions } from './macvlan-options.ts'
 
-const WIRE = 0
-const STACK = 1
 const GROUP_BIT = 0x0100
-/** In place of a child that gets no copy: none of them does. */
-const ALL = -2
 /** EtherType of IEEE 802.3 annex 31A: MAC control, PAUSE. */
 const PAUSE = 0x8808
-const NO_LIMIT = 0x3fffffff
-
-// Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
-const BATCH = 256
-/** Frames of one port, and the ports they leave by. All macvlans of a thread share them: nothing is left in them by `push`. */
-const batch = new Int32Array(BATCH)
-const egress = new Int32Array(BATCH)
-
-const COUNTERS = ['rxFrames', 'forwarded', 'flooded', 'copies', 'copyFailures'] as const
-const Counter = { rxFrames: 0, forwarded: 1, flooded: 2, copies: 3, copyFailures: 4 } as const
 
 export interface MacvlanQuestion {
   /** Where the frame comes in. */
@@ -52,45 +29,21 @@ export interface MacvlanQuestion {
   readonly destination: string
 }
 
-export class Macvlan implements Element {
-  private readonly context: ElementContext
-  private readonly frames: FramePool
-  private readonly ports: readonly (Port | null)[]
-  private readonly children = new Children()
+export class Macvlan extends Parent {
+  protected readonly children = new Children()
   private readonly findChild: FindChild
   private settings: MacvlanSettings
-  /** Where each port sends, null where nothing is connected. */
-  private links: (Link | null)[] = []
-  /** Ports of children that are connected, ascending. */
-  private childPorts = new Int32Array(0)
 
   /** Throws MacvlanOptionError. */
   constructor(context: ElementContext, options?: MacvlanOptions) {
-    this.context = context
-    this.frames = context.frames
-    this.ports = context.ports
+    super(context, MacvlanDrop)
     this.findChild = findChildFor(context.frames, batch, egress)
     this.settings = readMacvlanOptions(options)
-    // An element made anew behind existing links gets no portsChanged.
     this.portsChanged()
   }
 
-  push(): void {
-    const { context, ports } = this
-    let received = 0
-    for (let ingress = context.nextReady(); ingress >= 0; ingress = context.nextReady()) {
-      const { rx } = ports[ingress]!
-      while (!rx.empty) {
-        const count = rx.receiveAll(batch)
-        received += count
-        this.forwardAll(count, ingress)
-      }
-    }
-    context.counters[Counter.rxFrames] += received
-  }
-
   /** `batch[0..count-1]`, of which runs of known unicast go at once. */
-  private forwardAll(count: number, ingress: number): void {
+  protected forwardAll(count: number, ingress: number): void {
     const { findChild, settings } = this
     const { mode, longest } = settings
     const { table } = this.children
@@ -104,30 +57,6 @@ export class Macvlan implements Element {
       if (known === at) this.relay(batch[at++], ingress)
       else at = known
     }
-  }
-
-  /** Sends `batch[from..to-1]` where `findChild` said. */
-  private send(from: number, to: number): void {
-    const { links } = this
-    // Two a round: see the engine's README, "Loops".
-    let i = from
-    for (; i < ((to - 1) | 0); i = (i + 2) | 0) {
-      const a = links[egress[i]]
-      const b = links[egress[(i + 1) | 0]]
-      if (a === null || b === null) break
-      a.transmit(batch[i])
-      b.transmit(batch[(i + 1) | 0])
-    }
-    let sent = to - from
-    for (; i < to; i++) {
-      const link = links[egress[i]]
-      if (link !== null) link.transmit(batch[i])
-      else {
-        this.dropAt(batch[i], egress[i])
-        sent--
-      }
-    }
-    this.context.counters[Counter.forwarded] += sent
   }
 
   private relay(frame: FrameHandle, ingress: number): void {
@@ -148,8 +77,7 @@ export class Macvlan implements Element {
     if (isGroup) return this.fromChildToGroup(frame, ingress)
     const child = this.children.table.lookup(hi, view.getInt32(at + 2))
     if (child < 0) return this.toOne(frame, ingress, WIRE, "no child's address: to the wire")
-    const isTooLong = frames.length[frame] > settings.longest && (frames.flags[frame] & FrameFlag.gso) === 0
-    if (isTooLong) return this.context.drop(frame, MacvlanDrop.oversize)
+    if (this.isTooLong(frame, settings.longest)) return this.context.drop(frame, MacvlanDrop.oversize)
     this.toOne(frame, ingress, child, 'to another child')
   }
 
@@ -173,59 +101,6 @@ export class Macvlan implements Element {
     const { frames } = this
     const isPause = frames.view(frame).getUint16(frames.start[frame] + ETHERNET_TYPE) === PAUSE
     this.flood(frame, ingress, isPause ? ALL : ingress, WIRE)
-  }
-
-  /**
-   * To all children but one, nobody (-1), or ALL, and to `outside`. The frame itself goes to the last of them; where the pool is exhausted,
-   * children are left out and counted.
-   */
-  private flood(frame: FrameHandle, ingress: number, except: number, outside: number): void {
-    const { frames, links, childPorts } = this
-    const { counters } = this.context
-    let last = links[outside]
-    let copies = 0
-    if (except !== ALL) {
-      for (let i = childPorts.length - 1; i >= 0; i--) {
-        if (childPorts[i] === except) continue
-        const link = links[childPorts[i]]
-        if (last === null) {
-          last = link
-          continue
-        }
-        const copy = frames.copy(frame)
-        if (copy === NO_FRAME) counters[Counter.copyFailures]++
-        else {
-          copies++
-          link!.transmit(copy)
-        }
-      }
-    }
-    if ((frames.flags[frame] & FrameFlag.traced) !== 0) this.context.trace(frame, `group from port ${ingress}: ${copies} copies`)
-    if (last === null) return this.dropAt(frame, outside)
-    counters[Counter.copies] += copies
-    counters[Counter.flooded]++
-    last.transmit(frame)
-  }
-
-  private toOne(frame: FrameHandle, ingress: number, port: number, why: string): void {
-    const { context, frames } = this
-    if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `from port ${ingress} to ${port}: ${why}`)
-    const link = this.links[port]
-    if (link === null) return this.dropAt(frame, port)
-    context.counters[Counter.forwarded]++
-    link.transmit(frame)
-  }
-
-  /** Nothing is connected to the port. */
-  private dropAt(frame: FrameHandle, port: number): void {
-    this.context.drop(frame, port === STACK ? MacvlanDrop.parent : port === WIRE ? MacvlanDrop.noWire : EngineDrop.unlinked)
-  }
-
-  portsChanged(): void {
-    const { ports, children } = this
-    const count = Math.max(ports.length, FIRST_CHILD, (children.ports.at(-1) ?? 0) + 1)
-    this.links = Array.from({ length: count }, (_, port) => ports[port]?.tx ?? null)
-    this.childPorts = children.ports.filter((port) => this.links[port] !== null)
   }
 
   reconfigure(options: Plain): boolean {
@@ -264,7 +139,7 @@ export class Macvlan implements Element {
 
 export const macvlanType: ElementType<MacvlanOptions> = {
   type: 'macvlan',
-  maxPorts: MACVLAN_PORTS_MAX,
-  counters: COUNTERS,
+  maxPorts: PARENT_PORTS_MAX,
+  counters: PARENT_COUNTERS,
   create: (context, options) => new Macvlan(context, options)
 }
