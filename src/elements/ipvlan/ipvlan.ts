@@ -13,7 +13,7 @@ import type { ElementContext, ElementType, Plain, Reply } from '../../engine/ele
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { formatMac } from '../../wire/address.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, ETHERNET_TYPE, EtherType, setMac } from '../../wire/ethernet.ts'
-import { batch, egress, NOBODY, PARENT_COUNTERS, Parent, STACK, WIRE } from '../parent/parent.ts'
+import { NOBODY, PARENT_BATCH, PARENT_COUNTERS, PARENT_EGRESS, Parent, STACK, WIRE } from '../parent/parent.ts'
 import { PARENT_PORTS_MAX } from '../parent/parent-options.ts'
 import { NO_CHILD } from './address-table.ts'
 import { Children } from './children.ts'
@@ -41,12 +41,12 @@ export class Ipvlan extends Parent {
   /** Throws IpvlanOptionError. */
   constructor(context: ElementContext, options: IpvlanOptions) {
     super(context, IpvlanDrop)
-    this.findAddress = findAddressFor(context.frames, batch, egress)
+    this.findAddress = findAddressFor(context.frames, PARENT_BATCH, PARENT_EGRESS)
     this.settings = readIpvlanOptions(options)
     this.portsChanged()
   }
 
-  /** `batch[0..count-1]`, of which runs of IPv4 packets for known children go at once. */
+  /** `PARENT_BATCH[0..count-1]`, of which runs of IPv4 packets for known children go at once. */
   protected forwardAll(count: number, ingress: number): void {
     const { findAddress, settings, children } = this
     const { mac, flag, longest } = settings
@@ -55,7 +55,7 @@ export class Ipvlan extends Parent {
       const known = isLookedUp ? findAddress(at, count, children.table, longest, mac.hi, mac.lo) : at
       this.send(at, known)
       // What ended the run is looked at again where it may begin one: it may only lie in another chunk.
-      if (known === at) this.relay(batch[at++], ingress)
+      if (known === at) this.relay(PARENT_BATCH[at++], ingress)
       else at = known
     }
   }

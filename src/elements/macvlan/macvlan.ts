@@ -11,7 +11,7 @@ import type { ElementContext, ElementType, Plain, Reply } from '../../engine/ele
 import type { FrameHandle } from '../../engine/frame-pool.ts'
 import { parseMac } from '../../wire/address.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_TYPE } from '../../wire/ethernet.ts'
-import { ALL, batch, egress, PARENT_COUNTERS, Parent, STACK, WIRE } from '../parent/parent.ts'
+import { ALL, PARENT_BATCH, PARENT_COUNTERS, PARENT_EGRESS, Parent, STACK, WIRE } from '../parent/parent.ts'
 import { NO_LIMIT, PARENT_PORTS_MAX } from '../parent/parent-options.ts'
 import { Children } from './children.ts'
 import { type FindChild, findChildFor } from './find-child.ts'
@@ -37,12 +37,12 @@ export class Macvlan extends Parent {
   /** Throws MacvlanOptionError. */
   constructor(context: ElementContext, options?: MacvlanOptions) {
     super(context, MacvlanDrop)
-    this.findChild = findChildFor(context.frames, batch, egress)
+    this.findChild = findChildFor(context.frames, PARENT_BATCH, PARENT_EGRESS)
     this.settings = readMacvlanOptions(options)
     this.portsChanged()
   }
 
-  /** `batch[0..count-1]`, of which runs of known unicast go at once. */
+  /** `PARENT_BATCH[0..count-1]`, of which runs of known unicast go at once. */
   protected forwardAll(count: number, ingress: number): void {
     const { findChild, settings } = this
     const { mode, longest } = settings
@@ -54,7 +54,7 @@ export class Macvlan extends Parent {
       const known = isLookedUp ? findChild(at, count, table, isWire ? NO_LIMIT : longest, isWire ? STACK : WIRE) : at
       this.send(at, known)
       // What ended the run is looked at again where it may begin one: it may only lie in another chunk.
-      if (known === at) this.relay(batch[at++], ingress)
+      if (known === at) this.relay(PARENT_BATCH[at++], ingress)
       else at = known
     }
   }

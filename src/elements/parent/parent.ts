@@ -14,20 +14,25 @@ import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../../eng
 import type { Link, Port } from '../../engine/link.ts'
 import { FIRST_CHILD } from './parent-options.ts'
 
+const wire = 0
+const stack = 1
+const all = -2
 /** The wire: the parent as its driver sees it. */
-export const WIRE = 0
+export const WIRE = wire
 /** The parent's own stack. */
-export const STACK = 1
+export const STACK = stack
 /** In place of a child that gets no copy: none is left out. */
 export const NOBODY = -1
 /** In place of a child that gets no copy: none of them does. */
-export const ALL = -2
+export const ALL = all
 
-// Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
+// Constants of this module are part of the code that V8 makes; those that it imports, or exports, are looked up at every use.
 const BATCH = 256
+const batch = new Int32Array(BATCH)
+const egress = new Int32Array(BATCH)
 /** Frames of one port, and the ports they leave by. All parents of a thread share them: nothing is left in them by `push`. */
-export const batch = new Int32Array(BATCH)
-export const egress = new Int32Array(BATCH)
+export const PARENT_BATCH = batch
+export const PARENT_EGRESS = egress
 
 export const PARENT_COUNTERS = ['rxFrames', 'forwarded', 'flooded', 'copies', 'copyFailures'] as const
 const Counter = { rxFrames: 0, forwarded: 1, flooded: 2, copies: 3, copyFailures: 4 } as const
@@ -61,7 +66,7 @@ export abstract class Parent implements Element {
   /** `ports`: of children, ascending, connected or not. */
   protected abstract readonly children: { readonly ports: Int32Array }
 
-  /** `batch[0..count-1]`, which came in by a port: all of them are to be sent or dropped. */
+  /** `PARENT_BATCH[0..count-1]`, which came in by a port: all of them are to be sent or dropped. */
   protected abstract forwardAll(count: number, ingress: number): void
 
   abstract reconfigure(options: Plain): boolean
@@ -82,7 +87,7 @@ export abstract class Parent implements Element {
     context.counters[Counter.rxFrames] += received
   }
 
-  /** Sends `batch[from..to-1]` by the ports in `egress`. */
+  /** Sends `PARENT_BATCH[from..to-1]` by the ports in `PARENT_EGRESS`. */
   protected send(from: number, to: number): void {
     const { links } = this
     // Two a round: see the engine's README, "Loops".
@@ -115,7 +120,7 @@ export abstract class Parent implements Element {
     const { counters } = this.context
     let last = links[outside]
     let copies = 0
-    if (except !== ALL) {
+    if (except !== all) {
       for (let i = childPorts.length - 1; i >= 0; i--) {
         if (childPorts[i] === except) continue
         const link = links[childPorts[i]]
@@ -155,7 +160,7 @@ export abstract class Parent implements Element {
   /** Nothing is connected to the port. */
   private dropAt(frame: FrameHandle, port: number): void {
     const { parent, noWire } = this.drops
-    this.context.drop(frame, port === STACK ? parent : port === WIRE ? noWire : EngineDrop.unlinked)
+    this.context.drop(frame, port === stack ? parent : port === wire ? noWire : EngineDrop.unlinked)
   }
 
   portsChanged(): void {
