@@ -1,11 +1,13 @@
 /**
  * The cluster's store in Consul, by its HTTP interface: KV, transactions, sessions, blocking queries.
  *
- * A session lives at least 10 s with Consul, and up to twice its time; hosts that die are noticed later than with the other stores.
+ * A session lives at least 10 s with Consul, and up to twice its time: those of clients that die are ended by the others, see
+ * consul-beats.
  */
 import type { Timers } from '../engine/clock.ts'
 import { ClusterError } from './cluster-error.ts'
 import type { ClusterStore, Lease, StoreComparison, StoreEntry, StoreStep, Watch, Watcher } from './cluster-store.ts'
+import { BEATS, ConsulBeats } from './consul-beats.ts'
 import { type HttpAnswer, HttpClient } from './http-client.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import type { StoreOptions } from './store-options.ts'
@@ -109,16 +111,38 @@ export class ConsulStore implements ClusterStore {
     const ttl = Math.max(MIN_SESSION_SECONDS, seconds)
     const session = JSON.stringify({ Name: 'netloom', TTL: `${ttl}s`, LockDelay: '0s', Behavior: 'delete' })
     const { ID } = parse<{ ID: string }>(await this.ask({ method: 'PUT', path: '/v1/session/create', body: session }))
-    const keeper = new LeaseKeeper({
-      seconds: ttl,
-      timers: this.timers,
-      keepAlive: async () => (await this.ask({ method: 'PUT', path: `/v1/session/renew/${ID}` }, { allowed: [404] })).status === 200,
-      revoke: () => this.ask({ method: 'PUT', path: `/v1/session/destroy/${ID}` }),
-      onEnd: () => this.open.delete(keeper)
+    const { timers } = this
+    const beat = (): Promise<unknown> => this.commit([], [{ put: BEATS + ID, value: String(seconds), lease: keeper }])
+    const keeper: LeaseKeeper = new LeaseKeeper({
+      seconds,
+      timers,
+      keepAlive: async () => {
+        const { status } = await this.ask({ method: 'PUT', path: `/v1/session/renew/${ID}` }, { allowed: [404] })
+        if (status === 404) return false
+        await beat()
+        return true
+      },
+      revoke: () => this.end(ID),
+      onEnd: () => {
+        beats.close()
+        this.open.delete(keeper)
+      }
     })
+    const beats = new ConsulBeats({ timers, seconds, list: () => this.list(BEATS), end: (dead) => this.end(dead) })
     this.sessions.set(keeper, ID)
     this.open.add(keeper)
+    try {
+      await beat()
+    } catch (error) {
+      void keeper.close()
+      throw error
+    }
     return keeper
+  }
+
+  /** What is put under it goes. One that has ended already is no error to Consul. */
+  private end(session: string): Promise<HttpAnswer> {
+    return this.ask({ method: 'PUT', path: `/v1/session/destroy/${session}` })
   }
 
   async close(): Promise<void> {
