@@ -27,6 +27,7 @@ import { type ClusterChange, ClusterView } from './cluster-view.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { delay } from './delay.ts'
 import { HostLiveness } from './host-liveness.ts'
+import { PROBE_PATIENCE_MS } from './host-probe.ts'
 
 /** A Logger of the API is one. */
 export interface ClusterLog {
@@ -54,6 +55,9 @@ export interface ClusterOptions {
 const DEFAULT_TTL = 5
 /** From the end of another host's lease to its end: time to come back after a pause of the store or of itself. */
 const GRACE_MS = 2000
+/** At most so long after its last word a host is dead to all others, where the store ends leases in time: README, "What holds". */
+export const DEAD_AFTER_MS = DEFAULT_TTL * 1000 + GRACE_MS + PROBE_PATIENCE_MS
+
 /** How long the copy may lag behind a commit. */
 const PATIENCE_MS = 3000
 

@@ -10,7 +10,7 @@ import { ClusterError } from './cluster-error.ts'
 import type { ClusterHost } from './cluster-records.ts'
 
 /** For connection and answer together. */
-const PATIENCE_MS = 1000
+export const PROBE_PATIENCE_MS = 1000
 /** `netloom ID\n`; an answer that is longer is somebody else's. */
 const MAX_ANSWER = 256
 
@@ -67,7 +67,7 @@ function ask(advertise: string, id: string, timers: Timers): Promise<boolean> {
       resolve(isAlive)
     }
     const socket = net.connect(readAdvertise(advertise))
-    const cancel = timers.after(PATIENCE_MS, () => finish(false))
+    const cancel = timers.after(PROBE_PATIENCE_MS, () => finish(false))
     socket.setEncoding('utf8')
     socket.on('data', (text: string) => {
       answer += text

@@ -1,5 +1,6 @@
 // A LAN 192.0.2.0/24 of namespaces: daemons of a cluster at .11, .12..., servers of their store where a test wants them.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -87,6 +88,21 @@ export class ClusterLan {
   /** A container that only sleeps. */
   run(number: number, name: string, network: string): string {
     return this.on(number, 'run', '-d', '--name', name, '--net', network, 'alpine', 'sleep', '10000')
+  }
+
+  /** What VXLAN goes by the cable of the machine at 192.0.2.LAST while `work` is done, as tcpdump's lines. */
+  async vxlanTo(last: number, work: () => unknown): Promise<string[]> {
+    const dump = this.lan.start('tcpdump', '-lnni', `m${last}`, 'udp port 4789')
+    const ended = once(dump, 'close')
+    let text = ''
+    dump.stdout!.setEncoding('utf8').on('data', (data: string) => (text += data))
+    for await (const said of dump.stderr!) if (String(said).includes('listening on')) break
+    work()
+    // The kernel hands captured packets over in blocks.
+    await sleep(300)
+    dump.kill('SIGTERM')
+    await ended
+    return text.split('\n').filter((line) => line !== '')
   }
 
   /** Whether one ping from a container is answered. */
