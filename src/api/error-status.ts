@@ -41,7 +41,6 @@ export function statusOf(error: unknown): number {
   if (error instanceof ApiError) return error.status
   if (error instanceof NetworkError) return NETWORK_STATUS[error.code]
   if (error instanceof IpamError) return IPAM_STATUS[error.code]
-  if (error instanceof CaptureFilterError) return 400
   if (error instanceof ImageError) return IMAGE_STATUS[error.code]
   if (error instanceof CaptureFormatError || error instanceof CaptureFilterError) return 400
   const status = (error as { status?: unknown } | null)?.status

@@ -1,6 +1,7 @@
 /** `/images`. */
 import type { Writable } from 'node:stream'
 import { familiarText, parseReference } from '../image/image-reference.ts'
+import { parsePlatform } from '../image/platform.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiRequest } from './api-request.ts'
 import type { ApiResponse } from './api-response.ts'
@@ -23,6 +24,7 @@ export function imageRoutes(router: Router, backend: ImageBackend): void {
     )
   })
   router.add('POST', '/images/create', async (request, response) => {
+    checkPlatform(request.query.get('platform') ?? '')
     if ((request.query.get('fromImage') ?? '') !== '') await pull(backend, request, response)
     else await importArchive(backend, request, response)
   })
@@ -76,6 +78,11 @@ function newName(repository: string, tag: string): string {
     throw ApiError.internal(messageOf(error), { cause: error })
   }
   return name
+}
+
+/** An image is for this machine whatever it is said to be for, as in Docker, but there are platforms that are none. */
+function checkPlatform(text: string): void {
+  if (text !== '' && parsePlatform(text).os !== 'linux') throw ApiError.badRequest('operating system is not supported')
 }
 
 /** `docker import`: the archive is the body. */

@@ -1,6 +1,9 @@
 /**
- * Platforms as Docker writes them, `linux/arm64` or `linux/arm/v7` (containerd's platforms, which dockerd 20.10 uses).
+ * Platforms as Docker writes them, `linux/arm64` or `linux/arm/v7`: what containerd 1.6 reads, which dockerd 20.10 uses, its texts
+ * included (asked of a real daemon).
  */
+
+import { ImageError } from './image-error.ts'
 import { architectureOf } from './image-file.ts'
 
 export interface Platform {
@@ -10,39 +13,37 @@ export interface Platform {
   readonly variant: string
 }
 
-/** A text that names no platform; the message is Docker's. */
-export class PlatformError extends Error {}
-
 const COMPONENT = /^[A-Za-z0-9_-]+$/
-const SYSTEMS = ['aix', 'android', 'darwin', 'dragonfly', 'freebsd', 'illumos', 'ios', 'js', 'linux', 'netbsd', 'openbsd', 'plan9']
-const KNOWN_SYSTEMS = [...SYSTEMS, 'solaris', 'windows', 'zos']
-const ARCHITECTURES = ['386', 'amd64', 'arm', 'arm64', 'loong64', 'mips', 'mips64', 'mips64le', 'mipsle', 'ppc64', 'ppc64le', 'riscv64']
-const KNOWN_ARCHITECTURES = [...ARCHITECTURES, 's390x', 'wasm']
-/** Other names of an architecture: the usual one, and its variant. */
-const ALIASES: Readonly<Record<string, readonly [architecture: string, variant: string]>> = {
-  i386: ['386', ''],
-  x86_64: ['amd64', ''],
-  'x86-64': ['amd64', ''],
-  aarch64: ['arm64', ''],
-  armhf: ['arm', 'v7'],
-  armel: ['arm', 'v6']
-}
+/** What is known by one word alone; of two, any will do. */
+const SYSTEMS = new Set(
+  'aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos'.split(' ')
+)
+const ARCHITECTURES = new Set([
+  ...['386', 'amd64', 'amd64p32', 'arm', 'armbe', 'arm64', 'arm64be', 'loong64', 'mips', 'mipsle', 'mips64', 'mips64le', 'mips64p32'],
+  ...['mips64p32le', 'ppc', 'ppc64', 'ppc64le', 'riscv', 'riscv64', 's390', 's390x', 'sparc', 'sparc64', 'wasm']
+])
 
-/** Throws PlatformError. One word is a system or an architecture; the other is then this machine's. */
+/** Throws ImageError 'invalid', with Docker's text. One word is a system or an architecture; the other is then this machine's. */
 export function parsePlatform(text: string): Platform {
+  const invalid = (why: string): ImageError => new ImageError('invalid', `${why}: invalid argument`)
+  const whole = JSON.stringify(text)
+  if (text.includes('*')) throw invalid(`${whole}: wildcards not yet supported`)
   const parts = text.split('/')
   const wrong = parts.find((part) => !COMPONENT.test(part))
   if (wrong !== undefined) {
-    const rule = 'platform specifier component must match "^[A-Za-z0-9_-]+$"'
-    throw new PlatformError(`"${wrong}" is an invalid component of "${text}": ${rule}: invalid argument`)
+    throw invalid(
+      `${JSON.stringify(wrong)} is an invalid component of ${whole}: platform specifier component must match "${COMPONENT.source}"`
+    )
   }
-  if (parts.length > 3) throw new PlatformError(`"${text}": cannot parse platform specifier: invalid argument`)
-  const [first, second, third = ''] = parts.map((part) => part.toLowerCase())
-  if (second !== undefined) return platform(systemOf(first!), second, third)
-  if (KNOWN_SYSTEMS.includes(systemOf(first!))) return platform(systemOf(first!), architectureOf(process.arch), '')
-  const alone = platform('linux', first!, '')
-  if (KNOWN_ARCHITECTURES.includes(alone.architecture)) return alone
-  throw new PlatformError(`"${text}": unknown operating system or architecture: invalid argument`)
+  if (parts.length > 3) throw invalid(`${whole}: cannot parse platform specifier`)
+  const [first, second, variant] = parts.map((part) => part.toLowerCase())
+  const os = first === 'macos' ? 'darwin' : first!
+  if (variant !== undefined) return { os, ...withImpliedVariant(normalized(second!, variant)) }
+  if (second !== undefined) return { os, ...withoutImpliedVariant(normalized(second, '')) }
+  if (SYSTEMS.has(os)) return { os, architecture: architectureOf(process.arch), variant: '' }
+  const alone = normalized(first!, '')
+  if (!ARCHITECTURES.has(alone.architecture)) throw invalid(`${whole}: unknown operating system or architecture`)
+  return { os: 'linux', ...withoutImpliedVariant(alone) }
 }
 
 export function formatPlatform({ os, architecture, variant }: Platform): string {
@@ -57,15 +58,37 @@ export function fitsPlatform(has: Platform, wanted: Platform): boolean {
   return has.variant === '' || version(has) <= version(wanted)
 }
 
-function systemOf(name: string): string {
-  return name === 'macos' ? 'darwin' : name
+type Machine = Omit<Platform, 'os'>
+
+/** The usual name of an architecture, and its variant, '' for the one that it has anyway. */
+function normalized(architecture: string, variant: string): Machine {
+  switch (architecture) {
+    case 'i386':
+      return { architecture: '386', variant: '' }
+    case 'x86_64':
+    case 'x86-64':
+    case 'amd64':
+      return { architecture: 'amd64', variant: variant === 'v1' ? '' : variant }
+    case 'aarch64':
+    case 'arm64':
+      return { architecture: 'arm64', variant: variant === '8' || variant === 'v8' ? '' : variant }
+    case 'armhf':
+      return { architecture: 'arm', variant: 'v7' }
+    case 'armel':
+      return { architecture: 'arm', variant: 'v6' }
+    case 'arm':
+      return { architecture, variant: variant === '' ? 'v7' : /^[5-8]$/.test(variant) ? `v${variant}` : variant }
+    default:
+      return { architecture, variant }
+  }
 }
 
-/** With the architecture's usual name; what a variant says anyway is left out. */
-function platform(os: string, name: string, given: string): Platform {
-  const [architecture, implied] = ALIASES[name] ?? [name, '']
-  const variant = given === '' ? implied : /^\d$/.test(given) ? `v${given}` : given
-  if (architecture === 'arm64' && variant === 'v8') return { os, architecture, variant: '' }
-  if (architecture === 'arm' && variant === '') return { os, architecture, variant: 'v7' }
-  return { os, architecture, variant }
+/** Who writes `linux/arm` is told of `linux/arm`, */
+function withoutImpliedVariant({ architecture, variant }: Machine): Machine {
+  return { architecture, variant: architecture === 'arm' && variant === 'v7' ? '' : variant }
+}
+
+/** and who writes `linux/arm64/v8` of all three. */
+function withImpliedVariant({ architecture, variant }: Machine): Machine {
+  return { architecture, variant: architecture === 'arm64' && variant === '' ? 'v8' : variant }
 }

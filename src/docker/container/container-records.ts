@@ -41,7 +41,7 @@ export class ContainerRecords {
 
   /** `name` empty: a random one. Throws ApiError; nothing is left then. */
   async create(name: string, body: CreateBody, platform = ''): Promise<CreateResponse> {
-    const wanted = platform === '' ? null : readPlatform(platform)
+    const wanted = platform === '' ? null : parsePlatform(platform)
     const { config: asked, hostConfig: host } = body
     if (asked === null) throw ApiError.badRequest('Config cannot be empty in order to create a container')
     verifyConfig(asked)
@@ -295,14 +295,6 @@ function noCommand(image: Image, name: string): ApiError {
     ? `: no image ${name} was imported, so that only the host's own files are there. Give a command, or import the image: docker import FILE ${name}`
     : ''
   return ApiError.badRequest(`No command specified${advice}`)
-}
-
-function readPlatform(text: string): Platform {
-  try {
-    return parsePlatform(text)
-  } catch (error) {
-    throw ApiError.badRequest((error as Error).message)
-  }
 }
 
 /** Docker has no image of that name then, and its client asks a registry for one. */
