@@ -64,7 +64,7 @@ export interface MountRequest {
     NoCopy?: boolean
     Labels?: Record<string, string>
     DriverConfig?: { Name?: string; Options?: Record<string, string> }
-    /** Of API 1.45: a daemon of our version takes no notice of it. */
+    /** Of API 1.45. Newer clients send it whatever was negotiated. */
     Subpath?: string
   }
   TmpfsOptions?: { SizeBytes?: number; Mode?: number }

@@ -58,6 +58,7 @@ const mount = struct('mount.Mount', {
     struct('mount.VolumeOptions', {
       NoCopy: boolean,
       Labels: texts,
+      Subpath: string,
       DriverConfig: nullable(struct('mount.Driver', { Name: string, Options: texts }))
     })
   ),

@@ -20,6 +20,8 @@ describe("docker's command line", () => {
     ['run -ite A=1 busybox x', 'run -ite A=1 -- busybox x'],
     ['run --rm=true -i=false -t=1 busybox', 'run --rm -t -- busybox'],
     ['run --sig-proxy=false busybox', 'run --no-sig-proxy -- busybox'],
+    ['attach --sig-proxy=false --no-stdin web', 'attach --no-sig-proxy --no-stdin web'],
+    ['attach --sig-proxy=true front --pid 7', 'attach --sig-proxy front --pid 7'],
     ['run -- busybox -x', 'run -- busybox -x'],
     ['exec -u root web ls -a', 'exec -u root -- web ls -a'],
     ['network create --internal=true --subnet 192.0.2.0/24 front', 'network create --internal --subnet 192.0.2.0/24 front'],

@@ -201,4 +201,17 @@ describe('mounts', () => {
       message: `invalid mount config for type "bind": invalid mount path: 'x' mount path must be absolute`
     })
   })
+
+  test('a path in a volume stays in it', () => {
+    const volume = (Subpath: string, Source?: string): object => ({ Type: 'volume', Source, Target: '/x', VolumeOptions: { Subpath } })
+    const refusal = (mount: object, why: string): void =>
+      assert.throws(() => plan({ Mounts: [mount] }), { message: `invalid mount config for type "volume": ${why}` })
+    for (const path of ['/etc', '..', '../x', 'a/../../x'])
+      refusal(volume(path, 'vol'), 'subpath must be a relative path within the volume')
+    refusal(volume('a'), 'must not set Subpath when using anonymous volumes')
+    assert.equal(plan({ Mounts: [volume('a/..b', 'vol')] }).points[0]!.Source, '/state/volumes/vol/_data')
+    assert.deepEqual(host({ Mounts: [volume('a', 'vol')] }).Mounts, [
+      { Type: 'volume', Source: 'vol', Target: '/x', VolumeOptions: { Subpath: 'a' } }
+    ])
+  })
 })

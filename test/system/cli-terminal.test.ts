@@ -128,6 +128,26 @@ describe('netloom on a terminal', { skip: daemonMissing('script', 'busybox', 'ip
     assert.equal(status, 9)
   })
 
+  it('a signal to a command with --sig-proxy=false is not, and the container runs on', { timeout: 30_000 }, async () => {
+    const loop = ['box', 'sh', '-c', 'trap "exit 9" TERM; echo up; while :; do echo on; sleep 0.1; done']
+    for (const words of [
+      ['run', '--sig-proxy=false', '--name', 'deaf', '--net', 'none', ...loop],
+      ['attach', '--sig-proxy=false', 'deaf']
+    ]) {
+      const child = spawn(process.execPath, [NETLOOM, ...words], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+      await once(child.stdout, 'data')
+      child.kill('SIGTERM')
+      assert.deepEqual(await once(child, 'exit'), [null, 'SIGTERM'], words.join(' '))
+      assert.equal(netloom('inspect', '-f', '{{.State.Status}}', 'deaf').out, 'running', words.join(' '))
+    }
+    // And the signal that is passed on, by attach.
+    const child = spawn(process.execPath, [NETLOOM, 'attach', 'deaf'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(child.stdout, 'data')
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'exit'), [9, null])
+    netloom('rm', '-f', 'deaf')
+  })
+
   it('logs -f follows until the end', async () => {
     netloom('run', '-d', '--name', 'talker', '--net', 'none', 'box', 'sh', '-c', 'for i in 1 2 3; do echo $i; sleep 0.2; done')
     assert.equal(netloom('logs', '-f', 'talker').out, '1\n2\n3')

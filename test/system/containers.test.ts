@@ -219,6 +219,32 @@ describe('containers', { skip: daemonMissing() }, () => {
     assert.equal(readdirSync(path.join(daemon.state, 'volumes')).length, 2)
     await daemon.ok('rm', '-v', 'vol')
     assert.deepEqual(readdirSync(path.join(daemon.state, 'volumes')), ['named'])
+    // Through the API: older clients know no volume-subpath.
+    const ofVolume = async (subpath: string): Promise<string> => {
+      const Mounts = [{ Type: 'volume', Source: 'named', Target: '/part', VolumeOptions: { Subpath: subpath } }]
+      const body = { Image: 'box', Cmd: ['sh', '-c', 'cat /part/file /part'], HostConfig: { Mounts, NetworkMode: 'none' } }
+      const { status } = await daemon.api('POST', '/v1.41/containers/create?name=part', body)
+      assert.equal(status, 201)
+      const { stdout, stderr } = await daemon.docker('start', '-a', 'part')
+      await daemon.ok('rm', 'part')
+      return stdout === '' ? stderr.split('\n')[0]! : stdout.trimEnd()
+    }
+    const data = path.join(daemon.state, 'volumes/named/_data')
+    await daemon.ok(
+      'run',
+      '--rm',
+      '--net',
+      'none',
+      '-v',
+      'named:/data',
+      'box',
+      'sh',
+      '-c',
+      'cd /data; mkdir d; cp file d; ln -s d in; ln -s /etc out'
+    )
+    assert.deepEqual([await ofVolume('d'), await ofVolume('in'), await ofVolume('file')], ['volume', 'volume', 'volume'])
+    assert.match(await ofVolume('no'), new RegExp(`cannot access path ${data}/no: lstat ${data}/no: no such file or directory`))
+    assert.match(await ofVolume('out'), new RegExp(`path concatenation escapes the base directory, base: "${data}", subpath: "out"`))
     assert.match(
       await daemon.refused('create', '--mount', 'type=bind,source=/no/such/path,target=/x', 'box', 'true'),
       /invalid mount config for type "bind": bind source path does not exist: \/no\/such\/path/

@@ -14,6 +14,7 @@ import { networkSocket } from '../attach/network-socket.ts'
 import { CliError, ExitCode, usageError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
+import { takeFlagValues } from '../docker/docker-arguments.ts'
 import { type HostOption, openClient } from '../docker/docker-command.ts'
 import { Output } from '../output.ts'
 import { attachContainer } from './start.ts'
@@ -51,8 +52,7 @@ Names of the network are answered at 127.0.0.11 in the namespace; let its /etc/r
 gateway's address. Its card may have any MAC, unless --mac says which.`
 
 export function registerAttach(program: Command, context: CliContext): void {
-  program
-    .command('attach')
+  takeFlagValues(program.command('attach'))
     .description('give a process that you started elsewhere an interface on a network; or join a container')
     .helpGroup(CommandGroup.run)
     .argument('<network>', 'the network; or, without --pid, --netns and --tap, a container')

@@ -7,6 +7,7 @@ import { booleanOf, FlagError } from './flag-value.ts'
 
 const endsAtOperand = new WeakSet<Command>()
 const dockerLike = new WeakSet<Command>()
+const takesFlagValues = new WeakSet<Command>()
 
 /** Options of this command end at its first operand. */
 export function endOptionsAtOperand(command: Command): Command {
@@ -17,6 +18,12 @@ export function endOptionsAtOperand(command: Command): Command {
 /** The command takes flags with values, and ends as Docker's does when its command line is wrong. */
 export function markDockerLike(command: Command): Command {
   dockerLike.add(command)
+  return takeFlagValues(command)
+}
+
+/** A command of our own that is also one of Docker's: it takes flags with values. */
+export function takeFlagValues(command: Command): Command {
+  takesFlagValues.add(command)
   return command
 }
 
@@ -40,7 +47,7 @@ export function isDockerLike(command: Command): boolean {
 /** The same command line in the form that commander reads. */
 export function normalizeArguments(program: Command, args: readonly string[]): string[] {
   const { command, depth } = commandOf(program, args)
-  if (!dockerLike.has(command)) return [...args]
+  if (!takesFlagValues.has(command)) return [...args]
   const result = args.slice(0, depth)
   for (let at = depth; at < args.length; at++) {
     const word = args[at]!

@@ -1,7 +1,7 @@
 /**
  * Binds, volumes and tmpfs of a container: from what was asked to what inspect shows, and to what its sandbox mounts.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { ApiError } from '../../api/api-error.ts'
 import type { ContainerConfig, HostConfig, MountPoint, MountRequest } from '../../api/container-json.ts'
@@ -72,7 +72,9 @@ export function dataMounts(container: Container): MountOptions[] {
       continue
     }
     if (!existsSync(point.Source)) makeFolder(point.Source)
-    const bind = { type: 'bind', source: point.Source, target: point.Destination, readonly: !point.RW } as const
+    const subpath = requestOf(container, point)?.VolumeOptions?.Subpath
+    const source = subpath === undefined ? point.Source : insideVolume(point.Source, subpath)
+    const bind = { type: 'bind', source, target: point.Destination, readonly: !point.RW } as const
     options.push({ ...bind, ...(point.Propagation !== '' && { propagation: point.Propagation }) })
   }
   return options
@@ -100,8 +102,36 @@ function depth(target: string): number {
   return target.split('/').length
 }
 
+/** The `--mount` that the point was made of. */
+function requestOf({ hostConfig }: Container, { Destination }: MountPoint): MountRequest | undefined {
+  return hostConfig.Mounts?.find(({ Target }) => normalized(Target) === Destination)
+}
+
+/** `volume-subpath`: what is there when the container starts. ApiError with moby's texts for nothing, or for a link that leads out. */
+function insideVolume(volume: string, subpath: string): string {
+  const wanted = path.join(volume, subpath)
+  const base = realpathSync(volume)
+  const found = realOf(wanted)
+  if (found === base || found.startsWith(`${base}/`)) return found
+  throw ApiError.internal(`path concatenation escapes the base directory, base: "${base}", subpath: "${subpath}"`)
+}
+
+function realOf(wanted: string): string {
+  try {
+    return realpathSync(wanted)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'no such file or directory' : message
+    throw ApiError.notFound(`cannot access path ${wanted}: lstat ${wanted}: ${why}`, { cause: error })
+  }
+}
+
+function normalized(target: string): string {
+  return path.posix.normalize(target).replace(/(.)\/$/, '$1')
+}
+
 function tmpfsOptions(container: Container, point: MountPoint): string {
-  const asked = container.hostConfig.Mounts?.find(({ Target }) => path.posix.normalize(Target) === point.Destination)?.TmpfsOptions
+  const asked = requestOf(container, point)?.TmpfsOptions
   const words = ['noexec', 'nosuid', 'nodev']
   if (asked?.SizeBytes) words.push(`size=${asked.SizeBytes}`)
   if (asked?.Mode) words.push(`mode=${asked.Mode.toString(8)}`)
@@ -119,7 +149,7 @@ function parseBind(bind: string, planner: MountPlanner, nameless: () => string):
   const invalid = (why: string): ApiError =>
     ApiError.internal(`invalid volume specification: '${bind}': invalid mount config for type "${type}": ${why}`)
   if (!target.startsWith('/')) throw invalid(`invalid mount path: '${target}' mount path must be absolute`)
-  const Destination = path.posix.normalize(target).replace(/(.)\/$/, '$1')
+  const Destination = normalized(target)
   if (Destination === '/') throw invalid("invalid specification: destination can't be '/'")
   const words = modes === '' ? [] : modes.split(',')
   if (words.some((word) => !MODES.includes(word))) throw ApiError.internal(`invalid mode: ${modes}`)
@@ -135,7 +165,7 @@ function parseBind(bind: string, planner: MountPlanner, nameless: () => string):
 /** `--mount`. null for what is mounted without being shown. */
 function parseMount(mount: MountRequest, planner: MountPlanner, nameless: () => string): MountPoint | null {
   const invalid = (why: string): ApiError => ApiError.badRequest(`invalid mount config for type "${mount.Type}": ${why}`)
-  const Destination = path.posix.normalize(mount.Target).replace(/(.)\/$/, '$1')
+  const Destination = normalized(mount.Target)
   if (mount.Target === '') throw invalid('field Target must not be empty')
   if (!Destination.startsWith('/')) throw invalid(`invalid mount path: '${mount.Target}' mount path must be absolute`)
   if (Destination === '/') throw invalid("invalid specification: destination can't be '/'")
@@ -145,6 +175,11 @@ function parseMount(mount: MountRequest, planner: MountPlanner, nameless: () => 
     return { Type: 'tmpfs', Source: '', Destination, Mode: '', RW: writable, Propagation: '' }
   }
   if (mount.Type === 'volume') {
+    const subpath = mount.VolumeOptions?.Subpath ?? ''
+    if (subpath !== '' && !mount.Source) throw invalid('must not set Subpath when using anonymous volumes')
+    if (subpath.startsWith('/') || path.posix.normalize(subpath).split('/')[0] === '..') {
+      throw invalid('subpath must be a relative path within the volume')
+    }
     const name = mount.Source ? checkedVolume(mount.Source) : nameless()
     return volumePoint(name, Destination, planner, { mode: 'z', writable })
   }

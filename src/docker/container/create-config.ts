@@ -101,9 +101,9 @@ function union(request: Record<string, object> | null, image: Record<string, obj
 /** Only what was given, so that inspect shows the mount as it was asked for. */
 function shownMount(mount: NonNullable<HostConfigBody['Mounts']>[number]): MountRequest {
   const { BindOptions, VolumeOptions, TmpfsOptions, ...rest } = mount
-  const { DriverConfig, Labels, NoCopy } = VolumeOptions ?? { DriverConfig: null, Labels: null, NoCopy: false }
+  const { DriverConfig, Labels, NoCopy, Subpath } = VolumeOptions ?? { DriverConfig: null, Labels: null, NoCopy: false, Subpath: '' }
   const driver = DriverConfig && { ...withoutZeros(DriverConfig), ...(DriverConfig.Options && { Options: { ...DriverConfig.Options } }) }
-  const volume = { ...(NoCopy && { NoCopy }), ...(Labels && { Labels: { ...Labels } }), ...(driver && { DriverConfig: driver }) }
+  const volume = { ...withoutZeros({ NoCopy, Subpath }), ...(Labels && { Labels: { ...Labels } }), ...(driver && { DriverConfig: driver }) }
   return {
     ...withoutZeros(rest),
     Type: mount.Type,
