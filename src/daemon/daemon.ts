@@ -45,6 +45,7 @@ export interface DaemonOptions {
 export class Daemon {
   private readonly options: DaemonOptions
   private readonly undo: UndoStack
+  private readonly seed = freshSeed()
   private keepContainers = true
   private stopping: Promise<void> | null = null
 
@@ -94,6 +95,7 @@ export class Daemon {
       store,
       clock: new RealClock(),
       engine,
+      seed: this.seed,
       uplink,
       parents,
       avoid: hostPrefixes,
@@ -106,7 +108,7 @@ export class Daemon {
   }
 
   private async startEngine(): Promise<ThreadedEngine> {
-    const engine = new ThreadedEngine({ seed: freshSeed(), onCrash: this.options.onFailure })
+    const engine = new ThreadedEngine({ seed: this.seed, onCrash: this.options.onFailure })
     this.undo.push(() => engine.close())
     // The first answer says that the engine is there.
     await engine.framesInUse()

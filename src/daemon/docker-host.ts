@@ -24,6 +24,7 @@ import { traceRoutes } from '../api/trace-routes.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import type { ClusterEndpointSpec, ClusterHost } from '../cluster/cluster-records.ts'
 import type { ClusterStore } from '../cluster/cluster-store.ts'
+import { DOCKER_DNS } from '../dns/dns-options.ts'
 import { ContainerRegistry } from '../docker/container/container-registry.ts'
 import { ContainerService } from '../docker/container/container-service.ts'
 import { EventLog } from '../docker/event-log.ts'
@@ -96,6 +97,8 @@ export interface DockerHostOptions {
   readonly store: Store
   readonly clock: RealClock
   readonly engine: EngineHost
+  /** Of the engine, for captures of the host's own. */
+  readonly seed?: number | string
   /** The way out; undefined: no router. */
   readonly uplink: Uplink | undefined
   /** Prefixes that automatic subnets must not touch. */
@@ -260,8 +263,7 @@ export class DockerHost {
       forward: (request) => forwarding.forward(request),
       avoid,
       drivers: [new MacvlanDriver(parents), new IpvlanDriver(parents), ...drivers],
-      // As Docker's server answers.
-      dns: { edns: false, exactZones: true },
+      dns: DOCKER_DNS,
       ...(uplink !== undefined && { uplink }),
       nat: config.nat,
       log: (message) => logger.warn(message)
@@ -280,9 +282,12 @@ export class DockerHost {
 
   /** Captures end before what they are of. */
   private openCaptures(controller: NetworkController): void {
-    const { captures, engine, version, name = hostname() } = this.options
+    const { captures, engine, version, seed, name = hostname() } = this.options
     if (captures === undefined) {
-      const control = new CaptureControl({ engine, section: captureSection(version, `netloom on ${name}`) })
+      const control = new CaptureControl({
+        engine,
+        section: captureSection(version, `netloom on ${name}${seed === undefined ? '' : `, seed ${seed}`}`)
+      })
       control.addHost('', controller)
       this.captures = control
       this.undo.push(() => control.close())

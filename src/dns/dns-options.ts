@@ -63,6 +63,9 @@ export interface DnsSettings {
   readonly exactZones?: boolean
 }
 
+/** As Docker's server answers. */
+export const DOCKER_DNS: DnsSettings = { edns: false, exactZones: true }
+
 /** New options with any records in them replace all records; without, the records stay. */
 export interface DnsServiceOptions extends DnsSettings, DnsRecords {}
 

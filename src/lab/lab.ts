@@ -16,7 +16,7 @@ import type { DnsForwarder } from '../dns/forwarder.ts'
 import { type FramePoolOptions, freshSeed, Random, type TraceStep } from '../engine/index.ts'
 import { AddressSpace } from '../ipam/address-space.ts'
 import { CaptureControl } from '../network/capture-control.ts'
-import { NetworkController } from '../network/controller.ts'
+import { NetworkController, type NetworkControllerOptions } from '../network/controller.ts'
 import { elementRegistry } from '../network/element-registry.ts'
 import type { EngineHost } from '../network/engine-host.ts'
 import { InlineEngine } from '../network/inline-engine.ts'
@@ -53,6 +53,8 @@ export interface LabOptions {
   readonly onCrash?: (error: Error) => void
   /** Puts a probe between endpoints and networks: expectations and faults work. `withLab` and `netloom sim` do; default false. */
   readonly probe?: boolean
+  /** What the control plane is made of otherwise: a way out, with which networks are routed behind a NAT; how names are answered. */
+  readonly control?: Pick<NetworkControllerOptions, 'uplink' | 'nat' | 'dns' | 'forward'>
   /** Upstream name servers; default: those of the machine's /etc/resolv.conf. Empty: none. Always none in virtual time. */
   readonly upstreams?: readonly string[]
 }
@@ -103,7 +105,8 @@ export class Lab implements AsyncDisposable {
       engine: this.engine,
       addresses: new AddressSpace(),
       random: new Random(`${this.seed}/control`),
-      forward: async ({ query, tcp, sandbox }) => (await this.forwarder?.forward(query, tcp, undefined, sandbox)) ?? null
+      forward: async ({ query, tcp, sandbox }) => (await this.forwarder?.forward(query, tcp, undefined, sandbox)) ?? null,
+      ...options.control
     })
     this.captures = new CaptureControl({ engine: this.engine, section: aboutCaptures(options.description, this.seed, virtual) })
     this.captures.addHost('', this.controller)
@@ -115,6 +118,7 @@ export class Lab implements AsyncDisposable {
     try {
       // The first answer says that the engine is there.
       await lab.engine.framesInUse()
+      await lab.controller.start()
       if (options.probe === true) lab.probe = await LabProbe.start(lab.controller)
       return lab
     } catch (error) {

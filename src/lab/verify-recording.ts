@@ -7,24 +7,30 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { LinkType } from '../capture/to-ethernet.ts'
-import type { NetworkSpec } from '../network/network.ts'
-import { AddressMap } from '../replay/address-map.ts'
+import { type LinkAddresses, LinkType } from '../capture/to-ethernet.ts'
+import { DOCKER_DNS } from '../dns/dns-options.ts'
+import type { NatSettings } from '../elements/nat/nat-options.ts'
+import type { ForwardNames } from '../network/controller.ts'
+import type { Network, NetworkSpec } from '../network/network.ts'
 import { compareOutputs, type PortComparison } from '../replay/compare-outputs.ts'
 import { FramePlayer } from '../replay/frame-player.ts'
-import { linkAddresses } from '../replay/link-addresses.ts'
+import { RecordedNames } from '../replay/recorded-names.ts'
+import { RecordedUplink } from '../replay/recorded-uplink.ts'
 import type { RecordedPort, Recording } from '../replay/recording.ts'
 import { readRecording } from '../replay/recording.ts'
 import type { ReplaySource } from '../replay/replay-source.ts'
+import { MAC_LENGTH } from '../wire/address.ts'
 import { Lab } from './lab.ts'
 import type { LabNetwork } from './lab-network.ts'
 
 export interface VerifyOptions {
-  /** Of the lab in which it is played. */
+  /** Of the lab in which it is played; default: that of the recording, so that what is drawn (ports of a NAT, losses of a link) is the same. */
   readonly seed?: number | string
-  /** What the capture does not tell of a network, by its name: `{ lan: { gateway: null } }`. */
+  /** What the capture does not tell of a network, by its name: `{ lan: { gateway: null } }`, `{ lan: { mtu: 1400 } }`. */
   readonly networks?: Readonly<Record<string, Omit<NetworkSpec, 'name' | 'subnet' | 'subnet6'>>>
-  /** Changes the lab before anything is played: hosts, links. */
+  /** As the recorded daemon's; default: as Linux. */
+  readonly nat?: NatSettings
+  /** Changes the lab before anything is played: hosts, links, published ports (`lab.controller.publish`). */
   readonly prepare?: (lab: Lab) => Promise<void>
   /** Milliseconds that pass after the last frame; default 2000. */
   readonly tailMs?: number
@@ -37,7 +43,7 @@ export interface Verification {
   readonly isSame: boolean
   /** In the order of the recording. */
   readonly ports: readonly PortComparison[]
-  /** Interfaces of the recording that are no endpoints, and are not compared. */
+  /** Interfaces of the recording that cannot be played, and are not compared. */
   readonly leftOut: readonly string[]
   /** Seconds that the recording lasts. */
   readonly seconds: number
@@ -53,11 +59,10 @@ export async function verifyRecording(input: string | Uint8Array, options: Verif
   const output = options.output ?? path.join(folder!, 'played.pcapng')
   try {
     await play(recording, output, options)
-    const played = new Map(readRecording(output).ports.map((port) => [portName(port), port.outputs]))
-    const ports = recording.ports.map((port) => {
-      const name = portName(port)
-      return compareOutputs(name, port.outputs, played.get(name) ?? [], port.outputTimes)
-    })
+    const played = new Map(readRecording(output).ports.map(({ label, outputs }) => [label, outputs]))
+    const ports = recording.ports.map(({ label, outputs, outputTimes }) =>
+      compareOutputs(label, outputs, played.get(label) ?? [], outputTimes)
+    )
     return {
       isSame: ports.every(({ differences, isOrdered }) => differences.length === 0 && isOrdered),
       ports,
@@ -72,22 +77,34 @@ export async function verifyRecording(input: string | Uint8Array, options: Verif
 async function play(
   recording: Recording,
   output: string,
-  { seed = 1, networks = {}, prepare, tailMs = 2000 }: VerifyOptions
+  { seed = recording.seed ?? 1, networks = {}, nat = {}, prepare, tailMs = 2000 }: VerifyOptions
 ): Promise<void> {
-  await using lab = await Lab.create({ clock: 'virtual', seed })
+  const way = recording.ports.find(({ kind }) => kind === 'uplink')
+  const uplink = way === undefined ? null : new RecordedUplink(way, recording.ports, START_NS)
+  const names = new RecordedNames(recording.ports)
+  /** Engine time of an instant of the recording, nanoseconds. */
+  const timeOf = (ns: bigint): number => START_NS + Number(ns - recording.firstNs)
+  const forward: ForwardNames = async ({ query, tcp, element }) => {
+    const answer = tcp ? null : names.take(element, query)
+    if (answer !== null && timeOf(answer.timeNs) > lab.now) await lab.wait((timeOf(answer.timeNs) - lab.now) / 1e6)
+    return answer?.message ?? null
+  }
+  const dns = { ...(recording.isDocker ? DOCKER_DNS : {}), unanswered: 'silent' } as const
+  await using lab = await Lab.create({ clock: 'virtual', seed, control: { nat, dns, forward, ...(uplink !== null && { uplink }) } })
   const capture = await lab.capture(output, { everyPort: true })
   const made = new Map<string, LabNetwork>()
-  for (const { name, subnet, subnet6 } of recording.networks) {
-    made.set(name, await lab.network(name, { subnet, ...(subnet6 !== '' && { subnet6 }), ...networks[name] }))
+  for (const { name, subnet, subnet6, gateways } of recording.networks) {
+    made.set(name, await lab.network(name, { subnet, ...(subnet6 !== '' && { subnet6 }), ...gateways, ...networks[name] }))
   }
   await prepare?.(lab)
   await lab.run(async () => {
     const playing: Promise<boolean>[] = []
     for (const port of recording.ports) {
       // Somebody who came later must not hear what was flooded before.
-      const wait = START_NS + Number(port.sinceNs - recording.firstNs) - lab.now
+      const wait = timeOf(port.sinceNs) - lab.now
       if (wait > 0 && port.sinceNs > recording.firstNs) await lab.wait(wait / 1e6)
-      const player = await connect(lab, made.get(port.network)!, port, recording.firstNs)
+      const element = await elementOf(lab, port, made.get(port.network)?.network, uplink)
+      const player = new FramePlayer(lab.controller.engine, element, { addresses: ETHERNET, originNs: recording.firstNs })
       playing.push(player.play(inputSource(port)))
     }
     await Promise.all(playing)
@@ -96,21 +113,22 @@ async function play(
   await capture.close()
 }
 
-/** Plugs in who sends what the port has sent. */
-async function connect(
-  lab: Lab,
-  { network }: LabNetwork,
-  { name, mac, address, address6 }: RecordedPort,
-  originNs: bigint
-): Promise<FramePlayer> {
-  const spec = { name, mac, address, ...(address6 !== '' && { address6 }) }
-  const element = { isEndpoint: true, mtu: network.mtu, startNs: START_NS }
-  const endpoint = await lab.controller.connect(network.name, spec, () => ({ type: 'replay', options: element }))
-  const addresses = linkAddresses(network, endpoint, new AddressMap())
-  return new FramePlayer(lab.controller.engine, endpoint.element, { addresses, originNs })
+/** A recording has whole frames. */
+const ETHERNET: LinkAddresses = { source: new Uint8Array(MAC_LENGTH), destination: () => new Uint8Array(MAC_LENGTH) }
+
+/** Where what came in by a port comes in again: an endpoint is plugged in for it, the wires of the way out are there. */
+async function elementOf(lab: Lab, port: RecordedPort, network: Network | undefined, uplink: RecordedUplink | null): Promise<string> {
+  const { kind, name, mac, addresses, names } = port
+  if (kind === 'uplink') return uplink!.element
+  if (kind === 'host') return `${network!.element}/host`
+  const [address, address6] = addresses.map((cidr) => cidr.split('/')[0])
+  const spec = { name, mac, address, ...(address6 !== undefined && { address6 }), ...(names.length > 0 && { names }) }
+  const options = { isEndpoint: true, mtu: network!.mtu, startNs: START_NS }
+  const { element } = await lab.controller.connect(network!.name, spec, () => ({ type: 'replay', options }))
+  return element
 }
 
-/** What the port sends. */
+/** What came in by the port. */
 function inputSource({ inputs }: RecordedPort): ReplaySource {
   return {
     async *frames() {
@@ -119,8 +137,4 @@ function inputSource({ inputs }: RecordedPort): ReplaySource {
     interfaces: () => [{ linkType: LinkType.ethernet, snapLength: 0 }],
     position: () => 0
   }
-}
-
-function portName({ network, name }: RecordedPort): string {
-  return `${network}/${name}`
 }

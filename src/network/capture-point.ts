@@ -25,6 +25,8 @@ export interface CapturePoint {
   readonly link?: string
   /** bit/s */
   readonly speed?: number
+  /** What else is known of it, in words. */
+  readonly comment?: string
   /** Other words for it: `netloom0`, the name of an endpoint, of its network, of its container, their ids. */
   readonly aliases: readonly string[]
   /** The elements outside of it, by which frames come in: `lan/web`, `uplink/netloom0`. */
@@ -90,7 +92,7 @@ export function endpointNames(network: Network, station: Endpoint | RemoteEndpoi
 }
 
 /** What a capture's interface block says of a point. */
-export function interfaceInfo({ name, description, mac, addresses, speed }: CapturePoint): InterfaceInfo {
+export function interfaceInfo({ name, description, mac, addresses, speed, comment }: CapturePoint): InterfaceInfo {
   const cidrs = addresses.map((cidr) => {
     const [address, length] = cidr.split('/')
     return { address, prefixLength: Number(length ?? (addressFamily(address) === 4 ? 32 : 128)) }
@@ -102,7 +104,8 @@ export function interfaceInfo({ name, description, mac, addresses, speed }: Capt
     ...(mac !== undefined && { mac: macBytes(mac) }),
     ipv4: of(4).map(({ address, prefixLength }) => ({ address: addressBytes(address), mask: wordBytes(ipv4Mask(prefixLength)) })),
     ipv6: of(6).map(({ address, prefixLength }) => ({ address: addressBytes(address), prefixLength })),
-    ...(speed !== undefined && { speed })
+    ...(speed !== undefined && { speed }),
+    ...(comment !== undefined && { comment })
   }
 }
 

@@ -43,6 +43,8 @@ export interface ForwardRequest {
   readonly tcp: boolean
   /** Whose query it is: `EndpointSpec.sandbox`. */
   readonly sandbox: string
+  /** At which endpoint it asked: `lan/web`. */
+  readonly element: string
 }
 
 /** Asks the world outside; null when nobody answers. */
@@ -526,8 +528,8 @@ export class NetworkController {
 
   private dnsEvent({ kind, id, asker, query, tcp }: DnsForwardEvent): void {
     if (kind !== 'dns-forward') return
-    const sandbox = this.askers.get(asker)?.sandbox ?? ''
-    const answer = this.options.forward?.({ query, tcp, sandbox }) ?? Promise.resolve(null)
+    const { sandbox = '', element = '' } = this.askers.get(asker) ?? {}
+    const answer = this.options.forward?.({ query, tcp, sandbox, element }) ?? Promise.resolve(null)
     answer
       .catch(() => null)
       .then((response) => this.engine.command(DNS_ELEMENT, 'answer', { id, response }))

@@ -14,6 +14,7 @@ import { type CaptureWire, hostPoint } from './capture-point.ts'
 import type { PortReference, TopologyPart } from './driver.ts'
 import type { Network } from './network.ts'
 import type { UplinkPart } from './uplink.ts'
+import { uplinkWords } from './uplink-words.ts'
 
 export const NAT_ELEMENT = 'gateway/nat'
 export const ROUTER_ELEMENT = 'gateway/router'
@@ -87,6 +88,7 @@ export function uplinkWire(part: UplinkPart): CaptureWire {
       mac,
       addresses,
       ...(speed !== undefined && { speed }),
+      comment: uplinkWords(part),
       aliases: [name],
       elements: Object.keys(part.elements)
     },

@@ -1,6 +1,6 @@
 /**
- * A capture of every port (`everyPort`) as a recording: what each endpoint sent, which can be played again, and what it got, which must
- * come out again.
+ * A capture of every port (`everyPort`) as a recording: what came in by each (an endpoint sent it, or the world by the way out), which can be
+ * played again, and what went out, which must come out again.
  */
 
 import type { CapturedFrame, CaptureInterface } from '../capture/capture-reader.ts'
@@ -12,17 +12,25 @@ import { get32 } from '../wire/big-endian.ts'
 import { formatPrefix, parseCidr } from '../wire/cidr.ts'
 
 export interface RecordedPort {
+  /** An endpoint of a network, the host's own station on one, or the way out. */
+  readonly kind: 'endpoint' | 'host' | 'uplink'
+  /** As the capture calls it: `lan/web`, `lan/host`, `uplink`. */
+  readonly label: string
+  /** '' for the way out. */
   readonly network: string
+  /** `web`; of the way out its interface, `netloom0`. */
   readonly name: string
   readonly mac: string
-  readonly address: string
-  /** '' without IPv6. */
-  readonly address6: string
+  /** CIDR; IPv4 first. */
+  readonly addresses: readonly string[]
+  /** By which others find an endpoint, as the capture knew last; none where it does not tell. */
+  names: readonly string[]
+  readonly comment: string
   /** When the capture came to know of it, ns since 1970: no later than its first frame. */
   readonly sinceNs: bigint
-  /** What the endpoint sent: each a nanosecond after what any endpoint sent before, at least. */
+  /** What came in by it: each a nanosecond after what any endpoint sent before, at least. */
   readonly inputs: CapturedFrame[]
-  /** What it got. */
+  /** What went out by it. */
   readonly outputs: Uint8Array[]
   /** When, ns since 1970: what leaves in one turn of the engine has one time. */
   readonly outputTimes: bigint[]
@@ -34,13 +42,19 @@ export interface RecordedNetwork {
   readonly subnet: string
   /** '' without IPv6. */
   readonly subnet6: string
+  /** Where the host has a station on it: the gateways that it has the addresses of. */
+  readonly gateways: { readonly gateway?: string; readonly gateway6?: string }
 }
 
 export interface Recording {
   readonly networks: readonly RecordedNetwork[]
   readonly ports: readonly RecordedPort[]
-  /** Names of interfaces that are no endpoints of a network: an uplink, an underlay. */
+  /** Names of interfaces that cannot be played: an underlay, a parent, a cable, endpoints of other networks than bridges. */
   readonly leftOut: readonly string[]
+  /** Of the engine that was recorded; undefined: the capture does not tell. */
+  readonly seed: string | undefined
+  /** Whether a daemon, or a lab of hosts, wrote it: its names are answered as Docker's. */
+  readonly isDocker: boolean
   /** Of the first and the last frame, ns since 1970. */
   readonly firstNs: bigint
   readonly lastNs: bigint
@@ -82,22 +96,70 @@ export function readRecording(input: string | Uint8Array): Recording {
       fix: "record one with lab.capture(file, { everyPort: true }) or 'netloom capture'"
     })
   }
+  for (const { address, names } of reader.names) {
+    const text = address.length === 4 ? formatIpv4(get32(address, 0)) : formatIpv6(address)
+    const port = found.find(({ kind, addresses }) => kind === 'endpoint' && addresses.some((cidr) => cidr.split('/')[0] === text))
+    if (port !== undefined) port.names = givenNames(names, port.network)
+  }
   const leftOut = reader.interfaces.flatMap((info, index) => (ports[index] == null ? [info.name ?? String(index)] : []))
-  return { networks: [...networks.values()], ports: found, leftOut, firstNs: first, lastNs: last }
+  const { comment = '', application = '' } = reader.sections[0] ?? {}
+  return {
+    networks: [...networks.values()],
+    ports: found,
+    leftOut,
+    seed: SEED.exec(comment)?.[1],
+    isDocker: /^netloom \S/.test(application),
+    firstNs: first,
+    lastNs: last
+  }
 }
 
-/** null: it is no endpoint of a network. */
+/** In a section's comment, behind the lab's description and before the capture's own comment. */
+const SEED = /(?:^|, )seed ([^;]+)(?:; |$)/
+/** What an interface's description says that it is: see CapturePoint. */
+const ENDPOINT = /^bridge network (.+), endpoint (.+)$/s
+const HOST = /^the host's \S+ on network (.+)$/s
+const UPLINK = /^the way out, (.+)$/s
+
+/** null: what cannot be played and compared. */
 function portOf(info: CaptureInterface, sinceNs: bigint, networks: Map<string, RecordedNetwork>): RecordedPort | null {
-  const [network, name, more] = (info.name ?? '').split('/')
-  const ipv4 = info.ipv4?.[0]
-  if (network === '' || name === undefined || more !== undefined || ipv4 === undefined || info.mac === undefined) return null
-  const address = formatIpv4(get32(ipv4.address, 0))
-  const ipv6 = info.ipv6?.[0]
-  const before = networks.get(network)
-  const subnet6 = ipv6 === undefined ? (before?.subnet6 ?? '') : subnetOf(`${formatIpv6(ipv6.address)}/${ipv6.prefixLength}`)
-  networks.set(network, { name: network, subnet: subnetOf(`${address}/${maskLength(ipv4.mask)}`), subnet6 })
-  const address6 = ipv6 === undefined ? '' : formatIpv6(ipv6.address)
-  return { network, name, mac: formatMac(macAt(info.mac, 0)), address, address6, sinceNs, inputs: [], outputs: [], outputTimes: [] }
+  const { name: label = '', description = '', comment = '', ipv4 = [], ipv6 = [] } = info
+  if (info.mac === undefined) return null
+  const addresses = [
+    ...ipv4.map(({ address, mask }) => `${formatIpv4(get32(address, 0))}/${maskLength(mask)}`),
+    ...ipv6.map(({ address, prefixLength }) => `${formatIpv6(address)}/${prefixLength}`)
+  ]
+  const rest = {
+    label,
+    mac: formatMac(macAt(info.mac, 0)),
+    addresses,
+    names: [],
+    comment,
+    sinceNs,
+    inputs: [],
+    outputs: [],
+    outputTimes: []
+  }
+  const [, way] = UPLINK.exec(description) ?? []
+  if (way !== undefined) return { kind: 'uplink', network: '', name: way, ...rest }
+  const [, network, name] = ENDPOINT.exec(description) ?? [undefined, HOST.exec(description)?.[1], 'host']
+  // In a lab of several hosts names begin with the host's: their networks may have the same addresses.
+  if (network === undefined || ipv4.length === 0 || label.split('/').length !== 2) return null
+  const subnet6 = ipv6.length === 0 ? (networks.get(network)?.subnet6 ?? '') : subnetOf(addresses[ipv4.length])
+  const isHost = !ENDPOINT.test(description)
+  const [gateway, gateway6] = addresses.map((cidr) => cidr.split('/')[0])
+  const gateways = isHost ? { gateway, ...(gateway6 !== undefined && { gateway6 }) } : (networks.get(network)?.gateways ?? {})
+  networks.set(network, { name: network, subnet: subnetOf(addresses[0]), subnet6, gateways })
+  return { kind: isHost ? 'host' : 'endpoint', network, name: name!, ...rest }
+}
+
+/** Docker's containers are found by the beginning of their id too. */
+const SHORT_ID = /^[0-9a-f]{12}$/
+
+/** The names that an endpoint had been given, from those that a capture has of it: see endpointNames. */
+function givenNames(names: readonly string[], network: string): string[] {
+  const own = names.filter((name) => !name.endsWith(`.${network}`))
+  return [...own.filter((name) => !SHORT_ID.test(name)).reverse(), ...own.filter((name) => SHORT_ID.test(name))]
 }
 
 function subnetOf(cidr: string): string {
