@@ -27,6 +27,17 @@ export function checkVlan(bytes: Uint8Array, at: number, end: number): boolean {
   return tpid === EtherType.vlan || tpid === EtherType.serviceVlan
 }
 
+/**
+ * Offset of what follows the Ethernet header at `at` and all its tags, which may equal `end`; the EtherType is the 16 bits before it.
+ * -1 when [at, end) holds no Ethernet header. What is read after it needs a check of its own.
+ */
+export function skipVlans(bytes: Uint8Array, at: number, end: number): number {
+  let typeAt = at + ETHERNET_TYPE
+  if (typeAt + 2 > end) return -1
+  while (checkVlan(bytes, typeAt, end)) typeAt += VLAN_TAG_LENGTH
+  return typeAt + 2
+}
+
 export function vlanTpid(bytes: Uint8Array, at: number): number {
   return get16(bytes, at + VLAN_TPID)
 }

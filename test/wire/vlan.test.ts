@@ -8,6 +8,7 @@ import {
   popVlan,
   pushVlan,
   setVlanId,
+  skipVlans,
   vlanDropEligible,
   vlanId,
   vlanPriority,
@@ -63,6 +64,21 @@ test('push moves the MACs into the headroom, pop takes the tag out again, the pa
   const back = popVlan(bytes, start)
   assert.equal(back, AT)
   assert.deepEqual(bytes.slice(AT, AT + 18), untagged)
+})
+
+test('what follows the tags', () => {
+  const skip = (frame: string): number => {
+    const bytes = hex(frame)
+    const at = skipVlans(placed(bytes), AT, AT + bytes.length)
+    return at < 0 ? at : at - AT
+  }
+  assert.equal(skip(`${MACS} 0806 0102`), 14)
+  assert.equal(skip(`${MACS} 8100 b01e 0806`), 18)
+  assert.equal(skip(`${MACS} 88a8 0001 8100 b01e 0806 01`), 22)
+  // A tag that is cut off is a type like any other.
+  assert.equal(skip(`${MACS} 8100 b01e 08`), 14)
+  assert.equal(skip(`${MACS} 81`), -1)
+  assert.ok(assertConfined(skipVlans, hex(`${MACS} 88a8 0001 8100 b01e 0806`)) > 300)
 })
 
 test('nothing outside is read at any length', () => {
