@@ -6,7 +6,7 @@ import { ipv6FromBigint, parseMac } from '../../wire/address.ts'
 import { get32 } from '../../wire/big-endian.ts'
 import { parseAddress, parseCidr } from '../../wire/cidr.ts'
 import { macHi, macLo } from '../../wire/ethernet.ts'
-import { ABSENT, type FrameView } from './frame-view.ts'
+import { ABSENT, type PacketView } from '../../wire/packet-view.ts'
 
 export type NumberTest = number | readonly number[] | { readonly min?: number; readonly max?: number }
 /** An address, a subnet, or several of them: any will do. */
@@ -15,12 +15,12 @@ export type MacTest = string | readonly string[]
 /** Bytes that the payload must contain; a text stands for its UTF-8. */
 export type PayloadTest = string | Uint8Array
 
-export type Check = (view: FrameView) => boolean
+export type Check = (view: PacketView) => boolean
 /** Makes a check of the value in a pattern. Throws RangeError, AddressError. */
 export type FieldTest = (value: unknown) => Check
 
 /** `read` gives a number, or ABSENT; `names` are words for some of them. */
-export function numberTest(read: (view: FrameView) => number, names: Readonly<Record<string, number>> = {}): FieldTest {
+export function numberTest(read: (view: PacketView) => number, names: Readonly<Record<string, number>> = {}): FieldTest {
   const numberOf = (value: unknown): number => {
     const number = typeof value === 'string' && Object.hasOwn(names, value) ? names[value] : value
     if (Number.isInteger(number) && (number as number) >= 0) return number as number
@@ -43,7 +43,7 @@ export function numberTest(read: (view: FrameView) => number, names: Readonly<Re
   }
 }
 
-export function flagTest(read: (view: FrameView) => boolean): FieldTest {
+export function flagTest(read: (view: PacketView) => boolean): FieldTest {
   return (value) => {
     if (typeof value !== 'boolean') throw new RangeError(`${JSON.stringify(value)} is neither true nor false`)
     return (view) => read(view) === value
@@ -51,7 +51,7 @@ export function flagTest(read: (view: FrameView) => boolean): FieldTest {
 }
 
 /** `offset` gives where six bytes are. */
-export function macTest(offset: (view: FrameView) => number): FieldTest {
+export function macTest(offset: (view: PacketView) => number): FieldTest {
   return (value) => {
     const wanted = listOf(value).map((text) => parseMac(String(text)))
     return (view) => {
@@ -63,7 +63,7 @@ export function macTest(offset: (view: FrameView) => number): FieldTest {
 }
 
 /** `offset` gives where the address is; `length` is 4 or 16 bytes. */
-export function addressTest(offset: (view: FrameView) => number, length: 4 | 16): FieldTest {
+export function addressTest(offset: (view: PacketView) => number, length: 4 | 16): FieldTest {
   return (value) => {
     const wanted = listOf(value).map((text) => readPrefix(String(text), length))
     return (view) => {
@@ -75,7 +75,7 @@ export function addressTest(offset: (view: FrameView) => number, length: 4 | 16)
 }
 
 /** `range` gives the payload: its first byte, and behind its last; ABSENT: none. */
-export function payloadTest(start: (view: FrameView) => number, end: (view: FrameView) => number): FieldTest {
+export function payloadTest(start: (view: PacketView) => number, end: (view: PacketView) => number): FieldTest {
   return (value) => {
     if (typeof value !== 'string' && !(value instanceof Uint8Array)) throw new RangeError('a payload is a text or a Uint8Array')
     const wanted = typeof value === 'string' ? new TextEncoder().encode(value) : value.slice()

@@ -1,16 +1,7 @@
 /**
  * The fields that a pattern can name, layer by layer: where each is read, and what it can be compared with.
  */
-import {
-  ARP_LENGTH,
-  ARP_SENDER_IP,
-  ARP_SENDER_MAC,
-  ARP_TARGET_IP,
-  ARP_TARGET_MAC,
-  ArpOperation,
-  arpOperation,
-  checkArp
-} from '../../wire/arp.ts'
+import { ARP_SENDER_IP, ARP_SENDER_MAC, ARP_TARGET_IP, ARP_TARGET_MAC, ArpOperation, arpOperation, checkArp } from '../../wire/arp.ts'
 import { get16 } from '../../wire/big-endian.ts'
 import { ETHERNET_SOURCE, EtherType } from '../../wire/ethernet.ts'
 import { ICMP_CODE, ICMP_HEADER_LENGTH, ICMP_ID, ICMP_SEQUENCE, ICMP_TYPE } from '../../wire/icmp.ts'
@@ -27,6 +18,7 @@ import {
   ipv4Ttl
 } from '../../wire/ipv4.ts'
 import { IPV6_DESTINATION, IPV6_SOURCE, ipv6FlowLabel, ipv6HopLimit, ipv6PayloadLength, ipv6TrafficClass } from '../../wire/ipv6.ts'
+import { ABSENT, type PacketView } from '../../wire/packet-view.ts'
 import {
   checkTcp,
   TcpFlag,
@@ -39,9 +31,8 @@ import {
   tcpWindow
 } from '../../wire/tcp.ts'
 import { checkUdp, UDP_HEADER_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from '../../wire/udp.ts'
-import { DNS_RCODES, DNS_TYPES, dnsNameTest, dnsQuestionType } from './dns-fields.ts'
+import { DNS_RCODES, DNS_TYPES, dnsAt, dnsNameTest, dnsQuestionType, isDns } from './dns-fields.ts'
 import { addressTest, type Check, type FieldTest, flagTest, macTest, numberTest, payloadTest } from './field-tests.ts'
-import { ABSENT, type FrameView } from './frame-view.ts'
 
 export interface LayerFields {
   /** Whether the frame has the layer, whole: the fields' tests read it without another look. */
@@ -52,17 +43,16 @@ export interface LayerFields {
 const ETHERNET: LayerFields = {
   isPresent: (view) => view.networkAt !== ABSENT,
   fields: {
-    src: macTest(({ at }) => at + ETHERNET_SOURCE),
-    dst: macTest(({ at }) => at),
-    type: numberTest(({ type }) => type),
+    src: macTest(({ frameAt }) => frameAt + ETHERNET_SOURCE),
+    dst: macTest(({ frameAt }) => frameAt),
+    type: numberTest(({ etherType }) => etherType),
     vlan: numberTest(({ vlan }) => vlan),
-    length: numberTest(({ at, end }) => end - at)
+    length: numberTest(({ frameAt, frameEnd }) => frameEnd - frameAt)
   }
 }
 
 const ARP: LayerFields = {
-  isPresent: ({ type, bytes, networkAt, end }) =>
-    type === EtherType.arp && networkAt + ARP_LENGTH <= end && checkArp(bytes, networkAt, end),
+  isPresent: ({ etherType, bytes, networkAt, end }) => etherType === EtherType.arp && checkArp(bytes, networkAt, end),
   fields: {
     operation: numberTest(({ bytes, networkAt }) => arpOperation(bytes, networkAt), ArpOperation),
     senderMac: macTest(({ networkAt }) => networkAt + ARP_SENDER_MAC),
@@ -104,12 +94,12 @@ const IPV6: LayerFields = {
 }
 
 const ICMP: LayerFields = {
-  isPresent: (view) => hasTransport(view, IpProtocol.icmp, 4) && view.transportAt + ICMP_HEADER_LENGTH <= view.packetEnd,
+  isPresent: (view) => carries(view, IpProtocol.icmp, 4) && view.transportAt + ICMP_HEADER_LENGTH <= view.end,
   fields: icmpFields()
 }
 
 const ICMPV6: LayerFields = {
-  isPresent: (view) => hasTransport(view, IpProtocol.icmpv6, 6) && view.transportAt + ICMP_HEADER_LENGTH <= view.packetEnd,
+  isPresent: (view) => carries(view, IpProtocol.icmpv6, 6) && view.transportAt + ICMP_HEADER_LENGTH <= view.end,
   fields: icmpFields()
 }
 
@@ -124,14 +114,14 @@ function icmpFields(): LayerFields['fields'] {
 }
 
 const UDP: LayerFields = {
-  isPresent: (view) => hasTransport(view, IpProtocol.udp) && checkUdp(view.bytes, view.transportAt, view.packetEnd),
+  isPresent: (view) => carries(view, IpProtocol.udp) && checkUdp(view.bytes, view.transportAt, view.end),
   fields: {
     srcPort: numberTest(({ bytes, transportAt }) => udpSourcePort(bytes, transportAt)),
     dstPort: numberTest(({ bytes, transportAt }) => udpDestinationPort(bytes, transportAt)),
     length: numberTest(({ bytes, transportAt }) => udpLength(bytes, transportAt)),
     payload: payloadTest(
       ({ transportAt }) => transportAt + UDP_HEADER_LENGTH,
-      ({ packetEnd }) => packetEnd
+      ({ end }) => end
     )
   }
 }
@@ -139,7 +129,7 @@ const UDP: LayerFields = {
 const tcpFlag = (bit: number): FieldTest => flagTest(({ bytes, transportAt }) => (tcpFlags(bytes, transportAt) & bit) !== 0)
 
 const TCP: LayerFields = {
-  isPresent: (view) => hasTransport(view, IpProtocol.tcp) && checkTcp(view.bytes, view.transportAt, view.packetEnd),
+  isPresent: (view) => carries(view, IpProtocol.tcp) && checkTcp(view.bytes, view.transportAt, view.end),
   fields: {
     srcPort: numberTest(({ bytes, transportAt }) => tcpSourcePort(bytes, transportAt)),
     dstPort: numberTest(({ bytes, transportAt }) => tcpDestinationPort(bytes, transportAt)),
@@ -153,25 +143,25 @@ const TCP: LayerFields = {
     psh: tcpFlag(TcpFlag.psh),
     payload: payloadTest(
       ({ bytes, transportAt }) => transportAt + tcpHeaderLength(bytes, transportAt),
-      ({ packetEnd }) => packetEnd
+      ({ end }) => end
     )
   }
 }
 
 const DNS: LayerFields = {
-  isPresent: ({ dnsAt }) => dnsAt !== ABSENT,
+  isPresent: isDns,
   fields: {
-    id: numberTest(({ bytes, dnsAt }) => get16(bytes, dnsAt)),
-    response: flagTest(({ bytes, dnsAt }) => (bytes[dnsAt + 2] & 0x80) !== 0),
-    rcode: numberTest(({ bytes, dnsAt }) => bytes[dnsAt + 3] & 0xf, DNS_RCODES),
-    answers: numberTest(({ bytes, dnsAt }) => get16(bytes, dnsAt + 6)),
+    id: numberTest((view) => get16(view.bytes, dnsAt(view))),
+    response: flagTest((view) => (view.bytes[dnsAt(view) + 2] & 0x80) !== 0),
+    rcode: numberTest((view) => view.bytes[dnsAt(view) + 3] & 0xf, DNS_RCODES),
+    answers: numberTest((view) => get16(view.bytes, dnsAt(view) + 6)),
     type: numberTest(dnsQuestionType, DNS_TYPES),
     name: dnsNameTest
   }
 }
 
-function hasTransport({ protocol, transportAt, family }: FrameView, wanted: number, ofFamily: number = family): boolean {
-  return protocol === wanted && transportAt !== ABSENT && family === ofFamily
+function carries(view: PacketView, wanted: number, ofFamily: number = view.family): boolean {
+  return view.protocol === wanted && view.hasTransport && view.family === ofFamily
 }
 
 export const LAYERS = { ethernet: ETHERNET, arp: ARP, ipv4: IPV4, ipv6: IPV6, icmp: ICMP, icmpv6: ICMPV6, udp: UDP, tcp: TCP, dns: DNS }

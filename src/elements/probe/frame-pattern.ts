@@ -1,9 +1,9 @@
 /**
  * Which frames are meant, as plain data: a list of layers that a frame must have, with the fields that matter.
  */
+import type { PacketView } from '../../wire/packet-view.ts'
 import type { AddressTest, Check, MacTest, NumberTest, PayloadTest } from './field-tests.ts'
 import { LAYERS } from './frame-fields.ts'
-import type { FrameView } from './frame-view.ts'
 
 /** The fields of each layer; all that are given must hold. Several values in a list: any of them. */
 export interface PatternFields {
@@ -94,13 +94,13 @@ export class CompiledPattern {
     this.checks = pattern.flatMap((layer) => layerChecks(layer as LayerPattern))
   }
 
-  matches(view: FrameView): boolean {
+  matches(view: PacketView): boolean {
     for (const { check } of this.checks) if (!check(view)) return false
     return true
   }
 
   /** The first layer or field that is otherwise; null: it matches. */
-  difference(view: FrameView): string | null {
+  difference(view: PacketView): string | null {
     for (const { name, check } of this.checks) if (!check(view)) return name
     return null
   }

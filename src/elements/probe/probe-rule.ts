@@ -1,8 +1,8 @@
 /**
  * A watch or a fault: which frames it is for, and which of them by number.
  */
+import type { PacketView } from '../../wire/packet-view.ts'
 import { CompiledPattern, type FramePattern } from './frame-pattern.ts'
-import type { FrameView } from './frame-view.ts'
 import type { Way } from './recent-frames.ts'
 
 export type FaultAction = 'drop' | 'duplicate' | 'corrupt'
@@ -68,7 +68,7 @@ export class ProbeRule {
   }
 
   /** Whether the frame is one of those that are meant; counts it. */
-  takes(view: FrameView, slot: number, isOut: boolean, packetId: number): boolean {
+  takes(view: PacketView, slot: number, isOut: boolean, packetId: number): boolean {
     if (this.slot >= 0 && this.slot !== slot) return false
     if (this.isOut !== null && this.isOut !== isOut) return false
     const { seen } = this

@@ -8,7 +8,7 @@ import type { Element, ElementContext, ElementType, Plain, Reply } from '../../e
 import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
 import { completeChecksum } from '../../wire/checksum.ts'
 import { ETHERNET_HEADER_LENGTH } from '../../wire/ethernet.ts'
-import { FrameView } from './frame-view.ts'
+import { PacketView } from '../../wire/packet-view.ts'
 import { ProbeDrop } from './probe-drop.ts'
 import { type FaultCommand, ProbeRule, type WatchCommand } from './probe-rule.ts'
 import { type Fate, type ProbedFrame, RecentFrames } from './recent-frames.ts'
@@ -36,7 +36,7 @@ export interface ProbeEvent {
 
 export class Probe implements Element {
   private readonly context: ElementContext
-  private readonly view = new FrameView()
+  private readonly view = new PacketView()
   private readonly recent = new RecentFrames()
   private readonly watches = new Map<number, ProbeRule>()
   private readonly faults = new Map<number, ProbeRule>()
@@ -183,11 +183,11 @@ export class Probe implements Element {
     const bytes = frames.bytes(frame)
     const start = frames.start[frame]
     if ((frames.flags[frame] & FrameFlag.csum) !== 0) {
-      completeChecksum(bytes, start, frames.csumStart[frame], frames.csumOffset[frame], view.packetEnd)
+      completeChecksum(bytes, start, frames.csumStart[frame], frames.csumOffset[frame], view.end)
     }
     frames.flags[frame] &= ~(FrameFlag.csum | FrameFlag.csumValid | FrameFlag.captured)
     // Within the packet: behind it is padding, which nobody looks at.
-    const end = Math.max(view.packetEnd - start, ETHERNET_HEADER_LENGTH + 1)
+    const end = Math.max(view.end - start, ETHERNET_HEADER_LENGTH + 1)
     const bit = context.random.below((end - ETHERNET_HEADER_LENGTH) * 8)
     bytes[start + ETHERNET_HEADER_LENGTH + (bit >> 3)] ^= 1 << (bit & 7)
     context.counters[Counter.corrupted]++
@@ -196,7 +196,7 @@ export class Probe implements Element {
   private look(frame: FrameHandle): void {
     const { frames } = this.context
     const start = frames.start[frame]
-    this.view.read(frames.bytes(frame), start, start + frames.length[frame])
+    this.view.readFrame(frames.bytes(frame), start, start + frames.length[frame])
   }
 
   private tell(kind: ProbeEvent['kind'], id: number, frame: FrameHandle, slot: number, isOut: boolean, fate: Fate): void {

@@ -2,9 +2,9 @@
  * What a test expects of the frames of its lab: that some come, or that none does, within a span of the lab's time.
  */
 import { CompiledPattern } from '../../elements/probe/frame-pattern.ts'
-import { FrameView } from '../../elements/probe/frame-view.ts'
 import type { ProbedFrame } from '../../elements/probe/recent-frames.ts'
 import type { EngineHost } from '../../network/engine-host.ts'
+import { PacketView } from '../../wire/packet-view.ts'
 import { type FrameMatcher, type MatchArguments, matcherText, splitArguments } from './frame-matchers.ts'
 import type { LabProbe, Place } from './lab-probe.ts'
 import { type LabTime, nanoseconds, timeText } from './lab-time.ts'
@@ -145,9 +145,9 @@ function placeOf({ slot, way }: Wish): { slot?: number; way?: 'in' | 'out' } {
 /** What came instead: the last frames, and the first thing in which each is not what was expected. */
 async function missingText(probe: LabProbe, wish: Wish, come: number): Promise<string> {
   const { matchers, pattern, withinNs, start, count, slot, way } = wish
-  const view = new FrameView()
+  const view = new PacketView()
   const difference = ({ bytes, slot: on, way: going }: ProbedFrame): string | null => {
-    view.read(bytes, 0, bytes.length)
+    view.readFrame(bytes, 0, bytes.length)
     const differs = pattern.difference(view)
     if (differs !== null) return differs
     if (slot !== undefined && slot !== on) return 'at'
