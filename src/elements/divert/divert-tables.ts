@@ -5,8 +5,8 @@ import { AddressError, addressFamily, formatMac, type Mac, parseIpv4, parseIpv6,
 import { get32 } from '../../wire/big-endian.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
 import { ipv6Equal } from '../../wire/ipv6.ts'
+import type { PacketView } from '../../wire/packet-view.ts'
 import { AddressSet } from './address-set.ts'
-import type { PacketTuple } from './packet-tuple.ts'
 
 /** Gateways of one element. */
 export const GATEWAYS_MAX = 32_768
@@ -55,15 +55,15 @@ export class DivertTables {
   }
 
   /** Whether a TCP or UDP packet to an address of the host is to a published port. */
-  isPublished(bytes: Uint8Array, tuple: PacketTuple): boolean {
-    if (tuple.destinationPort < 0) return false
-    const here = this.byPlace.get((tuple.protocol << 16) | tuple.destinationPort)
+  isPublished(packet: PacketView): boolean {
+    const { bytes, destinationPort, destinationAt } = packet
+    if (destinationPort < 0) return false
+    const here = this.byPlace.get((packet.protocol << 16) | destinationPort)
     if (here === undefined) return false
     for (const { family, address } of here) {
-      if (family !== 0 && family !== tuple.family) continue
+      if (family !== 0 && family !== packet.family) continue
       if (address === null) return true
-      if (typeof address === 'number' ? address === get32(bytes, tuple.destinationAt) : ipv6Equal(address, 0, bytes, tuple.destinationAt))
-        return true
+      if (typeof address === 'number' ? address === get32(bytes, destinationAt) : ipv6Equal(address, 0, bytes, destinationAt)) return true
     }
     return false
   }

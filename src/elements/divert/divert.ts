@@ -18,13 +18,13 @@ import { get32 } from '../../wire/big-endian.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_TYPE, EtherType, etherType } from '../../wire/ethernet.ts'
 import { Icmpv6Type } from '../../wire/icmpv6.ts'
 import { IPV4_DESTINATION, IPV4_HEADER_LENGTH, IPV4_SOURCE, IpProtocol, verifyIpv4Checksum } from '../../wire/ipv4.ts'
+import { PacketView } from '../../wire/packet-view.ts'
 import { fragmentIpv4 } from '../fragment/fragment-ipv4.ts'
 import { fragmentIpv6 } from '../fragment/fragment-ipv6.ts'
 import { Reassembler } from '../fragment/reassembler.ts'
 import { DivertDrop } from './divert-drop.ts'
 import { type DivertChange, DivertTables, GATEWAYS_MAX } from './divert-tables.ts'
 import { FlowMemory } from './flow-memory.ts'
-import { PacketTuple } from './packet-tuple.ts'
 
 /** Ports of gateway i, from 3i on. */
 export const DivertPort = { bridge: 0, router: 1, host: 2 } as const
@@ -63,7 +63,7 @@ export class Divert implements Element {
   private readonly tables = new DivertTables()
   private readonly flows: FlowMemory
   private readonly reassembler: Reassembler
-  private readonly tuple = new PacketTuple()
+  private readonly packet = new PacketView()
   /** The host's side of the gateway whose frame is being cut. */
   private cutTo = 0
   private readonly emitCut = (fragment: FrameHandle): void => this.context.transmit(this.cutTo, fragment)
@@ -175,7 +175,7 @@ export class Divert implements Element {
 
   /** Who speaks to the bridge from an address of the host gets the answers. */
   private listen(frame: FrameHandle, side: number): void {
-    const { flows, tuple, tables } = this
+    const { flows, packet, tables } = this
     if (side === DivertPort.host && flows.size === 0) return
     const { frames } = this.context
     const view = frames.view(frame)
@@ -187,15 +187,15 @@ export class Divert implements Element {
     if (type === ipv4Type) {
       // Most of what the router forwards is from elsewhere.
       if (side === DivertPort.router && !tables.hosts.has4(view.getInt32(ip + IPV4_SOURCE))) return
-      if (!tuple.readIpv4(frames.bytes(frame), ip, end)) return
+      if (!packet.readIpv4(frames.bytes(frame), ip, end)) return
     } else {
       const bytes = frames.bytes(frame)
-      if (type !== ipv6Type || !tuple.readIpv6(bytes, ip, end)) return
-      if (side === DivertPort.router && !tables.hosts.has6(bytes, tuple.sourceAt)) return
+      if (type !== ipv6Type || !packet.readIpv6(bytes, ip, end)) return
+      if (side === DivertPort.router && !tables.hosts.has6(bytes, packet.sourceAt)) return
     }
-    if (tuple.sourcePort < 0) return
-    if (side === DivertPort.router) flows.learn(frames.bytes(frame), tuple)
-    else flows.forget(frames.bytes(frame), tuple)
+    if (packet.sourcePort < 0) return
+    if (side === DivertPort.router) flows.learn(packet)
+    else flows.forget(packet)
   }
 
   /** What becomes of the frame in [at, end) that came from the bridge of a gateway; one of `Verdict`. `view` is of the same bytes. */
@@ -207,48 +207,48 @@ export class Divert implements Element {
     if (mac === null || view.getInt32(at + 2) !== mac.lo || hi !== mac.hi) return Verdict.notOurs
     const type = view.getUint16(at + ETHERNET_TYPE)
     const ip = at + ETHERNET_HEADER_LENGTH
-    const { tuple, tables } = this
+    const { packet, tables } = this
     if (type === ipv4Type) {
       // Whether it is sound matters only here: the router and its NAT judge it themselves.
       if (end < ip + IPV4_HEADER_LENGTH) return Verdict.router
       const destination = view.getInt32(ip + IPV4_DESTINATION)
-      if (!tables.hosts.has4(destination) || isIpv4Loopback(destination) || !tuple.readIpv4(bytes, ip, end)) return Verdict.router
-      return this.verdictOnHost(bytes)
+      if (!tables.hosts.has4(destination) || isIpv4Loopback(destination) || !packet.readIpv4(bytes, ip, end)) return Verdict.router
+      return this.verdictOnHost()
     }
     if (type === EtherType.arp) return Verdict.both
-    if (type !== ipv6Type || !tuple.readIpv6(bytes, ip, end)) return Verdict.router
-    if (isNeighborDiscovery(bytes, tuple)) return Verdict.both
-    return !tables.hosts.has6(bytes, tuple.destinationAt) || isLoopback6(bytes, tuple.destinationAt)
+    if (type !== ipv6Type || !packet.readIpv6(bytes, ip, end)) return Verdict.router
+    if (isNeighborDiscovery(packet)) return Verdict.both
+    return !tables.hosts.has6(bytes, packet.destinationAt) || isLoopback6(bytes, packet.destinationAt)
       ? Verdict.router
-      : this.verdictOnHost(bytes)
+      : this.verdictOnHost()
   }
 
-  /** The packet in `tuple` is to an address of the host. */
-  private verdictOnHost(bytes: Uint8Array): number {
-    const { tuple, tables, flows } = this
+  /** `packet` is to an address of the host. */
+  private verdictOnHost(): number {
+    const { packet, tables, flows } = this
     if (!tables.hasPublished && flows.size === 0) return Verdict.host
-    if (tuple.isFragment) return Verdict.reassemble
-    if (tables.isPublished(bytes, tuple)) return Verdict.router
+    if (packet.isFragment) return Verdict.reassemble
+    if (tables.isPublished(packet)) return Verdict.router
     if (flows.size === 0) return Verdict.host
-    if (tuple.sourcePort >= 0) return flows.knows(bytes, tuple, false) ? Verdict.router : Verdict.host
-    return tuple.readQuoted(bytes) && tuple.sourcePort >= 0 && flows.knows(bytes, tuple, true) ? Verdict.router : Verdict.host
+    if (packet.sourcePort >= 0) return flows.knows(packet, false) ? Verdict.router : Verdict.host
+    return packet.readQuoted() && packet.sourcePort >= 0 && flows.knows(packet, true) ? Verdict.router : Verdict.host
   }
 
   /** Why the packet whose verdict was `router` goes there. */
   private whyRouter(bytes: Uint8Array): string {
-    const { tuple, tables } = this
+    const { packet, tables } = this
     const type = etherType(bytes, 0)
     const isToHost =
       (type === EtherType.ipv4 &&
-        tuple.readIpv4(bytes, ETHERNET_HEADER_LENGTH, bytes.length) &&
-        tables.hosts.has4(get32(bytes, tuple.destinationAt))) ||
+        packet.readIpv4(bytes, ETHERNET_HEADER_LENGTH, bytes.length) &&
+        tables.hosts.has4(get32(bytes, packet.destinationAt))) ||
       (type === EtherType.ipv6 &&
-        tuple.readIpv6(bytes, ETHERNET_HEADER_LENGTH, bytes.length) &&
-        tables.hosts.has6(bytes, tuple.destinationAt))
+        packet.readIpv6(bytes, ETHERNET_HEADER_LENGTH, bytes.length) &&
+        tables.hosts.has6(bytes, packet.destinationAt))
     if (!isToHost) return 'no address of the host'
-    return tables.isPublished(bytes, tuple)
+    return tables.isPublished(packet)
       ? 'a published port'
-      : tuple.destinationPort >= 0 && this.flows.knows(bytes, tuple, false)
+      : packet.destinationPort >= 0 && this.flows.knows(packet, false)
         ? 'the answer to a flow of the NAT'
         : 'a martian, or an error about a flow of the NAT'
   }
@@ -262,7 +262,7 @@ function isIpv4(bytes: Uint8Array, ip: number): boolean {
   return bytes[ip] >> 4 === 4
 }
 
-function isNeighborDiscovery(bytes: Uint8Array, { protocol, isFragment, transportAt, end }: PacketTuple): boolean {
+function isNeighborDiscovery({ bytes, protocol, isFragment, transportAt, end }: PacketView): boolean {
   // In fragments it is ignored by everybody (RFC 6980), and a later one shows no type.
   if (protocol !== IpProtocol.icmpv6 || isFragment) return false
   const type = transportAt < end ? bytes[transportAt] : 0

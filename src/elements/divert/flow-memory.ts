@@ -9,7 +9,7 @@
  */
 import type { Random } from '../../engine/random.ts'
 import { get32 } from '../../wire/big-endian.ts'
-import type { PacketTuple } from './packet-tuple.ts'
+import type { PacketView } from '../../wire/packet-view.ts'
 
 const WAYS = 8
 /** Words of a place: first hash, second hash (never 0 in use), when it was last used. */
@@ -37,8 +37,8 @@ export class FlowMemory {
   }
 
   /** Notes the flow of a packet that goes to the peer. */
-  learn(bytes: Uint8Array, tuple: PacketTuple): void {
-    const known = this.find(bytes, tuple, true)
+  learn(packet: PacketView): void {
+    const known = this.find(packet, true)
     if (known >= 0) return this.use(known)
     const { first } = this
     let free = this.leastUsed()
@@ -56,8 +56,8 @@ export class FlowMemory {
   }
 
   /** Forgets the flow of a packet that goes to the peer. */
-  forget(bytes: Uint8Array, tuple: PacketTuple): void {
-    const at = this.find(bytes, tuple, true)
+  forget(packet: PacketView): void {
+    const at = this.find(packet, true)
     if (at < 0) return
     this.table[at + 1] = 0
     this.size--
@@ -67,8 +67,8 @@ export class FlowMemory {
    * Whether the flow of a packet is known.
    * @param outward the packet goes to the peer (as one does that an ICMP error of the peer quotes), and does not come from it
    */
-  knows(bytes: Uint8Array, tuple: PacketTuple, outward: boolean): boolean {
-    return this.find(bytes, tuple, outward) >= 0
+  knows(packet: PacketView, outward: boolean): boolean {
+    return this.find(packet, outward) >= 0
   }
 
   private use(at: number): void {
@@ -77,8 +77,8 @@ export class FlowMemory {
   }
 
   /** Place of the flow, or -1; its hashes stay in `first` and `second`. */
-  private find(bytes: Uint8Array, tuple: PacketTuple, outward: boolean): number {
-    this.hash(bytes, tuple, outward)
+  private find(packet: PacketView, outward: boolean): number {
+    this.hash(packet, outward)
     const from = (this.first & this.setMask) * WAYS * WORDS
     for (let at = from; at < from + WAYS * WORDS; at += WORDS) {
       if (this.table[at + 1] === this.second && this.table[at] === this.first) return at
@@ -110,13 +110,13 @@ export class FlowMemory {
     }
   }
 
-  private hash(bytes: Uint8Array, tuple: PacketTuple, outward: boolean): void {
-    const { family, sourceAt, destinationAt, sourcePort, destinationPort } = tuple
+  private hash(packet: PacketView, outward: boolean): void {
+    const { bytes, family, sourceAt, destinationAt, sourcePort, destinationPort } = packet
     const ours = outward ? sourceAt : destinationAt
     const peer = outward ? destinationAt : sourceAt
     const ports = outward ? (sourcePort << 16) | destinationPort : (destinationPort << 16) | sourcePort
-    let a = mix(this.secret ^ tuple.protocol, ports)
-    let b = mix(Math.imul(this.secret, 0x27d4eb2f) ^ ports, tuple.protocol)
+    let a = mix(this.secret ^ packet.protocol, ports)
+    let b = mix(Math.imul(this.secret, 0x27d4eb2f) ^ ports, packet.protocol)
     for (let i = 0; i < (family === 4 ? 4 : 16); i += 4) {
       a = mix(mix(a, get32(bytes, ours + i)), get32(bytes, peer + i))
       b = mix(mix(b, get32(bytes, peer + i)), get32(bytes, ours + i))
