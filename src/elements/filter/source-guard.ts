@@ -9,20 +9,9 @@ import { get32 } from '../../wire/big-endian.ts'
 import { isGroup } from '../../wire/ethernet.ts'
 import { Icmpv6Type } from '../../wire/icmpv6.ts'
 import { IPV4_HEADER_LENGTH, IpProtocol, ipv4Source } from '../../wire/ipv4.ts'
-import {
-  checkIpv6,
-  IPV6_HEADER_LENGTH,
-  IPV6_SOURCE,
-  IPV6_WALK_FRAGMENT,
-  IPV6_WALK_LENGTH,
-  IPV6_WALK_OFFSET,
-  IPV6_WALK_PROTOCOL,
-  ipv6End,
-  ipv6FragmentOffset,
-  ipv6NextHeader,
-  walkIpv6Extensions
-} from '../../wire/ipv6.ts'
+import { IPV6_HEADER_LENGTH, IPV6_SOURCE, ipv6NextHeader } from '../../wire/ipv6.ts'
 import { ND_TARGET } from '../../wire/neighbor-discovery.ts'
+import { PacketView } from '../../wire/packet-view.ts'
 import { FilterDrop } from './filter-drop.ts'
 import type { FilterSettings, Source } from './filter-options.ts'
 
@@ -31,14 +20,13 @@ export const PASS = -1
 
 const { tcp, udp } = IpProtocol
 
-const walk = new Int32Array(IPV6_WALK_LENGTH)
-
 export class SourceGuard {
   private readonly sources: readonly Source[]
   private readonly reserved: readonly Source[]
   /** The first IPv4 address, which nearly every packet has: 0 where there is none. */
   private readonly first4: number
   private readonly strict: boolean
+  private readonly packet = new PacketView()
 
   constructor(settings: FilterSettings) {
     this.sources = settings.sources ?? []
@@ -82,19 +70,18 @@ export class SourceGuard {
   }
 
   private judgeUpperLayer(bytes: Uint8Array, at: number, end: number): number {
-    if (!checkIpv6(bytes, at, end) || !walkIpv6Extensions(bytes, at, ipv6End(bytes, at), walk)) return FilterDrop.malformed
-    if (walk[IPV6_WALK_PROTOCOL] !== IpProtocol.icmpv6) return PASS
+    const { packet } = this
+    if (!packet.readIpv6(bytes, at, end)) return FilterDrop.malformed
     // A later fragment begins in the middle of something. It can complete no claim: neighbor discovery in fragments is ignored (RFC 6980).
-    const fragment = walk[IPV6_WALK_FRAGMENT]
-    if (fragment >= 0 && ipv6FragmentOffset(bytes, fragment) > 0) return PASS
-    return this.judgeIcmpv6(bytes, at, walk[IPV6_WALK_OFFSET], ipv6End(bytes, at))
+    return packet.protocol === IpProtocol.icmpv6 && packet.hasTransport ? this.judgeIcmpv6() : PASS
   }
 
   /**
    * A solicitation claims its source, an advertisement its target; one from :: (duplicate address detection) claims nothing.
    * What routers say is none of an endpoint's business.
    */
-  private judgeIcmpv6(bytes: Uint8Array, ip: number, at: number, end: number): number {
+  private judgeIcmpv6(): number {
+    const { bytes, sourceAt, transportAt: at, end } = this.packet
     if (at >= end) return PASS
     const type = bytes[at]
     if (type === Icmpv6Type.routerAdvertisement || type === Icmpv6Type.redirect) return FilterDrop.rogueRouter
@@ -103,7 +90,7 @@ export class SourceGuard {
       return this.mayClaim(bytes, at + ND_TARGET) ? PASS : FilterDrop.falseClaim
     }
     if (type !== Icmpv6Type.neighborSolicitation && type !== Icmpv6Type.routerSolicitation) return PASS
-    return isIpv6Unspecified(bytes, ip + IPV6_SOURCE) || this.mayClaim(bytes, ip + IPV6_SOURCE) ? PASS : FilterDrop.falseClaim
+    return isIpv6Unspecified(bytes, sourceAt) || this.mayClaim(bytes, sourceAt) ? PASS : FilterDrop.falseClaim
   }
 
   private mayClaim(bytes: Uint8Array, at: number): boolean {
