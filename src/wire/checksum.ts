@@ -158,3 +158,18 @@ export function fillTransport(bytes: Uint8Array, at: number, end: number, ipAt: 
   bytes[field] = value >>> 8
   bytes[field + 1] = value
 }
+
+/** `fillTransport` with the DataView of the same bytes: the one for whole segments. */
+export function fillTransportView(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  end: number,
+  ipAt: number,
+  protocol: number,
+  field: number
+): void {
+  view.setUint16(field, 0)
+  const sum = onesComplementSumView(view, at, end - at, pseudoHeaderSum(bytes, ipAt, protocol, end - at))
+  view.setUint16(field, nonZeroChecksum(checksumOf(sum)))
+}
