@@ -3,58 +3,42 @@
  *
  *   | headers | payload 1 ... payload n |   ->   | headers' | payload 1 |  ...  | headers' | payload n |
  *
- * Per packet (Linux tcp_gso_segment, __udp_gso_segment, inet_gso_segment): lengths, IPv4 identification plus 1 each, TCP sequence, PSH and
- * FIN on the last only, CWR on the first only (RFC 3168 6.1.2); in a VXLAN tunnel the outer lengths and identification too. Checksums
- * are computed for packets that were captured whole.
+ * Headers change as `wire/segment-headers` says; in a VXLAN tunnel the outer ones too. Checksums are computed for packets that were
+ * captured whole.
  */
 import { GsoTunnel } from '../engine/frame-pool.ts'
-import { checksumOf, nonZeroChecksum, onesComplementSum, pseudoHeaderSum } from '../wire/checksum.ts'
-import { ETHERNET_TYPE, EtherType } from '../wire/ethernet.ts'
-import {
-  checkIpv4Quoted,
-  fillIpv4Checksum,
-  IpProtocol,
-  ipv4HeaderLength,
-  ipv4Id,
-  ipv4Protocol,
-  setIpv4Id,
-  setIpv4TotalLength
-} from '../wire/ipv4.ts'
-import { checkIpv6Quoted, IPV6_HEADER_LENGTH, ipv6NextHeader, setIpv6PayloadLength } from '../wire/ipv6.ts'
-import { checkTcp, setTcpFlags, setTcpSequence, TCP_CHECKSUM, TcpFlag, tcpFlags, tcpHeaderLength, tcpSequence } from '../wire/tcp.ts'
+import { fillTransportView } from '../wire/checksum.ts'
+import { IpProtocol } from '../wire/ipv4.ts'
+import { ABSENT, PacketView } from '../wire/packet-view.ts'
+import { setSegmentIp, setSegmentTransport } from '../wire/segment-headers.ts'
+import { checkTcp, TCP_CHECKSUM, tcpHeaderLength } from '../wire/tcp.ts'
 import { setUdpLength, UDP_CHECKSUM, UDP_HEADER_LENGTH, udpChecksum } from '../wire/udp.ts'
-import { checkVlan, VLAN_TAG_LENGTH } from '../wire/vlan.ts'
 import { VXLAN_HEADER_LENGTH } from '../wire/vxlan.ts'
 import { FrameRecord } from './frame-record.ts'
 
 /** Longest packet that a super-frame can be cut into. */
 const PACKET_MAX = 1 << 17
 
-/** Offsets from the frame's first byte; `version` 0: no IP header. */
-interface Headers {
-  version: number
-  ipAt: number
-  protocol: number
-  transportAt: number
-}
-
 export class SuperFrameCutter {
   private readonly packet = new FrameRecord()
-  private readonly outer: Headers = { version: 0, ipAt: 0, protocol: 0, transportAt: 0 }
-  private readonly inner: Headers = { version: 0, ipAt: 0, protocol: 0, transportAt: 0 }
-
-  constructor() {
-    this.packet.bytes = new Uint8Array(PACKET_MAX)
-  }
+  private readonly bytes = new Uint8Array(PACKET_MAX)
+  private readonly view = new DataView(this.bytes.buffer)
+  private readonly headers = new PacketView()
+  /** Offsets from the frame's first byte. Outer ones: ABSENT without a tunnel. */
+  private outerIpAt = ABSENT
+  private outerUdpAt = ABSENT
+  private ipAt = 0
+  private transportAt = 0
+  private isTcp = false
 
   /** Gives each packet to `visit`, which does not keep it. False, and nothing given, for what is no super-frame or not enough of one. */
   cut(record: FrameRecord, visit: (packet: FrameRecord) => void): boolean {
-    const { packet, inner } = this
+    const { packet, bytes: into } = this
     const { bytes, at, captured, original, gsoSize } = record
     if (gsoSize === 0 || !this.read(record)) return false
-    const payloadAt = inner.transportAt + this.transportLength(bytes, at)
+    const transportLength = this.isTcp ? tcpHeaderLength(bytes, at + this.transportAt) : UDP_HEADER_LENGTH
+    const payloadAt = this.transportAt + transportLength
     if (payloadAt > captured) return false
-    const { bytes: into } = packet
     Object.assign(packet, record, { bytes: into, at: 0, checksum: 0, gsoType: 0, gsoSize: 0 })
     for (let done = 0, index = 0; payloadAt + done < original; done += gsoSize, index++) {
       const size = Math.min(gsoSize, original - payloadAt - done)
@@ -72,76 +56,37 @@ export class SuperFrameCutter {
   }
 
   private read({ bytes, at, captured, gsoType }: FrameRecord): boolean {
-    const { outer, inner } = this
+    const { headers } = this
     const end = at + captured
-    outer.version = 0
-    let start = 0
+    let start = at
+    this.outerIpAt = this.outerUdpAt = ABSENT
     if ((gsoType & GsoTunnel.any) !== 0) {
-      readHeaders(outer, bytes, at, 0, end)
-      if (outer.version === 0 || outer.protocol !== IpProtocol.udp) return false
-      start = outer.transportAt + UDP_HEADER_LENGTH + VXLAN_HEADER_LENGTH
+      if (!headers.readFrame(bytes, at, end, true) || headers.protocol !== IpProtocol.udp) return false
+      this.outerIpAt = headers.networkAt - at
+      this.outerUdpAt = headers.transportAt - at
+      start = headers.transportAt + UDP_HEADER_LENGTH + VXLAN_HEADER_LENGTH
     }
-    readHeaders(inner, bytes, at, start, end)
-    if (inner.version === 0) return false
-    const transport = at + inner.transportAt
-    return inner.protocol === IpProtocol.tcp
-      ? checkTcp(bytes, transport, end)
-      : inner.protocol === IpProtocol.udp && transport + UDP_HEADER_LENGTH <= end
-  }
-
-  private transportLength(bytes: Uint8Array, at: number): number {
-    return this.inner.protocol === IpProtocol.tcp ? tcpHeaderLength(bytes, at + this.inner.transportAt) : UDP_HEADER_LENGTH
+    if (!headers.readFrame(bytes, start, end, true)) return false
+    const { networkAt, transportAt, protocol } = headers
+    this.ipAt = networkAt - at
+    this.transportAt = transportAt - at
+    this.isTcp = protocol === IpProtocol.tcp
+    return this.isTcp ? checkTcp(bytes, transportAt, end) : protocol === IpProtocol.udp && transportAt + UDP_HEADER_LENGTH <= end
   }
 
   private finish(done: number, index: number, isLast: boolean): void {
-    const { outer, inner, packet } = this
-    const { bytes, original, captured } = packet
-    const isWhole = captured === original
-    finishIp(inner, bytes, original, index)
-    const { transportAt: at, protocol } = inner
-    if (protocol === IpProtocol.tcp) {
-      let flags = tcpFlags(bytes, at)
-      if (!isLast) flags &= ~(TcpFlag.psh | TcpFlag.fin)
-      if (index > 0) flags &= ~TcpFlag.cwr
-      setTcpFlags(bytes, at, flags)
-      setTcpSequence(bytes, at, (tcpSequence(bytes, at) + done) | 0)
-    } else setUdpLength(bytes, at, original - at)
-    if (isWhole) fillChecksum(inner, bytes, at + (protocol === IpProtocol.tcp ? TCP_CHECKSUM : UDP_CHECKSUM), original)
-    if (outer.version === 0) return
-    finishIp(outer, bytes, original, index)
-    setUdpLength(bytes, outer.transportAt, original - outer.transportAt)
-    if (isWhole && udpChecksum(bytes, outer.transportAt) !== 0) fillChecksum(outer, bytes, outer.transportAt + UDP_CHECKSUM, original)
+    const { packet, bytes, view, ipAt, transportAt, outerIpAt, outerUdpAt, isTcp } = this
+    const { original: end, captured } = packet
+    const isWhole = captured === end
+    setSegmentIp(bytes, ipAt, end, index)
+    setSegmentTransport(bytes, transportAt, end, isTcp, done, isLast)
+    const protocol = isTcp ? IpProtocol.tcp : IpProtocol.udp
+    const field = transportAt + (isTcp ? TCP_CHECKSUM : UDP_CHECKSUM)
+    if (isWhole) fillTransportView(bytes, view, transportAt, end, ipAt, protocol, field)
+    if (outerIpAt === ABSENT) return
+    setSegmentIp(bytes, outerIpAt, end, index)
+    setUdpLength(bytes, outerUdpAt, end - outerUdpAt)
+    if (!isWhole || udpChecksum(bytes, outerUdpAt) === 0) return
+    fillTransportView(bytes, view, outerUdpAt, end, outerIpAt, IpProtocol.udp, outerUdpAt + UDP_CHECKSUM)
   }
-}
-
-/** Those of the Ethernet frame at `at + start`, which is captured up to `end`. */
-function readHeaders(into: Headers, bytes: Uint8Array, at: number, start: number, end: number): void {
-  let typeAt = at + start + ETHERNET_TYPE
-  while (checkVlan(bytes, typeAt, end)) typeAt += VLAN_TAG_LENGTH
-  const ipAt = typeAt + 2
-  into.version = 0
-  if (ipAt > end) return
-  const type = (bytes[typeAt] << 8) | bytes[typeAt + 1]
-  if (type === EtherType.ipv4 && checkIpv4Quoted(bytes, ipAt, end)) {
-    Object.assign(into, { version: 4, protocol: ipv4Protocol(bytes, ipAt), transportAt: ipAt - at + ipv4HeaderLength(bytes, ipAt) })
-  } else if (type === EtherType.ipv6 && checkIpv6Quoted(bytes, ipAt, end)) {
-    Object.assign(into, { version: 6, protocol: ipv6NextHeader(bytes, ipAt), transportAt: ipAt - at + IPV6_HEADER_LENGTH })
-  }
-  into.ipAt = ipAt - at
-}
-
-function finishIp({ version, ipAt }: Headers, bytes: Uint8Array, end: number, index: number): void {
-  if (version === 6) return setIpv6PayloadLength(bytes, ipAt, end - ipAt - IPV6_HEADER_LENGTH)
-  setIpv4TotalLength(bytes, ipAt, end - ipAt)
-  setIpv4Id(bytes, ipAt, (ipv4Id(bytes, ipAt) + index) & 0xffff)
-  fillIpv4Checksum(bytes, ipAt)
-}
-
-function fillChecksum({ ipAt, transportAt, protocol }: Headers, bytes: Uint8Array, field: number, end: number): void {
-  bytes[field] = bytes[field + 1] = 0
-  const length = end - transportAt
-  const sum = onesComplementSum(bytes, transportAt, length, pseudoHeaderSum(bytes, ipAt, protocol, length))
-  const value = nonZeroChecksum(checksumOf(sum))
-  bytes[field] = value >>> 8
-  bytes[field + 1] = value & 0xff
 }
