@@ -8,36 +8,15 @@ import { solicitedNode } from '../wire/address.ts'
 import { ARP_SENDER_IP, ARP_SENDER_MAC, ARP_TARGET_IP, ARP_TARGET_MAC, checkArp } from '../wire/arp.ts'
 import { get16, put16 } from '../wire/big-endian.ts'
 import { nonZeroChecksum, updateChecksum16 } from '../wire/checksum.ts'
-import { ETHERNET_DESTINATION, ETHERNET_SOURCE, ETHERNET_TYPE, EtherType } from '../wire/ethernet.ts'
-import { ICMP_CHECKSUM, ICMP_HEADER_LENGTH, IcmpType, icmpIsError, icmpType } from '../wire/icmp.ts'
-import { ICMPV6_CHECKSUM, ICMPV6_HEADER_LENGTH, Icmpv6Type, icmpv6IsError, icmpv6Type } from '../wire/icmpv6.ts'
-import {
-  checkIpv4Quoted,
-  IPV4_CHECKSUM,
-  IPV4_DESTINATION,
-  IPV4_SOURCE,
-  IpProtocol,
-  ipv4End,
-  ipv4HasTransportHeader,
-  ipv4HeaderLength,
-  ipv4Protocol
-} from '../wire/ipv4.ts'
-import {
-  checkIpv6Quoted,
-  IPV6_DESTINATION,
-  IPV6_SOURCE,
-  IPV6_WALK_FRAGMENT,
-  IPV6_WALK_LENGTH,
-  IPV6_WALK_OFFSET,
-  IPV6_WALK_PROTOCOL,
-  ipv6End,
-  ipv6FragmentOffset,
-  walkIpv6Extensions
-} from '../wire/ipv6.ts'
+import { ETHERNET_DESTINATION, ETHERNET_SOURCE, EtherType } from '../wire/ethernet.ts'
+import { ICMP_CHECKSUM, ICMP_HEADER_LENGTH, IcmpType, icmpType } from '../wire/icmp.ts'
+import { ICMPV6_CHECKSUM, ICMPV6_HEADER_LENGTH, Icmpv6Type, icmpv6Type } from '../wire/icmpv6.ts'
+import { IPV4_CHECKSUM, IPV4_DESTINATION, IPV4_SOURCE, IpProtocol } from '../wire/ipv4.ts'
+import { IPV6_DESTINATION, IPV6_SOURCE } from '../wire/ipv6.ts'
 import { ND_TARGET, NdOption } from '../wire/neighbor-discovery.ts'
+import { PacketView } from '../wire/packet-view.ts'
 import { TCP_CHECKSUM } from '../wire/tcp.ts'
 import { UDP_CHECKSUM } from '../wire/udp.ts'
-import { checkVlan, VLAN_TAG_LENGTH } from '../wire/vlan.ts'
 import type { AddressMap } from './address-map.ts'
 
 /** A checksum field that covers what is changed, and those that cover the field itself. */
@@ -61,7 +40,7 @@ export function rewriteFrame(bytes: Uint8Array, map: AddressMap): void {
 class Rewrite {
   private readonly bytes: Uint8Array
   private readonly map: AddressMap
-  private readonly walk = new Int32Array(IPV6_WALK_LENGTH)
+  private readonly packet = new PacketView()
 
   constructor(bytes: Uint8Array, map: AddressMap) {
     this.bytes = bytes
@@ -69,55 +48,44 @@ class Rewrite {
   }
 
   frame(): void {
-    const { bytes } = this
+    const { bytes, packet } = this
     this.address(ETHERNET_DESTINATION, MAC, NONE)
     this.address(ETHERNET_SOURCE, MAC, NONE)
-    let typeAt = ETHERNET_TYPE
-    while (checkVlan(bytes, typeAt, bytes.length)) typeAt += VLAN_TAG_LENGTH
-    const at = typeAt + 2
-    if (at > bytes.length) return
-    const type = get16(bytes, typeAt)
-    if (type === EtherType.ipv4) this.ipv4(at, bytes.length, NONE)
-    else if (type === EtherType.ipv6) this.ipv6(at, bytes.length, NONE)
-    else if (type === EtherType.arp && checkArp(bytes, at, bytes.length)) {
+    packet.readFrame(bytes, 0, bytes.length, true)
+    const { etherType, networkAt: at } = packet
+    if (packet.family === 4) this.ipv4(NONE)
+    else if (packet.family === 6) this.ipv6(NONE)
+    else if (etherType === EtherType.arp && checkArp(bytes, at, bytes.length)) {
       for (const field of [ARP_SENDER_MAC, ARP_TARGET_MAC]) this.address(at + field, MAC, NONE)
       for (const field of [ARP_SENDER_IP, ARP_TARGET_IP]) this.address(at + field, IPV4, NONE)
     }
   }
 
-  /** The packet may be cut, as one that is quoted is. */
-  private ipv4(at: number, end: number, covers: readonly Cover[]): void {
-    const { bytes } = this
-    if (!checkIpv4Quoted(bytes, at, end)) return
-    const packetEnd = Math.min(end, ipv4End(bytes, at))
-    const payload = at + ipv4HeaderLength(bytes, at)
+  /** The packet that was read; it may be cut, as one that is quoted is. */
+  private ipv4(covers: readonly Cover[]): void {
+    const { bytes, packet } = this
+    const { networkAt: at, transportAt: payload, protocol, end, hasTransport } = packet
     const header: Cover = { at: at + IPV4_CHECKSUM, isUdp: false, covers }
-    const protocol = ipv4HasTransportHeader(bytes, at) ? ipv4Protocol(bytes, at) : -1
-    const both = [header, ...this.transport(protocol, payload, packetEnd, covers), ...covers]
+    const both = [header, ...this.transport(covers), ...covers]
     this.address(at + IPV4_SOURCE, IPV4, both)
     this.address(at + IPV4_DESTINATION, IPV4, both)
-    if (protocol !== IpProtocol.icmp || payload + ICMP_HEADER_LENGTH > packetEnd) return
+    if (protocol !== IpProtocol.icmp || !hasTransport || payload + ICMP_HEADER_LENGTH > end) return
     const icmp = [{ at: payload + ICMP_CHECKSUM, isUdp: false, covers }, ...covers]
     if (icmpType(bytes, payload) === IcmpType.redirect) this.address(payload + 4, IPV4, icmp)
-    if (icmpIsError(bytes, payload)) this.ipv4(payload + ICMP_HEADER_LENGTH, packetEnd, icmp)
+    if (packet.readQuoted()) this.ipv4(icmp)
   }
 
-  private ipv6(at: number, end: number, covers: readonly Cover[]): void {
-    const { bytes, walk } = this
-    if (!checkIpv6Quoted(bytes, at, end)) return
-    const packetEnd = Math.min(end, ipv6End(bytes, at))
-    const isWalked = walkIpv6Extensions(bytes, at, packetEnd, walk)
-    const fragment = walk[IPV6_WALK_FRAGMENT]
-    const isLater = isWalked && fragment >= 0 && ipv6FragmentOffset(bytes, fragment) > 0
-    const protocol = isWalked && !isLater ? walk[IPV6_WALK_PROTOCOL] : -1
-    const payload = walk[IPV6_WALK_OFFSET]
-    const sums = this.transport(protocol, payload, packetEnd, covers)
-    const both = [...sums, ...covers]
+  /** The same; its extension headers may be broken. */
+  private ipv6(covers: readonly Cover[]): void {
+    const { packet } = this
+    const { networkAt: at, transportAt: payload, protocol, end, hasTransport } = packet
+    const both = [...this.transport(covers), ...covers]
     this.address(at + IPV6_SOURCE, IPV6, both)
     this.address(at + IPV6_DESTINATION, IPV6, both)
-    if (protocol !== IpProtocol.icmpv6 || payload + ICMPV6_HEADER_LENGTH > packetEnd) return
-    if (icmpv6IsError(bytes, payload)) this.ipv6(payload + ICMPV6_HEADER_LENGTH, packetEnd, both)
-    else this.neighborDiscovery(at, payload, packetEnd, both)
+    if (protocol !== IpProtocol.icmpv6 || !hasTransport || payload + ICMPV6_HEADER_LENGTH > end) return
+    // What is quoted has addresses even where its extension headers are broken.
+    if (packet.readQuoted() || packet.networkAt !== at) this.ipv6(both)
+    else this.neighborDiscovery(at, payload, end, both)
   }
 
   private neighborDiscovery(ipAt: number, at: number, end: number, covers: readonly Cover[]): void {
@@ -146,13 +114,15 @@ class Rewrite {
     for (let i = 0; i < 3; i++) bytes[ETHERNET_DESTINATION + 3 + i] = group[13 + i]
   }
 
-  /** The checksum of the transport header at `at`, which covers the addresses too; none where it is cut off or not set. */
-  private transport(protocol: number, at: number, end: number, covers: readonly Cover[]): Cover[] {
-    const offset = CHECKSUM_OFFSET[protocol]
-    if (offset === undefined || at + offset + 2 > end) return []
+  /** The checksum of the transport header, which covers the addresses too; none where it is cut off or not set. */
+  private transport(covers: readonly Cover[]): Cover[] {
+    const { protocol, transportAt, end, hasTransport } = this.packet
+    const offset = hasTransport ? CHECKSUM_OFFSET[protocol] : undefined
+    if (offset === undefined || transportAt + offset + 2 > end) return []
     const isUdp = protocol === IpProtocol.udp
-    if (isUdp && get16(this.bytes, at + offset) === 0) return []
-    return [{ at: at + offset, isUdp, covers }]
+    const at = transportAt + offset
+    if (isUdp && get16(this.bytes, at) === 0) return []
+    return [{ at, isUdp, covers }]
   }
 
   /** True when there was another address for it. */
