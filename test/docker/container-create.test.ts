@@ -203,7 +203,7 @@ describe('mounts', () => {
   })
 
   test('a path in a volume stays in it', () => {
-    const volume = (Subpath: string, Source?: string): object => ({ Type: 'volume', Source, Target: '/x', VolumeOptions: { Subpath } })
+    const volume = (Subpath: string, Source = ''): object => ({ Type: 'volume', Source, Target: '/x', VolumeOptions: { Subpath } })
     const refusal = (mount: object, why: string): void =>
       assert.throws(() => plan({ Mounts: [mount] }), { message: `invalid mount config for type "volume": ${why}` })
     for (const path of ['/etc', '..', '../x', 'a/../../x'])
