@@ -10,12 +10,14 @@ import {
   addressOf,
   endpointsNamed,
   gatewayOf,
-  isBroadcast,
+  groupMac,
+  isGateway,
   isLoopback,
   isOnLink,
   ownerOf,
   parseTarget,
-  resolverOf
+  resolverOf,
+  sourceFor
 } from './explain-target.ts'
 import { DIVERT_ELEMENT, NAT_ELEMENT, type NetworkGateway, ROUTER_ELEMENT, UPLINK_INTERFACE } from './gateway-part.ts'
 import type { Network } from './network.ts'
@@ -81,7 +83,6 @@ interface RouterAnswer {
 
 /** Where a station of no known MAC is sent to in a frame that is only looked at. */
 const UNKNOWN_MAC = '02:00:00:00:00:00'
-const BROADCAST_MAC = 'ff:ff:ff:ff:ff:ff'
 const EPHEMERAL = 49_152
 const DNS_PORT = 53
 
@@ -106,7 +107,7 @@ class Walk {
   async from(sandbox: readonly Membership[], to: Target): Promise<Explanation> {
     const { destination, destinationPort, protocol } = to
     const isIpv6 = destination.includes(':')
-    const source = ({ endpoint }: Membership): string => (isIpv6 ? endpoint.address6 : endpoint.address)
+    const source = ({ endpoint }: Membership): string => sourceFor(endpoint, destination)
     const port = destinationPort === 0 ? '' : `:${destinationPort}`
     const shown = `${isIpv6 && port !== '' ? `[${destination}]` : destination}${port}`
     const answer = (from: string, end: End): Explanation => ({ protocol, source: from, destination: shown, hops: this.hops, ...end })
@@ -117,7 +118,9 @@ class Walk {
     }
     const usable = sandbox.filter((membership) => source(membership) !== '')
     const way =
-      usable.find(({ network }) => isOnLink(network, destination)) ?? usable.find(({ network }) => gatewayOf(network, isIpv6) !== null)
+      usable.find(({ network }) => isOnLink(network, destination)) ??
+      usable.find(({ network }) => gatewayOf(network, isIpv6) !== null) ??
+      usable.find(({ network }) => groupMac(network, destination) !== null)
     const packet = { ...to, source: way === undefined ? '' : source(way), sourcePort: EPHEMERAL }
     const end = way === undefined ? unreachable(`no interface of its sandbox has a way to ${destination}`) : await this.leave(way, packet)
     return answer(packet.source, end)
@@ -135,13 +138,18 @@ class Walk {
   /** Out of the endpoint, to the bridge. */
   private async leave({ network, endpoint }: Membership, packet: SyntheticPacket): Promise<End> {
     const { destination } = packet
-    if (isBroadcast(network, destination)) return this.toAll({ network, endpoint }, packet)
-    const gateway = gatewayOf(network, destination.includes(':'))
-    const onLink = isOnLink(network, destination) && destination !== gateway
+    const group = groupMac(network, destination)
+    if (group !== null) return this.toAll({ network, endpoint }, packet, group)
+    const toGateway = isGateway(network, destination)
+    const gateway = toGateway ? destination : gatewayOf(network, destination.includes(':'))
+    const onLink = isOnLink(network, destination) && !toGateway
     const owner = onLink ? ownerOf(network, destination) : null
     if (onLink) this.hop(endpoint.element, `${destination} is on ${network.name} itself`)
-    else this.hop(endpoint.element, `${destination === gateway ? 'to' : `${destination} is elsewhere: to`} the gateway ${gateway}`)
-    if (onLink && owner === null) return unreachable(`nobody on ${network.name} has ${destination}: ARP is not answered`)
+    else this.hop(endpoint.element, `${toGateway ? 'to' : `${destination} is elsewhere: to`} the gateway ${gateway}`)
+    if (onLink && owner === null) {
+      const question = destination.includes(':') ? 'neighbor discovery' : 'ARP'
+      return unreachable(`nobody on ${network.name} has ${destination}: ${question} is not answered`)
+    }
     const mac = owner?.endpoint.mac ?? network.gateway?.mac ?? UNKNOWN_MAC
     const frame = syntheticFrame(packet, endpoint.mac, mac)
     const refused = await this.passFilter({ network, endpoint }, 0, frame)
@@ -149,29 +157,42 @@ class Walk {
     if (owner !== null) return this.toEndpoint(owner, network.driver.port(network, endpoint)[1], packet, endpoint.mac)
     if (network.gateway !== null) return this.toGateway(network, network.gateway, packet, frame)
     this.hop(network.driver.element(network), 'to the gateway')
-    if (destination === gateway) return { verdict: 'local', reason: null, text: 'the gateway answers' }
+    if (toGateway) return { verdict: 'local', reason: null, text: 'the gateway answers' }
     return unreachable('the gateway is a virtual host that routes nothing: there is no uplink')
   }
 
-  /** A broadcast: nobody is asked for a MAC, and everybody on the link hears it. */
-  private async toAll(from: Membership, packet: SyntheticPacket): Promise<End> {
+  /** A broadcast or a group: nobody is asked for a MAC, and everybody on the link hears it. */
+  private async toAll(from: Membership, packet: SyntheticPacket, mac: string): Promise<End> {
     const { network, endpoint } = from
-    this.hop(endpoint.element, `${packet.destination} is a broadcast: to ${BROADCAST_MAC}`)
-    const frame = syntheticFrame(packet, endpoint.mac, BROADCAST_MAC)
+    const kind = mac.startsWith('ff:') ? 'a broadcast' : 'a group'
+    this.hop(endpoint.element, `${packet.destination} is ${kind}: to ${mac}`)
+    const frame = syntheticFrame(packet, endpoint.mac, mac)
     const refused = await this.passFilter(from, 0, frame)
     if (refused !== null) return refused
     const others = [...network.endpoints.values()].filter((other) => other !== endpoint)
     const isIsolated = !network.icc && !(network.iccRules && network.gateway !== null)
-    if (others.length > 0 && isIsolated) return dropped('bridge.isolated', `inter-container communication is off on ${network.name}`)
-    this.hop(network.driver.element(network), 'to all')
+    const isHeard = await this.isHeardByHost(network, frame)
+    const host: End = { verdict: 'host', reason: null, text: `${kind}: the host's own stack gets it as from ${packet.source}` }
+    if (others.length > 0 && isIsolated && !isHeard)
+      return dropped('bridge.isolated', `inter-container communication is off on ${network.name}`)
+    this.hop(network.driver.element(network), isIsolated ? 'to the gateway alone' : 'to all')
     const heard: string[] = []
-    let last: End = dropped(null, `nobody else is on ${network.name}`)
-    for (const other of others) {
+    let last: End = isHeard ? host : dropped(null, `nobody else is on ${network.name}`)
+    for (const other of isIsolated ? [] : others) {
       const end = await this.passFilter({ network, endpoint: other }, 1, frame)
       if (end === null) heard.push(other.name)
-      else last = end
+      else if (!isHeard) last = end
     }
-    return heard.length > 0 ? delivered(`a broadcast: ${heard.join(', ')} on ${network.name} get it as from ${packet.source}`) : last
+    if (heard.length === 0) return last
+    if (isHeard) heard.push('the host')
+    return delivered(`${kind}: ${heard.join(', ')} on ${network.name} get it as from ${packet.source}`)
+  }
+
+  /** Whether the host is a station of the network and hears what goes to all. */
+  private async isHeardByHost({ gateway }: Network, frame: Uint8Array): Promise<boolean> {
+    if (gateway?.tap == null) return false
+    const { to } = await this.ask<{ to: string | null }>(DIVERT_ELEMENT, { port: 3 * gateway.interface, frame })
+    return to === 'both' || to === 'host'
   }
 
   private async passFilter(membership: Membership, port: 0 | 1, frame: Uint8Array): Promise<End | null> {
@@ -203,7 +224,7 @@ class Walk {
     this.hop(network.driver.element(network), 'to the gateway')
     if (gateway.tap !== null) {
       const { to, why } = await this.ask<{ to: string | null; why: string }>(DIVERT_ELEMENT, { port: 3 * gateway.interface, frame })
-      this.hop(DIVERT_ELEMENT, `to the ${to ?? 'nobody'}: ${why}`)
+      this.hop(DIVERT_ELEMENT, `to ${to === null ? 'nobody' : to === 'both' ? 'router and host' : `the ${to}`}: ${why}`)
       if (to === 'host') return { verdict: 'host', reason: null, text: `the host's own stack gets it: ${why}` }
       if (to === null) return dropped(null, why)
     }

@@ -64,7 +64,12 @@ test('tables: flows, routes, neighbors, FDB, drops', async () => {
   const [heading, flow] = await shown('nat', '--protocol', 'icmp', '--address', WORLD_ADDRESS)
   assert.equal(heading, 'PROTOCOL | STATE | SOURCE | DESTINATION | REPLY SOURCE | REPLY DESTINATION | NAT | PACKETS | EXPIRES')
   assert.match(flow, /^icmp \| 10\.1\.0\.2:\d+ \| 192\.0\.2\.60:\d+ \| 192\.0\.2\.60:\d+ \| 192\.0\.2\.50:\d+ \| snat \| 1\/1 \| \d+ s$/)
-  assert.deepEqual(await shown('nat', '--port', '9999'), [heading])
+  for (const none of [
+    ['--port', '9999'],
+    ['--protocol', '47'],
+    ['--address', '2001:DB8:0::1']
+  ])
+    assert.deepEqual(await shown('nat', ...none), [heading])
   assert.ok((await shown('routes')).includes('0.0.0.0/0 | static | 192.0.2.60 | world'))
   assert.ok((await shown('neighbors')).some((line) => /^10\.1\.0\.2 \| 02:42:0a:01:00:02 \| front \| \w+ \| \d+ s \| 0$/.test(line)))
   assert.deepEqual(await shown('fdb', '--network', 'front'), [
@@ -118,6 +123,10 @@ test('what cannot be is said', async () => {
   await fails(/'web:80\/x' is no target/, 1, 'explain', '--from', 'web', '--to', 'web:80/x')
   await fails(/network nowhere not found/, 1, 'show', 'fdb', '--network', 'nowhere')
   await fails(/port 0 is not a whole number/, 1, 'show', 'nat', '--port', '0')
+  await fails(/--port http: not a whole number/, 2, 'show', 'nat', '--port', 'http')
+  await fails(/--limit -1: not a whole number/, 2, 'show', 'nat', '--limit', '-1')
+  await fails(/protocol sctp is none of tcp, udp, icmp, icmpv6, and no number/, 1, 'show', 'nat', '--protocol', 'sctp')
+  await fails(/address web is neither an IPv4 nor an IPv6 address/, 1, 'show', 'nat', '--address', 'web')
   await fails(/--watch soon/, 2, 'show', 'drops', '--watch', 'soon')
   await fails(/unknown command 'flows'/, 2, 'show', 'flows')
 })

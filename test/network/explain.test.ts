@@ -162,6 +162,51 @@ describe('the walk', () => {
     assert.equal(await verdict('one', '10.2.0.255:67/udp'), 'dropped bridge.isolated')
   })
 
+  test('a group: to all on the link by its own MAC, and not by the gateway', async () => {
+    await controller.createNetwork({ name: 'six', subnet: '10.1.0.0/24', subnet6: '2001:db8:1::/64' })
+    const web = await host('six', 'web')
+    await host('six', 'db')
+    for (const [address, mac, source] of [
+      ['224.0.0.1', '01:00:5e:00:00:01', '10.1.0.2'],
+      ['239.129.2.3', '01:00:5e:01:02:03', '10.1.0.2'],
+      ['ff02::1', '33:33:00:00:00:01', 'fe80::42:aff:fe01:2'],
+      ['ff05::1:3', '33:33:00:01:00:03', web.address6]
+    ] as const) {
+      const { hops, text } = await ask('web', address)
+      assert.equal(hops[0]!.text, `${address} is a group: to ${mac}`)
+      assert.equal(text, `a group: db on six get it as from ${source}`)
+    }
+  })
+
+  test('link-local IPv6: on the link itself, from the link-local address', async () => {
+    await controller.createNetwork({ name: 'six', subnet: '10.1.0.0/24', subnet6: '2001:db8:1::/64' })
+    await controller.createNetwork({ name: 'four', subnet: '10.2.0.0/24' })
+    await host('six', 'web')
+    await host('six', 'db')
+    await host('four', 'old')
+    const { verdict: end, source, text } = await ask('web', 'fe80::42:aff:fe01:3')
+    assert.deepEqual([end, source, text], ['delivered', 'fe80::42:aff:fe01:2', 'db on six gets it as from fe80::42:aff:fe01:2'])
+    assert.match((await ask('web', 'fe80::99')).text, /^nobody on six has fe80::99: neighbor discovery is not answered$/)
+    const gateway = await ask('web', 'fe80::42:aff:fe01:1')
+    assert.deepEqual([gateway.verdict, gateway.hops[0]!.text], ['local', 'to the gateway fe80::42:aff:fe01:1'])
+    assert.match((await ask('old', 'fe80::1')).text, /^no interface of its sandbox has a way/)
+  })
+
+  test('addresses are those that a socket would use, however they are written', async () => {
+    await controller.createNetwork({ name: 'six', subnet: '10.1.0.0/24', subnet6: '2001:db8:1::/64' })
+    await host('six', 'web')
+    await host('six', 'db')
+    for (const [written, destination] of [
+      ['[::ffff:10.1.0.3]:80', '10.1.0.3:80'],
+      ['::FFFF:a01:3', '10.1.0.3'],
+      ['2001:DB8:1:0::0003', '2001:db8:1::3']
+    ] as const) {
+      const { verdict: end, destination: seen } = await ask('web', written)
+      assert.deepEqual([end, seen], ['delivered', destination])
+    }
+    for (const own of ['0.0.0.0:80', '::', '127.0.0.1']) assert.match((await ask('web', own)).text, /is its own address: by its lo/)
+  })
+
   test('icc off', async () => {
     await controller.createNetwork({ name: 'front', subnet: '10.1.0.0/24', icc: false })
     await host('front', 'web')

@@ -2,6 +2,7 @@
 //
 //   containers | daemon's host 192.0.2.50 --- 192.0.2.60 world --- (MTU 1300) --- far 198.51.100.10
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -129,6 +130,18 @@ describe('daemon with the uplink host', { skip: namespacesMissing('docker', 'ip'
     assert.equal(await outside(world, 'http://172.17.0.2:80'), '192.0.2.60 0', 'Docker lets a published target’s own address through')
     const across = docker(socket, 'exec', 'six', 'sh', '-c', 'curl -sS -m 0.5 http://172.17.0.2 2>&1 || true')
     assert.match(across, /timed out|failed/i)
+  })
+
+  test('explain: what goes to all, and to link-local addresses, is the host’s too', () => {
+    const NETLOOM = path.resolve(import.meta.dirname, '../../../bin/netloom.js')
+    const explain = (to: string): { verdict: string; text: string } => {
+      const argv = [NETLOOM, 'explain', '-H', `unix://${socket}`, '--json', '--from', 'six', '--to', to]
+      return JSON.parse(spawnSync(process.execPath, argv, { encoding: 'utf8' }).stdout)
+    }
+    for (const to of ['224.0.0.1', '172.20.0.255:67/udp', 'ff02::1', 'fe80::1', '172.20.0.1', '192.0.2.50'])
+      assert.equal(explain(to).verdict, 'host', `${to}: ${explain(to).text}`)
+    assert.equal(explain('fe80::99').verdict, 'unreachable')
+    assert.equal(explain('2001:db8::60').verdict, 'leaves')
   })
 
   test('IPv6: out with its own address, in by a published port', async () => {

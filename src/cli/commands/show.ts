@@ -46,8 +46,8 @@ const VIEWS: Readonly<Record<string, View>> = {
   nat: view(
     'flows that the gateway tracks, as they came and as their answers come',
     ({ inspection }, { limit, address, protocol, port }) => {
-      const filter = { ...(address && { address }), ...(protocol && { protocol }), ...(port && { port: Number(port) }) }
-      return inspection.flows(filter, limit === undefined ? undefined : Number(limit))
+      const filter = { ...(address && { address }), ...(protocol && { protocol }), ...(port && { port: readWhole('--port', port) }) }
+      return inspection.flows(filter, limit === undefined ? undefined : readWhole('--limit', limit))
     },
     {
       PROTOCOL: ({ protocol }) => protocol,
@@ -137,6 +137,12 @@ function readInterval(watch: string | true | undefined): number {
   const interval = watch === true ? 1 : Number(watch)
   if (interval >= 0.1 && interval <= 3600) return interval * 1000
   throw usageError(`--watch ${watch}: not a number of seconds from 0.1 to 3600`)
+}
+
+/** What is too small or large is refused by the daemon. */
+function readWhole(option: string, text: string): number {
+  if (/^\d+$/.test(text)) return Number(text)
+  throw usageError(`${option} ${text}: not a whole number`)
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

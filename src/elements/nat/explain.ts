@@ -2,7 +2,7 @@
  * What the NAT would do to a packet, with nothing changed: no flow, no time-out, no random number, no counter.
  */
 import { dropReasons } from '../../engine/drop-reason.ts'
-import { parseIpv4, parseIpv6 } from '../../wire/address.ts'
+import { isIpv6LinkLocal, parseIpv4, parseIpv6 } from '../../wire/address.ts'
 import { put32 } from '../../wire/big-endian.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
 import { formatTupleAddress } from './address-text.ts'
@@ -92,6 +92,10 @@ class Walk {
     const { flows, published, interfaces } = tables
     const ingress = interfaces.at(number)
     if (ingress === null) return this.drop(NatDrop.unknownInterface)
+    if (isIpv6 && (isIpv6LinkLocal(this.addresses, 0) || isIpv6LinkLocal(this.addresses, 16))) {
+      steps.push('link-local addresses: not tracked, the router itself is meant')
+      return this.end('local', null)
+    }
     const problem = judgeAddresses(interfaces, ingress, this.addresses, 0, 16, isIpv6)
     const isGuest = problem === GUEST
     if (problem !== READ_OK && !isGuest) return this.drop(problem)
