@@ -17,15 +17,12 @@ import { SMALL_SLOT } from '../src/engine/frame-pool.ts'
 import { emitEthernet } from '../src/wire/ethernet.ts'
 import { emitIpv4 } from '../src/wire/ipv4.ts'
 import { emitUdp } from '../src/wire/udp.ts'
+import { FIRST_PORT, NEW_FLOW_KINDS, type NewFlowKind, newFlowHeaders, PORTS, PUBLISHED, STATIONS } from './gateway-new-flows.ts'
 import { type GatewayStation, gatewayStations, HEADER_WORDS } from './gateway-station.ts'
 import { DelayLine } from './traffic-station.ts'
 
 const GATEWAY_MACS = ['02:cc:00:00:00:01', '02:cc:00:00:00:02']
 const OUTSIDE = '198.51.100.50'
-const FIRST_PORT = 1024
-const PORTS = 60_000
-/** Stations that flows come from: the neighbors that the router knows. */
-const STATIONS = 200
 
 export interface GatewayOptions {
   readonly flows: number
@@ -88,8 +85,8 @@ class GatewayRun {
   /** Opens flows 0..count-1 from inside, answers each, and waits until they are streams when `assured`. */
   open(count: number, assured: boolean): void {
     const { inside, outside } = this
-    inside.headers = headersOf(count, true)
-    outside.headers = headersOf(count, false)
+    inside.flows = headersOf(count, true)
+    outside.flows = headersOf(count, false)
     inside.isSending = true
     this.run(() => outside.received >= count * 2)
     outside.isSending = true
@@ -119,7 +116,7 @@ export async function runGateway(options: GatewayOptions): Promise<GatewayResult
   const run = new GatewayRun(options)
   run.open(options.flows, options.gateway)
   const { newPerBatch = 0 } = options
-  run.inside.makeNew = newPerBatch === 0 ? null : newFlows()
+  run.inside.makeNew = newPerBatch === 0 ? null : newFlowHeaders(NEW_FLOW_KINDS['UDP, between the same two addresses'], GATEWAY_MACS[0])
   run.inside.newPerBatch = newPerBatch
   const until = run.received + options.frames
   run.run(() => run.received >= until)
@@ -138,25 +135,26 @@ export async function runGateway(options: GatewayOptions): Promise<GatewayResult
   return { mpps: (frames / elapsed) * 1e3, nsPerFrame: elapsed / frames, cpuPerFrame: ((user + system) * 1e3) / frames, heapPerMillion }
 }
 
-/** Flows that are opened one after the other, each by one frame, through NAT and router to the outside. */
-export async function runNewFlows(flows: number): Promise<GatewayResult & { bytesPerFlow: number }> {
+/** Flows that are opened one after the other, each by one frame, through NAT and router to the other side. */
+export async function runNewFlows(flows: number, kind: NewFlowKind): Promise<GatewayResult & { bytesPerFlow: number }> {
   const run = new GatewayRun({ gateway: true, capacity: 1 << 20, workingSet: 0 })
   run.open(STATIONS, false)
-  const { inside, outside } = run
-  outside.isSending = false
-  inside.makeNew = newFlows()
-  inside.newPerBatch = 64
+  const [from, to] = kind.isFromOutside ? [run.outside, run.inside] : [run.inside, run.outside]
+  to.isSending = false
+  from.isSending = true
+  from.makeNew = newFlowHeaders(kind, GATEWAY_MACS[kind.isFromOutside ? 1 : 0])
+  from.newPerBatch = 64
   const memory = process.memoryUsage()
-  const warm = outside.received + flows * 0.1
-  run.run(() => outside.received >= warm)
-  const before = outside.received
+  const warm = to.received + flows * 0.1
+  run.run(() => to.received >= warm)
+  const before = to.received
   const heap = process.memoryUsage().heapUsed
   const start = process.hrtime.bigint()
   const cpu = process.cpuUsage()
-  run.run(() => outside.received >= before + flows * 0.9)
+  run.run(() => to.received >= before + flows * 0.9)
   const { user, system } = process.cpuUsage(cpu)
   const elapsed = Number(process.hrtime.bigint() - start)
-  const opened = outside.received - before
+  const opened = to.received - before
   const after = process.memoryUsage()
   const { counters, drops } = run.counters('nat')
   if (Object.keys(drops).length > 0 || counters['flows'] < flows) throw new Error(`flows were lost: ${JSON.stringify({ counters, drops })}`)
@@ -185,6 +183,7 @@ function natOptions(capacity: number) {
       0: { ...common, role: 'network' as const, name: 'inside', subnets: ['10.0.0.0/8'], gateway: '10.0.255.1' },
       1: { ...common, role: 'uplink' as const, name: 'outside', subnets: [], snat: OUTSIDE }
     },
+    published: PUBLISHED,
     local: [OUTSIDE]
   }
 }
@@ -222,22 +221,4 @@ function writeHeader(number: number, isInside: boolean, bytes: Uint8Array, at: n
   emitIpv4({ ...ends, protocol: 17, payloadLength: 30, id: number & 0xffff }, bytes, at + 14)
   const ports = isInside ? { sourcePort: port, destinationPort: 9 } : { sourcePort: 9, destinationPort: port }
   emitUdp({ ...ports, payload }, bytes, at + 34, at + 14)
-}
-
-/** Headers of flows that nobody has seen: the same as known ones, but to other hosts, by changing a few words and no checksum of UDP. */
-function newFlows(): (number: number, words: Int32Array, at: number) => void {
-  const template = new Uint8Array(HEADER_WORDS * 4)
-  writeHeader(0, true, template, 0)
-  template.set([0, 0], 40) // no checksum: the ports change with every frame
-  const words = new Int32Array(template.buffer)
-  return (number, into, at) => {
-    for (let i = 0; i < HEADER_WORDS; i++) into[at + i] = words[i]
-    const port = FIRST_PORT + (number % PORTS)
-    const host = 256 + Math.floor(number / PORTS)
-    into[at + 8] = (host >>> 8) | ((host & 0xff) << 8) | ((port >>> 8) << 16) | ((port & 0xff) << 24)
-    let sum = 0
-    for (let i = 0; i < 10; i++) if (i !== 5) sum += (into[at + ((14 + 2 * i) >> 2)] >>> (((14 + 2 * i) & 2) << 3)) & 0xffff
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
-    into[at + 6] = (into[at + 6] & -65_536) | (~sum & 0xffff)
-  }
 }

@@ -9,6 +9,8 @@ import type { FramePool } from '../src/engine/frame-pool.ts'
 import { DelayLine } from './traffic-station.ts'
 
 export const HEADER_WORDS = 16
+const COMMON_WORDS = 4
+const FLOW_WORDS = 8
 const BATCH = 64
 const ARP_WORD = 0x0608
 /** EtherType and the first halves of the header, as a little-endian machine has them in word 3. */
@@ -17,8 +19,10 @@ const TYPE_MASK = 0xffff
 export class GatewayStation implements Element {
   received = 0
   line: DelayLine
-  /** HEADER_WORDS words for each flow, as a frame has them. */
-  headers: Int32Array = new Int32Array(0)
+  /** The first COMMON_WORDS words of every header: MACs, EtherType. */
+  private readonly common = new Int32Array(COMMON_WORDS)
+  /** FLOW_WORDS words behind them for each flow: what a sender keeps of its flows should fit into the cache beside what is measured. */
+  private headers = new Int32Array(0)
   /** Frames for flows that never were: their headers are made by this, from a number that goes up. */
   makeNew: ((number: number, words: Int32Array, at: number) => void) | null = null
   /** How many frames of each batch are such ones. */
@@ -37,6 +41,18 @@ export class GatewayStation implements Element {
     this.context = context
     this.frames = context.frames
     this.line = new DelayLine(context.frames, 0)
+  }
+
+  /** What it sends in turn: HEADER_WORDS words for each flow, as a frame has them. */
+  set flows(headers: Int32Array) {
+    const count = headers.length / HEADER_WORDS
+    this.common.set(headers.subarray(0, COMMON_WORDS))
+    this.headers = new Int32Array(count * FLOW_WORDS)
+    for (let flow = 0; flow < count; flow++) {
+      const from = flow * HEADER_WORDS + COMMON_WORDS
+      this.headers.set(headers.subarray(from, from + FLOW_WORDS), flow * FLOW_WORDS)
+    }
+    this.next = 0
   }
 
   pull(): boolean {
@@ -58,20 +74,30 @@ export class GatewayStation implements Element {
 
   /** Headers of flows in turn. */
   private writeKnown(from: number, count: number): void {
-    const { batch, frames, headers } = this
+    const { batch, frames, headers, common } = this
     const { start } = frames
+    const c0 = common[0]
+    const c1 = common[1]
+    const c2 = common[2]
+    const c3 = common[3]
     let at = this.next | 0
     for (let i = from | 0; i < count; i = (i + 1) | 0) {
       const frame = batch[i]
       const words = frames.words(frame)
       const to = start[frame] >> 2
-      for (let word = 0; word < 12; word += 4) {
-        words[(to + word) | 0] = headers[(at + word) | 0]
-        words[(to + word + 1) | 0] = headers[(at + word + 1) | 0]
-        words[(to + word + 2) | 0] = headers[(at + word + 2) | 0]
-        words[(to + word + 3) | 0] = headers[(at + word + 3) | 0]
-      }
-      at = (at + HEADER_WORDS) | 0
+      words[to] = c0
+      words[(to + 1) | 0] = c1
+      words[(to + 2) | 0] = c2
+      words[(to + 3) | 0] = c3
+      words[(to + 4) | 0] = headers[at]
+      words[(to + 5) | 0] = headers[(at + 1) | 0]
+      words[(to + 6) | 0] = headers[(at + 2) | 0]
+      words[(to + 7) | 0] = headers[(at + 3) | 0]
+      words[(to + 8) | 0] = headers[(at + 4) | 0]
+      words[(to + 9) | 0] = headers[(at + 5) | 0]
+      words[(to + 10) | 0] = headers[(at + 6) | 0]
+      words[(to + 11) | 0] = headers[(at + 7) | 0]
+      at = (at + FLOW_WORDS) | 0
       if (at >= headers.length) at = 0
     }
     this.next = at

@@ -2,6 +2,7 @@
  * The gateway suite: frames from a network through NAT and router to an uplink and back, in memory, production classes throughout.
  */
 import { runGateway, runNewFlows } from '../gateway-datapath.ts'
+import { NEW_FLOW_KINDS, type NewFlowName } from '../gateway-new-flows.ts'
 import { type TrialCase, trialSuite } from '../trial-suite.ts'
 
 /** Slots of 64 MiB gone through before one is used again: beyond the second-level cache. */
@@ -29,6 +30,14 @@ function fullTable(newPerBatch: number): TrialCase {
   }
 }
 
+function opened(name: NewFlowName): TrialCase {
+  return {
+    name,
+    group: 'new flows, a million of them, 64 bytes each',
+    run: async () => ({ ...(await runNewFlows(1_000_000, NEW_FLOW_KINDS[name])) })
+  }
+}
+
 export const suite = trialSuite({
   name: 'gateway',
   title: 'NAT and router in memory, one core',
@@ -46,11 +55,7 @@ export const suite = trialSuite({
     ...[64, 4000].map((flows) => established(flows, HOSTILE)),
     fullTable(0),
     fullTable(NEW_PER_BATCH),
-    {
-      name: 'a million new flows, 64 bytes each',
-      group: 'new flows',
-      run: async () => ({ ...(await runNewFlows(1_000_000)) })
-    },
+    ...(Object.keys(NEW_FLOW_KINDS) as NewFlowName[]).map(opened),
     {
       name: 'the stations alone, no gateway, natural',
       group: 'the stations alone',

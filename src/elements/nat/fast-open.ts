@@ -1,28 +1,36 @@
 /**
- * The first datagram of a UDP flow over IPv4 between two addresses of which another flow has just gone the long way: the flow is
- * opened as it stands in the frame, believing in that flow's path, and the fast path takes the frame like any later one.
+ * The first datagram or SYN of a flow over IPv4 whose way is known from other flows (`known-ways`): the flow is opened as it stands in
+ * the frame's words, believes in that way, and the frame is translated here. It never sees the router.
  */
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
-import { verifyTransport } from '../../wire/checksum.ts'
+import { fold } from '../../wire/checksum.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
-import { UDP_CHECKSUM, UDP_HEADER_LENGTH, udpLength } from '../../wire/udp.ts'
+import { checkTcp, TcpFlag, tcpFlags } from '../../wire/tcp.ts'
+import { checkUdp } from '../../wire/udp.ts'
+import { DIRECTION_WORDS, FLOW_WORDS, PACKETS, TRANSLATION } from './conntrack.ts'
 import type { FlowOpening } from './flow-opening.ts'
-import { NO_PAIR, PAIR_PATH, PAIR_UNTIL } from './known-pairs.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
 import type { NatTables } from './nat-tables.ts'
-import { PATH_NUMBER_MASK, PATH_PORTS, PATH_WORDS } from './paths.ts'
+import { PATH_MACS, PATH_NUMBER_MASK, PATH_PORTS, PATH_TTL, PATH_WORDS } from './paths.ts'
+import { TcpVerdict } from './tcp-tracker.ts'
 import { TimeoutIndex } from './timeouts.ts'
-import { readPort, swap16, Tuple } from './tuple.ts'
+import { swap16 } from './tuple.ts'
 
+/** In place of an egress: the frame is for others, and nothing has changed. */
+export const NOT_OPENED = -1
 const IP_AT = 14
-const SOURCE_AT = 26
-const UDP_AT = 34
+const TRANSPORT_AT = 34
 const IP_AND_UDP = 28
+/** Behind the source port: the first byte of a word. */
+const DESTINATION_PORT_AT = 36
+/** Packets up to this long are summed by words of 16 bits without a carry in between. */
+const SMALL = 2048
+const VOUCHED = FrameFlag.csum | FrameFlag.csumValid
+const BEGIN_MASK = TcpFlag.syn | TcpFlag.ack | TcpFlag.fin | TcpFlag.rst
 
 export class FastOpen {
   private readonly tables: NatTables
   private readonly opening: FlowOpening
-  private readonly reply = new Tuple()
 
   constructor(tables: NatTables, opening: FlowOpening) {
     this.tables = tables
@@ -30,58 +38,132 @@ export class FastOpen {
   }
 
   /**
-   * Opens the flow of a frame that came in by interface `number`; false: it is for others, and nothing has changed.
-   * The fast path has found the frame sound up to its IP header, without options, and of no flow.
+   * Opens the flow of a frame that came in by interface `number`, and returns the interface by which it leaves, ready to go.
+   * The fast path has found the frame sound up to its IP header, without options, TCP or UDP, and of no flow.
    */
-  open(frame: FrameHandle, number: number): boolean {
-    const { tables, reply } = this
-    const { flows, frames, pairs, paths, packet, published, interfaces } = tables
+  open(frame: FrameHandle, number: number): number {
+    const { tables, opening } = this
+    const { flows, frames, ways, paths, packet, published, interfaces } = tables
     const { tuple } = packet
+    if (flows.size >= flows.capacity) return NOT_OPENED
     const words = frames.words(frame)
     const w = frames.start[frame] >> 2
-    if (words[w + 5] >>> 24 !== IpProtocol.udp || flows.size >= flows.capacity) return false
     tuple.a = (words[w + 6] >>> 16) | (words[w + 9] << 16)
     tuple.b = words[w + 7]
     tuple.c = words[w + 8]
-    tuple.d = IpProtocol.udp
-    const pair = pairs.find(tuple.source, tuple.destination)
-    if (pair === NO_PAIR || ((pairs.words[pair + PAIR_UNTIL] - flows.tick) | 0) <= 0) return false
-    const path = pairs.words[pair + PAIR_PATH]
-    if ((path & ~PATH_NUMBER_MASK) !== paths.epoch) return false
-    const ports = paths.words[(path & PATH_NUMBER_MASK) * PATH_WORDS + PATH_PORTS]
-    // Longer than what the router let pass: it may refuse it, and then there is no flow.
-    const size = (frames.flags[frame] & FrameFlag.gso) !== 0 ? IP_AND_UDP + frames.gsoSize[frame] : swap16(words[w + 4] & 0xffff)
-    if (ports >>> 16 !== number || size > paths.fits[ports & 0xffff] || !this.isWhole(frame)) return false
-    // The pair may be that of answers by way of another network's gateway: these begin nothing.
-    const ingress = interfaces.at(number)
-    if (ingress === null || !interfaces.maySend(ingress, frames.bytes(frame), frames.start[frame] + SOURCE_AT, false)) return false
-    if (published.find(IpProtocol.udp, tuple.destination, tuple.destinationPort, false) !== null) return false
-
-    reply.setOpposite(tuple)
-    packet.isIpv6 = false
-    packet.protocol = IpProtocol.udp
-    packet.kind = PacketKind.ports
-    const flow = flows.begin(tuple, reply, number, (flows.tick + flows.timeouts[TimeoutIndex.tentative]) | 0)
-    tables.follow(flow, 0, true)
-    if (this.opening.confirm(frame, flow, 0, ports & 0xffff) !== READ_OK) {
-      // The long way ends in the same refusal, and says so.
-      flows.remove(flow)
-      return false
+    tuple.d = words[w + 5] >>> 24
+    const { source, destination } = tuple
+    if (!ways.find(number, source, destination, flows.tick)) return NOT_OPENED
+    const { path, until } = ways
+    const egress = paths.words[(path & PATH_NUMBER_MASK) * PATH_WORDS + PATH_PORTS] & 0xffff
+    if (!this.isSound(frame, swap16(words[w + 4] & 0xffff), paths.fits[egress])) return NOT_OPENED
+    // The way was shown by another flow: who may send from where, and what is for whom, is judged anew.
+    const from = interfaces.at(number)
+    const to = interfaces.at(egress)
+    if (from === null || to === null || source === destination || !interfaces.maySend(from, packet.bytes, packet.sourceAt, false)) {
+      return NOT_OPENED
     }
-    tables.believe(flow, 0, path, pairs.words[pair + PAIR_UNTIL])
-    return true
+    if (published.find(tuple.d, destination, tuple.destinationPort, false) !== null || interfaces.isGateway(destination, false)) {
+      return NOT_OPENED
+    }
+    // Where this ends in a refusal the long way does too, and says so.
+    if (opening.decide(from, to, false) !== READ_OK) return NOT_OPENED
+    const flow = flows.begin(tuple, opening.reply, number, (flows.tick + flows.timeouts[TimeoutIndex.tentative]) | 0)
+    if (tables.follow(flow, 0, true) !== TcpVerdict.pass) {
+      flows.remove(flow)
+      return NOT_OPENED
+    }
+    opening.settle(frame, flow, egress)
+    tables.believe(flow, 0, path, until)
+    this.rewrite(frame, words, w, flow, (path & PATH_NUMBER_MASK) * PATH_WORDS)
+    return egress
   }
 
-  /** Length and checksum of the datagram are right. */
-  private isWhole(frame: FrameHandle): boolean {
-    const { frames } = this.tables
+  /**
+   * Reads the packet: its transport header is whole, right, and one that may begin a flow, and the packet is not longer than `fits`.
+   * @param total length of the packet
+   */
+  private isSound(frame: FrameHandle, total: number, fits: number): boolean {
+    const { frames, packet } = this.tables
+    const flags = frames.flags[frame]
     const bytes = frames.bytes(frame)
     const at = frames.start[frame]
-    const end = at + IP_AT + ((bytes[at + IP_AT + 2] << 8) | bytes[at + IP_AT + 3])
-    const length = udpLength(bytes, at + UDP_AT)
-    if (length < UDP_HEADER_LENGTH || at + UDP_AT + length > end) return false
-    if ((frames.flags[frame] & (FrameFlag.csum | FrameFlag.csumValid)) !== 0) return true
-    if (readPort(bytes, at + UDP_AT + UDP_CHECKSUM) === 0) return true
-    return verifyTransport(bytes, at + UDP_AT, end, at + IP_AT, IpProtocol.udp)
+    const transport = at + TRANSPORT_AT
+    const end = at + IP_AT + total
+    const isGso = (flags & FrameFlag.gso) !== 0
+    packet.bytes = bytes
+    packet.ip = at + IP_AT
+    packet.transport = transport
+    packet.end = end
+    packet.isIpv6 = packet.isFragment = packet.hasOptions = false
+    packet.fragmentAt = -1
+    packet.protocol = packet.tuple.d
+    packet.kind = PacketKind.ports
+    if ((flags & FrameFlag.csum) !== 0 && frames.csumStart[frame] !== TRANSPORT_AT) return false
+    if (packet.protocol === IpProtocol.tcp) {
+      if (isGso || !checkTcp(bytes, transport, end) || (tcpFlags(bytes, transport) & BEGIN_MASK) !== TcpFlag.syn) return false
+    } else if (!checkUdp(bytes, transport, end)) {
+      return false
+    }
+    if ((isGso ? IP_AND_UDP + frames.gsoSize[frame] : total) > fits) return false
+    const isSmall = (flags & VOUCHED) === 0 && total <= SMALL
+    return isSmall ? this.sumsUp(frames.words(frame), at >> 2, total) : packet.hasGoodChecksum(flags)
   }
+
+  /** Whether the transport checksum is right, or a datagram has none; by words, in which a short packet is summed sooner than by bytes. */
+  private sumsUp(words: Int32Array, w: number, total: number): boolean {
+    const { protocol } = this.tables.packet
+    if (protocol === IpProtocol.udp && (words[w + 10] & 0xffff) === 0) return true
+    const w7 = words[w + 7]
+    const w8 = words[w + 8]
+    let sum = (words[w + 6] >>> 16) + (w7 & 0xffff) + (w7 >>> 16) + (w8 & 0xffff) + (w8 >>> 16) + swap16(total - 20) + (protocol << 8)
+    const bytes = total + IP_AT - DESTINATION_PORT_AT
+    const last = w + (DESTINATION_PORT_AT >> 2) + (bytes >> 2)
+    for (let at = w + (DESTINATION_PORT_AT >> 2); at < last; at = (at + 1) | 0) sum = (sum + (words[at] & 0xffff) + (words[at] >>> 16)) | 0
+    const rest = words[last] & ((1 << ((bytes & 3) << 3)) - 1)
+    return fold(sum + (rest & 0xffff) + (rest >>> 16)) === 0xffff
+  }
+
+  /** What the fast path does to a frame of a flow; `p`: first word of the path. */
+  private rewrite(frame: FrameHandle, words: Int32Array, w: number, flow: number, p: number): void {
+    const { flows, frames, paths, packet } = this.tables
+    const { core } = flows
+    const { words: path } = paths
+    const word = flow * FLOW_WORDS
+    const reply = word + DIRECTION_WORDS
+    const a = core[reply]
+    const b = core[reply + 1]
+    const c = core[reply + 2]
+    const change = core[word + TRANSLATION]
+    const taken = path[p + PATH_TTL]
+    const w6 = words[w + 6]
+    core[word + PACKETS]++
+    words[w] = path[p + PATH_MACS]
+    words[w + 1] = path[p + PATH_MACS + 1]
+    words[w + 2] = path[p + PATH_MACS + 2]
+    words[w + 5] -= taken << 16
+    words[w + 6] = (~fold((~w6 & 0xffff) + (change & 0xffff) + 0xffff - taken) & 0xffff) | (b & -65_536)
+    words[w + 7] = (c & 0xffff) | (a << 16)
+    words[w + 8] = (b & 0xffff) | (a & -65_536)
+    words[w + 9] = (words[w + 9] & -65_536) | (c >>> 16)
+    const isPartial = (frames.flags[frame] & FrameFlag.csum) !== 0
+    if (packet.protocol === IpProtocol.tcp) {
+      const before = words[w + 12]
+      words[w + 12] = (before & 0xffff) | (translated(before >>> 16, change, isPartial) << 16)
+    } else {
+      const before = words[w + 10] & 0xffff
+      // 0 says "no checksum".
+      if (before !== 0 || isPartial) {
+        const after = translated(before, change, isPartial)
+        words[w + 10] = (words[w + 10] & -65_536) | (after === 0 && !isPartial ? 0xffff : after)
+      }
+    }
+    frames.length[frame] = packet.end - packet.ip + IP_AT
+    frames.flags[frame] &= ~FrameFlag.captured
+  }
+}
+
+/** A transport checksum after the translation that `change` tells (see `translationChange`). */
+function translated(field: number, change: number, isPartial: boolean): number {
+  return isPartial ? fold(field + (change & 0xffff)) : ~fold((~field & 0xffff) + (change >>> 16)) & 0xffff
 }

@@ -14,8 +14,9 @@ import { NO_PORT } from './port-allocation.ts'
 import { Tuple } from './tuple.ts'
 
 export class FlowOpening {
+  /** What `decide` has made: the tuple of the flow's answers. */
+  readonly reply = new Tuple()
   private readonly tables: NatTables
-  private readonly reply = new Tuple()
 
   constructor(tables: NatTables) {
     this.tables = tables
@@ -27,39 +28,59 @@ export class FlowOpening {
    */
   confirm(frame: FrameHandle, flow: number, direction: number, number: number): number {
     const { tables, reply } = this
-    const { flows, interfaces, packet, policy, addresses, context, frames } = tables
+    const { flows, interfaces, packet, addresses } = tables
     if (direction !== 0 || packet.kind === PacketKind.fragment) return NatDrop.flowGone
     const ingress = interfaces.at(flows.places[flow] >>> 16)
     const egress = interfaces.at(number)
     if (ingress === null || egress === null) return NatDrop.noEgress
     const isDnat = (flows.status[flow] & FlowStatus.dnat) !== 0
+    const refusal = this.decide(ingress, egress, isDnat)
+    if (refusal !== READ_OK) return refusal
+    if (packet.isIpv6) {
+      addresses.refer(reply.source)
+      addresses.refer(reply.destination)
+    }
+    if (isDnat && this.isProxied(ingress, flow, packet.tuple.protocol, packet.isIpv6)) flows.status[flow] |= FlowStatus.proxied
+    flows.setReply(flow, reply)
+    this.settle(frame, flow, number)
+    return READ_OK
+  }
+
+  /** Policy, source and port of a new flow, of the packet at hand: READ_OK with `reply` made, or why not. No flow is changed. */
+  decide(ingress: NatInterface, egress: NatInterface, isDnat: boolean): number {
+    const { tables, reply } = this
+    const { flows, packet, policy } = tables
     const { tuple, isIpv6 } = packet
     const refusal = policy.judge(ingress, egress, isDnat, tuple)
     if (refusal !== ALLOWED) return refusal
-    const source = sourceFor(ingress, egress, isDnat, tuple.source, isIpv6)
+    const { source, destination } = tuple
+    const newSource = sourceFor(ingress, egress, isDnat, source, isIpv6)
     reply.setOpposite(tuple)
-    reply.set(tuple.destination, source, reply.sourcePort, reply.destinationPort, reply.d)
+    if (newSource !== source) reply.set(destination, newSource, reply.sourcePort, reply.destinationPort, reply.d)
     if (packet.kind === PacketKind.other) {
       if (flows.look(reply) !== NO_FLOW) return NatDrop.clash
-    } else if (tables.ports.choose(reply, tuple.source, tuple.sourcePort, packet.kind === PacketKind.query) === NO_PORT) {
+    } else if (tables.ports.choose(reply, source, tuple.sourcePort, packet.kind === PacketKind.query) === NO_PORT) {
       return NatDrop.portsExhausted
     }
-    if (isIpv6) {
-      addresses.refer(reply.source)
-      addresses.refer(reply.destination)
-    } else {
-      tables.lastSource = source
-    }
-    if (source !== tuple.source || reply.destinationPort !== tuple.sourcePort) flows.status[flow] |= FlowStatus.snat
-    if (isDnat && this.isProxied(ingress, flow, tuple.protocol, isIpv6)) flows.status[flow] |= FlowStatus.proxied
-    flows.setReply(flow, reply)
+    if (!isIpv6) tables.lastSource = newSource
+    return READ_OK
+  }
+
+  /** The flow of the packet at hand, which has its `reply`, is found by both tuples from now on. */
+  settle(frame: FrameHandle, flow: number, number: number): void {
+    const { tables, reply } = this
+    const { flows, packet, ports, context, frames, interfaces } = tables
+    const { source, sourcePort } = packet.tuple
+    const isElsewhere = reply.destination !== source
+    const hasOtherPort = reply.destinationPort !== sourcePort
+    if (isElsewhere || hasOtherPort) flows.status[flow] |= FlowStatus.snat
     flows.confirm(flow, number)
-    const isMoved = source !== tuple.source && reply.destinationPort !== tuple.sourcePort
-    if (isMoved || (tables.ports.endpointIndependent && source !== tuple.source)) flows.map(flow)
+    if (isElsewhere && (hasOtherPort || ports.endpointIndependent)) flows.map(flow)
     flows.refresh(flow, (flows.status[flow] >>> TIMEOUT_SHIFT) & TIMEOUT_MASK)
     context.counters[Counter.flowsOpened]++
-    if ((frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `flow opened from ${ingress.spec.name} to ${egress.spec.name}`)
-    return READ_OK
+    if ((frames.flags[frame] & FrameFlag.traced) === 0) return
+    const from = interfaces.at(flows.places[flow] >>> 16)
+    context.trace(frame, `flow opened from ${from?.spec.name} to ${interfaces.at(number)?.spec.name}`)
   }
 
   /** Whether the answers of a new flow to a published port come from the gateway of the client's network. */

@@ -8,6 +8,8 @@
 import { LARGE_TABLE } from './conntrack.ts'
 import type { NatTables } from './nat-tables.ts'
 
+const ICMP = 1
+
 /** For `batch[0..count-1]`, which came in: slots and flows; for a new flow the slot of its answers. */
 export type LookAhead = (batch: Int32Array, count: number) => void
 
@@ -36,10 +38,19 @@ export function makeLookAhead(tables: NatTables): LookAhead {
       const w = start[batch[i]] >> 2
       // The words of a tuple: see `tuple`, and `fast-path` for the frame.
       const w9 = words[(w + 9) | 0]
-      const a = (words[(w + 6) | 0] >>> 16) | (w9 << 16)
       const b = words[(w + 7) | 0]
-      const c = words[(w + 8) | 0]
-      const d = Math.imul(words[(w + 5) | 0] >>> 24, k4)
+      const protocol = words[(w + 5) | 0] >>> 24
+      let port = w9
+      let c = words[(w + 8) | 0]
+      let kind = protocol
+      if (protocol === ICMP) {
+        // A query has its identifier for both ports; the answer to an echo request is of type 0.
+        port = w9 >>> 16
+        kind |= c & 0xff0000
+        c = (c & 0xffff) | (port << 16)
+      }
+      const a = (words[(w + 6) | 0] >>> 16) | (port << 16)
+      const d = Math.imul(kind, k4)
       const mixed = (Math.imul(a, k1) + Math.imul(b, k2) + Math.imul(c, k3) + d) | 0
       const entry = slots[Math.imul(mixed ^ (mixed >>> 16), 0x9e3779b1) >>> shift] & references
       if (entry > 0 && entry <= last) {
@@ -49,8 +60,8 @@ export function makeLookAhead(tables: NatTables): LookAhead {
         const answer =
           Math.imul((b >>> 16) | (c & -65_536), k1) +
           Math.imul((c & 0xffff) | (address << 16), k2) +
-          Math.imul((address >>> 16) | (w9 << 16), k3)
-        const hash = (answer + d) | 0
+          Math.imul((address >>> 16) | (port << 16), k3)
+        const hash = (answer + Math.imul(protocol, k4)) | 0
         sum ^= slots[Math.imul(hash ^ (hash >>> 16), 0x9e3779b1) >>> shift]
       }
     }

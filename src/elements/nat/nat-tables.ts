@@ -18,7 +18,7 @@ import {
 } from './conntrack.ts'
 import { ForwardPolicy } from './forward-policy.ts'
 import { InternedAddresses } from './interned-addresses.ts'
-import { KnownPairs } from './known-pairs.ts'
+import { KnownWays } from './known-ways.ts'
 import { NatInterfaces } from './nat-interfaces.ts'
 import { INTERFACES_MAX, type ReadSettings } from './nat-options.ts'
 import { NatPacket } from './nat-packet.ts'
@@ -62,7 +62,7 @@ export class NatTables {
   readonly policy: ForwardPolicy
   readonly ports: PortAllocation
   readonly paths = new Paths(INTERFACES_MAX)
-  readonly pairs = new KnownPairs()
+  readonly ways = new KnownWays(this.paths)
   /** The packet at hand, and the one that it quotes. */
   readonly packet: NatPacket
   readonly quoted: NatPacket
@@ -178,12 +178,9 @@ export class NatTables {
   /** The flow believes in a path until `until`, a tick; what is done to its frames on the way is worked out once. */
   believe(flow: number, direction: number, path: number, until: number): void {
     const { core } = this.flows
-    const own = this.ownTuple(flow, direction)
-    const other = this.otherTuple(flow, direction)
-    const portsBefore = own.sourcePort | (own.destinationPort << 16)
-    const portsAfter = other.destinationPort | (other.sourcePort << 16)
     const word = flow * FLOW_WORDS + direction * DIRECTION_WORDS
-    core[word + TRANSLATION] = translationChange(own.source, other.destination, own.destination, other.source, portsBefore, portsAfter)
+    const other = flow * FLOW_WORDS + (1 - direction) * DIRECTION_WORDS
+    core[word + TRANSLATION] = translationChange(core[word], core[word + 1], core[word + 2], core[other], core[other + 1], core[other + 2])
     core[word + PATH] = path
     core[word + BELIEVED] = until
   }

@@ -13,7 +13,7 @@ import type { Link } from '../../engine/link.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
 import { TICKS_PER_SECOND } from './conntrack.ts'
 import { type ExplainArgument, explain } from './explain.ts'
-import { FastOpen } from './fast-open.ts'
+import { FastOpen, NOT_OPENED } from './fast-open.ts'
 import { type FastPath, makeFastPath, NEW_FLOW, REFUSED } from './fast-path.ts'
 import { describeFlow, type FlowFilter, isPlaced, listFlows, matches } from './flow-list.ts'
 import { FlowOpening } from './flow-opening.ts'
@@ -50,6 +50,7 @@ const egress = new Int32Array(BATCH)
 // A constant of this module is part of the code that V8 makes; one that it imports is looked up at every use.
 const refused = REFUSED
 const newFlow = NEW_FLOW
+const notOpened = NOT_OPENED
 
 export class Nat implements Element {
   private readonly context: ElementContext
@@ -96,26 +97,49 @@ export class Nat implements Element {
     while (!rx.empty) {
       const count = rx.receiveAll(batch)
       lookAhead(batch, count)
+      // Frames from `sent` to `at` stand as they are to be sent: in one go, but before any frame behind them that goes another way.
+      let sent = 0
       for (let at = 0; at < count; ) {
         const known = fastPath(at, count, number)
-        this.sendOff(at, known, number)
         // What ended the run is looked at again where it may begin one: it may only lie in another chunk.
         if (known !== at) {
           at = known
           continue
         }
-        const isNew = egress[at] === newFlow
+        const out = egress[at] === newFlow ? fastOpen.open(batch[at], number) : notOpened
+        if (out !== notOpened) {
+          egress[at++] = out
+          continue
+        }
+        this.sendOff(sent, at, number)
         egress[at] = refused
-        if (!isNew || !fastOpen.open(batch[at], number)) prerouting.enter(batch[at++], number)
+        prerouting.enter(batch[at++], number)
+        sent = at
       }
+      this.sendOff(sent, count, number)
     }
   }
 
-  /** Sends `batch[from..to-1]`, which came in by interface `number`, out by those that the fast path chose. */
+  /** Sends `batch[from..to-1]`, which came in by interface `number`, out by those that were chosen. */
   private sendOff(from: number, to: number, number: number): void {
     if (from === to) return
     const { context } = this
     const { counters } = context
+    const first = egress[from]
+    let mixed = from
+    for (let i = from | 0; i < to; i = (i + 1) | 0) mixed |= egress[i] ^ first
+    // Mostly all leave by one interface.
+    const common = mixed === 0 && first !== refused ? context.ports[first << 1] : null
+    let sent = to - from
+    if (common) common.tx.transmitAll(batch, to)
+    else sent = this.sendEach(from, to, number)
+    counters[Counter.fastFrames] += sent
+    counters[Counter.txFrames] += sent
+  }
+
+  /** How many were sent. */
+  private sendEach(from: number, to: number, number: number): number {
+    const { context } = this
     let sent = 0
     for (let i = from; i < to; i++) {
       if (egress[i] === refused) {
@@ -127,8 +151,7 @@ export class Nat implements Element {
       if (port === null || port === undefined) context.drop(batch[i], EngineDrop.unlinked)
       else port.tx.transmit(batch[i])
     }
-    counters[Counter.fastFrames] += sent
-    counters[Counter.txFrames] += sent
+    return sent
   }
 
   reconfigure(options: Plain): boolean {

@@ -19,6 +19,10 @@ import { isPartialAt, packetSize } from './shortcut.ts'
 import { KEEP_PORT, rewriteSide } from './translate.ts'
 import { readAddress, readPort } from './tuple.ts'
 
+/** `frames.mark`: the flow and its direction, and above them how many low bits of the destination did not matter to the router. */
+const FREE_SHIFT = 25
+const REFERENCE_MASK = (1 << FREE_SHIFT) - 1
+
 export class Postrouting {
   private readonly tables: NatTables
   private readonly opening: FlowOpening
@@ -39,7 +43,8 @@ export class Postrouting {
     tables.routerMac[2 * number + 1] = readPort(bytes, at + ETHERNET_SOURCE + 4)
     const type = etherType(bytes, at)
     const isIpv6 = type === EtherType.ipv6
-    const reference = frames.mark[frame]
+    const mark = frames.mark[frame]
+    const reference = mark < 0 ? mark : mark & REFERENCE_MASK
     if (type === EtherType.ipv4 || isIpv6) {
       const problem = reference < 0 ? this.leaveUntracked(frame, reference, isIpv6) : this.leaveTracked(frame, number, reference, isIpv6)
       if (problem !== READ_OK) return tables.drop(frame, problem)
@@ -141,7 +146,9 @@ export class Postrouting {
     const own = tables.ownTuple(flow, direction)
     const other = tables.otherTuple(flow, direction)
     tables.believe(flow, direction, path, (tables.flows.tick + BELIEF) | 0)
-    if (!packet.isIpv6) tables.pairs.note(own.source, other.source, path, (tables.flows.tick + BELIEF) | 0)
+    if (packet.isIpv6) return
+    const freeBits = frames.mark[frame] >>> FREE_SHIFT
+    tables.ways.note(tables.enteredBy[frame], own.source, other.source, path, freeBits, (tables.flows.tick + BELIEF) | 0)
   }
 
   /** A flow that has ended goes with its last frame. */

@@ -1,8 +1,8 @@
 /**
  * Past the router: a frame leaves at once by the path that its flow believes in, its source translated, one hop less.
  *
- * A flow without such a belief takes that of another flow between the same two addresses, its first frame too: the router looks at
- * nothing else. So of many short flows between two hosts one frame a second goes the long way.
+ * A flow without such a belief takes a way that other flows have shown (`known-ways`), its first frame too: the router looks at addresses,
+ * TTL and length. So of many short flows a frame a second of each sender and to each network goes the long way.
  */
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { decrementIpv4Ttl, IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
@@ -11,7 +11,6 @@ import { TcpFlag, tcpFlags, tcpHeaderLength } from '../../wire/tcp.ts'
 import { UDP_HEADER_LENGTH } from '../../wire/udp.ts'
 import { BELIEVED, DIRECTION_WORDS, FLOW_WORDS, FlowStatus, PATH } from './conntrack.ts'
 import type { FlowOpening } from './flow-opening.ts'
-import { NO_PAIR, PAIR_PATH, PAIR_UNTIL } from './known-pairs.ts'
 import { type NatPacket, PacketKind, READ_OK } from './nat-packet.ts'
 import { Counter, type NatTables } from './nat-tables.ts'
 import { PATH_MACS, PATH_NUMBER_MASK, PATH_PORTS, PATH_TTL, PATH_WORDS } from './paths.ts'
@@ -32,17 +31,15 @@ export class Shortcut {
   /** Sends the packet at hand, its destination translated, off by a known path, or drops it: true. False: it needs the router. */
   take(frame: FrameHandle, number: number, flow: number, direction: number, isPartial: boolean): boolean {
     const { tables } = this
-    const { flows, pairs, packet, paths } = tables
+    const { flows, ways, packet, paths } = tables
     const { core } = flows
     const word = flow * FLOW_WORDS + direction * DIRECTION_WORDS
     let reference = core[word + PATH]
-    let pair = NO_PAIR
-    if (!this.isBelieved(reference, core[word + BELIEVED])) {
+    const isBelieved = (reference & ~PATH_NUMBER_MASK) === paths.epoch && ((core[word + BELIEVED] - flows.tick) | 0) > 0
+    if (!isBelieved) {
       if (packet.isIpv6) return false
-      pair = pairs.find(packet.tuple.source, tables.otherTuple(flow, direction).source)
-      if (pair === NO_PAIR) return false
-      reference = pairs.words[pair + PAIR_PATH]
-      if (!this.isBelieved(reference, pairs.words[pair + PAIR_UNTIL])) return false
+      if (!ways.find(number, packet.tuple.source, tables.otherTuple(flow, direction).source, flows.tick)) return false
+      reference = ways.path
     }
     const path = (reference & PATH_NUMBER_MASK) * PATH_WORDS
     if (!this.mayTake(path, frame, number, flow, direction)) return false
@@ -54,14 +51,9 @@ export class Shortcut {
         return true
       }
     }
-    if (pair !== NO_PAIR) tables.believe(flow, direction, reference, pairs.words[pair + PAIR_UNTIL])
+    if (!isBelieved) tables.believe(flow, direction, reference, ways.until)
     this.leave(path, frame, flow, direction, isPartial)
     return true
-  }
-
-  private isBelieved(reference: number, until: number): boolean {
-    const { paths, flows } = this.tables
-    return (reference & ~PATH_NUMBER_MASK) === paths.epoch && ((until - flows.tick) | 0) > 0
   }
 
   private mayTake(path: number, frame: FrameHandle, number: number, flow: number, direction: number): boolean {

@@ -76,10 +76,11 @@ export function tcpKind(flags: number): number {
 }
 
 const { syn, ack, rst, fin, urg } = TcpFlag
-/** Combinations that a sender may make, PSH, ECE and CWR aside: anything else is a probe or a defect. */
-const VALID_FLAGS: ReadonlySet<number> = new Set([syn, syn | urg, syn | ack, rst, rst | ack, fin | ack, fin | ack | urg, ack, ack | urg])
 const COMPARED = syn | ack | rst | fin | urg
+/** By those flags: 1 for combinations that a sender may make, PSH, ECE and CWR aside; anything else is a probe or a defect. */
+const VALID = new Uint8Array(COMPARED + 1)
+for (const flags of [syn, syn | urg, syn | ack, rst, rst | ack, fin | ack, fin | ack | urg, ack, ack | urg]) VALID[flags] = 1
 
 export function tcpFlagsValid(flags: number): boolean {
-  return VALID_FLAGS.has(flags & COMPARED)
+  return VALID[flags & COMPARED] !== 0
 }

@@ -69,8 +69,10 @@ export class TcpTracker {
 
   /** The first segment of a new flow; `mayBegin` holds. */
   begin(flow: number, bytes: Uint8Array, at: number, end: number): void {
+    const { words } = this
     const base = flow * TCP_WORDS
-    this.words.fill(0, base, base + TCP_WORDS)
+    // A loop: `fill` of a part costs a call into the runtime, several times as much.
+    for (let i = 0; i < TCP_WORDS; i++) words[base + i] = 0
     this.windows.read(bytes, at, end)
     this.windows.begin(base, bytes, at)
   }

@@ -98,15 +98,12 @@ export function rewriteSide(
   if (packet.protocol === IpProtocol.udp && readPort(bytes, fieldAt) === 0) bytes[fieldAt] = bytes[fieldAt + 1] = 0xff
 }
 
-/** What the sums of header and transport grow by when a packet leaves with other words than it came with: header | transport << 16. */
-export function translationChange(
-  sourceBefore: number,
-  sourceAfter: number,
-  destinationBefore: number,
-  destinationAfter: number,
-  portsBefore: number,
-  portsAfter: number
-): number {
-  const addresses = fold(change32(sourceBefore, sourceAfter) + change32(destinationBefore, destinationAfter))
-  return addresses | (fold(addresses + change32(portsBefore, portsAfter)) << 16)
+/**
+ * What the sums of header and transport grow by when a packet comes in with one tuple and leaves as the opposite of another: header |
+ * transport << 16. Words a, b and c of both (see `tuple`): a sum does not care where in them an address or a port stands.
+ */
+export function translationChange(a: number, b: number, c: number, otherA: number, otherB: number, otherC: number): number {
+  const before = (~a & 0xffff) + (~b & 0xffff) + (~b >>> 16) + (~c & 0xffff)
+  const addresses = fold(before + (otherA & 0xffff) + (otherB & 0xffff) + (otherB >>> 16) + (otherC & 0xffff))
+  return addresses | (fold(addresses + (~a >>> 16) + (~c >>> 16) + (otherA >>> 16) + (otherC >>> 16)) << 16)
 }

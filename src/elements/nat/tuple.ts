@@ -19,21 +19,18 @@ import { IpProtocol } from '../../wire/ipv4.ts'
 /** In `d`: addresses are numbers of IPv6 addresses. */
 export const IPV6_KIND = 0x100
 const ICMP_TYPE_SHIFT = 16
-/** Requests and their answers, either way, each as types of ICMP and ICMPv6: RFC 792, 950, 4443. */
-const ICMP_ANSWERS: ReadonlyMap<number, number> = new Map([
-  [8, 0],
-  [0, 8],
-  [13, 14],
-  [14, 13],
-  [15, 16],
-  [16, 15],
-  [17, 18],
-  [18, 17]
-])
-const ICMPV6_ANSWERS: ReadonlyMap<number, number> = new Map([
-  [128, 129],
-  [129, 128]
-])
+/** By type: the type of the answer, or of the request that it answers; -1 for what is neither. ICMP and ICMPv6: RFC 792, 950, 4443. */
+const ICMP_ANSWERS = answers([8, 0], [13, 14], [15, 16], [17, 18])
+const ICMPV6_ANSWERS = answers([128, 129])
+
+function answers(...pairs: readonly (readonly [request: number, answer: number])[]): Int16Array {
+  const table = new Int16Array(256).fill(-1)
+  for (const [request, answer] of pairs) {
+    table[request] = answer
+    table[answer] = request
+  }
+  return table
+}
 
 /** Four bytes as they stand in a frame. */
 export function readAddress(bytes: Uint8Array, at: number): number {
@@ -64,7 +61,7 @@ export function swap32(value: number): number {
 
 /** The type of an answer to an ICMP query of `type`; -1 when it is no query. */
 export function icmpAnswerType(type: number, isIpv6: boolean): number {
-  return (isIpv6 ? ICMPV6_ANSWERS : ICMP_ANSWERS).get(type) ?? -1
+  return (isIpv6 ? ICMPV6_ANSWERS : ICMP_ANSWERS)[type & 0xff]
 }
 
 /** Whether an ICMP query of this type may begin a flow: a request, no answer. */

@@ -14,12 +14,14 @@ import {
   CACHE_DESTINATION,
   CACHE_EGRESS,
   CACHE_EPOCH,
+  CACHE_FREE_SHIFT,
   CACHE_LIMIT,
   CACHE_MACS,
   CACHE_NO_DECREMENT,
   CACHE_UNTIL,
   cacheIndex,
-  type ForwardingCache
+  type ForwardingCache,
+  MARK_FREE_SHIFT
 } from './forwarding-cache.ts'
 
 // Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
@@ -32,6 +34,8 @@ const egressWord = CACHE_EGRESS
 const macWords = CACHE_MACS
 const limitWord = CACHE_LIMIT
 const noDecrement = CACHE_NO_DECREMENT
+const cacheFreeShift = CACHE_FREE_SHIFT
+const markFreeShift = MARK_FREE_SHIFT
 /** EtherType 0x0800, version 4, five words of header; the TOS is masked out. */
 const TYPE_MASK = 0x00ffffff
 const PLAIN_IPV4 = 0x00450008
@@ -76,7 +80,7 @@ export function makeFastForward(
   suspects: Uint8Array,
   links: readonly (Link | null)[]
 ): FastForward {
-  const { start, length: lengths, flags } = frames
+  const { start, length: lengths, flags, mark } = frames
   const { entries } = cache
 
   return function fastForward(frame: FrameHandle, link: FastInterface, tick: number): boolean {
@@ -134,6 +138,7 @@ export function makeFastForward(
       if (check >= 0xffff) check = (check + 1) & 0xffff
       words[(at + 6) | 0] = (w6 & ~0xffff) | check
     }
+    mark[frame] |= (limit >>> cacheFreeShift) << markFreeShift
     lengths[frame] = (total + ETHERNET) | 0
     if ((flag & captured) !== 0) flags[frame] = flag & ~captured
     to.transmit(frame)

@@ -5,6 +5,7 @@ import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { decrementIpv4Ttl, ipv4DontFragment, ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit, setIpv6HopLimit } from '../../wire/ipv6.ts'
 import { addressText } from './address-words.ts'
+import { MARK_FREE_SHIFT } from './forwarding-cache.ts'
 import { Fault } from './icmp-errors.ts'
 import { checkOptions, fillOptions, Options } from './ip-options.ts'
 import type { IpPacket } from './ip-packet.ts'
@@ -89,19 +90,30 @@ export class Forwarding {
     const w3 = via === null ? d3 : via[3]
     const isReassembled = (core.frames.flags[frame] & FrameFlag.reassembled) !== 0
     if (isLong || isReassembled) return core.output.fragment(egress, family, w0, w1, w2, w3, frame)
+    // On the link every destination is a neighbor of its own.
+    const freeBits = family === 4 && via !== null ? core.routing.freeBits(d0) : 0
+    core.frames.mark[frame] |= freeBits << MARK_FREE_SHIFT
     core.output.toLink(egress, family, w0, w1, w2, w3, frame)
-    this.remember(egress, packet, w0, w1, w2, w3)
+    this.remember(egress, packet, w0, w1, w2, w3, freeBits)
   }
 
   /** So that the fast path knows the way the next time: to the packet's destination, by next hop w0 to w3. */
-  private remember(egress: RouterInterface, { family, d0, d1, d2, d3 }: IpPacket, w0: number, w1: number, w2: number, w3: number): void {
+  private remember(
+    egress: RouterInterface,
+    { family, d0, d1, d2, d3 }: IpPacket,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+    freeBits: number
+  ): void {
     const { neighbors, cache } = this.core
     const slot = neighbors.usable(egress.number, family, w0, w1, w2, w3)
     if (slot === NO_NEIGHBOR) return
     const { table } = neighbors
     const { mac: from, mtu, mtu6, noDecrement } = egress
     const to = { hi: table.macHi[slot], lo: table.macLo[slot] }
-    const way = { egress: egress.number, to, from, mtu: family === 4 ? mtu : mtu6, noDecrement }
+    const way = { egress: egress.number, to, from, mtu: family === 4 ? mtu : mtu6, noDecrement, freeBits }
     if (family === 4) cache.put(d0, way, neighbors.usableUntil(slot))
     else cache.put6(d0, d1, d2, d3, way, neighbors.usableUntil(slot))
   }

@@ -1,7 +1,7 @@
 /**
  * What the way to a destination came to, last time: a direct-mapped table of each family that the fast path asks once per frame.
  *
- *   entry, 32 bytes      | destination | epoch | until | egress | MACs: 3 words as they stand in a frame | mtu, no-decrement |
+ *   entry, 32 bytes      | destination | epoch | until | egress | MACs: 3 words as they stand in a frame | mtu, switches |
  *   of IPv6, 64 bytes    the same with the last word of the destination; its first three words; 5 words of nothing
  *
  * Words are those of this machine (little endian), addresses and MACs with their bytes in the frame's order. An entry holds while
@@ -25,6 +25,10 @@ export const CACHE_LIMIT = 7
 export const CACHE_PREFIX = 8
 /** In CACHE_LIMIT, above the MTU: TTL is not counted down on this way. */
 export const CACHE_NO_DECREMENT = 1 << 16
+/** In CACHE_LIMIT, from this bit on: how many low bits of the destination could be others on this way. */
+export const CACHE_FREE_SHIFT = 17
+/** The same in `frames.mark`: what the NAT's marks leave free. Marks below 0 stay what they are. */
+export const MARK_FREE_SHIFT = 25
 
 /** 16 a second: an int32 of them lasts for four years. */
 const TICK_NS = 62.5e6
@@ -64,7 +68,7 @@ export class ForwardingCache {
     this.write(entries6, at, d3, way, until)
   }
 
-  private write(entries: Int32Array, at: number, key: number, { egress, to, from, mtu, noDecrement }: Way, until: number): void {
+  private write(entries: Int32Array, at: number, key: number, { egress, to, from, mtu, noDecrement, freeBits }: Way, until: number): void {
     entries[at + CACHE_DESTINATION] = key
     entries[at + CACHE_EPOCH] = this.epoch
     entries[at + CACHE_UNTIL] = tickOf(until)
@@ -72,7 +76,7 @@ export class ForwardingCache {
     entries[at + CACHE_MACS] = macWord(to)
     entries[at + CACHE_MACS + 1] = macTail(to) | (swap16(from.hi) << 16)
     entries[at + CACHE_MACS + 2] = swap32(from.lo)
-    entries[at + CACHE_LIMIT] = mtu | (noDecrement ? CACHE_NO_DECREMENT : 0)
+    entries[at + CACHE_LIMIT] = mtu | (noDecrement ? CACHE_NO_DECREMENT : 0) | (freeBits << CACHE_FREE_SHIFT)
   }
 
   /** Entries that hold. */
@@ -87,13 +91,14 @@ export class ForwardingCache {
   }
 }
 
-/** How a packet leaves: by which interface, with which MACs, how long it may be. */
+/** How a packet leaves: by which interface, with which MACs, how long it may be; and how many addresses go that way (Routing.freeBits). */
 export interface Way {
   readonly egress: number
   readonly to: Mac
   readonly from: Mac
   readonly mtu: number
   readonly noDecrement: boolean
+  readonly freeBits: number
 }
 
 /** Time as the cache counts it. */

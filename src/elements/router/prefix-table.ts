@@ -80,6 +80,12 @@ export class PrefixTable {
     }
   }
 
+  /** The IPv4 prefixes: network (int32) and length. */
+  *prefixes4(): Generator<readonly [network: number, length: number]> {
+    const { table } = this
+    for (let at = 0; at < table.length; at += WORDS) if (table[at + LENGTH] !== 0) yield [table[at], table[at + LENGTH] - 1]
+  }
+
   /** Enters a prefix or gives it another value (0 or more). */
   set(words: Words, length: number, value: number): void {
     const slot = this.slotOf(words[0], words[1], words[2], words[3], length)

@@ -4,6 +4,7 @@
  */
 import { addressText, type Words } from './address-words.ts'
 import { NO_VALUE, PrefixTable } from './prefix-table.ts'
+import { RouteRegions } from './route-regions.ts'
 import type { OwnAddress, RouterInterface } from './router-interface.ts'
 import type { Destination, ParsedRoute, RouteSpec } from './router-options.ts'
 
@@ -55,6 +56,8 @@ export class Routing {
   private readonly freeIndices: number[] = []
   /** Static routes by interface, to find those that come and go with it. */
   private readonly byInterface = new Map<number, Set<Claim>>()
+  /** Of the IPv4 tables; null: they have changed. */
+  private regions: RouteRegions | null = null
 
   /** `interfaces` by number; the caller changes it and tells by `connect` and `disconnect`. */
   constructor(interfaces: readonly (RouterInterface | null)[]) {
@@ -65,6 +68,12 @@ export class Routing {
   lookup(family: 4 | 6, w0: number, w1: number, w2: number, w3: number): Route | null {
     const index = family === 4 ? this.table4.lookup4(w0) : this.table6.lookup(w0, w1, w2, w3)
     return index === NO_VALUE ? null : this.byIndex[index]!.active
+  }
+
+  /** How many low bits of an IPv4 destination could be others, and it would be neither our own nor go by another route: 0 to 31. */
+  freeBits(destination: number): number {
+    this.regions ??= new RouteRegions([...this.table4.prefixes4(), ...this.own4.prefixes4()])
+    return this.regions.freeBits(destination)
   }
 
   /** What an address is to the router: one of Own. Link-local addresses are known by their interface alone. */
@@ -94,6 +103,7 @@ export class Routing {
 
   /** The interface is out of `interfaces`. */
   disconnect(removed: RouterInterface): void {
+    this.regions = null
     for (const own of removed.addresses) {
       const claim = this.claims.get(own.network.text)
       if (claim === undefined) continue
@@ -157,6 +167,7 @@ export class Routing {
   }
 
   private putOwn({ family, words, broadcast }: OwnAddress, number: number): void {
+    this.regions = null
     const table = family === 4 ? this.own4 : this.own6
     const length = family === 4 ? 32 : 128
     // The first that has an address keeps it.
@@ -176,6 +187,7 @@ export class Routing {
 
   /** Decides who is heard: a route that was given and whose interface exists, else the connected interface of the lowest number. */
   private settle(claim: Claim): void {
+    this.regions = null
     const { destination, route, connected, index } = claim
     const table = destination.family === 4 ? this.table4 : this.table6
     if (route !== null && (this.interfaces[route.interface] ?? null) !== null) {

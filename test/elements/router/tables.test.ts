@@ -6,6 +6,7 @@ import { ErrorLimit } from '../../../src/elements/router/error-limit.ts'
 import { FrameQueues, INTERFACE_FRAMES_MAX, QUEUE_FRAMES_MAX, WAITING_FRAMES_MAX } from '../../../src/elements/router/frame-queue.ts'
 import { NeighborState, NeighborTable, NO_NEIGHBOR, Waiting } from '../../../src/elements/router/neighbor-table.ts'
 import { NO_VALUE, PrefixTable } from '../../../src/elements/router/prefix-table.ts'
+import { RouteRegions } from '../../../src/elements/router/route-regions.ts'
 import { FramePool, NO_FRAME } from '../../../src/engine/frame-pool.ts'
 import { Random } from '../../../src/engine/random.ts'
 
@@ -43,6 +44,56 @@ describe('prefix table', () => {
       }
     })
   }
+})
+
+describe('route regions', () => {
+  test('all addresses of a block have the longest prefix of the one that was asked for', () => {
+    const random = new Random(5)
+    for (let round = 0; round < 200; round++) {
+      const table = new PrefixTable()
+      for (let i = 0; i < 12; i++) {
+        const length = random.below(33)
+        table.set([random.int32() & 0xe00000ff & maskWord(length, 0), 0, 0, 0], length, i)
+      }
+      const regions = new RouteRegions([...table.prefixes4()])
+      for (let i = 0; i < 100; i++) {
+        const address = i % 2 === 0 ? random.int32() : random.int32() & 0xe00000ff
+        const bits = regions.freeBits(address)
+        const expected = table.lookup4(address)
+        for (let j = 0; j < 20; j++) {
+          // Both ends of the block, and some between.
+          const low = (2 ** bits - 1) | 0
+          const other = (address & ~low) | ((j === 0 ? 0 : j === 1 ? -1 : random.int32()) & low)
+          assert.equal(table.lookup4(other), expected, `${address} and ${other}, ${bits} bits`)
+        }
+      }
+    }
+  })
+  test('how many bits are free', () => {
+    const of = (text: string): number => text.split('.').reduce((sum, byte) => (sum << 8) | Number(byte), 0)
+    const regions = new RouteRegions([
+      [0, 0],
+      [of('10.0.0.0'), 8],
+      [of('10.0.0.1'), 32],
+      [of('198.51.100.0'), 24]
+    ])
+    const expected: readonly (readonly [string, number])[] = [
+      ['20.1.2.3', 28],
+      ['10.0.0.1', 0],
+      ['10.0.0.0', 0],
+      ['10.0.0.2', 1],
+      ['10.200.0.1', 23],
+      ['11.0.0.0', 24],
+      ['128.0.0.1', 30],
+      ['198.51.100.9', 8],
+      ['198.51.101.9', 8],
+      ['126.255.255.255', 24],
+      ['127.0.0.1', 24],
+      ['255.255.255.254', 0]
+    ]
+    for (const [text, bits] of expected) assert.equal(regions.freeBits(of(text)), bits, text)
+    assert.equal(new RouteRegions([]).freeBits(of('100.0.0.1')), 28)
+  })
 })
 
 describe('neighbor table', () => {
