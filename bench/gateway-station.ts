@@ -9,8 +9,8 @@ import type { FramePool } from '../src/engine/frame-pool.ts'
 import { DelayLine } from './traffic-station.ts'
 
 export const HEADER_WORDS = 16
-const COMMON_WORDS = 4
-const FLOW_WORDS = 8
+const FRONT_WORDS = 4
+const REST_WORDS = 8
 const BATCH = 64
 const ARP_WORD = 0x0608
 /** EtherType and the first halves of the header, as a little-endian machine has them in word 3. */
@@ -19,10 +19,10 @@ const TYPE_MASK = 0xffff
 export class GatewayStation implements Element {
   received = 0
   line: DelayLine
-  /** The first COMMON_WORDS words of every header: MACs, EtherType. */
-  private readonly common = new Int32Array(COMMON_WORDS)
-  /** FLOW_WORDS words behind them for each flow: what a sender keeps of its flows should fit into the cache beside what is measured. */
-  private headers = new Int32Array(0)
+  /** The first FRONT_WORDS words of headers, MACs and EtherType: once where all flows have the same, else of each flow. */
+  private fronts = new Int32Array(FRONT_WORDS)
+  /** REST_WORDS words behind them for each flow: what a sender keeps of its flows should fit into the cache beside what is measured. */
+  private rests = new Int32Array(0)
   /** Frames for flows that never were: their headers are made by this, from a number that goes up. */
   makeNew: ((number: number, words: Int32Array, at: number) => void) | null = null
   /** How many frames of each batch are such ones. */
@@ -46,12 +46,14 @@ export class GatewayStation implements Element {
   /** What it sends in turn: HEADER_WORDS words for each flow, as a frame has them. */
   set flows(headers: Int32Array) {
     const count = headers.length / HEADER_WORDS
-    this.common.set(headers.subarray(0, COMMON_WORDS))
-    this.headers = new Int32Array(count * FLOW_WORDS)
+    this.rests = new Int32Array(count * REST_WORDS)
+    this.fronts = new Int32Array(count * FRONT_WORDS)
     for (let flow = 0; flow < count; flow++) {
-      const from = flow * HEADER_WORDS + COMMON_WORDS
-      this.headers.set(headers.subarray(from, from + FLOW_WORDS), flow * FLOW_WORDS)
+      const from = flow * HEADER_WORDS
+      this.fronts.set(headers.subarray(from, from + FRONT_WORDS), flow * FRONT_WORDS)
+      this.rests.set(headers.subarray(from + FRONT_WORDS, from + FRONT_WORDS + REST_WORDS), flow * REST_WORDS)
     }
+    if (this.fronts.every((word, i) => word === this.fronts[i % FRONT_WORDS])) this.fronts = this.fronts.slice(0, FRONT_WORDS)
     this.next = 0
   }
 
@@ -74,31 +76,29 @@ export class GatewayStation implements Element {
 
   /** Headers of flows in turn. */
   private writeKnown(from: number, count: number): void {
-    const { batch, frames, headers, common } = this
+    const { batch, frames, fronts, rests } = this
     const { start } = frames
-    const c0 = common[0]
-    const c1 = common[1]
-    const c2 = common[2]
-    const c3 = common[3]
+    const isCommon = fronts.length === FRONT_WORDS
     let at = this.next | 0
     for (let i = from | 0; i < count; i = (i + 1) | 0) {
       const frame = batch[i]
       const words = frames.words(frame)
       const to = start[frame] >> 2
-      words[to] = c0
-      words[(to + 1) | 0] = c1
-      words[(to + 2) | 0] = c2
-      words[(to + 3) | 0] = c3
-      words[(to + 4) | 0] = headers[at]
-      words[(to + 5) | 0] = headers[(at + 1) | 0]
-      words[(to + 6) | 0] = headers[(at + 2) | 0]
-      words[(to + 7) | 0] = headers[(at + 3) | 0]
-      words[(to + 8) | 0] = headers[(at + 4) | 0]
-      words[(to + 9) | 0] = headers[(at + 5) | 0]
-      words[(to + 10) | 0] = headers[(at + 6) | 0]
-      words[(to + 11) | 0] = headers[(at + 7) | 0]
-      at = (at + FLOW_WORDS) | 0
-      if (at >= headers.length) at = 0
+      const front = isCommon ? 0 : at >> 1
+      words[to] = fronts[front]
+      words[(to + 1) | 0] = fronts[(front + 1) | 0]
+      words[(to + 2) | 0] = fronts[(front + 2) | 0]
+      words[(to + 3) | 0] = fronts[(front + 3) | 0]
+      words[(to + 4) | 0] = rests[at]
+      words[(to + 5) | 0] = rests[(at + 1) | 0]
+      words[(to + 6) | 0] = rests[(at + 2) | 0]
+      words[(to + 7) | 0] = rests[(at + 3) | 0]
+      words[(to + 8) | 0] = rests[(at + 4) | 0]
+      words[(to + 9) | 0] = rests[(at + 5) | 0]
+      words[(to + 10) | 0] = rests[(at + 6) | 0]
+      words[(to + 11) | 0] = rests[(at + 7) | 0]
+      at = (at + REST_WORDS) | 0
+      if (at >= rests.length) at = 0
     }
     this.next = at
   }

@@ -62,7 +62,7 @@ export async function runOverlay(options: OverlayOptions): Promise<OverlayResult
   } else engine.configure({ elements: ends, links: [{ a: ['left', 0], b: ['right', 0] }] })
   for (const side of SIDES) {
     stations[side].line = new DelayLine(engine.frames, Math.ceil(options.workingSet / SMALL_SLOT))
-    stations[side].headers = headersOf(side, options)
+    stations[side].flows = headersOf(side, options)
     stations[side].answersArp = false
     stations[side].isSending = true
   }
