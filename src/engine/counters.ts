@@ -6,6 +6,8 @@
  */
 
 const PAGE_VALUES = 8192
+/** Values of a block that lies among others of its kind: an element's own counters are written for every frame, those of drops seldom. */
+const SMALL_BLOCK = 64
 
 export interface CounterBlockLayout {
   readonly owner: string
@@ -49,7 +51,11 @@ export class CounterRegistry {
   private readonly toldLists = new Map<readonly string[], number>()
   /** Freed areas by size, to be used again. */
   private readonly freed = new Map<number, { page: number; offset: number }[]>()
-  private used = 0
+  /** The pages that are being filled, and what of them is used: with small blocks, with others. */
+  private readonly filling = [
+    { page: -1, used: PAGE_VALUES },
+    { page: -1, used: PAGE_VALUES }
+  ]
 
   /** A zeroed block with one value per name. At most 8,192 names. */
   block(owner: string, kind: CounterBlockLayout['kind'], names: readonly string[]): Float64Array {
@@ -102,13 +108,14 @@ export class CounterRegistry {
   }
 
   private take(size: number): { page: number; offset: number } {
-    if (this.pages.length === 0 || this.used + size > PAGE_VALUES) {
-      this.pages.push(new Float64Array(new SharedArrayBuffer(PAGE_VALUES * 8)))
-      this.used = 0
+    const filling = this.filling[size <= SMALL_BLOCK ? 0 : 1]
+    if (filling.page < 0 || filling.used + size > PAGE_VALUES) {
+      filling.page = this.pages.push(new Float64Array(new SharedArrayBuffer(PAGE_VALUES * 8))) - 1
+      filling.used = 0
     }
-    const offset = this.used
-    this.used += size
-    return { page: this.pages.length - 1, offset }
+    const offset = filling.used
+    filling.used += size
+    return { page: filling.page, offset }
   }
 }
 

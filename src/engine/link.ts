@@ -3,17 +3,22 @@
  *
  *   transmit -> | tail ... head | -> receive
  *
- * A frame that finds the ring full is dropped and counted: a slow consumer costs frames, never memory.
+ * A frame that finds the ring full is dropped and counted: a slow consumer costs frames, never memory. The ring begins small and grows
+ * to what it had to hold: in a lab of thousands of hosts whole rings would be a page of memory each, and a miss of the TLB for each hop.
  */
 import type { ElementNode } from './element-node.ts'
 import type { FrameHandle } from './frame-pool.ts'
 
 /** Frames that a link holds unless the topology says otherwise. */
 export const LINK_CAPACITY = 1024
+/** Frames for which there is room at first: V8 keeps an array of 64 bytes beside its object. */
+const FIRST_SIZE = 16
 
 export class Link {
-  private readonly ring: Int32Array
-  private readonly mask: number
+  private ring: Int32Array
+  private mask: number
+  /** What the ring may grow to. */
+  private readonly capacity: number
   private head = 0
   private tail = 0
   /** 1 while the consumer has this port on its list of ports with frames, else 0 (a boolean costs V8 two more loads per frame). */
@@ -26,7 +31,8 @@ export class Link {
   /** `capacity` is rounded up to a power of two. */
   constructor(producer: ElementNode, consumer: ElementNode, port: number, capacity: number = LINK_CAPACITY) {
     // `| 0`: a power is a double to V8, and a double mask makes every index a conversion.
-    const size = (2 ** Math.ceil(Math.log2(Math.max(2, capacity)))) | 0
+    this.capacity = (2 ** Math.ceil(Math.log2(Math.max(2, capacity)))) | 0
+    const size = Math.min(FIRST_SIZE, this.capacity) | 0
     this.ring = new Int32Array(size)
     this.mask = size - 1
     this.producer = producer
@@ -45,17 +51,17 @@ export class Link {
 
   /** Frames that fit before the next is dropped. */
   get space(): number {
-    return this.mask + 1 - ((this.tail - this.head) | 0)
+    return this.capacity - ((this.tail - this.head) | 0)
   }
 
   /** Gives the frame to the consumer; drops it when the ring is full. */
   transmit(frame: FrameHandle): void {
     if (this.listed === 0) this.announce()
-    const tail = this.tail
-    if (((tail - this.head) | 0) > this.mask) {
+    if (((this.tail - this.head) | 0) > this.mask && !this.grow(1)) {
       this.producer.dropLinkFull(frame)
       return
     }
+    const tail = this.tail
     this.ring[tail & this.mask] = frame
     this.tail = (tail + 1) | 0
   }
@@ -64,8 +70,9 @@ export class Link {
   transmitAll(frames: Int32Array, count: number): void {
     if (count === 0) return
     if (this.listed === 0) this.announce()
+    if (((this.tail - this.head + count) | 0) > this.mask + 1) this.grow(count)
     const { ring, mask, tail } = this
-    const fitting = Math.min(count, this.space)
+    const fitting = Math.min(count, (mask + 1 - tail + this.head) | 0)
     // Four a round: see the README, "Loops".
     let i = 0
     for (; i < ((fitting - 3) | 0); i = (i + 4) | 0) {
@@ -77,6 +84,22 @@ export class Link {
     for (; i < fitting; i++) ring[(tail + i) & mask] = frames[i]
     this.tail = (tail + fitting) | 0
     for (let i = fitting; i < count; i++) this.producer.dropLinkFull(frames[i])
+  }
+
+  /** Makes room for `count` more frames, as far as the ring may grow; false: it has grown to its end. */
+  private grow(count: number): boolean {
+    const { ring, mask, head, size, capacity } = this
+    if (mask + 1 === capacity) return false
+    let length = mask + 1
+    while (length < capacity && length < size + count) length *= 4
+    length = Math.min(length, capacity) | 0
+    const bigger = new Int32Array(length)
+    for (let i = 0; i < size; i++) bigger[i] = ring[(head + i) & mask]
+    this.ring = bigger
+    this.mask = (length - 1) | 0
+    this.head = 0
+    this.tail = size
+    return true
   }
 
   /** Tells the consumer that frames come. An empty ring begins at its start again: what is used of it stays in the cache. */

@@ -1,5 +1,5 @@
 /** Emulated links by name: sets, clears and lists them. */
-import { DIRECTION_COUNTERS } from '../elements/netem/direction.ts'
+import { DIRECTION_COUNTERS } from '../elements/netem/direction-counters.ts'
 import { linkWords } from '../elements/netem/link-words.ts'
 import type { ElementCounters } from '../engine/index.ts'
 import type { NetworkController } from './controller.ts'

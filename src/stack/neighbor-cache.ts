@@ -9,6 +9,7 @@ import type { ElementContext } from '../engine/element.ts'
 import type { FrameHandle } from '../engine/frame-pool.ts'
 import type { Timer } from '../engine/timer-queue.ts'
 import { MAC_BROADCAST, type Mac } from '../wire/address.ts'
+import { get32 } from '../wire/big-endian.ts'
 import { setMac } from '../wire/ethernet.ts'
 import { addressEquals } from './ip-packet.ts'
 import { StackDrop } from './stack-drop.ts'
@@ -26,6 +27,8 @@ const QUEUE_MAX = 128
 
 export interface Neighbor {
   readonly address: Uint8Array
+  /** Its last four bytes: most entries are told apart by the entry alone. */
+  readonly key: number
   mac: Mac
   state: 'permanent' | 'incomplete' | 'reachable' | 'probing' | 'gone'
   /** When the MAC was last confirmed, or the next request is due while incomplete or probing. */
@@ -56,7 +59,8 @@ export class NeighborCache {
     const known = this.find(address, 0, address.length)
     if (known !== undefined) return known
     if (this.neighbors.length >= NEIGHBORS_MAX) this.evict()
-    const neighbor: Neighbor = { address: address.slice(), mac: MAC_BROADCAST, state: 'incomplete', time: 0, requests: 0, queue: [] }
+    const key = keyOf(address, 0, address.length)
+    const neighbor: Neighbor = { address: address.slice(), key, mac: MAC_BROADCAST, state: 'incomplete', time: 0, requests: 0, queue: [] }
     this.neighbors.push(neighbor)
     return neighbor
   }
@@ -108,8 +112,9 @@ export class NeighborCache {
   }
 
   private find(bytes: Uint8Array, at: number, length: number): Neighbor | undefined {
+    const key = keyOf(bytes, at, length)
     for (const neighbor of this.neighbors) {
-      if (neighbor.address.length === length && addressEquals(bytes, at, neighbor.address)) return neighbor
+      if (neighbor.key === key && neighbor.address.length === length && addressEquals(bytes, at, neighbor.address)) return neighbor
     }
     return undefined
   }
@@ -180,4 +185,8 @@ export class NeighborCache {
     const asked = this.neighbors.find(({ state }) => state !== 'permanent')
     if (asked !== undefined) this.fail(asked)
   }
+}
+
+function keyOf(bytes: Uint8Array, at: number, length: number): number {
+  return get32(bytes, at + length - 4)
 }

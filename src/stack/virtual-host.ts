@@ -81,7 +81,7 @@ export class VirtualHost implements Element {
   }
 
   push(): void {
-    for (const frame of this.looped.splice(0)) this.receive(frame, true)
+    if (this.looped.length > 0) for (const frame of this.looped.splice(0)) this.receive(frame, true)
     while (this.context.nextReady() >= 0) {
       const rx = this.context.ports[0]!.rx
       while (!rx.empty) this.receive(rx.receive(), false)

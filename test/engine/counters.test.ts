@@ -31,6 +31,21 @@ test('a block may be empty or a page, not more', () => {
   assert.throws(() => registry.block('huge', 'counters', new Array(8193).fill('')), RangeError)
 })
 
+test('the own counters of elements lie together, whatever lies between; no two blocks share a place', () => {
+  const registry = new CounterRegistry()
+  const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `c${i}`)
+  const blocks = [4, 192, 0, 64, 192, 65, 8192, 3, 5000, 4000, 60].map((size, i) => registry.block(`e${i}`, 'counters', names(size)))
+  blocks.forEach((block, i) => {
+    block.fill(i + 1)
+  })
+  blocks.forEach((block, i) => {
+    assert.ok(block.every((value) => value === i + 1))
+  })
+  const small = blocks.filter(({ length }) => length <= 64)
+  assert.equal(new Set(small.map(({ buffer }) => buffer)).size, 1)
+  assert.equal(Math.max(...small.map(({ byteOffset, byteLength }) => byteOffset + byteLength)), (4 + 64 + 3 + 60) * 8)
+})
+
 test('the place of a released block is used again, zeroed', () => {
   const registry = new CounterRegistry()
   const a = registry.block('a', 'counters', ['x', 'y'])

@@ -103,3 +103,39 @@ test('the capacity is rounded up to a power of two', () => {
   assert.equal(linked(1000).link.space, 1024)
   assert.equal(linked(1024).link.space, 1024)
 })
+
+test('the ring grows to its capacity while frames wait in it, wherever it begins, and they stay in order', () => {
+  for (const capacity of [20, 64, 1024]) {
+    for (const ahead of [0, 5, 13]) {
+      const { bench, link, producer } = linked(capacity)
+      const { frames } = bench.engine
+      const most = link.space
+      const sent: number[] = []
+      // One frame stays behind, so that the ring does not begin anew.
+      link.transmit(frames.allocate(60))
+      for (let i = 0; i < ahead; i++) {
+        const frame = frames.allocate(60)
+        link.transmit(frame)
+        frames.free(link.receive())
+      }
+      frames.free(link.receive())
+      const batch = new Int32Array(64)
+      while (sent.length < most) {
+        const count = Math.min(sent.length % 2 === 0 ? 1 : 37, most - sent.length)
+        for (let i = 0; i < count; i++) sent.push((batch[i] = frames.allocate(60)))
+        if (count === 1) link.transmit(batch[0]!)
+        else link.transmitAll(batch, count)
+        assert.deepEqual([link.size, link.space, link.at(sent.length - 1)], [sent.length, most - sent.length, sent.at(-1)])
+      }
+      const late = frames.allocate(60)
+      link.transmit(late)
+      assert.equal(
+        producer.drops.reduce((sum, count) => sum + count, 0),
+        1
+      )
+      const got: number[] = []
+      while (!link.empty) got.push(link.receive())
+      assert.deepEqual(got, sent)
+    }
+  }
+})

@@ -4,7 +4,7 @@
  *
  * Whole numbers throughout are tc's, of which 8,192 are one jitter; with a decimal point anywhere they are in jitters.
  */
-import { LinkWordsError } from './link-words.ts'
+import { LinkWordsError } from './link-units.ts'
 
 /** NETEM_DIST_SCALE of the kernel. */
 const SCALE = 8192

@@ -100,7 +100,7 @@ export class LinkSettingsError extends Error {
   readonly code = 'ERR_LINK_SETTINGS'
 
   constructor(field: string, value: unknown, problem: string) {
-    super(`${field} ${JSON.stringify(value) ?? value} ${problem}`)
+    super(`${field} ${typeof value === 'number' ? value : (JSON.stringify(value) ?? value)} ${problem}`)
     this.name = 'LinkSettingsError'
   }
 }

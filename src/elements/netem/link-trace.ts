@@ -12,7 +12,8 @@
  *   end 10s                              it begins again after ten seconds
  */
 import type { LinkSettings, SchedulePoint } from './link-settings.ts'
-import { LinkWordsError, parseLinkWords } from './link-words.ts'
+import { LinkWordsError, readTime } from './link-units.ts'
+import { parseLinkWords } from './link-words.ts'
 
 /** Words of a line; others are a column's value. */
 const WORDS = ['rate', 'delay', 'loss', 'down', 'up']
@@ -29,9 +30,13 @@ export function parseLinkTrace(text: string): NonNullable<LinkSettings['schedule
     if (words[0] === '') continue
     try {
       if (repeatNs !== undefined) throw new LinkWordsError("nothing comes after 'end'")
-      if (words[0] === 'end') repeatNs = timeOf(words[1] ?? '')
-      else {
+      if (words[0] === 'end') {
+        repeatNs = timeOf(words[1] ?? '')
+        if (repeatNs <= (points.at(-1)?.atNs ?? 0)) throw new LinkWordsError(`the end, ${words[1]}, is not later than the last line`)
+        if (words.length > 2) throw new LinkWordsError(`'${words[2]}' is one word too many: end TIME`)
+      } else {
         const point = WORDS.includes(words[1] ?? '') ? pointOf(words) : pointOfColumns(words)
+        if (point.atNs <= (points.at(-1)?.atNs ?? -1)) throw new LinkWordsError(`${words[0]} is not later than the line before`)
         points.push(isOut ? withoutOutage(point) : point)
         if (point.bitsPerSecond !== undefined || point.down !== undefined) isOut = point.bitsPerSecond === 0
       }
@@ -85,6 +90,8 @@ function pointOf([time = '', ...words]: readonly string[]): SchedulePoint {
   }
 }
 
+/** tc's rule, microseconds where no unit stands, would make a trace in seconds one that is over at once. */
 function timeOf(word: string): number {
-  return parseLinkWords(['delay', word]).delay!.meanNs
+  if (/^[\d.]+$/.test(word) && Number(word) !== 0) throw new LinkWordsError(`time: '${word}' has no unit: ${word}s?`)
+  return readTime('time', word)
 }

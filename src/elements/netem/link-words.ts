@@ -9,7 +9,7 @@
  *   mtu BYTES   down   flap UP DOWN
  *   match [protocol NAME] [port N] [sport N] [dport N] [src NET] [dst NET]   filter 'EXPRESSION'     which frames `loss` is for
  *
- * As in tc: a time without a unit is microseconds, a rate bits a second, a share percent; kbit is 1,000 bits, kbps 1,000 bytes, kb 1,024 bytes.
+ * Units as in tc: see link-units. Each is said once, `match` as often as one likes.
  */
 import type { FilterProgram, FrameMatch } from './frame-match.ts'
 import {
@@ -20,58 +20,11 @@ import {
   type LossSettings,
   type QueueSettings
 } from './link-settings.ts'
-
-/** Words that are none: names the word and what was expected. */
-export class LinkWordsError extends Error {
-  readonly code = 'ERR_LINK_WORDS'
-}
-
-const TIME_UNITS: Readonly<Record<string, number>> = {
-  '': 1e3,
-  ns: 1,
-  nsec: 1,
-  nsecs: 1,
-  us: 1e3,
-  usec: 1e3,
-  usecs: 1e3,
-  ms: 1e6,
-  msec: 1e6,
-  msecs: 1e6,
-  s: 1e9,
-  sec: 1e9,
-  secs: 1e9
-}
-const RATE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  bit: 1,
-  kbit: 1e3,
-  mbit: 1e6,
-  gbit: 1e9,
-  tbit: 1e12,
-  kibit: 2 ** 10,
-  mibit: 2 ** 20,
-  gibit: 2 ** 30,
-  bps: 8,
-  kbps: 8e3,
-  mbps: 8e6,
-  gbps: 8e9,
-  tbps: 8e12,
-  kibps: 8 * 2 ** 10,
-  mibps: 8 * 2 ** 20,
-  gibps: 8 * 2 ** 30
-}
-const SIZE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  k: 2 ** 10,
-  kb: 2 ** 10,
-  m: 2 ** 20,
-  mb: 2 ** 20,
-  g: 2 ** 30,
-  gb: 2 ** 30
-}
+import { LinkWordsError, readCount, readRate, readShare, readSize, readTime } from './link-units.ts'
 
 const DISTRIBUTIONS = ['uniform', 'normal', 'pareto']
+/** Words that set the same. */
+const SAME: Readonly<Record<string, string>> = { latency: 'delay', drop: 'loss', fq_codel: 'codel' }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -101,8 +54,13 @@ class LinkWords {
     const settings: Mutable<LinkSettings> = {}
     let match: FrameMatch | undefined
     let queue: QueueSettings = {}
+    const said = new Set<string>()
     while (this.at < this.words.length) {
       const word = this.words[this.at++]!
+      const subject = SAME[word] ?? word
+      // What was said first would be lost without notice.
+      if (said.has(subject) && word !== 'match') throw new LinkWordsError(`'${word}' comes when '${subject}' was said already`)
+      said.add(subject)
       if (word === 'delay' || word === 'latency') settings.delay = this.delay()
       else if (word === 'loss' || word === 'drop') settings.loss = this.loss()
       else if (word === 'duplicate') settings.duplicate = this.chance()
@@ -141,6 +99,10 @@ class LinkWords {
       throw new LinkWordsError(
         `distribution '${distribution}' is none of ${DISTRIBUTIONS.join(', ')}; a table is given as a file of its own`
       )
+    if (distribution !== undefined && jitterNs === undefined)
+      throw new LinkWordsError(
+        `distribution '${distribution}' is one of jitters, and there is none: delay 50ms 5ms distribution ${distribution}`
+      )
     return {
       meanNs,
       ...(jitterNs !== undefined && { jitterNs }),
@@ -171,10 +133,8 @@ class LinkWords {
   }
 
   private rate(): NonNullable<LinkSettings['rate']> {
-    const bitsPerSecond = this.value('rate', RATE_UNITS)
-    const [overheadBytes, cellBytes, cellOverheadBytes] = [0, 1, 2].map(() =>
-      this.isNumber() ? this.value('overhead', SIZE_UNITS) : undefined
-    )
+    const bitsPerSecond = readRate('rate', this.take('rate'))
+    const [overheadBytes, cellBytes, cellOverheadBytes] = [0, 1, 2].map(() => (this.isNumber() ? this.size('overhead') : undefined))
     return {
       bitsPerSecond,
       ...(overheadBytes !== undefined && { overheadBytes }),
@@ -205,7 +165,8 @@ class LinkWords {
       else if (this.takes('dport')) match.destinationPort = this.count('dport')
       else if (this.takes('src')) match.source = this.take('src')
       else if (this.takes('dst')) match.destination = this.take('dst')
-      else return match
+      else if (Object.keys(match).length > 0) return match
+      else throw new LinkWordsError("after 'match' something is missing: protocol, port, sport, dport, src or dst")
     }
   }
 
@@ -227,46 +188,29 @@ class LinkWords {
   }
 
   private isNumber(): boolean {
-    return /^-?[\d.]/.test(this.words[this.at] ?? '')
+    return /^[-+]?[\d.]/.test(this.words[this.at] ?? '')
   }
 
   private time(what: string): number {
-    return Math.round(this.value(what, TIME_UNITS))
+    return readTime(what, this.take(what))
   }
 
   private size(what: string): number {
-    return Math.round(this.value(what, SIZE_UNITS))
+    return readSize(what, this.take(what))
   }
 
   private count(what: string): number {
-    return this.value(what, { '': 1 })
+    return readCount(what, this.take(what))
   }
 
   private share(what: string): number {
-    return this.value(what, { '': 0.01, '%': 0.01 })
+    return readShare(what, this.take(what))
   }
 
   private shares(count: number): number[] {
     const result: number[] = []
     while (result.length < count && this.isNumber()) result.push(this.share('percent'))
     return result
-  }
-
-  private value(what: string, units: Readonly<Record<string, number>>): number {
-    const word = this.take(what)
-    const [, number, unit = ''] = /^(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)([a-z%]*)$/i.exec(word) ?? []
-    const factor = units[unit.toLowerCase()]
-    if (number === undefined || factor === undefined) {
-      throw new LinkWordsError(
-        `${what}: '${word}' is no number with one of the units ${
-          Object.keys(units)
-            .filter((name) => name !== '')
-            .join(', ') || '(none)'
-        }`
-      )
-    }
-    // 1 % of 0.01 x 3 would be 0.030000000000000002.
-    return factor === 0.01 ? Number(number) / 100 : Number(number) * factor
   }
 }
 

@@ -6,7 +6,8 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../../engine/element.ts'
-import { DIRECTION_COUNTERS, Direction, type DirectionTimers } from './direction.ts'
+import { Direction, type DirectionTimers } from './direction.ts'
+import { DIRECTION_COUNTERS } from './direction-counters.ts'
 import type { FilterCompiler } from './frame-match.ts'
 import { checkLinkSettings, type LinkSettings, LinkSettingsError } from './link-settings.ts'
 

@@ -20,6 +20,12 @@ describe('trace files', () => {
     })
   })
 
+  test('an hour of minutes, written in an editor of Windows', () => {
+    const lines = Array.from({ length: 60 }, (_, minute) => `${minute * 60}s ${minute + 1}mbit\r\n`)
+    const { points, repeatNs } = parseLinkTrace(`\ufeff${lines.join('')}end 3600s\r\n`)
+    assert.deepEqual([points.length, points.at(-1), repeatNs], [60, { atNs: 3540e9, bitsPerSecond: 60e6 }, 3600e9])
+  })
+
   test('a rate of 0 is an outage, which the next rate ends; a link that is down by its word stays so', () => {
     assert.deepEqual(parseLinkTrace('0s 5mbit\n1s 0 20ms\n2s - 30ms\n3s 0kbit\n4s 1mbit\n5s down\n6s 2mbit\n7s up').points, [
       { atNs: 0, bitsPerSecond: 5e6 },
@@ -43,14 +49,19 @@ describe('trace files', () => {
     ['0s 0furlongs', /line 1 of the trace: rate: /],
     ['# nothing', /no line with a time/],
     ['0s 10mbit\n1s fast', /line 2 of the trace: rate: 'fast' is no number/],
-    ['soon 10mbit', /line 1 of the trace: delay: 'soon'/],
+    ['soon 10mbit', /line 1 of the trace: time: 'soon'/],
+    ['0 10mbit\n0.5 5mbit', /line 2 of the trace: time: '0.5' has no unit: 0.5s\?/],
+    ['-1s 10mbit', /line 1 of the trace: time: '-1s' is less than no time/],
+    ['1s 10mbit\n500ms 5mbit', /line 2 of the trace: 500ms is not later than the line before/],
+    ['1s 10mbit\nend 1s', /line 2 of the trace: the end, 1s, is not later than the last line/],
+    ['1s 10mbit\nend 2s 3s', /line 2 of the trace: '3s' is one word too many/],
     ['0s 1mbit 5ms 1% 7', /line 1 of the trace: '7' is one word too many/],
     ['0s delay 5ms 1ms', /line 1 of the trace: 'jitterNs' does not change with time/],
     ['0s rate 1mbit limit 5', /'queue' does not change with time/],
     ['0s loss nth 3', /only the share of a random loss/],
     ['0s down up', /down and up at once/],
     ['0s 1mbit\nend 5s\n6s 2mbit', /line 3 of the trace: nothing comes after 'end'/],
-    ['0s 1mbit\nend', /line 2 of the trace: delay: ''/],
+    ['0s 1mbit\nend', /line 2 of the trace: time: ''/],
     ['0s - - 200%', /loss.probability 2 must be a number from 0 to 1/],
     ['0s \u0000', /line 1 of the trace/]
   ] as const) {

@@ -49,6 +49,12 @@ describe("tc netem's words", () => {
     assert.deepEqual(parse('rate 125kbps burst 2kb'), { rate: { bitsPerSecond: 1e6, burstBytes: 2048 } })
     assert.deepEqual(parse('loss gemodel 2%').loss, { model: 'gilbert-elliott', toBad: 0.02, toGood: 0.98, lossInBad: 1, lossInGood: 0 })
     assert.equal(parse('delay 1.5s').delay?.meanNs, 1.5e9)
+    assert.deepEqual(parse('delay +5ms rate 1tibit -14 loss 1e+1%'), {
+      delay: { meanNs: 5e6 },
+      rate: { bitsPerSecond: 2 ** 40, overheadBytes: -14 },
+      loss: { model: 'random', probability: 0.1 }
+    })
+    assert.deepEqual(parse('loss nth 2 match port 53 match src 192.0.2.1').loss?.match, { port: 53, source: '192.0.2.1' })
   })
 
   for (const [words, message] of [
@@ -71,6 +77,16 @@ describe("tc netem's words", () => {
     ['loss 1% match src 300.1.1.1', /'300.1.1.1' is no address/],
     ['loss 1% match port 70000', /port 70000/],
     ['delay 100000s', /delay.meanNs/],
+    ['delay -5ms', /delay: '-5ms' is less than no time/],
+    ['delay 1e999s', /delay: '1e999s' is no number/],
+    ['delay 10ms distribution normal', /distribution 'normal' is one of jitters, and there is none/],
+    ['loss 1% delay 5ms loss 2%', /'loss' comes when 'loss' was said already/],
+    ['rate 1mbit codel fq_codel', /'fq_codel' comes when 'codel' was said already/],
+    ['loss 1% match', /after 'match' something is missing/],
+    ['loss 1% match dport', /after 'dport' something is missing/],
+    ['flap 1s', /after 'flap' something is missing/],
+    ['flap 1s 0', /flap.downNs 0/],
+    ['limit 5kb', /limit: '5kb' is no number$/],
     ['loss state 60% 1% 1% 1% 60%', /p13 and p14 together/]
   ] as const) {
     test(`refused: ${words}`, () => assert.throws(() => parse(words), { message }))
@@ -80,7 +96,7 @@ describe("tc netem's words", () => {
     for (const [settings, message] of [
       [null, /must be an object/],
       [{ dealy: 1 }, /settings "dealy" is no setting of a link/],
-      [{ delay: { meanNs: Number.NaN } }, /delay.meanNs null must be a number/],
+      [{ delay: { meanNs: Number.NaN } }, /delay.meanNs NaN must be a number/],
       [{ delay: { meanNs: '5' } }, /delay.meanNs "5"/],
       [{ delay: { meanNs: 5, distribution: { table: [] } } }, /must have 1 to 65536 numbers/],
       [{ loss: { model: 'bad' } }, /loss.model "bad"/],
