@@ -65,7 +65,7 @@ x-netloom:
     ['dealy 5ms', /:3:\d+: networks.front.x-netloom.link: 'dealy' is no word of a link/],
     ['{ trace: missing.trace }', /link.trace: ENOENT/],
     ['{ trace: lte.trace, schedule: [0s up] }', /link.schedule: there is a trace already/],
-    ['{ schedule: [0s up, 0s down] }', /link: schedule.atNs 0 must be later/],
+    ['{ schedule: [0s up, 0s down] }', /link: line 2 of the trace: 0s is not later than the line before/],
     ['{ schedule: [0s speed 5] }', /line 1 of the trace: '5' is one word too many|rate: 'speed'/],
     ['{ words: delay 5ms, out: down }', /link.out: 'words' beside it is for both directions/],
     ['{ words: delay 5ms, distribution: lte.dist }', /needs a delay and a jitter/],

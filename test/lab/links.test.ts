@@ -78,7 +78,7 @@ test('a trace says how the link changes', async () => {
     ['0s fast - -', /line 1 of the trace: rate: 'fast'/],
     ['0s - - - -', /one word too many/],
     ['end 1s\n0s - - -', /line 2 of the trace: nothing comes after/],
-    ['5s - - -\n1s - - -', /must be later than the point before/]
+    ['5s - - -\n1s - - -', /line 2 of the trace: 1s is not later than the line before/]
   ] as const) {
     await assert.rejects(new LinkControl(lab.controller).setLink({ target: 'b', words: [], trace: text }), { code: 'invalid', message })
   }
