@@ -2,25 +2,23 @@
  * Some neighboring segments of a super-frame as a frame of their own: a shorter super-frame, or a plain one where it is one segment.
  * Checksums stay partial, so a device finishes them as it would have done for the whole.
  *
- * What changes (Linux tcp_gso_segment, __udp_gso_segment, inet_gso_segment): IPv4 total length, identification and checksum, IPv6
- * payload length, TCP sequence, PSH and FIN only with the last segment, CWR only with the first, UDP length, and the length in the
- * pseudo-header's sum.
+ * Headers change as `wire/segment-headers` says, and the length in the pseudo-header's sum with them.
  */
 import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-pool.ts'
 import { updatePartial32 } from '../../wire/checksum.ts'
-import { ETHERNET_TYPE, EtherType } from '../../wire/ethernet.ts'
-import { checkIpv4, fillIpv4Checksum, ipv4Id, setIpv4Id, setIpv4TotalLength } from '../../wire/ipv4.ts'
-import { checkIpv6, IPV6_HEADER_LENGTH, setIpv6PayloadLength } from '../../wire/ipv6.ts'
-import { checkTcp, setTcpFlags, setTcpSequence, TCP_CHECKSUM, TcpFlag, tcpFlags, tcpHeaderLength, tcpSequence } from '../../wire/tcp.ts'
-import { setUdpLength, UDP_CHECKSUM, UDP_HEADER_LENGTH } from '../../wire/udp.ts'
-import { checkVlan, VLAN_TAG_LENGTH } from '../../wire/vlan.ts'
+import { PacketView } from '../../wire/packet-view.ts'
+import { setSegmentIp, setSegmentTransport } from '../../wire/segment-headers.ts'
+import { checkTcp, TCP_CHECKSUM, tcpHeaderLength } from '../../wire/tcp.ts'
+import { UDP_CHECKSUM, UDP_HEADER_LENGTH } from '../../wire/udp.ts'
+
+const headers = new PacketView()
 
 /** FramePool.gsoType of UDP datagrams, without ECN. */
 const UDP_SEGMENTS = 5
 const GSO_ECN = 0x80
 
 /** What is where in the super-frame that was measured last; offsets from its first byte. */
-const layout = { ipAt: 0, isIpv4: false, isTcp: false, transportAt: 0, payloadAt: 0, size: 0, segments: 1 }
+const layout = { ipAt: 0, isTcp: false, transportAt: 0, payloadAt: 0, size: 0, segments: 1 }
 
 /** Segments of the frame; 1 for a plain frame and for one whose headers are not those of a super-frame. */
 export function segmentsOf(frames: FramePool, frame: FrameHandle): number {
@@ -36,16 +34,10 @@ function measure(frames: FramePool, frame: FrameHandle): number {
   layout.segments = 1
   const partial = FrameFlag.gso | FrameFlag.csum
   if ((frames.flags[frame] & partial) !== partial) return 1
-  const bytes = frames.bytes(frame)
   const start = frames.start[frame]
   const end = start + frames.length[frame]
-  let typeAt = start + ETHERNET_TYPE
-  while (checkVlan(bytes, typeAt, end)) typeAt += VLAN_TAG_LENGTH
-  const ipAt = typeAt + 2
-  if (ipAt > end) return 1
-  const type = (bytes[typeAt] << 8) | bytes[typeAt + 1]
-  const isIpv4 = type === EtherType.ipv4 && checkIpv4(bytes, ipAt, end)
-  if (!isIpv4 && !(type === EtherType.ipv6 && checkIpv6(bytes, ipAt, end))) return 1
+  if (!headers.readFrame(frames.bytes(frame), start, end)) return 1
+  const { bytes, networkAt: ipAt } = headers
   const transportAt = start + frames.csumStart[frame]
   const isTcp = (frames.gsoType[frame] & ~GSO_ECN) !== UDP_SEGMENTS
   if (transportAt <= ipAt || (isTcp ? !checkTcp(bytes, transportAt, end) : transportAt + UDP_HEADER_LENGTH > end)) return 1
@@ -53,7 +45,6 @@ function measure(frames: FramePool, frame: FrameHandle): number {
   const size = frames.gsoSize[frame]
   if (size === 0 || payloadAt >= end) return 1
   layout.ipAt = ipAt - start
-  layout.isIpv4 = isIpv4
   layout.isTcp = isTcp
   layout.transportAt = transportAt - start
   layout.payloadAt = payloadAt - start
@@ -87,24 +78,9 @@ function writeHeaders(frames: FramePool, cut: FrameHandle, wholeLength: number, 
   const bytes = frames.bytes(cut)
   const start = frames.start[cut]
   const end = start + frames.length[cut]
-  const ipAt = start + layout.ipAt
   const at = start + layout.transportAt
-  if (layout.isIpv4) {
-    setIpv4TotalLength(bytes, ipAt, end - ipAt)
-    setIpv4Id(bytes, ipAt, (ipv4Id(bytes, ipAt) + first) & 0xffff)
-    fillIpv4Checksum(bytes, ipAt)
-  } else {
-    setIpv6PayloadLength(bytes, ipAt, end - ipAt - IPV6_HEADER_LENGTH)
-  }
-  if (layout.isTcp) {
-    let flags = tcpFlags(bytes, at)
-    if (!isLast) flags &= ~(TcpFlag.psh | TcpFlag.fin)
-    if (first > 0) flags &= ~TcpFlag.cwr
-    setTcpFlags(bytes, at, flags)
-    setTcpSequence(bytes, at, (tcpSequence(bytes, at) + first * layout.size) | 0)
-  } else {
-    setUdpLength(bytes, at, end - at)
-  }
+  setSegmentIp(bytes, start + layout.ipAt, end, first)
+  setSegmentTransport(bytes, at, end, layout.isTcp, first * layout.size, isLast)
   const view = frames.view(cut)
   const field = at + (layout.isTcp ? TCP_CHECKSUM : UDP_CHECKSUM)
   view.setUint16(field, updatePartial32(view.getUint16(field), wholeLength, end - at))

@@ -3,9 +3,10 @@
  * have just begun before the others. When there is no room, the longest queue loses from its head.
  */
 import { type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-pool.ts'
+import { PacketView } from '../../wire/packet-view.ts'
 import { Codel, type CodelSettings } from './codel.ts'
+import { flowHash } from './flow-hash.ts'
 import { FrameFifo, type LinkQueue, type QueueLimits } from './link-queue.ts'
-import { PacketKeys } from './packet-keys.ts'
 
 /** RFC 8290 sections 5.2.2 and 5.2.4. */
 export const FQ_FLOWS = 1024
@@ -18,7 +19,7 @@ interface Flow {
   isListed: boolean
 }
 
-const keys = new PacketKeys()
+const packet = new PacketView()
 
 export class FlowQueue implements LinkQueue {
   private readonly frames: FramePool
@@ -57,8 +58,8 @@ export class FlowQueue implements LinkQueue {
     const { frames } = this
     const bytes = frames.bytes(frame)
     const at = frames.start[frame]
-    keys.read(bytes, at, at + frames.length[frame])
-    const index = (keys.hash(bytes, at, this.seed) >>> 0) % this.flows.length
+    packet.readFrame(bytes, at, at + frames.length[frame])
+    const index = (flowHash(packet, this.seed) >>> 0) % this.flows.length
     const flow = (this.flows[index] ??= { fifo: new FrameFifo(), codel: new Codel(this.settings), deficit: 0, isListed: false })
     flow.fifo.push(frame, segments, length, now)
     this.packets += segments

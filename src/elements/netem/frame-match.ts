@@ -4,10 +4,10 @@ import { get32 } from '../../wire/big-endian.ts'
 import { type Prefix, parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
 import { EtherType } from '../../wire/ethernet.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
-import { PacketKeys } from './packet-keys.ts'
+import { PacketView } from '../../wire/packet-view.ts'
 
 export interface FrameMatch {
-  /** 'arp', 'ip', 'ip6', 'icmp', 'icmp6', 'tcp', 'udp', or a number of IP's protocols. */
+  /** 'arp', 'ip', 'ip6', 'icmp', 'icmp6', 'tcp', 'udp', or a number of IP's protocols: behind the extension headers of IPv6. */
   readonly protocol?: string | number
   /** An address or a subnet, IPv4 or IPv6. */
   readonly source?: string
@@ -38,7 +38,7 @@ const PROTOCOLS: Readonly<Record<string, number>> = {
 }
 const TYPES: Readonly<Record<string, number>> = { arp: EtherType.arp, ip: EtherType.ipv4, ip6: EtherType.ipv6 }
 
-const keys = new PacketKeys()
+const packet = new PacketView()
 
 export class FrameMatcher {
   private readonly etherType: number
@@ -76,21 +76,21 @@ export class FrameMatcher {
   matches(bytes: Uint8Array, at: number, end: number): boolean {
     if (this.filter !== null && this.filter(bytes, at, end - at) === 0) return false
     if (!this.hasFields) return true
-    keys.read(bytes, at, end)
-    if (this.etherType >= 0 && keys.etherType !== this.etherType) return false
-    if (this.protocol >= 0 && (keys.version === 0 || keys.protocol !== this.protocol)) return false
+    packet.readFrame(bytes, at, end)
+    if (this.etherType >= 0 && packet.etherType !== this.etherType) return false
+    if (this.protocol >= 0 && packet.protocol !== this.protocol) return false
     const { port, sourcePort, destinationPort } = this.match
-    if (sourcePort !== undefined && keys.sourcePort !== sourcePort) return false
-    if (destinationPort !== undefined && keys.destinationPort !== destinationPort) return false
-    if (port !== undefined && keys.sourcePort !== port && keys.destinationPort !== port) return false
-    return isIn(this.source, bytes, keys.sourceAt) && isIn(this.destination, bytes, keys.destinationAt)
+    if (sourcePort !== undefined && packet.sourcePort !== sourcePort) return false
+    if (destinationPort !== undefined && packet.destinationPort !== destinationPort) return false
+    if (port !== undefined && packet.sourcePort !== port && packet.destinationPort !== port) return false
+    return isIn(this.source, packet.sourceAt) && isIn(this.destination, packet.destinationAt)
   }
 }
 
-function isIn(prefix: Prefix | null, bytes: Uint8Array, at: number): boolean {
+function isIn(prefix: Prefix | null, at: number): boolean {
   if (prefix === null) return true
-  if (keys.version === 0 || prefix.family !== keys.version) return false
-  return prefixContains(prefix, keys.version === 4 ? get32(bytes, at) : ipv6ToBigint(bytes, at))
+  const { bytes, family } = packet
+  return family !== 0 && prefix.family === family && prefixContains(prefix, family === 4 ? get32(bytes, at) : ipv6ToBigint(bytes, at))
 }
 
 function prefixOf(text: string): Prefix {

@@ -7,6 +7,7 @@ import { FrameFlag, NO_FRAME } from '../../../src/engine/frame-pool.ts'
 import { Segmenter } from '../../../src/io/segment.ts'
 import { bytesOfFrame, place, slowSum, superFrame } from '../../io/super-frame.ts'
 import { CRITICAL, chiSquared } from './chi-squared.ts'
+import { ipPacket } from './ip-packet.ts'
 import { type Arrival, NetemBench } from './netem-bench.ts'
 
 const MS = 1e6
@@ -237,6 +238,23 @@ describe('loss, duplication, corruption', () => {
     bench.send()
     bench.run()
     assert.deepEqual([bench.take().length, bench.drops()], [3, { 'netem.loss': 1 }])
+  })
+
+  test('what is behind extension headers is matched by its own protocol and ports', () => {
+    const bench = link({ loss: { model: 'nth', n: 1, match: { protocol: 'udp', sourcePort: 4000 } } })
+    const plain = ipPacket({ family: 6, port: 4000, length: 80 })
+    // Destination options of eight bytes: one PadN.
+    const extended = Uint8Array.from([...plain.slice(0, 54), 17, 0, 1, 4, 0, 0, 0, 0, ...plain.slice(54)])
+    extended[19] += 8
+    extended[20] = 60
+    const { frames } = bench.engine
+    for (const bytes of [extended, ipPacket({ family: 6, port: 4001, length: 80 })]) {
+      const frame = frames.allocate(bytes.length)
+      frames.bytes(frame).set(bytes, frames.start[frame])
+      bench.enter(frame)
+    }
+    bench.run()
+    assert.deepEqual([bench.take().length, bench.drops()], [1, { 'netem.loss': 1 }])
   })
 
   test('a corrupted packet has a checksum that is wrong, also where the device was to finish it', () => {
