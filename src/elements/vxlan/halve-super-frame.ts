@@ -3,17 +3,17 @@
  *
  *   | headers | segment 1 ... segment n |   ->   | headers' | segment 1 ... k |   | headers' | segment k+1 ... n |
  *
- * What differs is what software segmentation would make differ (Linux tcp_gso_segment): lengths, IPv4 identification, TCP sequence,
- * PSH and FIN on the last, CWR on the first. Checksums stay partial; the pseudo-header's length in them is adjusted.
+ * Headers change as `wire/segment-headers` says. Checksums stay partial; the pseudo-header's length in them is adjusted.
  */
 import { FrameFlag, type FrameHandle, type FramePool, NO_FRAME } from '../../engine/frame-pool.ts'
 import { get16, put16 } from '../../wire/big-endian.ts'
 import { fold, updatePartial16 } from '../../wire/checksum.ts'
 import { ETHERNET_HEADER_LENGTH, EtherType, etherType } from '../../wire/ethernet.ts'
-import { fillIpv4Checksum, IPV4_HEADER_LENGTH, ipv4Id, setIpv4Id, setIpv4TotalLength } from '../../wire/ipv4.ts'
-import { IPV6_HEADER_LENGTH, setIpv6PayloadLength } from '../../wire/ipv6.ts'
-import { setTcpFlags, setTcpSequence, TcpFlag, tcpFlags, tcpSequence } from '../../wire/tcp.ts'
-import { setUdpLength, UDP_HEADER_LENGTH } from '../../wire/udp.ts'
+import { IPV4_HEADER_LENGTH } from '../../wire/ipv4.ts'
+import { IPV6_HEADER_LENGTH } from '../../wire/ipv6.ts'
+import { setSegmentIp, setSegmentTransport } from '../../wire/segment-headers.ts'
+import { tcpHeaderLength } from '../../wire/tcp.ts'
+import { UDP_HEADER_LENGTH } from '../../wire/udp.ts'
 
 const UDP_L4 = 5
 const GSO_KIND = 0x1f
@@ -25,7 +25,7 @@ export function halveSuperFrame(frames: FramePool, frame: FrameHandle): FrameHan
   const transport = frames.csumStart[frame]
   const size = frames.gsoSize[frame]
   const isUdp = (frames.gsoType[frame] & GSO_KIND) === UDP_L4
-  const header = transport + (isUdp ? UDP_HEADER_LENGTH : (bytes[start + transport + 12] >> 4) << 2)
+  const header = transport + (isUdp ? UDP_HEADER_LENGTH : tcpHeaderLength(bytes, start + transport))
   const payload = frames.length[frame] - header
   const segments = Math.ceil(payload / size)
   const isIpv4 = etherType(bytes, start) === EtherType.ipv4
@@ -41,28 +41,24 @@ export function halveSuperFrame(frames: FramePool, frame: FrameHandle): FrameHan
   into.set(bytes.subarray(start + header + front, start + header + payload), at + header)
   frames.copyMetadata(frame, rear)
   frames.length[frame] = header + front
-  if (!isUdp) {
-    const flags = tcpFlags(bytes, start + transport)
-    setTcpFlags(bytes, start + transport, flags & ~(TcpFlag.psh | TcpFlag.fin))
-    setTcpFlags(into, at + transport, flags & ~TcpFlag.cwr)
-    setTcpSequence(into, at + transport, (tcpSequence(into, at + transport) + front) | 0)
-  }
-  if (isIpv4) setIpv4Id(into, at + ETHERNET_HEADER_LENGTH, (ipv4Id(into, at + ETHERNET_HEADER_LENGTH) + (segments >> 1)) & 0xffff)
-  for (const half of [frame, rear]) finishLengths(frames, half, transport, header + payload - transport, isIpv4, isUdp)
+  const before = header + payload - transport
+  finishHeaders(frames, frame, before, 0, 0, false)
+  finishHeaders(frames, rear, before, segments >> 1, front, true)
   return rear
 }
 
-/** `before`: bytes from the transport header to the end, as the headers say. */
-function finishLengths(frames: FramePool, half: FrameHandle, transport: number, before: number, isIpv4: boolean, isUdp: boolean): void {
+/**
+ * @param before bytes from the transport header to the end, as the headers say
+ * @param index number of the half's first segment
+ * @param done bytes of payload before it
+ */
+function finishHeaders(frames: FramePool, half: FrameHandle, before: number, index: number, done: number, isLast: boolean): void {
   const bytes = frames.bytes(half)
   const start = frames.start[half]
-  const ip = start + ETHERNET_HEADER_LENGTH
-  const length = frames.length[half] - transport
-  if (isIpv4) {
-    setIpv4TotalLength(bytes, ip, frames.length[half] - ETHERNET_HEADER_LENGTH)
-    fillIpv4Checksum(bytes, ip)
-  } else setIpv6PayloadLength(bytes, ip, length)
-  if (isUdp) setUdpLength(bytes, start + transport, length)
-  const field = start + transport + frames.csumOffset[half]
-  put16(bytes, field, updatePartial16(get16(bytes, field), fold(before), length))
+  const end = start + frames.length[half]
+  const transport = start + frames.csumStart[half]
+  setSegmentIp(bytes, start + ETHERNET_HEADER_LENGTH, end, index)
+  setSegmentTransport(bytes, transport, end, (frames.gsoType[half] & GSO_KIND) !== UDP_L4, done, isLast)
+  const field = transport + frames.csumOffset[half]
+  put16(bytes, field, updatePartial16(get16(bytes, field), fold(before), end - transport))
 }
