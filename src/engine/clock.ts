@@ -102,3 +102,30 @@ export const realTimers: Timers = {
     return () => clearTimeout(timer)
   }
 }
+
+/** Waits that keep the process alive, until all of them are let go: what waited for something that has ended must not. */
+export class RealWaits {
+  private readonly timers = new Set<NodeJS.Timeout>()
+
+  /** Resolves after `ms` milliseconds, however many. */
+  async wait(ms: number): Promise<void> {
+    let left = ms
+    for (; left > LONGEST_MS; left -= LONGEST_MS) await this.sleep(LONGEST_MS)
+    await this.sleep(left)
+  }
+
+  /** Those under way come to their end only if the process is still there. */
+  release(): void {
+    for (const timer of this.timers) timer.unref()
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.timers.delete(timer)
+        resolve()
+      }, ms)
+      this.timers.add(timer)
+    })
+  }
+}

@@ -1,5 +1,5 @@
 /** What the rest of netloom uses of the engine. */
-export { type Clock, type ClockOrigin, drainMicrotasks, drainPromiseJobs, RealClock, sleep, VirtualClock } from './clock.ts'
+export { type Clock, type ClockOrigin, drainMicrotasks, drainPromiseJobs, RealClock, RealWaits, sleep, VirtualClock } from './clock.ts'
 export { CounterReader } from './counter-reader.ts'
 export type { CounterChange, ElementCounters } from './counters.ts'
 export { declareDrops, dropReasons, EngineDrop } from './drop-reason.ts'

@@ -8,7 +8,7 @@ import {
   type FramePoolOptions,
   type Plain,
   RealClock,
-  sleep,
+  RealWaits,
   type Topology,
   type TopologyPatch,
   type TraceStep,
@@ -40,6 +40,7 @@ export class ThreadedEngine implements EngineHost {
   private readonly native = tryLoadNative()
   private readonly wakeHandle: WakeHandle
   private readonly worker: Worker
+  private readonly waits = new RealWaits()
   private readonly pending = new Map<number, { resolve: (value: Plain) => void; reject: (error: Error) => void }>()
   private readonly listeners = new Map<string, EngineEventListener>()
   private readonly exited: Promise<void>
@@ -129,11 +130,11 @@ export class ThreadedEngine implements EngineHost {
   }
 
   advance(ns: number): Promise<void> {
-    return sleep(ns / 1e6)
+    return this.waits.wait(ns / 1e6)
   }
 
   wait(ns: number): Promise<void> {
-    return sleep(ns / 1e6)
+    return this.waits.wait(ns / 1e6)
   }
 
   settle<T>(promise: Promise<T>): Promise<T> {
@@ -158,6 +159,7 @@ export class ThreadedEngine implements EngineHost {
     if (runningEngines.size === 0) process.off('exit', leaveAll)
     if (this.wakeHandle.eventfd >= 0) this.native!.closeFd(this.wakeHandle.eventfd)
     this.listeners.clear()
+    this.waits.release()
   }
 
   private request(request: EngineRequest): Promise<Plain> {

@@ -56,6 +56,24 @@ test('so many runs, each with a seed of its own, unless one is given', async () 
   )
 })
 
+const REAL = `
+  import { Lab } from 'netloom'
+  import { icmp } from 'netloom/testing'
+  const lab = await Lab.create({ probe: true, upstreams: [] })
+  const lan = await lab.network('lan', { subnet: '192.0.2.0/24' })
+  const [a, b] = [await lan.host('a'), await lan.host('b')]
+  lab.at('2 h', () => console.log('two hours later'))
+  const echo = lab.expectFrame(icmp({ type: 0 }), { within: '1 h' })
+  await lab.run(() => a.ping(b.address))
+  console.log((await echo).text.includes('ICMP echo reply'))
+  await lab.close()`
+
+test('in real time, what may still have come keeps no program alive when its lab is closed', (t) => {
+  const folder = project(t, 'real.mjs', REAL)
+  const { status, signal, stdout, stderr } = run(folder, ['real.mjs'], undefined)
+  assert.deepEqual([status, signal, stdout, stderr], [0, null, 'true\n', ''])
+})
+
 const VITEST_FILE = `
   import { expect, test } from 'vitest'
   import { ipv4, udp, withLab } from 'netloom/testing'
