@@ -39,6 +39,10 @@ describe('lab files and names', () => {
     await assert.rejects(findLab(undefined, options, context), { message: 'which lab? there is lab, other' })
   })
 
+  test('a device that never ends is no lab file', { timeout: 20_000 }, async () => {
+    await assert.rejects(readLab('/dev/zero', undefined, context), { code: 'ERR_LAB_FILE', message: /\/dev\/zero is longer than/ })
+  })
+
   test('a name that would lead out of the folder of all labs is refused', async () => {
     for (const name of ['..', '../x', 'Bad Name', '/tmp/x', '']) {
       const said = `--project: '${name}' is no name of a lab: small letters, digits, '_' and '-'`

@@ -1,6 +1,6 @@
 // Labs as a user runs them: `netloom up`, `netloom down` and the docker client on each host's socket.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process'
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { LabView } from '../../src/emulation/lab-view.ts'
@@ -29,7 +29,18 @@ export class LabFolder {
   }
 
   run(...args: string[]): Ran {
-    return spawnSync(process.execPath, [PROGRAM, ...args], { env: this.env, encoding: 'utf8', timeout: 120_000, cwd: this.path })
+    return this.runWith('/dev/null', ...args)
+  }
+
+  /** With a file as its standard input. */
+  runWith(input: string, ...args: string[]): Ran {
+    const fd = openSync(path.resolve(this.path, input), 'r')
+    const stdio: StdioOptions = [fd, 'pipe', 'pipe']
+    try {
+      return spawnSync(process.execPath, [PROGRAM, ...args], { env: this.env, encoding: 'utf8', timeout: 120_000, cwd: this.path, stdio })
+    } finally {
+      closeSync(fd)
+    }
   }
 
   /** In the foreground. */

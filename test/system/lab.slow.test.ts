@@ -166,6 +166,14 @@ describe('labs', { skip: namespacesMissing('docker', 'busybox') }, () => {
     assert.deepEqual(folder.leftovers, [])
   })
 
+  test('what is wrong before its process has the lab is told, too, and nothing is left', () => {
+    // The process in the background has no standard input.
+    folder.write('one.yaml', ONE)
+    const { status, stderr } = folder.runWith('one.yaml', 'up', '-d', '/dev/stdin')
+    assert.deepEqual([status, stderr.split('\n')[0]], [1, 'netloom: /dev/stdin:1:1: this must be a mapping (name: value), not nothing'])
+    assert.deepEqual(folder.leftovers, [])
+  })
+
   test('a service that cannot be started ends the lab with the words of its host', () => {
     const file = folder.write(
       'bad.yaml',

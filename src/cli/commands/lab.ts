@@ -64,17 +64,23 @@ export function registerLab(program: Command, context: CliContext): void {
     })
 }
 
+/** The process that `-d` leaves behind: all that goes wrong is the other one's to print. */
+async function upInBackground(file: string, options: UpOptions, fd: number, context: CliContext): Promise<void> {
+  const [{ runLab }, { reportTo }] = await Promise.all([import('../lab/run-lab.ts'), import('../lab/background-lab.ts')])
+  const report = reportTo(fd)
+  try {
+    const lab = await readLab(file, options.project, context)
+    await runLab(lab, file, await labsFolder(options, context), report, context)
+  } catch (error) {
+    report.failed(error as Error)
+    throw error
+  }
+}
+
 async function up(file: string, options: UpOptions, context: CliContext): Promise<void> {
+  if (options.report !== undefined) return upInBackground(file, options, options.report, context)
   const lab = await readLab(file, options.project, context)
   const labs = await labsFolder(options, context)
-  if (options.report !== undefined) {
-    const [{ runLab }, { reportTo }] = await Promise.all([import('../lab/run-lab.ts'), import('../lab/background-lab.ts')])
-    const report = reportTo(options.report)
-    return runLab(lab, file, labs, report, context).catch((error: Error) => {
-      report.failed(error)
-      throw error
-    })
-  }
   const output = new Output(context.stdout, { json: options.json, env: context.env })
   const report = new ShownReport(output, lab.name, options.detach ?? false)
   try {

@@ -42,8 +42,8 @@ export function reportTo(fd: number): LabReport & { failed(error: Error): void }
 }
 
 /**
- * The parent's side: resolves when the lab is up. Rejects with what the child said; a signal here ends the child first, and nothing is
- * left then.
+ * The parent's side: resolves when the lab is up. Rejects with what the child said; a signal here ends the child first. Nothing is left
+ * then, but for the log of a child that ended without a word.
  */
 export async function startInBackground(
   args: readonly string[],
@@ -54,23 +54,24 @@ export async function startInBackground(
   const signal = context.interruption()
   const release = directory.acquireStart()
   try {
-    await start(args, directory, report, context)
-  } catch (error) {
-    // Unless somebody else has taken its name.
-    if (signal.aborted) await clearLab(directory).catch(() => {})
-    throw error
+    await start(args, directory, report, signal, context.env)
   } finally {
     release()
   }
 }
 
-async function start(args: readonly string[], { log }: LabDirectory, report: LabReport, context: CliContext): Promise<void> {
-  const signal = context.interruption()
-  const output = openSync(log, 'a', 0o600)
+async function start(
+  args: readonly string[],
+  directory: LabDirectory,
+  report: LabReport,
+  signal: AbortSignal,
+  env: NodeJS.ProcessEnv
+): Promise<void> {
+  const output = openSync(directory.log, 'a', 0o600)
   const child = spawn(process.execPath, [path.join(packageRoot(), 'bin/netloom.js'), ...args, '--report', '3'], {
     detached: true,
     stdio: ['ignore', output, output, 'pipe'],
-    env: context.env
+    env
   })
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   const stop = (): void => void child.kill('SIGTERM')
@@ -87,9 +88,13 @@ async function start(args: readonly string[], { log }: LabDirectory, report: Lab
       }
     }
     const code = await ended
+    if (failure === null && !signal.aborted) {
+      throw new CliError(`the lab's process ended with ${code}`, { code: 'ERR_LAB_START', fix: `its log: ${directory.log}` })
+    }
+    // Unless somebody else has taken its name.
+    await clearLab(directory).catch(() => {})
     signal.throwIfAborted()
-    if (failure !== null) throw failure
-    throw new CliError(`the lab's process ended with ${code}`, { code: 'ERR_LAB_START', fix: `its log: ${log}` })
+    throw failure
   } finally {
     signal.removeEventListener('abort', stop)
     if (child.exitCode === null) {

@@ -1,5 +1,5 @@
 /** What the commands of labs have in common: which file, which lab, where labs are kept. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
 import type { LabFile } from '../../compose/lab-file.ts'
@@ -12,6 +12,9 @@ export interface LabOptions {
   readonly labs?: string
   readonly json?: boolean
 }
+
+/** Bytes; a device has no end. */
+const LONGEST_FILE = 4 << 20
 
 /** Looked for in this order where no file is named. */
 const FILES = ['netloom.yaml', 'netloom.yml', 'compose.yaml', 'compose.yml', 'docker-compose.yaml', 'docker-compose.yml']
@@ -49,13 +52,20 @@ export async function readLab(file: string, project: string | undefined, { env }
   } catch (error) {
     throw usageError(`--project: ${(error as Error).message}`)
   }
-  let text: string
+  const text = await readText(file)
+  return readLabFile(text, { file, env, project, readUplink: checkUplink })
+}
+
+async function readText(file: string): Promise<string> {
+  const parts: Buffer[] = []
   try {
-    text = readFileSync(file, 'utf8')
+    for await (const part of createReadStream(file, { end: LONGEST_FILE })) parts.push(part as Buffer)
   } catch (error) {
     throw new CliError(`the lab file cannot be read: ${(error as Error).message}`, { code: 'ERR_LAB_FILE', cause: error })
   }
-  return readLabFile(text, { file, env, project, readUplink: checkUplink })
+  const bytes = Buffer.concat(parts)
+  if (bytes.length <= LONGEST_FILE) return bytes.toString('utf8')
+  throw new CliError(`${file} is longer than ${LONGEST_FILE} bytes: it is no lab file`, { code: 'ERR_LAB_FILE' })
 }
 
 /** The folder of all labs of this user. */
