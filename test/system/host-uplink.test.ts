@@ -101,6 +101,7 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
       mac: '02:6e:6c:00:00:02',
       addresses: ['169.254.110.2/30', 'fe80::2/64'],
       mtu: 1400,
+      speed: 10_000_000_000,
       snat: '169.254.110.2',
       noDecrement: true
     })
@@ -315,6 +316,33 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     assert.match(netns.run('nft', '-n', 'list', 'ruleset'), /elements = \{ 6 \. 8084 : 172\.17\.0\.2 \. 80 \}/)
     await uplink.call('close')
     assert.equal(netns.run('nft', 'list', 'ruleset'), '')
+  })
+
+  test('rules and routes that somebody flushes are there again, but for those of networks that went', async () => {
+    const uplink = create()
+    await uplink.call('start')
+    await uplink.call('addNetwork', docker0)
+    await uplink.call('addNetwork', ipv6Network)
+    const ways = (): string[] =>
+      ['rule', '-6 rule', 'route show table 28268', '-6 route show table 28268'].map((command) => netns.run('ip', ...command.split(' ')))
+    const before = ways()
+    netns.run('ip', 'rule', 'delete', 'priority', '1100')
+    netns.run('ip', '-6', 'rule', 'delete', 'priority', '1100')
+    await uplink.logged(/took the rule of IPv4 that leads to table 28268 away/)
+    await uplink.logged(/took the rule of IPv6 that leads to table 28268 away/)
+    netns.run('ip', 'route', 'flush', 'table', '28268')
+    netns.run('ip', '-6', 'route', 'flush', 'table', '28268')
+    for (const subnet of ['172.17.0.0/16', '10.20.0.0/24', '2001:db8:20::/64'])
+      await uplink.logged(new RegExp(`took the route to ${subnet} in table 28268 away`))
+    assert.deepEqual(ways(), before)
+
+    await uplink.call('removeNetwork', docker0.id)
+    netns.run('ip', 'route', 'flush', 'table', '28268')
+    while (uplink.logs.filter((line) => line.includes('10.20.0.0/24')).length < 2) await sleep(50)
+    assert.doesNotMatch(ways()[2]!, /172\.17/)
+    assert.equal(uplink.logs.filter((line) => line.includes('10.20.0.0/24')).length, 2)
+    await uplink.call('close')
+    assert.doesNotMatch(ways().join(''), /28268/)
   })
 
   test('addresses of the host that come and go are told', async () => {

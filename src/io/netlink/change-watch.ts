@@ -5,8 +5,8 @@ import { MulticastGroup } from './rtnetlink.ts'
 const NETLINK_ROUTE = 0
 
 /**
- * Tells when links, addresses or routes of a network namespace change, or its packet filter. It does not tell what: whoever wants to know lists anew, which is
- * right also after an overflow, when messages were lost. Several changes at once are told once.
+ * Tells when links, addresses, routes or rules of a network namespace change, or its packet filter. It does not tell what: whoever wants to
+ * know lists anew, which is right also after an overflow, when messages were lost. Several changes at once are told once.
  *
  * It keeps the process alive until it is closed.
  */

@@ -23,7 +23,15 @@ export const MessageType = {
 } as const
 
 /** RTMGRP_: who is told of changes. */
-export const MulticastGroup = { link: 0x1, ipv4Address: 0x10, ipv4Route: 0x40, ipv6Address: 0x100, ipv6Route: 0x400 } as const
+export const MulticastGroup = {
+  link: 0x1,
+  ipv4Address: 0x10,
+  ipv4Route: 0x40,
+  ipv4Rule: 0x80,
+  ipv6Address: 0x100,
+  ipv6Route: 0x400,
+  ipv6Rule: 0x40000
+} as const
 
 /** struct ifinfomsg: family 1, pad 1, type 2, index 4, flags 4, change 4. */
 export const LINK_HEADER = 16

@@ -22,6 +22,7 @@ import { HostNamespace } from './host/host-namespace.ts'
 import { LINK_NAME, ROUTER_MAC } from './host/host-settings.ts'
 import { openStation } from './host/host-station.ts'
 import { HostTable } from './host/host-table.ts'
+import { KeptWays } from './host/kept-ways.ts'
 import { openHostTap, tapElementOf } from './host/open-host-tap.ts'
 import { PortListeners } from './host/port-listeners.ts'
 import { UplinkMtuWatch } from './host/uplink-mtu.ts'
@@ -47,7 +48,7 @@ export class HostUplink implements Uplink {
   private world: UplinkWorld | undefined
   private changes: HostChanges | undefined
   private table: HostTable | undefined
-  private link: HostLink | undefined
+  private ways: KeptWays | undefined
   private watch: HostAddressWatch | undefined
   private mtuWatch: UplinkMtuWatch | undefined
   /** netloom0 as long as it is ours and not the engine's. */
@@ -86,13 +87,13 @@ export class HostUplink implements Uplink {
   }
 
   async addNetwork(network: UplinkNetwork): Promise<NetworkTap> {
-    const { link, host } = this
-    if (link === undefined) throw new NetworkError('closed', 'the uplink has not been started')
+    const { ways, host } = this
+    if (ways === undefined) throw new NetworkError('closed', 'the uplink has not been started')
     const subnets = subnetsOf(network)
     const tap = await openStation(host, network, this.timers)
     try {
       if (network.gateway6 !== null) await this.forwardIpv6()
-      for (const subnet of subnets) await link.addRoute(subnet)
+      for (const subnet of subnets) await ways.addRoute(subnet)
     } catch (error) {
       // Routes that came before the error are in nobody's way: without the network they end in the router.
       host.native.closeFd(tap.fd)
@@ -106,7 +107,7 @@ export class HostUplink implements Uplink {
     const network = this.networks.get(id)
     if (network === undefined) return
     this.networks.delete(id)
-    for (const subnet of subnetsOf(network)) await unlessGone(this.link?.deleteRoute(subnet))
+    for (const subnet of subnetsOf(network)) await this.ways?.deleteRoute(subnet)
   }
 
   async publish(ports: readonly UplinkPort[]): Promise<void> {
@@ -133,12 +134,13 @@ export class HostUplink implements Uplink {
     this.mtuWatch?.close()
     await this.listeners.close()
     await this.table?.close()
+    await this.ways?.close()
     const errors = (await this.changes?.undoAll()) ?? []
     if (this.ownTap !== undefined) this.host.native.closeFd(this.ownTap.fd)
     this.ownTap = undefined
     this.changes = undefined
     this.table = undefined
-    this.link = undefined
+    this.ways = undefined
     if (errors.length > 0) throw unclean(errors)
   }
 
@@ -150,12 +152,13 @@ export class HostUplink implements Uplink {
     await changes.removeStrays()
     this.changes = changes
     const link = await HostLink.setUp(host, tap)
-    this.link = link
     const foreign = new ForeignForwardDrops(host, world.log)
     const table = new HostTable(host, world.log, () => foreign.look())
     this.table = table
     await table.open(changes, link.routerAddress)
-    for (const family of link.hasIpv6 ? ([4, 6] as const) : ([4] as const)) await changes.addRule(family)
+    const ways = new KeptWays({ host, timers: this.timers, link, changes, log: world.log })
+    this.ways = ways
+    await ways.open()
     if (host.sysctl('net/ipv4/ip_forward') !== '1') await table.dropOtherForwarding(4)
     changes.setSysctl('net/ipv4/ip_forward', '1')
     this.watch = await HostAddressWatch.open(
@@ -234,14 +237,6 @@ function partOf(link: HostLink, tap: OpenedTap, hostAddresses: readonly string[]
 
 function subnetsOf({ subnet, subnet6 }: UplinkNetwork): string[] {
   return subnet6 === null ? [subnet] : [subnet, subnet6]
-}
-
-async function unlessGone(removal: Promise<void> | undefined): Promise<void> {
-  try {
-    await removal
-  } catch (error) {
-    if (!(error instanceof NetlinkError) || error.code !== 'ESRCH') throw error
-  }
 }
 
 /** Errors of the kernel as the control plane's. */

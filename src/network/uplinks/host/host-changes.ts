@@ -30,6 +30,14 @@ export class HostChanges {
     await this.host.netlink.rules.add(ruleOf(family, RULE_PRIORITY, ROUTING_TABLE))
   }
 
+  /** Of those that `addRule` made; true: it had gone, and is there again. */
+  async restoreRule(family: 4 | 6): Promise<boolean> {
+    const { rules } = this.host.netlink
+    if ((await rules.list(family)).some(isOurs)) return false
+    await rules.add(ruleOf(family, RULE_PRIORITY, ROUTING_TABLE))
+    return true
+  }
+
   /** `batch` makes the table and all that is in it. */
   async addTable(batch: NftablesBatch): Promise<void> {
     this.journal.add({ kind: 'nftables', ...FILTER_TABLE })
@@ -56,7 +64,7 @@ export class HostChanges {
     await nftables.commit(new NftablesBatch().deleteTable(FILTER_TABLE))
     for (const family of hasIpv6 ? ([4, 6] as const) : ([4] as const)) {
       const rules = await netlink.rules.list(family)
-      const ours = rules.filter(({ table, priority }) => table === ROUTING_TABLE && priority === RULE_PRIORITY)
+      const ours = rules.filter(isOurs)
       for (const _ of ours) await netlink.rules.delete(ruleOf(family, RULE_PRIORITY, ROUTING_TABLE))
     }
   }
@@ -72,6 +80,10 @@ export class HostChanges {
       await unlessGone(host.netlink.rules.delete(ruleOf(change.family, change.priority, change.table)))
     }
   }
+}
+
+function isOurs({ table, priority }: { readonly table: number; readonly priority: number }): boolean {
+  return table === ROUTING_TABLE && priority === RULE_PRIORITY
 }
 
 function ruleOf(family: 4 | 6, priority: number, table: number) {
