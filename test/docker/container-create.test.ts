@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ContainerConfig } from '../../src/api/container-json.ts'
 import { createBody } from '../../src/api/container-shapes.ts'
-import { planMounts } from '../../src/docker/container/container-mounts.ts'
+import type { Container } from '../../src/docker/container/container.ts'
+import { dataMounts, planMounts } from '../../src/docker/container/container-mounts.ts'
 import { checkedName, randomName } from '../../src/docker/container/container-name.ts'
 import { completeHostConfig, mergeConfig } from '../../src/docker/container/create-config.ts'
 import { DetachFilter, parseDetachKeys } from '../../src/docker/container/detach-keys.ts'
@@ -200,6 +201,13 @@ describe('mounts', () => {
     assert.throws(() => plan({ Mounts: [{ Type: 'bind', Target: 'x', Source: '/' }] }), {
       message: `invalid mount config for type "bind": invalid mount path: 'x' mount path must be absolute`
     })
+  })
+
+  test('a place on the host that cannot be made is told in Docker’s words', () => {
+    const hostConfig = host({ Binds: ['/proc/netloom/x:/data'] })
+    const container = { mounts: plan(hostConfig).points, hostConfig } as unknown as Container
+    const message = "error while creating mount source path '/proc/netloom/x': mkdir /proc/netloom: no such file or directory"
+    assert.throws(() => dataMounts(container), { name: 'ApiError', message })
   })
 
   test('a path in a volume stays in it', () => {

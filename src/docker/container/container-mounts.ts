@@ -63,6 +63,17 @@ export function planMounts(config: ContainerConfig, host: HostConfig, planner: M
   return { points: [...points.values()], anonymous }
 }
 
+/** Throws ApiError `internal`, in Docker's words. */
+function makeSource(source: string): void {
+  try {
+    makeFolder(source)
+  } catch (cause) {
+    const { message, path: at } = cause as NodeJS.ErrnoException
+    const why = /^\w+: ([^,]+),/.exec(message)?.[1] ?? message
+    throw ApiError.internal(`error while creating mount source path '${source}': mkdir ${at}: ${why}`, { cause })
+  }
+}
+
 /** Binds and volumes; directories on the host that `-v` names are made, as Docker does. */
 export function dataMounts(container: Container): MountOptions[] {
   const options: MountOptions[] = []
@@ -71,7 +82,7 @@ export function dataMounts(container: Container): MountOptions[] {
       options.push({ type: 'tmpfs', target: point.Destination, options: tmpfsOptions(container, point), readonly: !point.RW })
       continue
     }
-    if (!existsSync(point.Source)) makeFolder(point.Source)
+    if (!existsSync(point.Source)) makeSource(point.Source)
     const subpath = requestOf(container, point)?.VolumeOptions?.Subpath
     const source = subpath === undefined ? point.Source : insideVolume(point.Source, subpath)
     const bind = { type: 'bind', source, target: point.Destination, readonly: !point.RW } as const
