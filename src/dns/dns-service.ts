@@ -10,7 +10,7 @@
 import type { Element, ElementContext, ElementType, Plain, Reply } from '../engine/element.ts'
 import { FrameFlag, type FrameHandle, NO_FRAME } from '../engine/frame-pool.ts'
 import type { Timer } from '../engine/timer-queue.ts'
-import { buildPacket, type PacketReader as Packet, PacketReader, READ_OK, replyPath, turnAround } from '../stack/ip-packet.ts'
+import { buildPacket, hasGoodChecksum, READ_OK, readPacket, replyPath, turnAround } from '../stack/ip-packet.ts'
 import { StackDrop } from '../stack/stack-drop.ts'
 import type { TcpConnection } from '../stack/tcp-connection.ts'
 import { TcpResponder } from '../stack/tcp-responder.ts'
@@ -19,6 +19,7 @@ import { get16, put16 } from '../wire/big-endian.ts'
 import { ETHERNET_HEADER_LENGTH, isGroup } from '../wire/ethernet.ts'
 import { IPV4_DONT_FRAGMENT, IPV4_FRAGMENT, IPV4_TOTAL_LENGTH, IpProtocol } from '../wire/ipv4.ts'
 import { IPV6_PAYLOAD_LENGTH } from '../wire/ipv6.ts'
+import { PacketView } from '../wire/packet-view.ts'
 import {
   checkUdp,
   fillUdpChecksum,
@@ -66,7 +67,7 @@ export class DnsService implements Element {
   private readonly context: ElementContext
   private settings: Required<DnsSettings>
   private directory: DnsDirectory
-  private readonly packet = new PacketReader()
+  private readonly packet = new PacketView()
   private readonly query = new DnsQuery()
   private readonly writer: AnswerWriter
   private readonly pending = new PendingQueries()
@@ -146,7 +147,7 @@ export class DnsService implements Element {
     const { frames } = context
     if (frames.length[frame] < ETHERNET_HEADER_LENGTH) return context.drop(frame, StackDrop.runt)
     if (asker === null) return context.drop(frame, DnsDrop.unknownAsker)
-    const problem = packet.read(frames, frame)
+    const problem = readPacket(packet, frames, frame)
     if (problem !== READ_OK) return context.drop(frame, problem)
     if (packet.isFragment) return context.drop(frame, StackDrop.fragmentUnsupported)
     if (packet.protocol === IpProtocol.tcp) return this.tcp.receive(frame, packet, port)
@@ -154,10 +155,10 @@ export class DnsService implements Element {
     this.receiveUdp(frame, packet, port, asker)
   }
 
-  private receiveUdp(frame: FrameHandle, packet: Packet, port: number, asker: AskerTables): void {
+  private receiveUdp(frame: FrameHandle, packet: PacketView, port: number, asker: AskerTables): void {
     const { context } = this
     const { frames } = context
-    const { bytes, transportAt, at, ipAt } = packet
+    const { bytes, transportAt, frameAt: at, networkAt: ipAt } = packet
     const flags = frames.flags[frame]
     const isBatch = (flags & FrameFlag.gso) !== 0 && (frames.gsoType[frame] & 0x7f) === GSO_UDP_L4
     if (!checkUdp(bytes, transportAt, packet.end)) return context.drop(frame, StackDrop.malformed)
@@ -166,7 +167,7 @@ export class DnsService implements Element {
       return context.drop(frame, StackDrop.malformed)
     }
     const hasNone = udpChecksum(bytes, transportAt) === 0
-    if (hasNone ? packet.family === 6 : !packet.hasGoodChecksum(flags)) return context.drop(frame, StackDrop.badChecksum)
+    if (hasNone ? packet.family === 6 : !hasGoodChecksum(packet, flags)) return context.drop(frame, StackDrop.badChecksum)
     if (udpDestinationPort(bytes, transportAt) !== DNS_PORT) return context.drop(frame, DnsDrop.notDns)
     if (isGroup(bytes, at)) return context.drop(frame, StackDrop.notForUs)
     if (isBatch || packet.hasOptions) return this.answerAnew(frame, packet, port, asker, isBatch ? frames.gsoSize[frame] : 0)
@@ -201,7 +202,7 @@ export class DnsService implements Element {
   }
 
   /** For batches and packets with options, which cannot be turned around: each datagram gets a frame of its own. */
-  private answerAnew(frame: FrameHandle, packet: Packet, port: number, asker: AskerTables, segmentSize: number): void {
+  private answerAnew(frame: FrameHandle, packet: PacketView, port: number, asker: AskerTables, segmentSize: number): void {
     const { scratch } = this
     const { bytes, transportAt, end } = packet
     const path = replyPath(packet)

@@ -39,8 +39,9 @@ import {
   NdOption,
   ndLinkLayer
 } from '../wire/neighbor-discovery.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import type { HostConfig, LocalAddress } from './host-config.ts'
-import { addressEquals, headersLength, type PacketReader, writeHeaders } from './ip-packet.ts'
+import { addressEquals, headersLength, writeHeaders } from './ip-packet.ts'
 import type { Neighbor, NeighborCache } from './neighbor-cache.ts'
 import { StackDrop } from './stack-drop.ts'
 
@@ -96,8 +97,8 @@ export class AddressResolution {
   }
 
   /** Takes an ICMPv6 packet of neighbor discovery whose checksum is right. */
-  receiveDiscovery(frame: FrameHandle, packet: PacketReader): void {
-    const { bytes, transportAt, end, ipAt } = packet
+  receiveDiscovery(frame: FrameHandle, packet: PacketView): void {
+    const { bytes, transportAt, end, networkAt: ipAt } = packet
     const type = bytes[transportAt + ICMPV6_TYPE]
     // RFC 4861 7.1: a hop limit of 255 proves that no router forwarded it.
     if (!checkNeighborDiscovery(bytes, transportAt, end) || ipv6HopLimit(bytes, ipAt) !== ND_HOP_LIMIT) {
@@ -114,7 +115,7 @@ export class AddressResolution {
     this.context.frames.free(frame)
   }
 
-  private answer(packet: PacketReader): void {
+  private answer(packet: PacketView): void {
     const { bytes, transportAt, end, sourceAt } = packet
     const target = this.owner(bytes, transportAt + ND_TARGET, 16)
     if (target === null) return
@@ -132,7 +133,7 @@ export class AddressResolution {
       return
     }
     const option = ndLinkLayer(bytes, transportAt, end, NdOption.sourceLinkLayer)
-    const macAt = option >= 0 ? option : packet.at + 6
+    const macAt = option >= 0 ? option : packet.frameAt + 6
     const mac = { hi: macHi(bytes, macAt), lo: macLo(bytes, macAt) }
     if (isGroup(bytes, macAt)) return
     this.neighbors.learn(source, 0, 16, mac.hi, mac.lo, true)

@@ -10,9 +10,10 @@
 import type { ElementContext } from '../engine/element.ts'
 import type { Timer } from '../engine/timer-queue.ts'
 import { get32, put32 } from '../wire/big-endian.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import { UDP_HEADER_LENGTH } from '../wire/udp.ts'
 import type { IpOutput, Route } from './ip-output.ts'
-import { addressBytes, type PacketReader } from './ip-packet.ts'
+import { addressBytes } from './ip-packet.ts'
 import type { UdpSockets } from './udp-sockets.ts'
 
 export interface FloodOptions {
@@ -165,7 +166,7 @@ export class BulkTransfer {
   private received(
     port: number,
     counts: { bytes: number; datagrams: number; discarded: number },
-    packet: PacketReader,
+    packet: PacketView,
     at: number,
     length: number,
     fromPort: number

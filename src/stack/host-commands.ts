@@ -4,9 +4,10 @@
 import type { ElementContext, Plain, Reply } from '../engine/element.ts'
 import { type FrameHandle, NO_FRAME } from '../engine/frame-pool.ts'
 import { ETHERNET_HEADER_LENGTH } from '../wire/ethernet.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import type { BulkTransfer, FloodOptions } from './bulk-transfer.ts'
 import type { IpOutput } from './ip-output.ts'
-import { addressBytes, addressText, type PacketReader } from './ip-packet.ts'
+import { addressBytes, addressText } from './ip-packet.ts'
 import type { Pinger, PingOptions } from './pinger.ts'
 import type { Resolver } from './resolver.ts'
 import type { UdpSockets } from './udp-sockets.ts'
@@ -134,7 +135,7 @@ export class HostCommands {
     reply(null)
   }
 
-  private emitDatagram(port: number, packet: PacketReader, at: number, length: number, fromPort: number): void {
+  private emitDatagram(port: number, packet: PacketView, at: number, length: number, fromPort: number): void {
     const { bytes, sourceAt, addressLength } = packet
     const address = addressText(bytes, sourceAt, addressLength)
     // A copy of its own: the event outlives the frame.

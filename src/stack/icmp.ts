@@ -19,9 +19,10 @@ import {
 import { checkIcmpv6, fillIcmpv6Checksum, Icmpv6Type, Icmpv6Unreachable, icmpv6IsError, verifyIcmpv6Checksum } from '../wire/icmpv6.ts'
 import { checkIpv4Quoted, IPV4_DESTINATION, IpProtocol, ipv4HeaderLength, ipv4Protocol } from '../wire/ipv4.ts'
 import { checkIpv6Quoted, IPV6_DESTINATION, IPV6_HEADER_LENGTH, ipv6NextHeader } from '../wire/ipv6.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import type { AddressResolution } from './address-resolution.ts'
 import type { IpOutput } from './ip-output.ts'
-import { addressText, type PacketReader, turnAround } from './ip-packet.ts'
+import { addressText, turnAround } from './ip-packet.ts'
 import { StackDrop } from './stack-drop.ts'
 
 /** An ICMP error about a packet that this host sent. */
@@ -77,8 +78,8 @@ export class Icmp {
   }
 
   /** Takes an ICMP or ICMPv6 packet for this host. */
-  receive(frame: FrameHandle, packet: PacketReader): void {
-    const { bytes, transportAt, end, ipAt, family } = packet
+  receive(frame: FrameHandle, packet: PacketView): void {
+    const { bytes, transportAt, end, networkAt: ipAt, family } = packet
     const isWhole = family === 4 ? checkIcmp(bytes, transportAt, end) : checkIcmpv6(bytes, transportAt, end)
     if (!isWhole) return this.context.drop(frame, StackDrop.malformed)
     const isRight = family === 4 ? verifyIcmpChecksum(bytes, transportAt, end) : verifyIcmpv6Checksum(bytes, transportAt, end, ipAt)
@@ -100,8 +101,8 @@ export class Icmp {
     this.context.drop(frame, StackDrop.unknownProtocol)
   }
 
-  private answerEcho(frame: FrameHandle, packet: PacketReader): void {
-    const { bytes, transportAt, end, at, ipAt, family } = packet
+  private answerEcho(frame: FrameHandle, packet: PacketView): void {
+    const { bytes, transportAt, end, frameAt: at, networkAt: ipAt, family } = packet
     const { frames } = this.context
     // As Linux: an echo request to a group is not answered (icmp_echo_ignore_broadcasts).
     if (isToGroup(packet)) return this.context.drop(frame, StackDrop.notForUs)
@@ -121,7 +122,7 @@ export class Icmp {
   }
 
   /** For requests that cannot be turned around in place: too long for one packet, or with options. */
-  private answerAnew(frame: FrameHandle, packet: PacketReader, type: number): void {
+  private answerAnew(frame: FrameHandle, packet: PacketView, type: number): void {
     const { bytes, transportAt, end, sourceAt, addressLength } = packet
     const { segment } = this.output
     const length = end - transportAt
@@ -133,8 +134,8 @@ export class Icmp {
   }
 
   /** Tells the sender that a port or protocol is not there, unless it must not be told (RFC 1122 3.2.2). The frame stays the caller's. */
-  unreachable(packet: PacketReader, what: 'port' | 'protocol'): void {
-    const { bytes, ipAt, end, family, sourceAt, addressLength } = packet
+  unreachable(packet: PacketView, what: 'port' | 'protocol'): void {
+    const { bytes, networkAt: ipAt, end, family, sourceAt, addressLength } = packet
     if (isToGroup(packet) || isUnspecified(bytes, sourceAt, addressLength) || !this.takeToken()) return
     const { segment } = this.output
     const quoted = Math.min(end - ipAt, family === 4 ? QUOTE_IPV4 : QUOTE_IPV6)
@@ -186,7 +187,7 @@ export function sendIcmp(
   return output.send(route, IpProtocol.icmp, segment, length, -1, sent)
 }
 
-function isToGroup({ bytes, at, destinationAt, family }: PacketReader): boolean {
+function isToGroup({ bytes, frameAt: at, destinationAt, family }: PacketView): boolean {
   return isGroup(bytes, at) || (family === 4 ? isIpv4Multicast(get32(bytes, destinationAt)) : isIpv6Multicast(bytes, destinationAt))
 }
 
@@ -195,7 +196,7 @@ function isUnspecified(bytes: Uint8Array, at: number, length: number): boolean {
   return true
 }
 
-function readError({ bytes, transportAt, end, family }: PacketReader): IcmpError | null {
+function readError({ bytes, transportAt, end, family }: PacketView): IcmpError | null {
   const quoted = transportAt + ICMP_HEADER_LENGTH
   const isWhole = family === 4 ? checkIpv4Quoted(bytes, quoted, end) : checkIpv6Quoted(bytes, quoted, end)
   const inner = quoted + (family === 4 ? ipv4HeaderLength(bytes, quoted) : IPV6_HEADER_LENGTH)

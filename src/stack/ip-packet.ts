@@ -10,37 +10,14 @@ import { get32, put16, put32 } from '../wire/big-endian.ts'
 import { fillTransport, verifyTransport } from '../wire/checksum.ts'
 import { formatAddress, parseAddress } from '../wire/cidr.ts'
 import { ETHERNET_HEADER_LENGTH, EtherType, etherType, setEtherType, setMac } from '../wire/ethernet.ts'
-import {
-  checkIpv4,
-  fillIpv4Checksum,
-  IPV4_DESTINATION,
-  IPV4_HEADER_LENGTH,
-  IPV4_SOURCE,
-  ipv4End,
-  ipv4HeaderLength,
-  ipv4IsFragment,
-  ipv4Payload,
-  ipv4Protocol,
-  verifyIpv4Checksum
-} from '../wire/ipv4.ts'
-import {
-  checkIpv6,
-  IPV6_DESTINATION,
-  IPV6_HEADER_LENGTH,
-  IPV6_HOP_LIMIT,
-  IPV6_SOURCE,
-  IPV6_WALK_FRAGMENT,
-  IPV6_WALK_LENGTH,
-  IPV6_WALK_OFFSET,
-  IPV6_WALK_PROTOCOL,
-  ipv6End,
-  walkIpv6Extensions
-} from '../wire/ipv6.ts'
+import { fillIpv4Checksum, IPV4_DESTINATION, IPV4_HEADER_LENGTH, IPV4_SOURCE, verifyIpv4Checksum } from '../wire/ipv4.ts'
+import { IPV6_DESTINATION, IPV6_HEADER_LENGTH, IPV6_HOP_LIMIT, IPV6_SOURCE } from '../wire/ipv6.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import { StackDrop } from './stack-drop.ts'
 
 /** What hosts send with: RFC 1700, and Linux. */
 export const DEFAULT_TTL = 64
-/** `PacketReader.read` found nothing wrong. */
+/** `readPacket` found nothing wrong. */
 export const READ_OK = -1
 
 /** Who talks to whom. `source` and `destination` are of the same family. */
@@ -76,79 +53,22 @@ export function addressEquals(bytes: Uint8Array, at: number, address: Uint8Array
   return true
 }
 
-/** Where things are in a received frame. One object is used again for every frame. */
-export class PacketReader {
-  bytes: Uint8Array = new Uint8Array(0)
-  /** Offsets in `bytes`: of the frame, the IP header, the transport header, and after the packet's last byte. */
-  at = 0
-  ipAt = 0
-  transportAt = 0
-  end = 0
-  family: 4 | 6 = 4
-  protocol = 0
-  /** A fragment: the transport header may be missing. */
-  isFragment = false
-  /** The IPv4 header has options, or the IPv6 header extensions. */
-  hasOptions = false
-  private readonly walk = new Int32Array(IPV6_WALK_LENGTH)
+/**
+ * Reads what a station without VLANs takes for its own: tagged frames are not of it. READ_OK, or the reason for which the frame should
+ * be dropped. The frame must hold an Ethernet header.
+ */
+export function readPacket(packet: PacketView, frames: FramePool, frame: FrameHandle): number {
+  const bytes = frames.bytes(frame)
+  const at = frames.start[frame]
+  const type = etherType(bytes, at)
+  if (type !== EtherType.ipv4 && type !== EtherType.ipv6) return StackDrop.unknownType
+  if (!packet.readFrame(bytes, at, at + frames.length[frame])) return StackDrop.malformed
+  return packet.family === 4 && !verifyIpv4Checksum(bytes, packet.networkAt) ? StackDrop.badChecksum : READ_OK
+}
 
-  /** READ_OK, or the reason for which the frame should be dropped. The frame must hold an Ethernet header. */
-  read(frames: FramePool, frame: FrameHandle): number {
-    this.bytes = frames.bytes(frame)
-    this.at = frames.start[frame]
-    this.ipAt = this.at + ETHERNET_HEADER_LENGTH
-    const frameEnd = this.at + frames.length[frame]
-    const type = etherType(this.bytes, this.at)
-    if (type === EtherType.ipv4) return this.readIpv4(frameEnd)
-    return type === EtherType.ipv6 ? this.readIpv6(frameEnd) : StackDrop.unknownType
-  }
-
-  /** Length of the source and destination addresses. */
-  get addressLength(): 4 | 16 {
-    return this.family === 4 ? 4 : 16
-  }
-
-  /** Offset of the source address. */
-  get sourceAt(): number {
-    return this.ipAt + (this.family === 4 ? IPV4_SOURCE : IPV6_SOURCE)
-  }
-
-  /** Offset of the destination address. */
-  get destinationAt(): number {
-    return this.ipAt + (this.family === 4 ? IPV4_DESTINATION : IPV6_DESTINATION)
-  }
-
-  /** Whether the transport checksum over [transportAt, end) is right, or the device vouches for it. */
-  hasGoodChecksum(flags: number): boolean {
-    if ((flags & (FrameFlag.csum | FrameFlag.csumValid)) !== 0) return true
-    return verifyTransport(this.bytes, this.transportAt, this.end, this.ipAt, this.protocol)
-  }
-
-  private readIpv4(frameEnd: number): number {
-    const { bytes, ipAt } = this
-    if (!checkIpv4(bytes, ipAt, frameEnd)) return StackDrop.malformed
-    if (!verifyIpv4Checksum(bytes, ipAt)) return StackDrop.badChecksum
-    this.family = 4
-    this.protocol = ipv4Protocol(bytes, ipAt)
-    this.transportAt = ipv4Payload(bytes, ipAt)
-    this.end = ipv4End(bytes, ipAt)
-    this.isFragment = ipv4IsFragment(bytes, ipAt)
-    this.hasOptions = ipv4HeaderLength(bytes, ipAt) > IPV4_HEADER_LENGTH
-    return READ_OK
-  }
-
-  private readIpv6(frameEnd: number): number {
-    const { bytes, ipAt, walk } = this
-    if (!checkIpv6(bytes, ipAt, frameEnd)) return StackDrop.malformed
-    this.family = 6
-    this.end = ipv6End(bytes, ipAt)
-    if (!walkIpv6Extensions(bytes, ipAt, this.end, walk)) return StackDrop.malformed
-    this.protocol = walk[IPV6_WALK_PROTOCOL]
-    this.transportAt = walk[IPV6_WALK_OFFSET]
-    this.isFragment = walk[IPV6_WALK_FRAGMENT] >= 0
-    this.hasOptions = this.transportAt > ipAt + IPV6_HEADER_LENGTH
-    return READ_OK
-  }
+/** Whether the transport checksum over [transportAt, end) is right, or the device vouches for it. */
+export function hasGoodChecksum({ bytes, transportAt, end, networkAt, protocol }: PacketView, flags: number): boolean {
+  return (flags & (FrameFlag.csum | FrameFlag.csumValid)) !== 0 || verifyTransport(bytes, transportAt, end, networkAt, protocol)
 }
 
 /** Ethernet and IP header in front of a transport segment, in bytes. */
@@ -225,8 +145,8 @@ export function buildPacket(
 }
 
 /** The path of an answer to the packet: back where the frame came from. Allocates; not for a frame that can be turned in place. */
-export function replyPath(packet: PacketReader): Path {
-  const { bytes, at, sourceAt, destinationAt, addressLength } = packet
+export function replyPath(packet: PacketView): Path {
+  const { bytes, frameAt: at, sourceAt, destinationAt, addressLength } = packet
   return {
     sourceMac: { hi: (bytes[at] << 8) | bytes[at + 1], lo: get32(bytes, at + 2) },
     destinationMac: { hi: (bytes[at + 6] << 8) | bytes[at + 7], lo: get32(bytes, at + 8) },
@@ -239,8 +159,8 @@ export function replyPath(packet: PacketReader): Path {
  * Exchanges the ends of a packet in place: MACs, addresses, and a fresh TTL. For IPv4 the header must be without options;
  * its total length is taken as it stands, and the header checksum is computed.
  */
-export function turnAround(packet: PacketReader): void {
-  const { bytes, at, ipAt } = packet
+export function turnAround(packet: PacketView): void {
+  const { bytes, frameAt: at, networkAt: ipAt } = packet
   exchange(bytes, at, at + 6, 6)
   exchange(bytes, packet.sourceAt, packet.destinationAt, packet.addressLength)
   if (packet.family === 4) {
@@ -252,8 +172,9 @@ export function turnAround(packet: PacketReader): void {
 }
 
 /** Computes the transport checksum over [transportAt, end); `offset` is where its field is in the transport header. */
-export function fillChecksum(packet: PacketReader, offset: number): void {
-  fillTransport(packet.bytes, packet.transportAt, packet.end, packet.ipAt, packet.protocol, packet.transportAt + offset)
+export function fillChecksum(packet: PacketView, offset: number): void {
+  const { bytes, transportAt, end, networkAt, protocol } = packet
+  fillTransport(bytes, transportAt, end, networkAt, protocol, transportAt + offset)
 }
 
 function exchange(bytes: Uint8Array, a: number, b: number, length: number): void {

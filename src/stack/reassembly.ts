@@ -24,7 +24,7 @@ import {
   ipv4Protocol,
   ipv4Source
 } from '../wire/ipv4.ts'
-import type { PacketReader } from './ip-packet.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import { StackDrop } from './stack-drop.ts'
 
 /** Datagrams that are put together at once: each holds a large frame. */
@@ -60,8 +60,8 @@ export class Reassembly {
   }
 
   /** Takes a fragment. Returns the whole datagram's frame, which is then the caller's; else NO_FRAME. */
-  add(frame: FrameHandle, packet: PacketReader): FrameHandle {
-    const { bytes, ipAt, transportAt, end } = packet
+  add(frame: FrameHandle, packet: PacketView): FrameHandle {
+    const { bytes, networkAt: ipAt, transportAt, end } = packet
     const offset = ipv4FragmentOffset(bytes, ipAt)
     const size = end - transportAt
     const isLast = !ipv4MoreFragments(bytes, ipAt)
@@ -108,8 +108,8 @@ export class Reassembly {
     this.datagrams.length = 0
   }
 
-  private find(packet: PacketReader): Datagram | undefined {
-    const { bytes, ipAt } = packet
+  private find(packet: PacketView): Datagram | undefined {
+    const { bytes, networkAt: ipAt } = packet
     return this.datagrams.find(
       (known) =>
         known.id === ipv4Id(bytes, ipAt) &&
@@ -119,7 +119,7 @@ export class Reassembly {
     )
   }
 
-  private begin(from: FrameHandle, packet: PacketReader): Datagram | null {
+  private begin(from: FrameHandle, packet: PacketView): Datagram | null {
     const { frames } = this.context
     if (this.datagrams.length >= REASSEMBLIES_MAX) {
       const oldest = this.datagrams[0]
@@ -128,7 +128,7 @@ export class Reassembly {
     }
     const frame = frames.allocate(65535 + ETHERNET_HEADER_LENGTH)
     if (frame === NO_FRAME) return null
-    const { bytes, at, ipAt } = packet
+    const { bytes, frameAt: at, networkAt: ipAt } = packet
     // The headers of the fragment that came first; options are left out.
     const into = frames.bytes(frame)
     const start = frames.start[frame]

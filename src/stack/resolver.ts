@@ -3,9 +3,10 @@
  */
 import type { ElementContext } from '../engine/element.ts'
 import type { Timer } from '../engine/timer-queue.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import { type DnsAnswer, DnsRecordType, dnsQuery, readDnsAnswer } from './dns-message.ts'
 import type { IpOutput, Route } from './ip-output.ts'
-import { addressEquals, type PacketReader } from './ip-packet.ts'
+import { addressEquals } from './ip-packet.ts'
 import type { UdpSockets } from './udp-sockets.ts'
 
 export interface ResolveResult {
@@ -91,7 +92,7 @@ export class Resolver {
     }
   }
 
-  private answer(lookup: Lookup, packet: PacketReader, at: number, length: number, fromPort: number): void {
+  private answer(lookup: Lookup, packet: PacketView, at: number, length: number, fromPort: number): void {
     const { bytes, sourceAt, addressLength } = packet
     const server = this.server!
     if (fromPort !== DNS_PORT || addressLength !== server.length || !addressEquals(bytes, sourceAt, server)) return

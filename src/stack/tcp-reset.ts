@@ -3,6 +3,7 @@ import { type FrameHandle, NO_FRAME } from '../engine/frame-pool.ts'
 import { put16, put32 } from '../wire/big-endian.ts'
 import { isGroup } from '../wire/ethernet.ts'
 import { IpProtocol } from '../wire/ipv4.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import {
   checkTcp,
   TCP_CHECKSUM,
@@ -15,7 +16,7 @@ import {
   tcpSequence,
   tcpSourcePort
 } from '../wire/tcp.ts'
-import { buildPacket, type PacketReader, replyPath } from './ip-packet.ts'
+import { buildPacket, hasGoodChecksum, replyPath } from './ip-packet.ts'
 import { StackDrop } from './stack-drop.ts'
 
 const segment = new Uint8Array(TCP_HEADER_LENGTH)
@@ -27,12 +28,12 @@ const segment = new Uint8Array(TCP_HEADER_LENGTH)
 export function answerWithReset(
   context: ElementContext,
   frame: FrameHandle,
-  packet: PacketReader,
+  packet: PacketView,
   transmit: (reset: FrameHandle) => void
 ): void {
-  const { bytes, transportAt, end, at } = packet
+  const { bytes, transportAt, end, frameAt: at } = packet
   if (!checkTcp(bytes, transportAt, end)) return context.drop(frame, StackDrop.malformed)
-  if (!packet.hasGoodChecksum(context.frames.flags[frame])) return context.drop(frame, StackDrop.badChecksum)
+  if (!hasGoodChecksum(packet, context.frames.flags[frame])) return context.drop(frame, StackDrop.badChecksum)
   const flags = tcpFlags(bytes, transportAt)
   if ((flags & TcpFlag.rst) !== 0 || isGroup(bytes, at)) return context.drop(frame, StackDrop.unexpected)
   const hasAck = (flags & TcpFlag.ack) !== 0

@@ -10,6 +10,7 @@ import type { Timer } from '../engine/timer-queue.ts'
 import { put16, put32 } from '../wire/big-endian.ts'
 import { isGroup } from '../wire/ethernet.ts'
 import { IpProtocol } from '../wire/ipv4.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import {
   checkTcp,
   TCP_CHECKSUM,
@@ -25,7 +26,7 @@ import {
   tcpSourcePort,
   tcpWindow
 } from '../wire/tcp.ts'
-import { addressEquals, buildPacket, type PacketReader, replyPath } from './ip-packet.ts'
+import { addressEquals, buildPacket, hasGoodChecksum, replyPath } from './ip-packet.ts'
 import { StackDrop } from './stack-drop.ts'
 import { TCP_RETRIES, TCP_WINDOW_SIZE, TcpConnection } from './tcp-connection.ts'
 import { answerWithReset } from './tcp-reset.ts'
@@ -86,11 +87,11 @@ export class TcpResponder {
   }
 
   /** Takes a TCP packet that came by an element port. */
-  receive(frame: FrameHandle, packet: PacketReader, elementPort: number): void {
+  receive(frame: FrameHandle, packet: PacketView, elementPort: number): void {
     const { context } = this
-    const { bytes, transportAt, end, at } = packet
+    const { bytes, transportAt, end, frameAt: at } = packet
     if (!checkTcp(bytes, transportAt, end)) return context.drop(frame, StackDrop.malformed)
-    if (!packet.hasGoodChecksum(context.frames.flags[frame])) return context.drop(frame, StackDrop.badChecksum)
+    if (!hasGoodChecksum(packet, context.frames.flags[frame])) return context.drop(frame, StackDrop.badChecksum)
     if (isGroup(bytes, at)) return context.drop(frame, StackDrop.notForUs)
     const flags = tcpFlags(bytes, transportAt)
     const connection = this.find(packet, elementPort)
@@ -141,7 +142,7 @@ export class TcpResponder {
     for (const connection of [...this.connections]) this.forget(connection)
   }
 
-  private find({ bytes, transportAt, sourceAt, destinationAt, addressLength }: PacketReader, elementPort: number): TcpConnection | null {
+  private find({ bytes, transportAt, sourceAt, destinationAt, addressLength }: PacketView, elementPort: number): TcpConnection | null {
     const remotePort = tcpSourcePort(bytes, transportAt)
     const localPort = tcpDestinationPort(bytes, transportAt)
     const candidates = this.byPort.get(elementPort)
@@ -155,7 +156,7 @@ export class TcpResponder {
     return null
   }
 
-  private open(packet: PacketReader, elementPort: number): void {
+  private open(packet: PacketView, elementPort: number): void {
     const { bytes, transportAt, addressLength } = packet
     const neighbors = this.byPort.get(elementPort) ?? new Set()
     if (neighbors.size >= this.maxConnections) this.evict(neighbors)
@@ -181,7 +182,7 @@ export class TcpResponder {
   }
 
   /** RFC 9293 section 3.10.7.4, with RFC 5961 against segments made up by others. */
-  private segmentArrived(connection: TcpConnection, packet: PacketReader, flags: number): void {
+  private segmentArrived(connection: TcpConnection, packet: PacketView, flags: number): void {
     const { bytes, transportAt, end } = packet
     const sequence = tcpSequence(bytes, transportAt)
     let dataAt = transportAt + tcpHeaderLength(bytes, transportAt)
@@ -217,7 +218,7 @@ export class TcpResponder {
   }
 
   /** False when the connection ended or the segment must not be looked at any further. */
-  private takeAcknowledgment(connection: TcpConnection, { bytes, transportAt }: PacketReader, length: number): boolean {
+  private takeAcknowledgment(connection: TcpConnection, { bytes, transportAt }: PacketView, length: number): boolean {
     const acknowledgment = tcpAcknowledgment(bytes, transportAt)
     const fresh = (acknowledgment - connection.sendUnacknowledged) | 0
     if (connection.state === 'synReceived' && (fresh <= 0 || fresh > connection.inFlight)) {

@@ -6,6 +6,7 @@ import { FrameFlag, type FrameHandle } from '../engine/frame-pool.ts'
 import { get16, put16 } from '../wire/big-endian.ts'
 import { isGroup } from '../wire/ethernet.ts'
 import { IpProtocol } from '../wire/ipv4.ts'
+import type { PacketView } from '../wire/packet-view.ts'
 import {
   checkUdp,
   fillUdpChecksum,
@@ -18,12 +19,12 @@ import {
 } from '../wire/udp.ts'
 import type { Icmp } from './icmp.ts'
 import type { IpOutput, Route, SendError } from './ip-output.ts'
-import { type PacketReader, turnAround } from './ip-packet.ts'
+import { hasGoodChecksum, turnAround } from './ip-packet.ts'
 import type { Sent } from './neighbor-cache.ts'
 import { StackDrop } from './stack-drop.ts'
 
 /** A datagram for a socket: `length` bytes of data at `at` of `packet.bytes`, valid during the call. */
-export type Deliver = (packet: PacketReader, at: number, length: number, fromPort: number) => void
+export type Deliver = (packet: PacketView, at: number, length: number, fromPort: number) => void
 
 /** Linux ip_local_port_range. */
 const EPHEMERAL_FIRST = 32768
@@ -77,8 +78,8 @@ export class UdpSockets {
   }
 
   /** Takes a UDP packet for this host. */
-  receive(frame: FrameHandle, packet: PacketReader): void {
-    const { bytes, transportAt, ipAt } = packet
+  receive(frame: FrameHandle, packet: PacketView): void {
+    const { bytes, transportAt, networkAt: ipAt } = packet
     const { frames } = this.context
     const flags = frames.flags[frame]
     const isBatch = (flags & FrameFlag.gso) !== 0 && (frames.gsoType[frame] & 0x7f) === GSO_UDP_L4
@@ -89,7 +90,7 @@ export class UdpSockets {
       return this.context.drop(frame, StackDrop.malformed)
     }
     const hasNone = udpChecksum(bytes, transportAt) === 0
-    if (hasNone ? bytes[ipAt] >> 4 === 6 : !packet.hasGoodChecksum(flags)) return this.context.drop(frame, StackDrop.badChecksum)
+    if (hasNone ? bytes[ipAt] >> 4 === 6 : !hasGoodChecksum(packet, flags)) return this.context.drop(frame, StackDrop.badChecksum)
     const port = udpDestinationPort(bytes, transportAt)
     const size = isBatch && frames.gsoSize[frame] > 0 ? frames.gsoSize[frame] : packet.end
     if (this.echoPorts.has(port)) return this.echo(frame, packet, isBatch, size)
@@ -107,8 +108,8 @@ export class UdpSockets {
     frames.free(frame)
   }
 
-  private echo(frame: FrameHandle, packet: PacketReader, isBatch: boolean, size: number): void {
-    const { bytes, transportAt, at, ipAt, end } = packet
+  private echo(frame: FrameHandle, packet: PacketView, isBatch: boolean, size: number): void {
+    const { bytes, transportAt, frameAt: at, networkAt: ipAt, end } = packet
     const { frames } = this.context
     const fromPort = udpSourcePort(bytes, transportAt)
     if (fromPort < RESERVED_PORTS || this.echoPorts.has(fromPort)) return this.context.drop(frame, StackDrop.echoLoop)
@@ -131,7 +132,7 @@ export class UdpSockets {
   }
 
   /** For what cannot be turned around in place: batches, and datagrams that need fragments. */
-  private echoAnew(packet: PacketReader, size: number): void {
+  private echoAnew(packet: PacketView, size: number): void {
     const { bytes, transportAt, sourceAt, addressLength, end } = packet
     let route: Route
     try {

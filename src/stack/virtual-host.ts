@@ -23,13 +23,14 @@ import {
   macLo
 } from '../wire/ethernet.ts'
 import { IpProtocol } from '../wire/ipv4.ts'
+import { PacketView } from '../wire/packet-view.ts'
 import { AddressResolution } from './address-resolution.ts'
 import { BulkTransfer } from './bulk-transfer.ts'
 import { HostCommands } from './host-commands.ts'
 import { type HostConfig, readHostOptions, type VirtualHostOptions } from './host-config.ts'
 import { Icmp, type IcmpError } from './icmp.ts'
 import { IpOutput } from './ip-output.ts'
-import { addressEquals, PacketReader, READ_OK } from './ip-packet.ts'
+import { addressEquals, READ_OK, readPacket } from './ip-packet.ts'
 import { NeighborCache } from './neighbor-cache.ts'
 import { Pinger } from './pinger.ts'
 import { Reassembly } from './reassembly.ts'
@@ -43,8 +44,8 @@ const Counter = { rxFrames: 0, rxBytes: 1, txFrames: 2, txBytes: 3 } as const
 export class VirtualHost implements Element {
   private readonly context: ElementContext
   private readonly config: HostConfig
-  private readonly packet = new PacketReader()
-  private readonly outgoing = new PacketReader()
+  private readonly packet = new PacketView()
+  private readonly outgoing = new PacketView()
   private readonly neighbors: NeighborCache
   private readonly resolution: AddressResolution
   private readonly reassembly: Reassembly
@@ -113,7 +114,7 @@ export class VirtualHost implements Element {
     const isOwnSource = macLo(bytes, at + ETHERNET_SOURCE) === mac.lo && macHi(bytes, at + ETHERNET_SOURCE) === mac.hi
     if (isOwnSource && !isLooped && !this.config.sharesMac) return this.context.drop(frame, StackDrop.ownSource)
     if (etherType(bytes, at) === EtherType.arp) return this.resolution.receiveArp(frame)
-    const problem = this.packet.read(frames, frame)
+    const problem = readPacket(this.packet, frames, frame)
     if (problem !== READ_OK) return this.context.drop(frame, problem)
     if (!this.isForUs()) return this.context.drop(frame, StackDrop.notForUs)
     this.receivePacket(frame)
@@ -125,7 +126,7 @@ export class VirtualHost implements Element {
       if (packet.family === 6) return this.context.drop(frame, StackDrop.fragmentUnsupported)
       frame = this.reassembly.add(frame, packet)
       if (frame === NO_FRAME) return
-      packet.read(this.context.frames, frame)
+      readPacket(packet, this.context.frames, frame)
     }
     const { protocol, family } = packet
     if (protocol === IpProtocol.udp) return this.udp.receive(frame, packet)
@@ -137,14 +138,14 @@ export class VirtualHost implements Element {
 
   /** To one of our addresses, or to a group or broadcast that we hear. */
   private isForUs(): boolean {
-    const { bytes, at, destinationAt, addressLength, family } = this.packet
+    const { bytes, frameAt, destinationAt, addressLength, family } = this.packet
     for (const { bytes: own, broadcast } of this.config.addresses) {
       if (own.length !== addressLength) continue
       if (addressEquals(bytes, destinationAt, own) || (broadcast !== null && addressEquals(bytes, destinationAt, broadcast))) return true
     }
     if (family === 6) return isIpv6Multicast(bytes, destinationAt)
     const destination = get32(bytes, destinationAt)
-    return isIpv4Multicast(destination) || (destination === -1 && isBroadcast(bytes, at))
+    return isIpv4Multicast(destination) || (destination === -1 && isBroadcast(bytes, frameAt))
   }
 
   private icmpError(error: IcmpError): boolean {
@@ -177,7 +178,7 @@ export class VirtualHost implements Element {
   /** Where the MAC is others' too, the address tells. What is being received stays in `packet`. */
   private isForAddressOfOurs(frame: FrameHandle): boolean {
     const { outgoing, config } = this
-    if (outgoing.read(this.context.frames, frame) !== READ_OK) return false
+    if (readPacket(outgoing, this.context.frames, frame) !== READ_OK) return false
     const { bytes, destinationAt, addressLength } = outgoing
     return config.addresses.some(({ bytes: own }) => own.length === addressLength && addressEquals(bytes, destinationAt, own))
   }

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Element, ElementContext, ElementType } from '../../src/engine/element.ts'
-import { PacketReader, READ_OK } from '../../src/stack/ip-packet.ts'
+import { READ_OK, readPacket } from '../../src/stack/ip-packet.ts'
 import type { TcpConnection } from '../../src/stack/tcp-connection.ts'
 import { TcpResponder, type TcpResponderOptions } from '../../src/stack/tcp-responder.ts'
+import { PacketView } from '../../src/wire/packet-view.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import { Client, START } from './tcp-client.ts'
 import { VirtualLab } from './virtual-lab.ts'
@@ -20,7 +21,7 @@ class EchoServer implements Element {
   /** Sent instead of an echo. */
   answer: Uint8Array | null = null
   private readonly context: ElementContext
-  private readonly packet = new PacketReader()
+  private readonly packet = new PacketView()
 
   constructor(context: ElementContext, options: TcpResponderOptions) {
     this.context = context
@@ -42,7 +43,7 @@ class EchoServer implements Element {
       const { rx } = this.context.ports[0]!
       while (!rx.empty) {
         const frame = rx.receive()
-        assert.equal(this.packet.read(this.context.frames, frame), READ_OK)
+        assert.equal(readPacket(this.packet, this.context.frames, frame), READ_OK)
         this.tcp.receive(frame, this.packet, 0)
       }
     }

@@ -247,6 +247,32 @@ describe('loops', () => {
   }
 })
 
+test('an IPv6 fragment header alone makes no fragment (RFC 6946)', () => {
+  const drops = (more: number | null): Record<string, number> => {
+    const path = {
+      sourceMac: parseMac(A.mac),
+      destinationMac: parseMac(B.mac),
+      source: addressBytes('2001:db8::1'),
+      destination: addressBytes('2001:db8::2')
+    }
+    const extension = more === null ? [] : [IpProtocol.udp, 0, 0, more, 0, 0, 0, 7]
+    const bytes = new Uint8Array(54 + extension.length + 16)
+    writeHeaders(bytes, 0, path, IpProtocol.udp, 16)
+    emitUdp({ sourcePort: 5000, destinationPort: 9, payload: new Uint8Array(8) }, bytes, bytes.length - 16, 14)
+    writeHeaders(bytes, 0, path, more === null ? IpProtocol.udp : IpProtocol.fragment, extension.length + 16)
+    bytes.set(extension, 54)
+    const net = new VirtualLab(pair({ type: 'probe' }, { type: 'host', options: B }), TYPES)
+    net.probe('a').inject(bytes)
+    net.settle()
+    const all = net.drops('b')
+    ends(net)
+    return all
+  }
+  assert.deepEqual(drops(1), { 'stack.fragmentUnsupported': 1 })
+  assert.deepEqual(drops(0), { 'stack.portClosed': 1 })
+  assert.deepEqual(drops(0), drops(null))
+})
+
 test('options are checked by name', () => {
   for (const [options, message] of [
     [{ mac: 'x' }, /mac "x"/],
