@@ -106,9 +106,10 @@ export class CaptureRecorder {
     this.encoder.flush()
   }
 
-  /** Nothing more can be written: what comes is counted as dropped. */
-  fail(error: Error): void {
+  /** Nothing more can be written: what comes is counted as dropped. `reached`: of what the sink had taken, what came to its place. */
+  fail(error: Error, reached?: Pick<CaptureCounts, 'frames' | 'bytes'>): void {
     this.failure ??= error
+    if (reached !== undefined) Object.assign(this, reached)
   }
 
   /**

@@ -9,12 +9,15 @@ import type { CaptureCommand, CaptureReport, CaptureWorkerData } from './capture
 import { CaptureRecorder } from './capture-recorder.ts'
 import { CaptureRingConsumer } from './capture-ring.ts'
 import { Doorbell } from './doorbell.ts'
+import { FifoSink } from './fifo-sink.ts'
 import { FileSink } from './file-sink.ts'
 
 /** A live reader of the file is at most this far behind, in ms. */
 const FLUSH_INTERVAL = 50
 /** Between two looks when there is nothing to write, in ms: whoever brings something rings. */
 const IDLE_INTERVAL = 1000
+/** The same when a FIFO has not taken all that it should: its reader may be quick. */
+const PUSH_INTERVAL = 2
 /** Bytes under way to a stream's reader, from which on its ring is left to fill up. */
 const STREAM_CREDIT = 4 << 20
 
@@ -39,18 +42,21 @@ class Output {
   readonly id: number
   readonly ring: CaptureRingConsumer
   readonly recorder: CaptureRecorder
-  private readonly sink: FileSink | StreamSink
+  private readonly sink: FileSink | FifoSink | StreamSink
   private readonly visit: CaptureRecorder['write']
   private readonly define: CaptureRecorder['defineComment']
   private closing = false
   private head = 0
   private isMarked = false
   private failed = false
+  private isFinished = false
+  /** What has come to its place for certain: a FIFO keeps what its reader has not taken. */
+  private reached = { frames: 0, bytes: 0 }
 
   /** Throws CaptureFileError. */
   constructor({ id, path, options, ring }: Extract<CaptureCommand, { type: 'open' }>) {
     this.id = id
-    this.sink = path === undefined ? new StreamSink(id) : new FileSink(path)
+    this.sink = path === undefined ? new StreamSink(id) : FifoSink.isFifo(path) ? new FifoSink(path) : new FileSink(path)
     this.ring = new CaptureRingConsumer(ring)
     this.recorder = new CaptureRecorder(this.sink, options)
     this.visit = this.recorder.write.bind(this.recorder)
@@ -67,16 +73,23 @@ class Output {
   /** Writes what was marked. True when that was the end. */
   work(): boolean {
     const { ring, recorder } = this
-    if (!this.isMarked || (this.isStuck && !this.closing)) return false
-    ring.drain(this.head, this.visit, this.define)
-    if (this.closing) recorder.finish(ring)
-    else recorder.flush()
+    if (!this.isMarked) return false
+    this.push()
+    if (!this.isFinished && (!this.isStuck || this.closing)) {
+      ring.drain(this.head, this.visit, this.define)
+      if (this.closing) recorder.finish(ring)
+      else recorder.flush()
+      this.isFinished = this.closing
+    }
+    if (recorder.failure === undefined && !this.keeps) this.reached = { frames: recorder.frames, bytes: recorder.bytes }
     if (recorder.failure !== undefined && !this.failed) {
       this.failed = true
+      if (this.sink instanceof FifoSink) recorder.fail(recorder.failure, this.reached)
       report({ type: 'failed', id: this.id, ...describe(recorder.failure) })
     }
-    if (this.closing) this.end()
-    return this.closing
+    const isEnd = this.isFinished && !this.keeps
+    if (isEnd) this.end()
+    return isEnd
   }
 
   /** The reader took so many bytes. */
@@ -85,16 +98,30 @@ class Output {
   }
 
   get isUrgent(): boolean {
-    return this.ring.closing || (this.ring.isUrgent && !this.isStuck)
+    return (this.ring.closing && !this.isFinished) || (this.ring.isUrgent && !this.isStuck)
+  }
+
+  /** Whether a FIFO has to be pushed again. */
+  get keeps(): boolean {
+    return this.sink instanceof FifoSink && this.sink.isStuck
   }
 
   /** The reader has more than it takes: copies are lost in the ring from now on, and counted there. */
   private get isStuck(): boolean {
-    return this.sink instanceof StreamSink && this.sink.outstanding >= STREAM_CREDIT && this.recorder.failure === undefined
+    if (this.recorder.failure !== undefined) return false
+    return this.sink instanceof StreamSink ? this.sink.outstanding >= STREAM_CREDIT : this.keeps
+  }
+
+  private push(): void {
+    try {
+      if (this.sink instanceof FifoSink) this.sink.push()
+    } catch (error) {
+      this.recorder.fail(error as CaptureFileError)
+    }
   }
 
   private end(): void {
-    if (this.sink instanceof FileSink) this.sink.close()
+    if (!(this.sink instanceof StreamSink)) this.sink.close()
     const { frames, bytes } = this.recorder
     report({ type: 'closed', id: this.id, counts: { frames, bytes, dropped: this.ring.recorded + this.ring.dropped - frames } })
   }
@@ -120,8 +147,14 @@ class CaptureThread {
       for (const output of this.outputs.values()) output.mark()
       this.takeCommands()
       for (const output of this.outputs.values()) if (output.work()) this.outputs.delete(output.id)
-      if (!this.ends || this.outputs.size > 0) this.bell.sleep(this.outputs.size > 0 ? FLUSH_INTERVAL : IDLE_INTERVAL, () => this.isBusy)
+      if (!this.ends || this.outputs.size > 0) this.bell.sleep(this.interval, () => this.isBusy)
     }
+  }
+
+  private get interval(): number {
+    if (this.outputs.size === 0) return IDLE_INTERVAL
+    for (const output of this.outputs.values()) if (output.keeps) return PUSH_INTERVAL
+    return FLUSH_INTERVAL
   }
 
   private get isBusy(): boolean {
