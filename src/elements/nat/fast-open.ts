@@ -1,20 +1,22 @@
 /**
- * The first datagram or SYN of a flow over IPv4 whose way is known from other flows (`known-ways`): the flow is opened as it stands in
+ * The first datagram, SYN or echo request of a flow over IPv4 whose way is known from other flows (`known-ways`): the flow is opened as it stands in
  * the frame's words, believes in that way, and the frame is translated here. It never sees the router.
  */
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { fold } from '../../wire/checksum.ts'
+import { checkIcmp, verifyIcmpChecksum } from '../../wire/icmp.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
 import { checkTcp, TcpFlag, tcpFlags } from '../../wire/tcp.ts'
 import { checkUdp } from '../../wire/udp.ts'
-import { DIRECTION_WORDS, FLOW_WORDS, PACKETS, TRANSLATION } from './conntrack.ts'
+import { DIRECTION_WORDS, FLOW_WORDS, FlowStatus, NO_FLOW, PACKETS, TRANSLATION } from './conntrack.ts'
 import type { FlowOpening } from './flow-opening.ts'
+import type { NatInterface } from './nat-interfaces.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
 import type { NatTables } from './nat-tables.ts'
 import { PATH_MACS, PATH_NUMBER_MASK, PATH_PORTS, PATH_TTL, PATH_WORDS } from './paths.ts'
 import { TcpVerdict } from './tcp-tracker.ts'
 import { TimeoutIndex } from './timeouts.ts'
-import { swap16 } from './tuple.ts'
+import { swap16, Tuple, tupleKind } from './tuple.ts'
 
 /** In place of an egress: the frame is for others, and nothing has changed. */
 export const NOT_OPENED = -1
@@ -26,11 +28,16 @@ const DESTINATION_PORT_AT = 36
 /** Packets up to this long are summed by words of 16 bits without a carry in between. */
 const SMALL = 2048
 const VOUCHED = FrameFlag.csum | FrameFlag.csumValid
+const OFFLOADED = FrameFlag.csum | FrameFlag.gso
+/** Type 8, code 0, as a frame has them. */
+const ECHO_REQUEST = 8
 const BEGIN_MASK = TcpFlag.syn | TcpFlag.ack | TcpFlag.fin | TcpFlag.rst
 
 export class FastOpen {
   private readonly tables: NatTables
   private readonly opening: FlowOpening
+  /** The packet's tuple as it came in; `tables.packet` has it as it is after destination translation. */
+  private readonly original = new Tuple()
 
   constructor(tables: NatTables, opening: FlowOpening) {
     this.tables = tables
@@ -39,10 +46,10 @@ export class FastOpen {
 
   /**
    * Opens the flow of a frame that came in by interface `number`, and returns the interface by which it leaves, ready to go.
-   * The fast path has found the frame sound up to its IP header, without options, TCP or UDP, and of no flow.
+   * The fast path has found the frame sound up to its IP header, without options, and TCP or UDP of no flow, or ICMP.
    */
   open(frame: FrameHandle, number: number): number {
-    const { tables, opening } = this
+    const { tables, opening, original } = this
     const { flows, frames, ways, paths, packet, published, interfaces } = tables
     const { tuple } = packet
     if (flows.size >= flows.capacity) return NOT_OPENED
@@ -53,7 +60,10 @@ export class FastOpen {
     tuple.c = words[w + 8]
     tuple.d = words[w + 5] >>> 24
     const { source, destination } = tuple
-    if (!ways.find(number, source, destination, flows.tick)) return NOT_OPENED
+    if (tuple.d === IpProtocol.icmp && !this.isNewQuery(tuple, words, w)) return NOT_OPENED
+    const isQuery = (tuple.d & 0xff) === IpProtocol.icmp
+    const target = isQuery ? null : published.find(tuple.d, destination, tuple.destinationPort, false)
+    if (!ways.find(number, source, target === null ? destination : target.target, flows.tick)) return NOT_OPENED
     const { path, until } = ways
     const egress = paths.words[(path & PATH_NUMBER_MASK) * PATH_WORDS + PATH_PORTS] & 0xffff
     if (!this.isSound(frame, swap16(words[w + 4] & 0xffff), paths.fits[egress])) return NOT_OPENED
@@ -63,12 +73,13 @@ export class FastOpen {
     if (from === null || to === null || source === destination || !interfaces.maySend(from, packet.bytes, packet.sourceAt, false)) {
       return NOT_OPENED
     }
-    if (published.find(tuple.d, destination, tuple.destinationPort, false) !== null || interfaces.isGateway(destination, false)) {
-      return NOT_OPENED
-    }
+    if (target === null ? interfaces.isGateway(destination, false) : !this.mayTranslate(from, tuple.d)) return NOT_OPENED
+    original.copy(tuple)
+    if (target !== null) tuple.set(source, target.target, tuple.sourcePort, target.targetPort, tuple.d)
     // Where this ends in a refusal the long way does too, and says so.
-    if (opening.decide(from, to, false) !== READ_OK) return NOT_OPENED
-    const flow = flows.begin(tuple, opening.reply, number, (flows.tick + flows.timeouts[TimeoutIndex.tentative]) | 0)
+    if (opening.decide(from, to, target !== null) !== READ_OK) return NOT_OPENED
+    const flow = flows.begin(original, opening.reply, number, (flows.tick + flows.timeouts[TimeoutIndex.tentative]) | 0)
+    if (target !== null) flows.status[flow] |= FlowStatus.dnat
     if (tables.follow(flow, 0, true) !== TcpVerdict.pass) {
       flows.remove(flow)
       return NOT_OPENED
@@ -77,6 +88,19 @@ export class FastOpen {
     tables.believe(flow, 0, path, until)
     this.rewrite(frame, words, w, flow, (path & PATH_NUMBER_MASK) * PATH_WORDS)
     return egress
+  }
+
+  /** Whether the frame is an echo request of no flow; makes its tuple. */
+  private isNewQuery(tuple: Tuple, words: Int32Array, w: number): boolean {
+    if (words[w + 8] >>> 16 !== ECHO_REQUEST) return false
+    const id = words[w + 9] >>> 16
+    tuple.set(tuple.source, tuple.destination, id, id, tupleKind(IpProtocol.icmp, false, ECHO_REQUEST))
+    return this.tables.flows.find(tuple.a, tuple.b, tuple.c, tuple.d) === NO_FLOW
+  }
+
+  /** Not what Docker's proxy would answer: its answers get another source than their tuple says. */
+  private mayTranslate(from: NatInterface, protocol: number): boolean {
+    return from.isUplink || protocol !== IpProtocol.udp
   }
 
   /**
@@ -97,11 +121,13 @@ export class FastOpen {
     packet.end = end
     packet.isIpv6 = packet.isFragment = packet.hasOptions = false
     packet.fragmentAt = -1
-    packet.protocol = packet.tuple.d
-    packet.kind = PacketKind.ports
+    packet.protocol = packet.tuple.protocol
+    packet.kind = packet.protocol === IpProtocol.icmp ? PacketKind.query : PacketKind.ports
     if ((flags & FrameFlag.csum) !== 0 && frames.csumStart[frame] !== TRANSPORT_AT) return false
     if (packet.protocol === IpProtocol.tcp) {
       if (isGso || !checkTcp(bytes, transport, end) || (tcpFlags(bytes, transport) & BEGIN_MASK) !== TcpFlag.syn) return false
+    } else if (packet.protocol === IpProtocol.icmp) {
+      return (flags & OFFLOADED) === 0 && total <= fits && checkIcmp(bytes, transport, end) && verifyIcmpChecksum(bytes, transport, end)
     } else if (!checkUdp(bytes, transport, end)) {
       return false
     }
@@ -144,6 +170,15 @@ export class FastOpen {
     words[w + 5] -= taken << 16
     words[w + 6] = (~fold((~w6 & 0xffff) + (change & 0xffff) + 0xffff - taken) & 0xffff) | (b & -65_536)
     words[w + 7] = (c & 0xffff) | (a << 16)
+    frames.length[frame] = packet.end - packet.ip + IP_AT
+    frames.flags[frame] &= ~FrameFlag.captured
+    if (packet.kind === PacketKind.query) {
+      // The identifier and the checksum, which covers no addresses.
+      const w9 = words[w + 9]
+      words[w + 8] = (b & 0xffff) | (words[w + 8] & -65_536)
+      words[w + 9] = (~fold((~w9 & 0xffff) + (~w9 >>> 16) + (a >>> 16)) & 0xffff) | (a & -65_536)
+      return
+    }
     words[w + 8] = (b & 0xffff) | (a & -65_536)
     words[w + 9] = (words[w + 9] & -65_536) | (c >>> 16)
     const isPartial = (frames.flags[frame] & FrameFlag.csum) !== 0
@@ -158,8 +193,6 @@ export class FastOpen {
         words[w + 10] = (words[w + 10] & -65_536) | (after === 0 && !isPartial ? 0xffff : after)
       }
     }
-    frames.length[frame] = packet.end - packet.ip + IP_AT
-    frames.flags[frame] &= ~FrameFlag.captured
   }
 }
 

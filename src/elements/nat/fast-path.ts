@@ -16,6 +16,7 @@ import type { NatTables } from './nat-tables.ts'
 
 // Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
 const { traced, csum, gso, reassembled, captured } = FrameFlag
+const ICMP = 1
 const TCP = 6
 const UDP = 17
 /** EtherType 0x0800, version 4, five words of header, as the first three bytes of a word. */
@@ -33,7 +34,7 @@ const TIMESTAMPS_FIRST = 0x0101
 const TIMESTAMPS_SECOND = 0x0a08
 /** In place of an egress: TCP or UDP of no flow, and the table is too full for another one. */
 export const REFUSED = -1
-/** The same for a frame that ends the run: it is sound up to its IP header, TCP or UDP, and of no flow. */
+/** The same for a frame that ends the run: it is sound up to its IP header, and TCP or UDP of no flow, or ICMP. */
 export const NEW_FLOW = -2
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 
@@ -111,8 +112,11 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
         slot = (slot + 1) & mask
       }
       if (word < 0) {
-        // What has no ports there, as an ICMP error, may be of a flow all the same.
-        if (protocol !== TCP && protocol !== UDP) return i
+        // What has no ports there may be of a flow all the same: of ICMP's queries `fast-open` looks itself.
+        if (protocol !== TCP && protocol !== UDP) {
+          if (protocol === ICMP) egress[i] = NEW_FLOW
+          return i
+        }
         egress[i] = isRefusing ? REFUSED : NEW_FLOW
         if (isRefusing) continue
         return i

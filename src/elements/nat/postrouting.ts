@@ -11,6 +11,7 @@ import { ipv6HopLimit } from '../../wire/ipv6.ts'
 import { FlowStatus } from './conntrack.ts'
 import type { FlowOpening } from './flow-opening.ts'
 import { leaveError, leaveRouterError } from './icmp-errors.ts'
+import { MARK_FLOW } from './known-ways.ts'
 import { NatDrop } from './nat-drop.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
 import { BELIEF, Counter, type NatTables } from './nat-tables.ts'
@@ -18,10 +19,6 @@ import { LEFT_ALONE } from './prerouting.ts'
 import { isPartialAt, packetSize } from './shortcut.ts'
 import { KEEP_PORT, rewriteSide } from './translate.ts'
 import { readAddress, readPort } from './tuple.ts'
-
-/** `frames.mark`: the flow and its direction, and above them how many low bits of the destination did not matter to the router. */
-const FREE_SHIFT = 25
-const REFERENCE_MASK = (1 << FREE_SHIFT) - 1
 
 export class Postrouting {
   private readonly tables: NatTables
@@ -44,7 +41,7 @@ export class Postrouting {
     const type = etherType(bytes, at)
     const isIpv6 = type === EtherType.ipv6
     const mark = frames.mark[frame]
-    const reference = mark < 0 ? mark : mark & REFERENCE_MASK
+    const reference = mark < 0 ? mark : mark & MARK_FLOW
     if (type === EtherType.ipv4 || isIpv6) {
       const problem = reference < 0 ? this.leaveUntracked(frame, reference, isIpv6) : this.leaveTracked(frame, number, reference, isIpv6)
       if (problem !== READ_OK) return tables.drop(frame, problem)
@@ -147,8 +144,7 @@ export class Postrouting {
     const other = tables.otherTuple(flow, direction)
     tables.believe(flow, direction, path, (tables.flows.tick + BELIEF) | 0)
     if (packet.isIpv6) return
-    const freeBits = frames.mark[frame] >>> FREE_SHIFT
-    tables.ways.note(tables.enteredBy[frame], own.source, other.source, path, freeBits, (tables.flows.tick + BELIEF) | 0)
+    tables.ways.note(tables.enteredBy[frame], own.source, other.source, path, frames.mark[frame], (tables.flows.tick + BELIEF) | 0)
   }
 
   /** A flow that has ended goes with its last frame. */

@@ -6,7 +6,7 @@
  */
 import { FrameFlag, type FrameHandle, type FramePool } from '../../engine/frame-pool.ts'
 import type { Link } from '../../engine/link.ts'
-import { type FastForward, type FastInterface, sourceFilterIndex6 } from './fast-forward.ts'
+import type { FastForward, FastInterface } from './fast-forward.ts'
 import {
   CACHE_DESTINATION,
   CACHE_EGRESS,
@@ -19,6 +19,7 @@ import {
   cacheIndex6,
   type ForwardingCache
 } from './forwarding-cache.ts'
+import { type SourceFilter, sourceFilterIndex6 } from './source-filter.ts'
 
 // Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
 const needsCare = FrameFlag.traced | FrameFlag.gso | FrameFlag.reassembled
@@ -49,7 +50,7 @@ const ETHERNET = 14
 export function makeFastForwardIpv6(
   frames: FramePool,
   cache: ForwardingCache,
-  suspects: Uint8Array,
+  { suspects }: SourceFilter,
   links: readonly (Link | null)[]
 ): FastForward {
   const { start, length: lengths, flags } = frames

@@ -14,15 +14,17 @@ import {
   CACHE_DESTINATION,
   CACHE_EGRESS,
   CACHE_EPOCH,
-  CACHE_FREE_SHIFT,
   CACHE_LIMIT,
   CACHE_MACS,
   CACHE_NO_DECREMENT,
+  CACHE_REACH_SHIFT,
   CACHE_UNTIL,
   cacheIndex,
   type ForwardingCache,
-  MARK_FREE_SHIFT
+  MARK_ANY_SOURCE,
+  MARK_REACH_SHIFT
 } from './forwarding-cache.ts'
+import { type SourceFilter, sourceFilterIndex } from './source-filter.ts'
 
 // Constants of this module are part of the code that V8 makes; those that it imports are looked up at every use.
 const needsCare = FrameFlag.traced | FrameFlag.gso | FrameFlag.reassembled
@@ -34,8 +36,9 @@ const egressWord = CACHE_EGRESS
 const macWords = CACHE_MACS
 const limitWord = CACHE_LIMIT
 const noDecrement = CACHE_NO_DECREMENT
-const cacheFreeShift = CACHE_FREE_SHIFT
-const markFreeShift = MARK_FREE_SHIFT
+const cacheReachShift = CACHE_REACH_SHIFT
+const markReachShift = MARK_REACH_SHIFT
+const markAnySource = MARK_ANY_SOURCE
 /** EtherType 0x0800, version 4, five words of header; the TOS is masked out. */
 const TYPE_MASK = 0x00ffffff
 const PLAIN_IPV4 = 0x00450008
@@ -43,19 +46,6 @@ const PLAIN_IPV4 = 0x00450008
 const ONE_TTL = 0x0001
 const ETHERNET_AND_IPV4 = 34
 const ETHERNET = 14
-
-/** Addresses that may not send, by hash: 1 where one of them may be meant. */
-export const SOURCE_FILTER_SIZE = 65_536
-
-/** Where a filter has the bit of a source address, given as a word of the frame. */
-export function sourceFilterIndex(key: number): number {
-  return Math.imul(key ^ (key >>> 16), 0x85ebca6b | 0) >>> 16
-}
-
-/** The same for an IPv6 address. */
-export function sourceFilterIndex6(s0: number, s1: number, s2: number, s3: number): number {
-  return sourceFilterIndex(s3 ^ Math.imul(s2, 0x27d4eb2f) ^ Math.imul(s1, 0xc2b2ae35 | 0) ^ Math.imul(s0, 0x9e3779b1 | 0))
-}
 
 export interface FastInterface {
   /** The MAC as words of a frame: the first four bytes, and the last two in the lower half. */
@@ -77,7 +67,7 @@ export const canBeFast = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 export function makeFastForward(
   frames: FramePool,
   cache: ForwardingCache,
-  suspects: Uint8Array,
+  { suspects, octets }: SourceFilter,
   links: readonly (Link | null)[]
 ): FastForward {
   const { start, length: lengths, flags, mark } = frames
@@ -108,8 +98,10 @@ export function makeFastForward(
     const total = ((w4 & 0xff) << 8) | ((w4 >>> 8) & 0xff)
     if (total < 20 || total + ETHERNET > size || total > (limit & 0xffff) || ((w5 >>> 16) & 0xff) <= 1) return false
     const source = (w6 >>> 16) | (w7 << 16)
+    let reach = (limit >>> cacheReachShift) << markReachShift
     const octet = source & 0xff
-    if (octet === 0 || octet === 127 || octet >= 224 || suspects[sourceFilterIndex(source)] !== 0) return false
+    if (octets[octet] === 0) reach |= markAnySource
+    else if (octet === 0 || octet === 127 || octet >= 224 || suspects[sourceFilterIndex(source)] !== 0) return false
 
     let sum =
       ((w3 >>> 16) +
@@ -138,7 +130,7 @@ export function makeFastForward(
       if (check >= 0xffff) check = (check + 1) & 0xffff
       words[(at + 6) | 0] = (w6 & ~0xffff) | check
     }
-    mark[frame] |= (limit >>> cacheFreeShift) << markFreeShift
+    mark[frame] |= reach
     lengths[frame] = (total + ETHERNET) | 0
     if ((flag & captured) !== 0) flags[frame] = flag & ~captured
     to.transmit(frame)

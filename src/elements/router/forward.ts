@@ -5,11 +5,12 @@ import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { decrementIpv4Ttl, ipv4DontFragment, ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit, setIpv6HopLimit } from '../../wire/ipv6.ts'
 import { addressText } from './address-words.ts'
-import { MARK_FREE_SHIFT } from './forwarding-cache.ts'
+import { MARK_ANY_SOURCE, MARK_REACH_SHIFT } from './forwarding-cache.ts'
 import { Fault } from './icmp-errors.ts'
 import { checkOptions, fillOptions, Options } from './ip-options.ts'
 import type { IpPacket } from './ip-packet.ts'
 import { NO_NEIGHBOR } from './neighbor-table.ts'
+import { Reach } from './route-regions.ts'
 import { Counter, type RouterCore } from './router-core.ts'
 import { RouterDrop } from './router-drop.ts'
 import type { RouterInterface } from './router-interface.ts'
@@ -91,10 +92,11 @@ export class Forwarding {
     const isReassembled = (core.frames.flags[frame] & FrameFlag.reassembled) !== 0
     if (isLong || isReassembled) return core.output.fragment(egress, family, w0, w1, w2, w3, frame)
     // On the link every destination is a neighbor of its own.
-    const freeBits = family === 4 && via !== null ? core.routing.freeBits(d0) : 0
-    core.frames.mark[frame] |= freeBits << MARK_FREE_SHIFT
+    const reach = family === 4 && via !== null ? core.routing.reach(d0) : Reach.host
+    const anySource = family === 4 && core.sources.octets[packet.s0 >>> 24] === 0 ? MARK_ANY_SOURCE : 0
+    core.frames.mark[frame] |= (reach << MARK_REACH_SHIFT) | anySource
     core.output.toLink(egress, family, w0, w1, w2, w3, frame)
-    this.remember(egress, packet, w0, w1, w2, w3, freeBits)
+    this.remember(egress, packet, w0, w1, w2, w3, reach)
   }
 
   /** So that the fast path knows the way the next time: to the packet's destination, by next hop w0 to w3. */
@@ -105,7 +107,7 @@ export class Forwarding {
     w1: number,
     w2: number,
     w3: number,
-    freeBits: number
+    reach: number
   ): void {
     const { neighbors, cache } = this.core
     const slot = neighbors.usable(egress.number, family, w0, w1, w2, w3)
@@ -113,7 +115,7 @@ export class Forwarding {
     const { table } = neighbors
     const { mac: from, mtu, mtu6, noDecrement } = egress
     const to = { hi: table.macHi[slot], lo: table.macLo[slot] }
-    const way = { egress: egress.number, to, from, mtu: family === 4 ? mtu : mtu6, noDecrement, freeBits }
+    const way = { egress: egress.number, to, from, mtu: family === 4 ? mtu : mtu6, noDecrement, reach }
     if (family === 4) cache.put(d0, way, neighbors.usableUntil(slot))
     else cache.put6(d0, d1, d2, d3, way, neighbors.usableUntil(slot))
   }

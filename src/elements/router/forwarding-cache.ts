@@ -25,10 +25,12 @@ export const CACHE_LIMIT = 7
 export const CACHE_PREFIX = 8
 /** In CACHE_LIMIT, above the MTU: TTL is not counted down on this way. */
 export const CACHE_NO_DECREMENT = 1 << 16
-/** In CACHE_LIMIT, from this bit on: how many low bits of the destination could be others on this way. */
-export const CACHE_FREE_SHIFT = 17
-/** The same in `frames.mark`: what the NAT's marks leave free. Marks below 0 stay what they are. */
-export const MARK_FREE_SHIFT = 25
+/** In CACHE_LIMIT, from this bit on: Reach, who else goes this way. */
+export const CACHE_REACH_SHIFT = 17
+/** The same in `frames.mark`, in two bits that the NAT's marks leave free; marks below 0 stay what they are. */
+export const MARK_REACH_SHIFT = 25
+/** Above them: nobody in the source's /8 is refused as a source. */
+export const MARK_ANY_SOURCE = 1 << 27
 
 /** 16 a second: an int32 of them lasts for four years. */
 const TICK_NS = 62.5e6
@@ -68,7 +70,7 @@ export class ForwardingCache {
     this.write(entries6, at, d3, way, until)
   }
 
-  private write(entries: Int32Array, at: number, key: number, { egress, to, from, mtu, noDecrement, freeBits }: Way, until: number): void {
+  private write(entries: Int32Array, at: number, key: number, { egress, to, from, mtu, noDecrement, reach }: Way, until: number): void {
     entries[at + CACHE_DESTINATION] = key
     entries[at + CACHE_EPOCH] = this.epoch
     entries[at + CACHE_UNTIL] = tickOf(until)
@@ -76,7 +78,7 @@ export class ForwardingCache {
     entries[at + CACHE_MACS] = macWord(to)
     entries[at + CACHE_MACS + 1] = macTail(to) | (swap16(from.hi) << 16)
     entries[at + CACHE_MACS + 2] = swap32(from.lo)
-    entries[at + CACHE_LIMIT] = mtu | (noDecrement ? CACHE_NO_DECREMENT : 0) | (freeBits << CACHE_FREE_SHIFT)
+    entries[at + CACHE_LIMIT] = mtu | (noDecrement ? CACHE_NO_DECREMENT : 0) | (reach << CACHE_REACH_SHIFT)
   }
 
   /** Entries that hold. */
@@ -91,14 +93,14 @@ export class ForwardingCache {
   }
 }
 
-/** How a packet leaves: by which interface, with which MACs, how long it may be; and how many addresses go that way (Routing.freeBits). */
+/** How a packet leaves: by which interface, with which MACs, how long it may be; and who else goes that way (Reach). */
 export interface Way {
   readonly egress: number
   readonly to: Mac
   readonly from: Mac
   readonly mtu: number
   readonly noDecrement: boolean
-  readonly freeBits: number
+  readonly reach: number
 }
 
 /** Time as the cache counts it. */

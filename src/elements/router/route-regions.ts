@@ -17,6 +17,9 @@ const MARTIANS: readonly (readonly [network: number, length: number])[] = [
   [0xffffffff, 32]
 ]
 
+/** Who else goes the way of an address, as far as anybody asks: nobody, all of its /16, all of its /8. */
+export const Reach = { host: 0, block16: 1, block8: 2 } as const
+
 export class RouteRegions {
   /** Ascending: 0, every first address of a prefix, every first one behind a prefix, END. */
   private readonly cuts: Float64Array
@@ -31,6 +34,12 @@ export class RouteRegions {
       }
     }
     this.cuts = Float64Array.from(cuts).sort()
+  }
+
+  /** Reach of `address` (int32). */
+  reach(address: number): number {
+    const bits = this.freeBits(address)
+    return bits >= 24 ? Reach.block8 : bits >= 16 ? Reach.block16 : Reach.host
   }
 
   /** How many low bits of `address` (int32) may be others without leaving its region: 0 to 31. */

@@ -11,6 +11,7 @@ import type { Neighbors } from './neighbors.ts'
 import type { Output } from './output.ts'
 import type { RouterInterface } from './router-interface.ts'
 import { Own, Routing } from './routing.ts'
+import { SourceFilter } from './source-filter.ts'
 
 /** Places in the element's counters. */
 export const Counter = {
@@ -41,6 +42,7 @@ export class RouterCore {
   services: readonly RouterInterface[] = []
   readonly routing: Routing
   readonly cache = new ForwardingCache()
+  readonly sources = new SourceFilter()
   // Set once, by the router: they need each other.
   neighbors!: Neighbors
   arp!: Arp

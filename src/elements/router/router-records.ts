@@ -5,8 +5,6 @@
 import type { Mac } from '../../wire/address.ts'
 import type { Words } from './address-words.ts'
 import type { Claims } from './claims.ts'
-import { sourceFilterIndex, sourceFilterIndex6 } from './fast-forward.ts'
-import { swap32 } from './forwarding-cache.ts'
 import type { RouterAdvertisements } from './router-advertisements.ts'
 import type { RouterCore } from './router-core.ts'
 import { RouterInterface } from './router-interface.ts'
@@ -24,16 +22,13 @@ export class RouterRecords {
   private readonly core: RouterCore
   private readonly claims: Claims
   private readonly advertisements: RouterAdvertisements
-  /** How many of our addresses fall on each place of the fast path's filter, which has room for 255. */
-  private readonly suspects: Uint8Array
   /** By canonical address: the MAC as it was given. */
   private readonly bindings = new Map<string, string>()
 
-  constructor(core: RouterCore, claims: Claims, advertisements: RouterAdvertisements, suspects: Uint8Array) {
+  constructor(core: RouterCore, claims: Claims, advertisements: RouterAdvertisements) {
     this.core = core
     this.claims = claims
     this.advertisements = advertisements
-    this.suspects = suspects
   }
 
   /** Throws RouterOptionsError, and then nothing has changed. Returns the change that undoes this one. */
@@ -82,12 +77,12 @@ export class RouterRecords {
       core.neighbors.forget(number)
       interfaces[number] = null
       routing.disconnect(before)
-      this.suspect(before, -1)
+      core.sources.count(before, -1)
     }
     if (next === null) return
     interfaces[number] = next
     routing.connect(next)
-    this.suspect(next, 1)
+    core.sources.count(next, 1)
     this.advertisements.begin(next)
   }
 
@@ -106,21 +101,6 @@ export class RouterRecords {
     const { neighbors, routing } = this.core
     const route = routing.lookup(family, ...words)
     if (route !== null) neighbors.forgetUnless(route.interface, family, words, mac)
-  }
-
-  /** Own addresses and broadcast addresses are no sources: the fast path leaves what may be one to the slow one. */
-  private suspect({ addresses }: RouterInterface, count: 1 | -1): void {
-    for (const { family, words, broadcast } of addresses) {
-      const [w0, w1, w2, w3] = words
-      if (family === 4) this.suspectAt(sourceFilterIndex(swap32(w0)), count)
-      else this.suspectAt(sourceFilterIndex6(swap32(w0), swap32(w1), swap32(w2), swap32(w3)), count)
-      if (broadcast !== null) this.suspectAt(sourceFilterIndex(swap32(broadcast)), count)
-    }
-  }
-
-  private suspectAt(at: number, count: 1 | -1): void {
-    // A full place stays so: it only sends frames the slow way.
-    if (this.suspects[at] < 255) this.suspects[at] += count
   }
 }
 

@@ -27,7 +27,7 @@ import { IPV6_DESTINATION, IPV6_SOURCE } from '../../wire/ipv6.ts'
 import { Arp } from './arp.ts'
 import { Claims } from './claims.ts'
 import { type ExplainArgument, explain } from './explain.ts'
-import { canBeFast, type FastForward, makeFastForward, SOURCE_FILTER_SIZE } from './fast-forward.ts'
+import { canBeFast, type FastForward, makeFastForward } from './fast-forward.ts'
 import { makeFastForwardIpv6 } from './fast-forward-ipv6.ts'
 import { Forwarding, optionProblem } from './forward.ts'
 import { tickOf } from './forwarding-cache.ts'
@@ -67,7 +67,6 @@ export class Router implements Element {
   constructor(context: ElementContext, options: RouterOptions = {}) {
     const core = new RouterCore(context)
     const claims = new Claims(core)
-    const suspects = new Uint8Array(SOURCE_FILTER_SIZE)
     this.context = context
     this.frames = context.frames
     this.core = core
@@ -80,9 +79,9 @@ export class Router implements Element {
     core.discovery.solicited = (link) => advertisements.solicited(link)
     this.forwarding = new Forwarding(core)
     this.local = new LocalDelivery(core)
-    this.records = new RouterRecords(core, claims, advertisements, suspects)
-    this.fastForward = makeFastForward(context.frames, core.cache, suspects, this.links)
-    this.fastForwardIpv6 = makeFastForwardIpv6(context.frames, core.cache, suspects, this.links)
+    this.records = new RouterRecords(core, claims, advertisements)
+    this.fastForward = makeFastForward(context.frames, core.cache, core.sources, this.links)
+    this.fastForwardIpv6 = makeFastForwardIpv6(context.frames, core.cache, core.sources, this.links)
     this.records.update(options)
     // An element made anew behind existing links gets no portsChanged.
     this.portsChanged()

@@ -70,10 +70,10 @@ export class Routing {
     return index === NO_VALUE ? null : this.byIndex[index]!.active
   }
 
-  /** How many low bits of an IPv4 destination could be others, and it would be neither our own nor go by another route: 0 to 31. */
-  freeBits(destination: number): number {
+  /** Reach of an IPv4 destination: others that are neither our own nor go by another route. */
+  reach(destination: number): number {
     this.regions ??= new RouteRegions([...this.table4.prefixes4(), ...this.own4.prefixes4()])
-    return this.regions.freeBits(destination)
+    return this.regions.reach(destination)
   }
 
   /** What an address is to the router: one of Own. Link-local addresses are known by their interface alone. */

@@ -7,7 +7,7 @@ import type { ElementType } from '../../../src/engine/element.ts'
 import { ArpOperation, emitArp } from '../../../src/wire/arp.ts'
 import { EtherType, emitEthernet } from '../../../src/wire/ethernet.ts'
 import { TestBench } from '../../engine/test-bench.ts'
-import { INTERFACES } from './nat-bench.ts'
+import { INTERFACES, NAME, WEB } from './nat-bench.ts'
 import { echo, ROUTER_MAC, STATION_MAC, show, tcp, udp } from './packets.ts'
 
 const HERE = '192.0.2.2'
@@ -26,7 +26,7 @@ class RoutedBench extends TestBench {
       },
       routes: { '0.0.0.0/0': { via: NEXT_HOP, interface: 2 }, '20.77.0.0/16': { via: NEXT_HOP, interface: 2 } }
     }
-    const nat = { capacity: 64, interfaces: { 0: INTERFACES[0], 2: INTERFACES[2] }, local: [OUT] }
+    const nat = { capacity: 64, interfaces: { 0: INTERFACES[0], 2: INTERFACES[2] }, published: { web: WEB, name: NAME }, local: [OUT] }
     this.configure(
       {
         nat: { type: 'nat', options: nat },
@@ -97,6 +97,17 @@ test('TCP and queries take such a way with their first frame, and answers come b
   const ping = bench.send(0, echo(HERE, '16.8.8.8', 9))
   assert.match(ping.out[0], /^2: echo request 198\.51\.100\.50 > 16\.8\.8\.8 id 9/)
   assert.equal(ping.routed, 0)
+  bench.routed('16.0.0.7', '192.0.2.3')
+  const rival = bench.send(0, echo('192.0.2.3', '16.8.8.8', 9))
+  assert.match(rival.out[0], /^2: echo request 198\.51\.100\.50 > 16\.8\.8\.8 id \d+/)
+  assert.doesNotMatch(rival.out[0], /id 9$/)
+  assert.equal(rival.routed, 0)
+  assert.equal(bench.send(0, echo(HERE, '16.8.8.8', 9)).out.length, 1, 'the flow goes on')
+  assert.equal(bench.counters('nat').counters['flowsOpened'], 5)
+  const damaged = echo(HERE, '16.8.8.8', 10)
+  damaged[damaged.length - 1] ^= 1
+  assert.deepEqual(bench.send(0, damaged), { out: [], routed: 0 })
+  assert.deepEqual(bench.counters('nat').drops, { 'nat.badChecksum': 1 })
 })
 
 test('every sender goes the long way once', () => {
@@ -105,6 +116,26 @@ test('every sender goes the long way once', () => {
     [HERE, '192.0.2.3', '192.0.2.3'].map((source, i) => bench.routed(`16.0.0.${i}`, source)),
     [1, 1, 0]
   )
+})
+
+test('a published port: clients of a /8 by one frame, where none of our addresses is', () => {
+  const bench = new RoutedBench()
+  const visit = (from: string): number => {
+    const { out, routed } = bench.send(2, tcp(`${from}:5000`, `${OUT}:8080`, { flags: 'S', seq: 7 }))
+    assert.equal(out.length, 1)
+    assert.match(out[0], new RegExp(`^0: tcp ${from}:5000 > ${HERE}:80`))
+    return routed
+  }
+  assert.deepEqual(['16.0.0.1', '16.9.9.9', '17.0.0.1', '198.51.100.9', '198.51.100.10', '198.51.100.9'].map(visit), [1, 0, 1, 1, 1, 0])
+  const answer = bench.send(0, tcp(`${HERE}:80`, '16.9.9.9:5000', { flags: 'SA', seq: 9, ack: 8 }))
+  assert.match(answer.out[0], /^2: tcp 198\.51\.100\.50:8080 > 16\.9\.9\.9:5000/)
+  const query = bench.send(2, udp('16.1.1.1:9', `${OUT}:5353`))
+  assert.deepEqual(query, { out: [`0: udp 16.1.1.1:9 > ${HERE}:53`], routed: 0 })
+  const refusal = bench.send(2, udp('16.1.1.1:9', `${OUT}:5354`))
+  assert.match(refusal.out[0], /^2: error 3\/3 /, 'a port that is not published is for the router itself')
+  assert.equal(refusal.routed, 0)
+  assert.deepEqual(bench.send(2, tcp('198.51.100.255:5000', `${OUT}:8080`, { flags: 'S' })), { out: [], routed: 0 })
+  assert.equal(bench.counters('router').drops['router.martianSource'], 1)
 })
 
 test('what the router refuses it refuses still', () => {
