@@ -12,10 +12,10 @@ constexpr int32_t kBatchBytes = 192 * 1024;
 
 struct FrameCall {
   napi_env env;
-  napi_value values[7];
+  napi_value values[8];
 
   FrameCall(napi_env env, napi_callback_info info) : env(env) {
-    size_t count = 7;
+    size_t count = 8;
     napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
   }
   Arena& arena(int index) const {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "datagram_run.h"
 #include "frame_call.h"
 #include "vnet_header.h"
 
@@ -95,7 +96,7 @@ napi_value discardFrames(napi_env env, napi_callback_info info) {
   return arguments.answer(count);
 }
 
-// writeFrames(arena, fd, vnetHeaderLength, handles, from, count, result): number
+// writeFrames(arena, fd, vnetHeaderLength, handles, from, count, result, joins): number
 napi_value writeFrames(napi_env env, napi_callback_info info) {
   const FrameCall arguments(env, info);
   const Arena& arena = arguments.arena(0);
@@ -105,8 +106,23 @@ napi_value writeFrames(napi_env env, napi_callback_info info) {
   const int32_t count = arguments.number(5);
   int32_t* result = arguments.array(6);
 
-  int32_t done = 0, failed = 0, lastFailure = 0, ended = 0;
+  const int32_t joins = arguments.number(7);
+
+  int32_t done = 0, failed = 0, lastFailure = 0, ended = 0, alone = 0;
+  DatagramRun run(arena);
   while (done < count) {
+    const int joined = joins != 0 && done >= alone ? run.find(handles + done, count - done, joins) : 0;
+    if (joined > 0) {
+      const ssize_t put = run.write(fd, vnet, handles + done, joined);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0 && errno == EAGAIN) {
+        ended = EAGAIN;
+        break;
+      }
+      if (put >= 0) done += joined;
+      else alone = done + joined;  // refused as one: each for itself, so that each has its own errno
+      continue;
+    }
     const int32_t handle = handles[done];
     const int32_t start = arena.start[handle];
     const size_t length = static_cast<size_t>(arena.length[handle]);

@@ -66,6 +66,9 @@ export const WriteResult = {
   lastFailure: 2
 } as const
 
+/** Bits of `joins` of `writeFrames`: what the device takes as a super-frame of UDP. */
+export const Joins = { ipv4: 1, ipv6: 2 } as const
+
 /** errno values that the data plane compares with (Linux, asm-generic). */
 export const Errno = { EIO: 5, ENXIO: 6, EAGAIN: 11, EINVAL: 22, EBADFD: 77, ENETDOWN: 100, ENOBUFS: 105 } as const
 
@@ -168,7 +171,8 @@ export interface NativeBinding {
   /**
    * Writes `handles[from .. from+count)`, each with its offload fields as virtio_net_hdr. Stops at EAGAIN. A frame that is
    * refused for another reason counts as done and failed, and `~handle` then stands in its place. The caller goes on owning
-   * all of them. `result`: see WriteResult. Returns the number done.
+   * all of them. `result`: see WriteResult. `joins`: datagrams of one flow that follow each other go as one super-frame, see Joins;
+   * frames and metadata stay as they are. Returns the number done.
    */
   writeFrames(
     arena: NativeArena,
@@ -177,7 +181,8 @@ export interface NativeBinding {
     handles: Int32Array,
     from: number,
     count: number,
-    result: Int32Array
+    result: Int32Array,
+    joins: number
   ): number
 
   /**

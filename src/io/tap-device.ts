@@ -9,7 +9,7 @@
 import type { FramePool } from '../engine/frame-pool.ts'
 import { arenaOf } from './frame-arena.ts'
 import { ALL_OFFLOADS, type FrameDevice, NO_OFFLOADS, noDeviceCounters, Offload, TUNNEL_OFFLOADS } from './frame-device.ts'
-import { Errno, type NativeArena, type NativeBinding, type OpenedTap, ReadResult, WriteResult } from './native-binding.ts'
+import { Errno, Joins, type NativeArena, type NativeBinding, type OpenedTap, ReadResult, WriteResult } from './native-binding.ts'
 
 /** virtio_net_hdr_v1: what netloom puts before each frame. */
 export const VNET_HEADER_LENGTH = 12
@@ -96,6 +96,7 @@ export class TapDevice implements FrameDevice {
   private readonly arena: NativeArena
   private readonly vnetHeaderLength: number
   private readonly isShared: boolean
+  private readonly joins: number
   private readonly result = new Int32Array(4)
 
   constructor(pool: FramePool, native: NativeBinding, options: TapDeviceOptions) {
@@ -108,6 +109,7 @@ export class TapDevice implements FrameDevice {
     this.vnetHeaderLength = options.vnetHeaderLength
     this.isShared = options.shared === true
     this.offloads = writeOffloads(options)
+    this.joins = (this.offloads & Offload.uso4 ? Joins.ipv4 : 0) | (this.offloads & Offload.uso6 ? Joins.ipv6 : 0)
   }
 
   read(out: Int32Array, max: number): number {
@@ -131,7 +133,7 @@ export class TapDevice implements FrameDevice {
 
   write(frames: Int32Array, from: number, count: number): number {
     const { result } = this
-    const done = this.native.writeFrames(this.arena, this.pollFd, this.vnetHeaderLength, frames, from, count, result)
+    const done = this.native.writeFrames(this.arena, this.pollFd, this.vnetHeaderLength, frames, from, count, result, this.joins)
     if (result[WriteResult.failed] > 0) {
       this.counters.txErrors += result[WriteResult.failed]
       this.lastError = result[WriteResult.lastFailure]

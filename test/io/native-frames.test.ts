@@ -160,7 +160,7 @@ describe('batched frame I/O', { skip: native === null && 'the addon is not built
     pool.hdrLen[large] = 86
     pool.csumStart[large] = 54
     pool.csumOffset[large] = 16
-    assert.equal(native.writeFrames(arena, near, VNET, Int32Array.of(99, plain, large), 1, 2, result), 2)
+    assert.equal(native.writeFrames(arena, near, VNET, Int32Array.of(99, plain, large), 1, 2, result, 0), 2)
     assert.deepEqual([...result.subarray(0, 3)], [0, 0, 0])
     const got = Buffer.alloc(70_000)
     assert.deepEqual(got.subarray(0, readSync(far, got)), Buffer.concat([vnetHeader({}), pattern(60)]))
@@ -177,7 +177,7 @@ describe('batched frame I/O', { skip: native === null && 'the addon is not built
     pool.length[high] = 100
     pool.bytes(high).set(pattern(100), pool.start[high])
     pool.bytes(low).fill(0xa5, pool.start[low], pool.start[low] + SMALL_CAPACITY)
-    assert.equal(native.writeFrames(arena, near, VNET, Int32Array.of(high), 0, 1, result), 1)
+    assert.equal(native.writeFrames(arena, near, VNET, Int32Array.of(high), 0, 1, result, 0), 1)
     const got = Buffer.alloc(2000)
     assert.deepEqual(got.subarray(0, readSync(far, got)), Buffer.concat([vnetHeader({}), pattern(100)]))
     assert.ok(bytesOf(low).every((byte) => byte === 0xa5))
@@ -187,7 +187,7 @@ describe('batched frame I/O', { skip: native === null && 'the addon is not built
     const frames = Int32Array.from({ length: 64 }, () => pool.allocate(60_000))
     let written = 0
     do {
-      written = native.writeFrames(arena, near, 0, frames, 0, 64, result)
+      written = native.writeFrames(arena, near, 0, frames, 0, 64, result, 0)
     } while (written === 64)
     assert.equal(result[WriteResult.errno], Errno.EAGAIN)
     assert.equal(result[WriteResult.failed], 0)
@@ -198,7 +198,7 @@ describe('batched frame I/O', { skip: native === null && 'the addon is not built
     native.closeFd(pipeFar)
     const frames = Int32Array.of(pool.allocate(60), pool.allocate(61))
     const handles = [...frames]
-    assert.equal(native.writeFrames(arena, pipeNear, VNET, frames, 0, 2, result), 2)
+    assert.equal(native.writeFrames(arena, pipeNear, VNET, frames, 0, 2, result, 0), 2)
     assert.deepEqual(
       [...frames],
       handles.map((handle) => ~handle)
