@@ -390,6 +390,11 @@ export class NetworkController {
     return this.gateway !== null
   }
 
+  /** What else may keep back what leaves by the uplink: sentences. */
+  get uplinkObstacles(): readonly string[] {
+    return this.gateway?.obstacles ?? []
+  }
+
   /** Where frames can be captured. */
   capturePoints(): CapturePoint[] {
     const endpoints = [...this.networks.values()].flatMap((network) =>

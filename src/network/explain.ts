@@ -252,6 +252,7 @@ class Walk {
 
   private async arrive({ egress, egressName, nextHop }: RouterAnswer, packet: SyntheticPacket): Promise<End> {
     if (egress === UPLINK_INTERFACE) {
+      for (const obstacle of this.controller.uplinkObstacles) this.hop(`uplink/${egressName}`, `beyond it: ${obstacle}`)
       return { verdict: 'leaves', reason: null, text: `by ${egressName} to ${nextHop}, as from ${packet.source}` }
     }
     for (const network of this.controller.networks.values()) {

@@ -73,6 +73,11 @@ export class Gateway {
     this.isStarted = true
   }
 
+  /** What else may keep back what leaves by the uplink. */
+  get obstacles(): readonly string[] {
+    return this.options.uplink.obstacles?.() ?? []
+  }
+
   /**
    * Prepares a place for a network whose elements come next; null for one without a gateway. `dismiss` undoes it.
    * Throws NetworkError `exhausted`, and what the uplink throws.

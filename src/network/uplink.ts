@@ -50,6 +50,8 @@ export interface Uplink {
   publish(ports: readonly UplinkPort[]): Promise<void>
   /** By key; unknown keys are no error. */
   unpublish(keys: readonly string[]): Promise<void>
+  /** What else may keep back what leaves, as far as is known now: sentences, for explanations. Absent: nothing ever. */
+  obstacles?(): readonly string[]
   /**
    * Ends everything and puts the machine back as it was; the journal is empty then. Networks may still be there: the elements keep
    * their descriptors until the engine closes them. Also after a `start` that rejected. Rejects with `unclean` when something stays.

@@ -14,10 +14,12 @@ import { OUR_ADDRESS, VirtualUplink, WORLD_ADDRESS } from './virtual-uplink.ts'
 
 let engine: InlineEngine
 let controller: NetworkController
+let uplink: VirtualUplink
 
 beforeEach(() => {
   engine = new InlineEngine({ elements: elementRegistry(), seed: 1 })
-  controller = new NetworkController({ engine, addresses: new AddressSpace(), random: new Random('ids'), uplink: new VirtualUplink() })
+  uplink = new VirtualUplink()
+  controller = new NetworkController({ engine, addresses: new AddressSpace(), random: new Random('ids'), uplink })
 })
 
 function host(network: string, name: string, sandbox = name): Promise<Endpoint> {
@@ -205,6 +207,16 @@ describe('the walk', () => {
       assert.deepEqual([end, seen], ['delivered', destination])
     }
     for (const own of ['0.0.0.0:80', '::', '127.0.0.1']) assert.match((await ask('web', own)).text, /is its own address: by its lo/)
+  })
+
+  test('what leaves may be kept back by others, as the uplink knows', async () => {
+    await controller.createNetwork({ name: 'front', subnet: '10.1.0.0/24' })
+    await host('front', 'web')
+    await host('front', 'db')
+    uplink.inTheWay = ['the chain FORWARD drops']
+    const { hops, verdict: end } = await ask('web', WORLD_ADDRESS)
+    assert.deepEqual([end, hops.at(-1)], ['leaves', { element: 'uplink/world', text: 'beyond it: the chain FORWARD drops' }])
+    assert.doesNotMatch((await ask('web', 'db')).hops.map(({ text }) => text).join(), /FORWARD/)
   })
 
   test('icc off', async () => {

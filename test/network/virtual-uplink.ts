@@ -9,6 +9,8 @@ export class VirtualUplink implements Uplink {
   readonly kind = 'interface'
   /** Calls in their order: 'publish web', 'add front'. */
   readonly calls: string[] = []
+  /** What it knows to be in the way. */
+  inTheWay: string[] = []
   /** Thrown by the next call that begins so. */
   failures: Record<string, Error> = {}
   world: UplinkWorld | null = null
@@ -40,6 +42,10 @@ export class VirtualUplink implements Uplink {
 
   async unpublish(keys: readonly string[]): Promise<void> {
     this.call('unpublish', keys.join(' '))
+  }
+
+  obstacles(): readonly string[] {
+    return this.inTheWay
   }
 
   async close(): Promise<void> {

@@ -48,6 +48,7 @@ const calls: Record<string, (argument: never) => Promise<unknown>> = {
   removeNetwork: (id) => uplink.removeNetwork(id),
   publish: (ports) => uplink.publish(ports),
   unpublish: (keys) => uplink.unpublish(keys),
+  obstacles: async () => uplink.obstacles(),
   close: () => uplink.close()
 }
 

@@ -362,6 +362,10 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     assert.equal(uplink.logs.length, 2)
     assert.match(uplink.logs[0], /FORWARD .*ip filter drops .*iptables -I FORWARD -i netloom0 -j ACCEPT/)
     assert.match(uplink.logs[1], /passing .*inet firewall .*nft insert rule inet firewall passing iifname netloom0 accept/)
+    assert.deepEqual(await uplink.call('obstacles'), uplink.logs, 'explanations say the same')
+    netns.run('nft', 'delete', 'table', 'inet', 'firewall')
+    for (let attempt = 0; attempt < 100 && ((await uplink.call('obstacles')) as string[]).length > 1; attempt++) await sleep(20)
+    assert.deepEqual(await uplink.call('obstacles'), [uplink.logs[0]])
 
     // One that comes while the uplink runs is told once, and again when it has gone and come back.
     const late = 'add table ip6 late; add chain ip6 late passing { type filter hook forward priority 0; policy drop; }'

@@ -42,7 +42,8 @@ export function registerExplain(program: Command, context: CliContext): void {
 
 function printExplanation(explanation: Explanation, output: Output): void {
   output.result(explanation)
-  output.line(`${explanation.protocol} ${explanation.source} > ${explanation.destination}`)
+  // Without a way there is no source either.
+  output.line([explanation.protocol, explanation.source, '>', explanation.destination].filter((word) => word !== '').join(' '))
   for (const { element, text } of explanation.hops) output.line(`  ${output.style('cyan', element)}  ${text}`)
   const isGood = explanation.verdict !== 'dropped' && explanation.verdict !== 'unreachable'
   const reason = explanation.reason === null ? '' : ` (${explanation.reason})`

@@ -58,6 +58,10 @@ export class FirstUplink implements Uplink {
     return this.running().unpublish(keys)
   }
 
+  obstacles(): readonly string[] {
+    return this.chosen?.obstacles?.() ?? []
+  }
+
   async close(): Promise<void> {
     await this.chosen?.close()
   }

@@ -49,6 +49,7 @@ export class HostUplink implements Uplink {
   private changes: HostChanges | undefined
   private table: HostTable | undefined
   private ways: KeptWays | undefined
+  private foreign: ForeignForwardDrops | undefined
   private watch: HostAddressWatch | undefined
   private mtuWatch: UplinkMtuWatch | undefined
   /** netloom0 as long as it is ours and not the engine's. */
@@ -129,6 +130,10 @@ export class HostUplink implements Uplink {
     await this.forgetDatagrams(gone)
   }
 
+  obstacles(): readonly string[] {
+    return this.foreign?.sentences ?? []
+  }
+
   async close(): Promise<void> {
     this.watch?.close()
     this.mtuWatch?.close()
@@ -153,6 +158,7 @@ export class HostUplink implements Uplink {
     this.changes = changes
     const link = await HostLink.setUp(host, tap)
     const foreign = new ForeignForwardDrops(host, world.log)
+    this.foreign = foreign
     const table = new HostTable(host, world.log, () => foreign.look())
     this.table = table
     await table.open(changes, link.routerAddress)

@@ -27,9 +27,11 @@ describe('the first of several uplinks', () => {
       ['host', () => best],
       ['user', () => assert.fail('made')]
     ])
-    assert.equal(uplink.kind, 'none')
+    assert.deepEqual([uplink.kind, uplink.obstacles()], ['none', []])
     assert.notEqual(await uplink.start(world), null)
     assert.equal(uplink.kind, 'interface')
+    best.inTheWay = ['a firewall']
+    assert.deepEqual(uplink.obstacles(), ['a firewall'])
     await uplink.publish([{ key: 'web' } as UplinkPort])
     await uplink.unpublish(['web'])
     await uplink.removeNetwork('0123456789')

@@ -19,24 +19,30 @@ export async function foreignForwardDrops({ nftables }: Pick<HostNamespace, 'nft
 export class ForeignForwardDrops {
   private readonly host: Pick<HostNamespace, 'nftables'>
   private readonly log: (message: string) => void
-  private known: ReadonlySet<string> = new Set()
+  private known: ReadonlyMap<string, string> = new Map()
 
   constructor(host: Pick<HostNamespace, 'nftables'>, log: (message: string) => void) {
     this.host = host
     this.log = log
   }
 
+  /** Of those that were there the last time. */
+  get sentences(): readonly string[] {
+    return [...this.known.values()]
+  }
+
   /** Tells of those that were not there the last time. Throws NetlinkError. */
   async look(): Promise<void> {
     const chains = await foreignForwardDrops(this.host)
     const { known } = this
-    this.known = new Set(chains.map(nameOf))
-    for (const chain of chains) {
-      if (known.has(nameOf(chain))) continue
-      const { text, fix } = explainForwardDrop(chain)
-      this.log(`${text}; to let them: ${fix.replaceAll('\n', ' && ')}`)
-    }
+    this.known = new Map(chains.map((chain) => [nameOf(chain), sentenceOf(chain)]))
+    for (const [name, sentence] of this.known) if (!known.has(name)) this.log(sentence)
   }
+}
+
+function sentenceOf(chain: Chain): string {
+  const { text, fix } = explainForwardDrop(chain)
+  return `${text}; to let them: ${fix.replaceAll('\n', ' && ')}`
 }
 
 function nameOf({ table, name }: Chain): string {
