@@ -29,7 +29,7 @@ const DESTINATION = 8
 const isLittle = new Uint8Array(Int32Array.of(1).buffer)[0] === 1
 
 /** Two 16-bit fields that follow each other in a header, as the word that is stored. */
-function word(first: number, second: number): number {
+export function headerWord(first: number, second: number): number {
   return isLittle ? ((first & 0xff) << 8) | (first >>> 8) | ((second & 0xff) << 24) | ((second & 0xff00) << 8) : (first << 16) | second
 }
 
@@ -56,7 +56,7 @@ function makeFastEncap(frames: FramePool, batch: Int32Array): FastEncap {
     const view = frames.view(batch[from])
     const words = frames.words(batch[from])
     const chunk = frames.chunkOf(batch[from])
-    const vniHigh = word(vni >>> 8, (vni & 0xff) << 8)
+    const vniHigh = headerWord(vni >>> 8, (vni & 0xff) << 8)
     // The same for all VTEPs: read once, as nothing in a loop is.
     const c0 = common[0]
     const c1 = common[1]
@@ -102,13 +102,13 @@ function makeFastEncap(frames: FramePool, batch: Int32Array): FastEncap {
       words[to + 1] = c1
       words[to + 2] = c2
       words[to + 3] = c3
-      words[to + 4] = word(0x4500 | tos, udpLength + 20)
-      words[to + 5] = c5 | word(nextId, 0)
-      words[to + 6] = c6 | word(0, ~fold(vteps[entry + sumWord] + udpLength + 20 + nextId + tos) & 0xffff)
+      words[to + 4] = headerWord(0x4500 | tos, udpLength + 20)
+      words[to + 5] = c5 | headerWord(nextId, 0)
+      words[to + 6] = c6 | headerWord(0, ~fold(vteps[entry + sumWord] + udpLength + 20 + nextId + tos) & 0xffff)
       words[to + 7] = c7
       words[to + 8] = vteps[entry + DESTINATION]
-      words[to + 9] = c9 | word(source, 0)
-      words[to + 10] = word(udpLength, 0)
+      words[to + 9] = c9 | headerWord(source, 0)
+      words[to + 10] = headerWord(udpLength, 0)
       words[to + 11] = c11
       words[to + 12] = vniHigh
       start[frame] = at - OUTER

@@ -9,7 +9,7 @@
  * one: 50 bytes over IPv4 (13 words), 70 over IPv6 (18 words). The padding lies in front of the frame and is nobody's.
  */
 import { put16, put32 } from '../../wire/big-endian.ts'
-import { fold, onesComplementSum } from '../../wire/checksum.ts'
+import { onesComplementSum } from '../../wire/checksum.ts'
 import { EtherType, setMac } from '../../wire/ethernet.ts'
 import { IPV4_DONT_FRAGMENT, IpProtocol } from '../../wire/ipv4.ts'
 import type { VtepAddress, VxlanSettings } from './vxlan-options.ts'
@@ -30,7 +30,7 @@ export const ENTROPY_BASE = 0xc000
 /**
  * Writes the constant part for one remote VTEP at `at`, a multiple of four. Lengths, identification, checksums, source port and VNI
  * stay zero.
- * @returns the sum of the IPv4 header as it stands, 0 for IPv6
+ * @returns the sum of the IPv4 header as it stands; over IPv6 that of all that a UDP checksum covers, pseudo-header included
  */
 export function writeTemplate(bytes: Uint8Array, at: number, own: VtepAddress, remote: VtepAddress, settings: VxlanSettings): number {
   const { mac, nextHopMac, ttl, dontFragment, port } = settings
@@ -61,5 +61,6 @@ export function writeTemplate(bytes: Uint8Array, at: number, own: VtepAddress, r
   const udp = at + OUTER_UDP[remote.family]
   put16(bytes, udp + 2, port)
   bytes[udp + 8] = 0x08
-  return remote.family === 4 ? fold(onesComplementSum(bytes, ip, 20, 0)) : 0
+  // Over IPv6 addresses, UDP and VXLAN stand one behind the other.
+  return remote.family === 4 ? onesComplementSum(bytes, ip, 20, 0) : onesComplementSum(bytes, ip + 8, 48, IpProtocol.udp)
 }

@@ -26,7 +26,7 @@ export const Vtep = {
   family: 18,
   /** Longest inner packet, bytes; 0: this VTEP has no address of that family, or the address is its own. */
   innerMtu: 19,
-  /** Sum of the IPv4 header without length and identification. */
+  /** Of what is constant: over IPv4 sum of the header, over IPv6 of what a UDP checksum covers (`writeTemplate`). */
   sum: 20,
   /** Records that name it. */
   records: 21,

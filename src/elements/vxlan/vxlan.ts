@@ -22,7 +22,9 @@ import { Decapsulator, OTHER, VXLAN } from './decap.ts'
 import { Encapsulator, READY, TOO_LONG } from './encap.ts'
 import { explainTunnel, type TunnelQuestion } from './explain-tunnel.ts'
 import { type FastDecap, fastDecapFor, JUDGED_WORDS, judgedAt, type OwnStation } from './fast-decap.ts'
+import { type FastDecap6, fastDecap6For, JUDGED6_WORDS, judge6, type OwnStation6 } from './fast-decap6.ts'
 import { type FastEncap, fastEncapFor } from './fast-encap.ts'
+import { type FastEncap6, fastEncap6For } from './fast-encap6.ts'
 import { fitPacket } from './fit-packet.ts'
 import type { Segment } from './segment.ts'
 import { ANSWERED, UnderlayStation } from './underlay-station.ts'
@@ -61,11 +63,15 @@ export class VxlanVtep implements Element {
   private readonly station: UnderlayStation
   private readonly fastEncap: FastEncap
   private readonly fastDecap: FastDecap
+  private readonly fastEncap6: FastEncap6
+  private readonly fastDecap6: FastDecap6
   private readonly ageing: Timer
   private readonly judged = new Int32Array(JUDGED_WORDS)
+  private readonly judged6 = new Int32Array(JUDGED6_WORDS)
   private options: VxlanOptions
   private settings: VxlanSettings
   private own: OwnStation
+  private own6: OwnStation6
   private seconds = 0
   /** The segment whose frame is in hand. */
   private at: Segment | null = null
@@ -95,8 +101,11 @@ export class VxlanVtep implements Element {
     this.station = new UnderlayStation(context.frames, vteps, this.settings)
     this.fastEncap = fastEncapFor(context.frames, batch)
     this.fastDecap = fastDecapFor(context.frames, batch, egress)
+    this.fastEncap6 = fastEncap6For(context.frames, batch)
+    this.fastDecap6 = fastDecap6For(context.frames, batch, egress)
     this.ageing = context.timer(() => this.age())
     this.own = ownStation(this.settings)
+    this.own6 = ownStation6(this.settings)
     this.records.update(options)
   }
 
@@ -112,9 +121,12 @@ export class VxlanVtep implements Element {
   }
 
   private fromSegment(rx: Link, segment: Segment | null): void {
-    const { context, fastEncap, encap, records } = this
+    const { context, fastEncap, fastEncap6, encap, records } = this
     const underlay = context.ports[0]?.tx ?? null
-    const isUsual = segment !== null && underlay !== null && !this.settings.udpChecksum[4]
+    const { udpChecksum, addresses } = this.settings
+    const sums6 = udpChecksum[6] ? 1 : 0
+    const isUsual4 = underlay !== null && !udpChecksum[4]
+    const isUsual6 = underlay !== null && addresses.some(isIpv6)
     this.at = segment
     while (!rx.empty) {
       const count = rx.receiveAll(batch)
@@ -123,10 +135,11 @@ export class VxlanVtep implements Element {
         continue
       }
       for (let at = 0; at < count; ) {
-        const done = isUsual ? fastEncap(at, count, segment.fdb, records.vteps, segment.vni, segment.mtu, encap.id) : at
+        let done = isUsual4 ? fastEncap(at, count, segment.fdb, records.vteps, segment.vni, segment.mtu, encap.id) : at
+        if (done > at) encap.id = (encap.id + done - at) & 0xffff
+        else if (isUsual6) done = fastEncap6(at, count, segment.fdb, records.vteps, segment.vni, segment.mtu, sums6)
         if (done === at) this.encapsulate(batch[at++], segment)
         else {
-          encap.id = (encap.id + done - at) & 0xffff
           this.encapsulated += done - at
           if (at === 0) underlay!.transmitAll(batch, done)
           else for (let i = at; i < done; i++) underlay!.transmit(batch[i])
@@ -219,11 +232,12 @@ export class VxlanVtep implements Element {
   }
 
   private fromUnderlay(rx: Link): void {
-    const { fastDecap, own, judged } = this
+    const { fastDecap, fastDecap6, own, own6, judged, judged6 } = this
     while (!rx.empty) {
       const count = rx.receiveAll(batch)
       for (let at = 0; at < count; ) {
-        const done = fastDecap(at, count, own, judged)
+        let done = fastDecap(at, count, own, judged)
+        if (done === at) done = fastDecap6(at, count, own6, judged6)
         if (done === at) this.decapsulate(batch[at++])
         else {
           this.decapsulated += done - at
@@ -267,7 +281,7 @@ export class VxlanVtep implements Element {
 
   /** The fast path may take frames of this source and VNI. */
   private judge(source: Int32Array, segment: Segment): void {
-    if ((source[0] | source[1]) !== 0 || source[2] !== 0xffff) return
+    if ((source[0] | source[1]) !== 0 || source[2] !== 0xffff) return judge6(this.judged6, source, segment.vni, segment.port)
     const at = judgedAt(source[3], segment.vni)
     this.judged[at] = source[3]
     this.judged[at + 1] = segment.vni + 1
@@ -325,8 +339,13 @@ export class VxlanVtep implements Element {
 
   update(change: Plain): Plain {
     const undo = this.records.update(change as VxlanChange)
-    this.judged.fill(0)
+    this.forgetJudged()
     return undo
+  }
+
+  private forgetJudged(): void {
+    this.judged.fill(0)
+    this.judged6.fill(0)
   }
 
   reconfigure(options: Plain): boolean {
@@ -345,7 +364,8 @@ export class VxlanVtep implements Element {
     this.decap.applySettings(settings)
     this.station.applySettings(settings)
     this.own = ownStation(settings)
-    this.judged.fill(0)
+    this.own6 = ownStation6(settings)
+    this.forgetJudged()
     return true
   }
 
@@ -397,9 +417,19 @@ export class VxlanVtep implements Element {
   }
 }
 
+function isIpv6({ family }: VxlanSettings['addresses'][number]): boolean {
+  return family === 6
+}
+
 /** Of a VTEP without IPv4: an address that no packet is for. */
 function ownStation({ mac, addresses, port }: VxlanSettings): OwnStation {
   const address = addresses.find(({ family }) => family === 4)?.words[3] ?? 0
+  return { macFirst: (mac.hi << 16) | (mac.lo >>> 16), macLast: mac.lo & 0xffff, address, port }
+}
+
+/** The same of IPv6. */
+function ownStation6({ mac, addresses, port }: VxlanSettings): OwnStation6 {
+  const address = addresses.find(isIpv6)?.words ?? new Int32Array(4)
   return { macFirst: (mac.hi << 16) | (mac.lo >>> 16), macLast: mac.lo & 0xffff, address, port }
 }
 
