@@ -19,6 +19,13 @@ export function imageSummary(image: Image, tags: readonly string[] = image.repoT
   }
 }
 
+/** An element of `GET /system/df`: with how many containers are made of it, and the bytes that other images have as well. */
+export function imageUsage(image: Image, others: readonly Image[], containers: number): Record<string, unknown> {
+  const elsewhere = new Set(others.flatMap(({ id, layers }) => (id === image.id ? [] : layers)))
+  const SharedSize = image.layerSizes.reduce((sum, size, layer) => sum + (elsewhere.has(image.layers[layer]!) ? size : 0), 0)
+  return { ...imageSummary(image), Containers: containers, SharedSize }
+}
+
 /** `GET /images/{name}/json` */
 export function imageInspect(image: Image): Record<string, unknown> {
   return {

@@ -9,7 +9,7 @@ import { captureRoutes } from '../api/capture-routes.ts'
 import { containerRoutes } from '../api/container-routes.ts'
 import { execRoutes } from '../api/exec-routes.ts'
 import { Filters } from '../api/filters.ts'
-import { imageSummary } from '../api/image-json.ts'
+import { imageUsage } from '../api/image-json.ts'
 import { imageRoutes } from '../api/image-routes.ts'
 import { inspectionRoutes } from '../api/inspection-routes.ts'
 import { linkRoutes } from '../api/link-routes.ts'
@@ -357,11 +357,11 @@ export class DockerHost {
       ...(name !== undefined && { name }),
       ...(cluster !== undefined && { cluster: { store: cluster.store.name, advertise: cluster.advertise } }),
       inventory: async () => ({ ...containers.counts(), images: images.list().length }),
-      diskUsage: async () => ({
-        images: images.list().map((image) => imageSummary(image)),
-        containers: await containers.list(all),
-        layersSize: images.usedBytes()
-      })
+      diskUsage: async () => {
+        const [list, made] = [images.list(), await containers.list(all)]
+        const users = (id: string): number => made.filter(({ ImageID }) => ImageID === id).length
+        return { images: list.map((image) => imageUsage(image, list, users(image.id))), containers: made, layersSize: images.usedBytes() }
+      }
     })
   }
 

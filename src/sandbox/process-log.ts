@@ -9,6 +9,8 @@ export interface LogLinesOptions {
   readonly since?: bigint
   /** Lines at or before this time; the reading ends when a later one comes. */
   readonly before?: bigint
+  /** false: the output goes on, and what has no newline yet is no line yet. Default: true. */
+  readonly isOver?: boolean
   /** When it is given, waits for more until it settles (FollowOptions.until). */
   readonly until?: Promise<unknown>
   readonly signal?: AbortSignal
@@ -69,7 +71,7 @@ class StreamAssembler {
 
 /** Lines of a log with all its files, in the order in which they ended, stdout's and stderr's apart. */
 export async function* readLogLines(log: string, options: LogLinesOptions = {}): AsyncGenerator<LogLine> {
-  const { tail, since = 0n, before, until, signal } = options
+  const { tail, since = 0n, before, isOver = true, until, signal } = options
   let reading: Reading = { from: tail === 0 ? 'end' : 'start', time: 0n, assembler: new StreamAssembler() }
   const isWanted = ({ time }: LogLine): boolean => time >= since && !(before !== undefined && time > before)
 
@@ -79,7 +81,8 @@ export async function* readLogLines(log: string, options: LogLinesOptions = {}):
   } else if (tail > 0) {
     const recent = await lastLines(log, tail, isWanted, signal)
     reading = recent.reading
-    yield* recent.lines
+    const last = isOver && until === undefined ? unended(reading).filter(isWanted) : []
+    yield* [...recent.lines, ...last].slice(-tail)
   }
   if (until !== undefined) {
     for await (const line of readOn(log, reading, signal, until)) {
@@ -87,11 +90,15 @@ export async function* readLogLines(log: string, options: LogLinesOptions = {}):
       if (isWanted(line)) yield line
     }
   }
-  const { time, assembler } = reading
-  for (const stream of [1, 2] as const) {
-    const data = signal?.aborted ? null : assembler.take(stream)
-    if (data !== null && isWanted({ time, stream, data })) yield { time, stream, data }
-  }
+  if (isOver && !signal?.aborted) yield* unended(reading).filter(isWanted)
+}
+
+/** What the output ended with, without a newline. It is given once. */
+function unended({ time, assembler }: Reading): LogLine[] {
+  return ([1, 2] as const).flatMap((stream) => {
+    const data = assembler.take(stream)
+    return data === null ? [] : [{ time, stream, data }]
+  })
 }
 
 /** How far a log was read. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { ApiError } from '../../src/api/api-error.ts'
 import type { ContainerConfig } from '../../src/api/container-json.ts'
 import { createBody } from '../../src/api/container-shapes.ts'
 import type { Container } from '../../src/docker/container/container.ts'
@@ -208,6 +209,17 @@ describe('mounts', () => {
     const container = { mounts: plan(hostConfig).points, hostConfig } as unknown as Container
     const message = "error while creating mount source path '/proc/netloom/x': mkdir /proc/netloom: no such file or directory"
     assert.throws(() => dataMounts(container), { name: 'ApiError', message })
+  })
+
+  test('volumes of a container that is none, or in a mode that is none', () => {
+    const find = (): never => {
+      throw ApiError.notFound('No such container: gone')
+    }
+    const planner = { volumesDirectory: '/state/volumes', newId: () => 'id', find }
+    const refusal = (reference: string, message: string): void =>
+      assert.throws(() => planMounts(merged({ Image: 'x' }), host({ VolumesFrom: [reference] }), planner), { status: 400, message })
+    refusal('gone', 'No such container: gone')
+    refusal('gone:bad', 'invalid mode: bad')
   })
 
   test('a path in a volume stays in it', () => {

@@ -1,7 +1,7 @@
 // Containers from create to remove, by the real docker client.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -53,6 +53,8 @@ describe('containers', { skip: daemonMissing() }, () => {
     assert.equal(await state('missing'), 'created 127')
     assert.equal((await daemon.docker('run', '--rm', '--net', 'none', 'box', '/etc')).status, 126)
     await daemon.ok('rm', 'missing')
+    const long = await daemon.refused('run', '--rm', '--net', 'none', '-h', 'x'.repeat(65), 'box', 'true')
+    assert.match(long, /unable to start container process: error during container init: sethostname: invalid argument: unknown/)
     assert.deepEqual(daemon.shims(), [])
   })
 
@@ -68,6 +70,7 @@ describe('containers', { skip: daemonMissing() }, () => {
     await daemon.ok('restart', '-t', '0', 'one')
     await daemon.ok('pause', 'one')
     assert.match(await daemon.ok('ps', '--format', '{{.Status}}'), /^Up .* \(Paused\)$/)
+    assert.equal(await daemon.ok('ps', '--filter', 'isolation=process', '--format', '{{.Names}}'), 'one', 'a filter of Windows alone')
     assert.equal(await daemon.refused('pause', 'one'), `Container ${id} is already paused`)
     assert.equal(await daemon.refused('exec', 'one', 'true'), 'Container one is paused, unpause the container before exec')
     const unpause = 'Unpause and then stop the container before attempting removal or force remove'
@@ -372,6 +375,41 @@ describe('containers', { skip: daemonMissing() }, () => {
     assert.deepEqual(await copied('/link', false), ['a link'])
     assert.deepEqual(await copied('/link/.', false), ['.hid', 'one'])
     await daemon.ok('rm', '-f', 'dots')
+  })
+
+  test('of an imported image: only what the container changed; who uses it, and what two images share', {
+    skip: DaemonProcess.has('busybox') ? false : 'no busybox'
+  }, async () => {
+    const root = path.join(daemon.folder, 'root')
+    for (const folder of ['bin', 'etc']) mkdirSync(path.join(root, folder), { recursive: true })
+    copyFileSync(spawnSync('which', ['busybox'], { encoding: 'utf8' }).stdout.trim(), path.join(root, 'bin/sh'))
+    const archive = `${root}.tar`
+    assert.equal(spawnSync('tar', ['-C', root, '-cf', archive, '.']).status, 0)
+    const used = await daemon.ok('import', archive, 'used')
+    const unused = await daemon.ok('import', '-c', 'CMD ["sh"]', archive, 'unused')
+    const changesOf = async (script: string): Promise<string> => {
+      await daemon.ok('run', '--name', 'changing', '--net', 'none', 'used', 'sh', '-c', script)
+      const changes = await daemon.ok('diff', 'changing')
+      await daemon.ok('rm', 'changing')
+      return changes
+    }
+    assert.equal(await changesOf('echo x > /new'), 'A /new')
+    assert.equal(await changesOf('echo x > /etc/new'), 'C /etc\nA /etc/new')
+    await daemon.ok('run', '--name', 'user', '--net', 'none', 'used', 'sh', '-c', 'printf "one\ntwo\nthree"')
+    assert.equal(await daemon.ok('logs', '--tail', '2', 'user'), 'two\nthree', 'an end without a newline is a line')
+    type Usage = { Id: string; Size: number; SharedSize: number; Containers: number }
+    const { Images } = JSON.parse((await daemon.api('GET', '/v1.41/system/df')).body) as { Images: Usage[] }
+    const usage = (id: string): Usage => Images.find((image) => image.Id === id)!
+    const { Size } = usage(used)
+    assert.deepEqual(
+      [usage(used), usage(unused)].map(({ SharedSize, Containers }) => [SharedSize, Containers]),
+      [
+        [Size, 1],
+        [Size, 0]
+      ]
+    )
+    await daemon.ok('rm', 'user')
+    await daemon.ok('rmi', 'used', 'unused')
   })
 
   test('copying in: packed, empty, before the first start, and not where nothing may be written', async () => {

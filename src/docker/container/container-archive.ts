@@ -21,6 +21,9 @@ import { dataMounts } from './container-mounts.ts'
 
 const ENV = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
 
+/** What is mounted in every container. Where the image has none, the mount left an empty one below. */
+const MOUNTED = ['/dev', '/etc/hostname', '/etc/hosts', '/etc/resolv.conf', '/proc', '/sys']
+
 /** What the kernel and not the image put there. */
 const NOT_EXPORTED = ['proc', 'sys', 'dev']
 
@@ -130,10 +133,14 @@ export async function fileChanges(container: Container): Promise<FileChange[]> {
     for (const name of names.sort()) {
       const file = `${folder}/${name}`
       const stat = await lstat(`${container.directory}/root/upper${file}`)
+      if (MOUNTED.includes(file) && (stat.isDirectory() || stat.size === 0)) continue
+      const found = changes.length
       // overlayfs writes a removed file as a character device 0:0.
       if (stat.isCharacterDevice() && stat.rdev === 0) changes.push({ Path: file, Kind: 2 })
       else changes.push({ Path: file, Kind: (await isBelow(file)) ? 0 : 1 })
       if (stat.isDirectory()) await walk(file)
+      // Nothing but our own files in it.
+      if (file === '/etc' && changes.length === found + 1) changes.pop()
     }
   }
   await walk('')

@@ -87,7 +87,6 @@ function plainTests(filters: Filters): Test[] {
     (container) => filters.match('name', `/${container.name}`) || filters.match('name', container.name),
     ({ id }) => filters.matchStart('id', id),
     ({ config }) => filters.matchLabels(config.Labels),
-    () => filters.matchExactly('isolation', ''),
     ...(isTask === true ? [() => false] : []),
     ...(codes.length > 0 ? [({ state }: Container) => codes.includes(state.ExitCode) && !state.Running] : []),
     ...(health.length > 0 ? [({ state }: Container) => health.includes(state.Health?.Status ?? 'none')] : []),

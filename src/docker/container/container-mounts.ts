@@ -202,12 +202,20 @@ function parseMount(mount: MountRequest, planner: MountPlanner, nameless: () => 
   return { Type: 'bind', Source: path.posix.normalize(mount.Source), Destination, Mode: '', RW: writable, Propagation }
 }
 
-/** 'CONTAINER[:ro]' */
+/** 'CONTAINER[:ro]'. What is wrong about it is 400, also that there is none: a 404 has the client look for the image. */
 function volumesFrom(reference: string, planner: MountPlanner): { points: MountPoint[]; anonymous: readonly string[] } {
   const [name, mode = 'rw'] = reference.split(':')
-  if (!['ro', 'rw', 'z', 'Z'].includes(mode)) throw ApiError.internal(`invalid mode: ${mode}`)
-  const { mounts, anonymousVolumes } = planner.find(name!)
+  if (!['ro', 'rw', 'z', 'Z'].includes(mode)) throw ApiError.badRequest(`invalid mode: ${mode}`)
+  const { mounts, anonymousVolumes } = found(name!, planner)
   return { points: mounts.map((point) => ({ ...point, RW: point.RW && mode !== 'ro' })), anonymous: anonymousVolumes }
+}
+
+function found(name: string, planner: MountPlanner): Container {
+  try {
+    return planner.find(name)
+  } catch (error) {
+    throw ApiError.badRequest((error as Error).message, { cause: error })
+  }
 }
 
 function volumePoint(

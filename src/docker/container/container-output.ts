@@ -62,6 +62,7 @@ export class ContainerOutput {
     try {
       const lines = readLogLines(container.logPath, {
         signal,
+        isOver: stopped !== undefined || !container.state.Running,
         ...(tail !== null && { tail }),
         ...(since !== null && { since }),
         ...(until !== null && { before: until }),

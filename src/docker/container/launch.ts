@@ -16,6 +16,9 @@ import { processEnvironment } from './process-environment.ts'
 /** The shim counts its processes from here: a container's own is the first. */
 export const MAIN_PROCESS = 1
 
+/** Linux's __NEW_UTS_LEN, bytes. */
+const MAX_HOSTNAME = 64
+
 /**
  * Makes the sandbox, plugs it into its networks and starts the process. Nothing is recorded: a daemon that is killed on the way
  * finds the shim by its socket and ends it. Throws ApiError; everything made is gone then.
@@ -71,6 +74,9 @@ async function sandboxOptions(
   network: SandboxOptions['network']
 ): Promise<SandboxOptions> {
   const { id, config, hostConfig, directory } = container
+  if (Buffer.byteLength(config.Hostname) > MAX_HOSTNAME) {
+    throw ApiError.badRequest(startMessage('error during container init: sethostname: invalid argument'))
+  }
   const root = `${directory}/root`
   // The statuses are those of the earlier run's processes, whose numbers come again.
   const [mounts] = await Promise.all([
