@@ -88,14 +88,20 @@ describe('three daemons and three members of etcd', {
     cluster.daemon(3).signal('SIGKILL')
     await cluster.daemon(3).ended
     const killed = performance.now()
-    // An unknown name is met with silence, which a resolver takes ten seconds to believe.
-    const isNameless = (number: number): boolean =>
-      !/^10\.9\.0\./m.test(on(number, 'exec', `c${number}`, 'sh', '-c', 'dig +short +time=1 +tries=1 c3 || true'))
-    assert.ok(!isNameless(1) && !isNameless(2))
-    // Gives up after 30 s; on an idle machine it takes the lease, the grace and a refused connection.
-    await eventually('c3 has no name on either of the others', () => isNameless(1) && isNameless(2))
-    const seconds = (performance.now() - killed) / 1000
-    context.diagnostic(`a daemon that was killed: its container has no name on the others after ${seconds.toFixed(1)} s (promised: 10)`)
+    let lastNamed = killed
+    // Only an answer counts: an unknown name is met with silence, and so may a known one be on a busy machine.
+    const isNameless = (number: number): boolean => {
+      const answer = on(number, 'exec', `c${number}`, 'sh', '-c', 'dig +short +time=3 +tries=1 c3 || true')
+      if (!/^10\.9\.0\./m.test(answer)) return true
+      lastNamed = performance.now()
+      return false
+    }
+    while (!(isNameless(1) && isNameless(2) && isNameless(1))) {
+      assert.ok(performance.now() - killed < 60_000, 'c3 has a name a minute after its daemon was killed')
+      await sleep(200)
+    }
+    const seconds = ((lastNamed - killed) / 1000).toFixed(1)
+    context.diagnostic(`a daemon that was killed: its container had a name on the others for ${seconds} s (promised: 10 at most)`)
     assert.ok(DEAD_AFTER_MS <= 10_000, 'lease, grace and question together')
     const [address] = acknowledged
       .find((line) => line.startsWith('c3 '))!
