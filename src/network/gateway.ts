@@ -196,6 +196,7 @@ export class Gateway {
     const { change, engine, log } = this.options
     change(async () => {
       await engine.patch({ updates: hostRecords(addresses) })
+      if (this.part !== null) this.part = { ...this.part, hostAddresses: addresses }
     }).catch((error: Error) => log(`the host's new addresses could not be used: ${error.message}`))
   }
 }

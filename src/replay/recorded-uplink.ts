@@ -14,7 +14,8 @@ export class RecordedUplink implements Uplink {
   /** Where the way out is played. */
   readonly element: string
   private readonly uplink: RecordedPort
-  private readonly hosts: ReadonlySet<string>
+  /** The host's stations, by network. */
+  private readonly hosts: ReadonlyMap<string, RecordedPort>
   private readonly startNs: number
 
   /**
@@ -24,15 +25,18 @@ export class RecordedUplink implements Uplink {
   constructor(uplink: RecordedPort, ports: readonly RecordedPort[], startNs: number) {
     this.uplink = uplink
     this.element = `uplink/${uplink.name}`
-    this.hosts = new Set(ports.filter(({ kind }) => kind === 'host').map(({ network }) => network))
+    this.hosts = new Map(ports.filter(({ kind }) => kind === 'host').map((port) => [port.network, port]))
     this.startNs = startNs
   }
 
   async start(): Promise<UplinkPart> {
     const { name, mac, addresses, comment } = this.uplink
-    const { interface: setting, ...more } = parseUplinkWords(comment)
+    const { interface: setting, hostAddresses, ...more } = parseUplinkWords(comment)
+    // The host's own stations came after the way out was told of.
+    const stations = [...this.hosts.values()].flatMap((port) => port.addresses.map((cidr) => cidr.split('/')[0]!))
     return {
       ...more,
+      hostAddresses: [...new Set([...hostAddresses, ...stations])],
       elements: { [this.element]: this.wire(setting.mtu) },
       links: [],
       port: [this.element, 0],

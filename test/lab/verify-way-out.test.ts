@@ -113,3 +113,12 @@ test('a way out in words, and back', () => {
   assert.deepEqual(parseUplinkWords(uplinkWords(full)), full)
   assert.deepEqual(parseUplinkWords(''), { interface: { mtu: 1500 }, routes: {}, hostAddresses: [] })
 })
+
+test('a capture tells the addresses that the host has when it begins', async () => {
+  const uplink = new VirtualUplink()
+  await using lab = await Lab.create({ clock: 'virtual', control: { uplink } })
+  uplink.world!.hostAddresses([OUR_ADDRESS, '192.0.2.77'])
+  await lab.network('lan')
+  const { comment } = lab.controller.capturePoints().find(({ kind }) => kind === 'uplink')!
+  assert.deepEqual(parseUplinkWords(comment!).hostAddresses, [OUR_ADDRESS, '192.0.2.77'])
+})

@@ -178,6 +178,23 @@ describe('captures of a daemon', { skip: daemonMissing('busybox', 'ping', 'tshar
     assert.ok(whole > summary.frames && whole <= summary.frames + summary.dropped + 50, `${whole}, ${JSON.stringify(summary)}`)
   })
 
+  it('a container and its host, recorded at every port, come out of the same elements as they were', { timeout: 60_000 }, async () => {
+    const recording = netloom('capture', '--every-port', '-w', file('recorded.pcapng'))
+    await recording.until(() => recording.stderr.includes('capturing'))
+    await ok('network', 'create', '--subnet', '198.51.100.0/24', 'back')
+    await ok('run', '-d', '--name', 'inner', '--network', 'back', '--network-alias', 'other', 'box', 'sleep', '1000')
+    // The host's station on the network answers: its bridge interface.
+    await ok('exec', 'inner', 'ping', '-c', '3', '-i', '0.02', '198.51.100.1')
+    await ok('exec', 'inner', 'ping', '-c', '1', 'other')
+    recording.child.kill('SIGINT')
+    assert.equal(await recording.ended, 0)
+    const said = await ok('replay', file('recorded.pcapng'), '--verify')
+    assert.match(said, /\nback\/host +(\d+) +\1 +\1 +yes\n/)
+    assert.match(said, /\nback\/inner +(\d+) +\1 +\1 +yes\n/)
+    assert.match(said, /\nthe same: /)
+    await ok('rm', '-f', 'inner')
+  })
+
   it('a full disk ends it with a whole file', { timeout: 60_000 }, async () => {
     mkdirSync(file('disk'))
     // A disk of 256 KiB in a mount namespace of its own; the file on it is copied out before it goes.
