@@ -3,7 +3,7 @@ import { readResolvConf } from '../dns/resolv-conf.ts'
 import type { DnsServer } from '../dns/upstream.ts'
 import { realTimers } from '../engine/clock.ts'
 import { freshSeed, Random } from '../engine/index.ts'
-import type { ForwardRequest } from '../network/controller.ts'
+import type { ForwardRequest } from '../network/name-forwarder.ts'
 
 /**
  * Asks the name servers of the world outside for containers: those of the container (`--dns`), else those of the daemon, else those of

@@ -2,80 +2,39 @@
  * The control plane: keeps networks and endpoints, gives addresses, and has the engine run the graph that follows from them.
  *
  * Changes are carried out one after the other, each as one patch of the graph that names what it changes, however many
- * networks there are. Each resolves when the engine runs it, and leaves everything as it was when the engine refuses it.
+ * networks there are. Each resolves when the engine runs it, and leaves everything as it was when the engine refuses it. All of them
+ * are here because they wait in one line and undo the same things.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { AddressNames } from '../capture/pcapng-writer.ts'
-import { DNS_PORTS_MAX } from '../dns/dns-directory.ts'
 import type { DnsChange, DnsSettings } from '../dns/dns-options.ts'
-import type { DnsForwardEvent } from '../dns/dns-service.ts'
-import type { NatSettings } from '../elements/nat/nat-options.ts'
-import { type ElementCounters, type ElementUpdate, type Plain, patchBetween, type Random, type TopologyPatch } from '../engine/index.ts'
-import type { AddressSpace } from '../ipam/address-space.ts'
+import type { ElementCounters, ElementUpdate, Plain, TopologyPatch } from '../engine/index.ts'
 import { type CapturePlan, type CapturePoint, type CaptureWire, endpointNames, endpointPoint } from './capture-point.ts'
 import { CaptureWires } from './capture-wires.ts'
 import { checkId, checkName, isName } from './check-spec.ts'
+import type { NetworkControllerOptions } from './controller-options.ts'
 import { dnsAskers, dnsStations, type Membership, remoteStations } from './dns-records.ts'
 import type { Driver } from './driver.ts'
 import { bridgeDriver } from './drivers/bridge-driver.ts'
 import type { Attachment, Endpoint, EndpointSpec, EndpointUpdate } from './endpoint.ts'
+import { EndpointParts } from './endpoint-parts.ts'
 import type { EngineHost } from './engine-host.ts'
 import { Gateway } from './gateway.ts'
 import { hostWire, RESERVED_ELEMENTS } from './gateway-part.ts'
 import { endpointRecords } from './gateway-records.ts'
-import { changedLink, checkLinkChange, type LinkChange, type LinkShape } from './link-shape.ts'
-import type { Network, NetworkSpec } from './network.ts'
+import { changedLink, checkLinkChange, type LinkChange } from './link-shape.ts'
+import { NameForwarder } from './name-forwarder.ts'
+import { type Network, type NetworkSpec, requestedNetwork } from './network.ts'
 import { releaseAddresses, releasePools, requestAddresses, requestPools, withoutGateway } from './network-addresses.ts'
-import { NetworkError } from './network-error.ts'
+import { NetworkError, reportUnclean } from './network-error.ts'
 import { NetworkIndex } from './network-index.ts'
-import { NumberPool } from './number-pool.ts'
 import type { RemoteEndpoint } from './remote-endpoint.ts'
 import { SharedParts } from './shared-parts.ts'
-import { DNS_ELEMENT, dnsPart, endpointPart, PROBE_ELEMENT, sandboxFilters } from './topology-builder.ts'
-import type { Uplink, UplinkPort } from './uplink.ts'
+import { DNS_ELEMENT, dnsPart, sandboxFilters } from './topology-builder.ts'
+import type { UplinkPort } from './uplink.ts'
 
 /** What the controller is given about a new endpoint, to make what stands behind it. */
 export type AttachmentMaker = (endpoint: Omit<Endpoint, 'attachment'>, network: Network) => Attachment | Promise<Attachment>
-
-/** A query that the network's names do not answer. */
-export interface ForwardRequest {
-  readonly query: Uint8Array
-  readonly tcp: boolean
-  /** Whose query it is: `EndpointSpec.sandbox`. */
-  readonly sandbox: string
-  /** At which endpoint it asked: `lan/web`. */
-  readonly element: string
-}
-
-/** Asks the world outside; null when nobody answers. */
-export type ForwardNames = (request: ForwardRequest) => Promise<Uint8Array | null>
-
-export interface NetworkControllerOptions {
-  readonly engine: EngineHost
-  readonly addresses: AddressSpace
-  /** Draws ids. */
-  readonly random: Random
-  /** Without it names outside are answered as unreachable. */
-  readonly forward?: ForwardNames
-  /**
-   * CIDR prefixes that automatic subnets must not share addresses with (the host's routes and name servers, say); asked each
-   * time that one is wanted.
-   */
-  readonly avoid?: () => readonly string[] | Promise<readonly string[]>
-  /** How names are answered; `unanswered` is by default `silent` in real time and `servfail` in virtual time. */
-  readonly dns?: DnsSettings
-  /**
-   * The way out. With one, the gateways of all networks are one router with NAT; without, each is a virtual host that answers
-   * echo and routes nothing.
-   */
-  readonly uplink?: Uplink
-  /** How the gateway's NAT works; default: as Linux. */
-  readonly nat?: NatSettings
-  /** Kinds of networks beside `bridge`. */
-  readonly drivers?: readonly Driver[]
-  /** For what nobody asked for but an operator should read. */
-  readonly log?: (message: string) => void
-}
 
 export class NetworkController {
   readonly engine: EngineHost
@@ -86,15 +45,10 @@ export class NetworkController {
   private readonly parts = new SharedParts()
   private readonly index: NetworkIndex
   private readonly gateway: Gateway | null
-  /** Who asks at each port of the DNS service. */
-  private readonly askers = new Map<number, Endpoint>()
-  private readonly dnsPorts = new NumberPool(DNS_PORTS_MAX)
-  private hasDns = false
-  private hasProbe = false
-  private capturePlan: CapturePlan | null = null
+  private readonly names: NameForwarder
+  private readonly ends: EndpointParts
   private readonly captureWires: CaptureWires
-  /** What the plan said of each captured endpoint. */
-  private readonly captured = new Map<Endpoint, Plain>()
+  private hasDns = false
   /** The end of the line of changes. */
   private last: Promise<unknown> = Promise.resolve()
   /** Hears of names that come, or are others, before frames of theirs pass. */
@@ -105,13 +59,14 @@ export class NetworkController {
     this.engine = options.engine
     this.captureWires = new CaptureWires(options.engine)
     this.dns = { ...options.dns, unanswered: options.dns?.unanswered ?? (options.engine.virtual ? 'servfail' : 'silent') }
-    this.engine.listen(DNS_ELEMENT, (event) => this.dnsEvent(event as DnsForwardEvent))
+    this.names = new NameForwarder(options.engine, options.forward)
     const { engine, uplink, nat = {}, drivers = [], log = () => {} } = options
     this.drivers = new Map([bridgeDriver, ...drivers].map((driver) => [driver.name, driver]))
     const change = (work: () => Promise<void>): Promise<void> => this.change(work)
     this.gateway = uplink === undefined ? null : new Gateway({ uplink, nat, engine, log, change })
     const reserved = drivers.flatMap((driver) => driver.reserved ?? [])
     this.index = new NetworkIndex(this.gateway === null ? reserved : [...reserved, ...RESERVED_ELEMENTS])
+    this.ends = new EndpointParts(engine, this.index)
   }
 
   /** Starts the uplink, so that its errors come now and not with the first network. */
@@ -147,24 +102,7 @@ export class NetworkController {
       const addresses = driver.addresses ?? this.options.addresses
       const avoid = spec.subnet === undefined ? ((await this.options.avoid?.()) ?? []) : []
       const pools = requestPools(addresses, id, driver.isRouted ? spec : withoutGateway(spec), avoid)
-      const begun: Omit<Network, 'gateway'> = {
-        id,
-        name: spec.name,
-        driver,
-        element: this.index.freeElement(elementPrefix(spec.name), id),
-        internal: spec.internal ?? false,
-        dns: spec.dns ?? true,
-        icc: spec.icc ?? true,
-        iccRules: spec.iccRules ?? false,
-        mtu: spec.mtu ?? 1500,
-        masquerade: spec.masquerade ?? true,
-        bridgeName: spec.bridgeName ?? `br-${id.slice(0, 12)}`,
-        link: spec.link ?? null,
-        driverOptions: spec.driverOptions,
-        ...pools,
-        endpoints: new Map(),
-        remotes: new Map()
-      }
+      const begun = requestedNetwork(spec, id, driver, this.index.freeElement(elementPrefix(spec.name), id), pools)
       let opened: Network | null = null
       try {
         const admitted: Network = { ...begun, gateway: driver.isRouted ? ((await this.gateway?.admit(begun)) ?? null) : null }
@@ -232,10 +170,11 @@ export class NetworkController {
       const id = spec.id === undefined ? this.newId() : checkId('endpoint', spec.id)
       const addresses = requestAddresses(network, spec, network.driver.mac?.(network))
       const slot = this.index.takeSlot(network)
-      const dnsPort = this.dnsPorts.take()
+      let dnsPort = -1
+      let endpoint: Endpoint | undefined
       try {
         if (slot < 0) throw new NetworkError('exhausted', `network ${network.name} has no free port: no more endpoints fit`)
-        if (dnsPort < 0) throw new NetworkError('exhausted', `there are ${DNS_PORTS_MAX} endpoints: no more fit`)
+        dnsPort = this.names.takePort()
         const begun = {
           id,
           name: spec.name,
@@ -248,16 +187,15 @@ export class NetworkController {
           gatewayDns: spec.gatewayDns ?? true,
           ownMac: spec.ownMac ?? false,
           link: spec.link ?? network.link,
-          probed: this.hasProbe,
+          probed: this.ends.hasProbe,
           slot,
           dnsPort
         }
-        const endpoint: Endpoint = { ...begun, attachment: await make(begun, network) }
-        const captured = this.capturePlan?.(endpointPoint(network, endpoint))
-        this.onNames(endpointNames(network, endpoint))
+        endpoint = { ...begun, attachment: await make(begun, network) }
         const others = this.index.memberships(endpoint.sandbox)
         const memberships = [...others, { network, endpoint }]
-        const part = endpointPart(network, endpoint, captured, memberships)
+        const part = this.ends.begin(network, endpoint, memberships)
+        this.onNames(endpointNames(network, endpoint))
         const elements = { ...part.elements, ...sandboxFilters(others, memberships) }
         const updates = endpointUpdates(network, endpoint, false)
         await this.apply(
@@ -265,13 +203,13 @@ export class NetworkController {
           { ...dnsStations(network, endpoint, false), askers: dnsAskers(memberships) }
         )
         this.index.plug(network, endpoint)
-        this.askers.set(dnsPort, endpoint)
-        if (captured !== undefined) this.captured.set(endpoint, captured)
+        this.names.plug(endpoint)
         return endpoint
       } catch (error) {
+        if (endpoint !== undefined) this.ends.remove(endpoint)
         releaseAddresses(network, addresses)
         this.index.giveSlot(network, slot)
-        if (dnsPort >= 0) this.dnsPorts.give(dnsPort)
+        if (dnsPort >= 0) this.names.givePort(dnsPort)
         throw error
       }
     })
@@ -305,17 +243,15 @@ export class NetworkController {
     return this.change(async () => {
       const network = this.network(reference)
       const endpoint = this.index.endpoint(network, endpointName)
-      const all = this.index.memberships(endpoint.sandbox)
-      const memberships = all.filter((membership) => membership.endpoint !== endpoint)
-      const removed = Object.keys(endpointPart(network, endpoint, this.captured.get(endpoint), all).elements)
+      const memberships = this.index.memberships(endpoint.sandbox).filter((membership) => membership.endpoint !== endpoint)
+      const removed = Object.keys(this.ends.part(network, endpoint).elements)
       const elements = sandboxFilters(memberships, memberships)
       const askers = { ...dnsAskers(memberships), [endpoint.dnsPort]: null }
       const updates = endpointUpdates(network, endpoint, true)
       const errors = await this.apply({ elements, removed, updates }, { ...dnsStations(network, endpoint, true), askers })
       this.index.unplug(network, endpoint)
-      this.askers.delete(endpoint.dnsPort)
-      this.dnsPorts.give(endpoint.dnsPort)
-      this.captured.delete(endpoint)
+      this.names.givePort(endpoint.dnsPort)
+      this.ends.remove(endpoint)
       releaseAddresses(network, endpoint)
       reportUnclean(`endpoint ${endpointName} is disconnected from network ${network.name}`, errors)
     })
@@ -327,7 +263,7 @@ export class NetworkController {
       checkLinkChange(change)
       const network = this.network(reference)
       const endpoint = this.index.endpoint(network, endpointName)
-      await this.shape(network, [endpoint], change)
+      await this.ends.shape(network, [endpoint], change)
       return endpoint
     })
   }
@@ -337,7 +273,7 @@ export class NetworkController {
     return this.change(async () => {
       checkLinkChange(change)
       const network = this.network(reference)
-      await this.shape(network, [...network.endpoints.values()], change)
+      await this.ends.shape(network, [...network.endpoints.values()], change)
       const link = changedLink(network.link, change)
       network.link = Object.keys(link).length === 0 ? null : link
       return network
@@ -413,22 +349,7 @@ export class NetworkController {
   /** Says which points are captured, and how; for all that are there and all that come. */
   setCapture(plan: CapturePlan | null): Promise<void> {
     return this.change(async () => {
-      const patches: TopologyPatch[] = []
-      const captured = new Map<Endpoint, Plain>()
-      for (const network of this.networks.values()) {
-        for (const endpoint of network.endpoints.values()) {
-          const options = plan?.(endpointPoint(network, endpoint))
-          if (options !== undefined) captured.set(endpoint, options)
-          const now = this.captured.get(endpoint)
-          if (isDeepStrictEqual(now, options)) continue
-          const sandbox = this.index.memberships(endpoint.sandbox)
-          patches.push(patchBetween(endpointPart(network, endpoint, now, sandbox), endpointPart(network, endpoint, options, sandbox)))
-        }
-      }
-      const errors = patches.length === 0 ? [] : await this.engine.patch(joinedPatches(patches))
-      this.captured.clear()
-      for (const [endpoint, options] of captured) this.captured.set(endpoint, options)
-      this.capturePlan = plan
+      const errors = await this.ends.capture(plan)
       const others = await this.captureWires.sync(this.wires(), plan)
       reportUnclean('the capture is changed', [...errors, ...others])
     })
@@ -436,23 +357,7 @@ export class NetworkController {
 
   /** Puts the probe between every endpoint and its network, from now on: see elements/probe. */
   probe(): Promise<void> {
-    return this.change(async () => {
-      if (this.hasProbe) return
-      const endpoints = [...this.networks.values()].flatMap((network) =>
-        [...network.endpoints.values()].map((endpoint) => ({ network, endpoint }))
-      )
-      const patches = endpoints.map(({ network, endpoint }) => {
-        const captured = this.captured.get(endpoint)
-        const sandbox = this.index.memberships(endpoint.sandbox)
-        return patchBetween(
-          endpointPart(network, endpoint, captured, sandbox),
-          endpointPart(network, { ...endpoint, probed: true }, captured, sandbox)
-        )
-      })
-      await this.engine.patch(joinedPatches([{ elements: { [PROBE_ELEMENT]: { type: PROBE_ELEMENT } } }, ...patches]))
-      for (const { endpoint } of endpoints) endpoint.probed = true
-      this.hasProbe = true
-    })
+    return this.change(() => this.ends.probe())
   }
 
   /** Makes what stands at the endpoint's end anew, as after a power failure: nothing that it knew is left. */
@@ -495,29 +400,9 @@ export class NetworkController {
   /** After networks came or went. What cannot be captured is no reason for them not to. */
   private async syncWires(): Promise<void> {
     const { log = () => {} } = this.options
-    if (this.capturePlan === null) return
-    await this.captureWires
-      .sync(this.wires(), this.capturePlan)
-      .catch((error: Error) => log(`a capture goes on without a link: ${error.message}`))
-  }
-
-  /** All of these endpoints or none. */
-  private async shape(network: Network, endpoints: readonly Endpoint[], change: LinkChange): Promise<void> {
-    const shapes = new Map<Endpoint, LinkShape>()
-    const patches = endpoints.flatMap((endpoint) => {
-      const link = changedLink(endpoint.link, change)
-      // Nothing is put where nothing is to be done.
-      if (endpoint.link === null && Object.keys(link).length === 0) return []
-      shapes.set(endpoint, link)
-      const captured = this.captured.get(endpoint)
-      const memberships = this.index.memberships(endpoint.sandbox)
-      return patchBetween(
-        endpointPart(network, endpoint, captured, memberships),
-        endpointPart(network, { ...endpoint, link }, captured, memberships)
-      )
-    })
-    if (patches.length > 0) await this.engine.patch(joinedPatches(patches))
-    for (const [endpoint, link] of shapes) endpoint.link = link
+    const { plan } = this.ends
+    if (plan === null) return
+    await this.captureWires.sync(this.wires(), plan).catch((error: Error) => log(`a capture goes on without a link: ${error.message}`))
   }
 
   /** Runs one change after those before it. */
@@ -529,16 +414,6 @@ export class NetworkController {
 
   private apply(patch: TopologyPatch, records: DnsChange): Promise<readonly Error[]> {
     return this.engine.patch({ ...patch, updates: [...(patch.updates ?? []), { element: DNS_ELEMENT, change: records }] })
-  }
-
-  private dnsEvent({ kind, id, asker, query, tcp }: DnsForwardEvent): void {
-    if (kind !== 'dns-forward') return
-    const { sandbox = '', element = '' } = this.askers.get(asker) ?? {}
-    const answer = this.options.forward?.({ query, tcp, sandbox, element }) ?? Promise.resolve(null)
-    answer
-      .catch(() => null)
-      .then((response) => this.engine.command(DNS_ELEMENT, 'answer', { id, response }))
-      .catch(() => {}) // the engine ended meanwhile
   }
 
   private newId(): string {
@@ -561,20 +436,4 @@ function captureWires(network: Network): CaptureWire[] {
 function endpointUpdates(network: Network, endpoint: Endpoint, gone: boolean): ElementUpdate[] {
   const routed = network.gateway === null ? [] : endpointRecords(endpoint, gone)
   return [...routed, ...(network.driver.endpointUpdates?.(network, endpoint, gone) ?? [])]
-}
-
-/** Of patches without updates. */
-function joinedPatches(patches: readonly TopologyPatch[]): TopologyPatch {
-  return {
-    elements: Object.assign({}, ...patches.map(({ elements }) => elements)),
-    unlinked: patches.flatMap(({ unlinked = [] }) => unlinked),
-    removed: patches.flatMap(({ removed = [] }) => removed),
-    linked: patches.flatMap(({ linked = [] }) => linked)
-  }
-}
-
-/** Throws NetworkError when there are errors. */
-function reportUnclean(done: string, errors: readonly Error[]): void {
-  if (errors.length === 0) return
-  throw new NetworkError('unclean', `${done}, but not everything of it could be closed: ${errors[0].message}`, { cause: errors[0] })
 }

@@ -25,3 +25,9 @@ export class NetworkError extends Error {
     this.fix = options.fix
   }
 }
+
+/** Throws NetworkError `unclean` when there are errors. @param done what was done all the same, a sentence */
+export function reportUnclean(done: string, errors: readonly Error[]): void {
+  if (errors.length === 0) return
+  throw new NetworkError('unclean', `${done}, but not everything of it could be closed: ${errors[0].message}`, { cause: errors[0] })
+}

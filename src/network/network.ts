@@ -106,6 +106,34 @@ export interface Network {
   readonly remotes: Map<string, RemoteEndpoint>
 }
 
+/** The network that a user asks for, with what is so by default; `element` and `pools` are its own. */
+export function requestedNetwork(
+  spec: NetworkSpec,
+  id: string,
+  driver: Driver,
+  element: string,
+  pools: Pick<Network, 'pool' | 'pool6' | 'pools'>
+): Omit<Network, 'gateway'> {
+  return {
+    id,
+    name: spec.name,
+    driver,
+    element,
+    internal: spec.internal ?? false,
+    dns: spec.dns ?? true,
+    icc: spec.icc ?? true,
+    iccRules: spec.iccRules ?? false,
+    mtu: spec.mtu ?? 1500,
+    masquerade: spec.masquerade ?? true,
+    bridgeName: spec.bridgeName ?? `br-${id.slice(0, 12)}`,
+    link: spec.link ?? null,
+    driverOptions: spec.driverOptions,
+    ...pools,
+    endpoints: new Map(),
+    remotes: new Map()
+  }
+}
+
 /**
  * The order in which a sandbox on several networks prefers them, for its way out and for names: a negative number when `a` comes
  * before `b`. Docker's (libnetwork, `endpoint` heap): internal ones last, those with gateways of both families first, then by name.
