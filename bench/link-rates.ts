@@ -1,4 +1,8 @@
-/** How well a link keeps the rate that it is set to when it is offered more, beside the kernel's token bucket (tc tbf) in its place. */
+/**
+ * How well a link keeps the rate that it is set to when it is offered more: in memory, and through TAPs beside the kernel's token bucket (tc
+ * tbf) in its place.
+ */
+import { LinkInMemory } from './link-in-memory.ts'
 import { tapStream } from './tap-stream.ts'
 
 export interface RateValues {
@@ -37,4 +41,30 @@ export async function linkRate(shaper: 'netloom' | 'tbf', bitsPerSecond: number,
     dropped: 100 * (1 - received.length / offered),
     frames: steady.length
   }
+}
+
+/** Seconds that are measured, and frames at least. */
+const SECONDS = 2
+const FRAMES = 1000
+
+/** In memory, under the machine's clock. `length`: bytes of a frame. */
+export function memoryRate(bitsPerSecond: number, length: number): RateValues {
+  const rate = bitsPerSecond / (length * 8)
+  const wanted = Math.max(FRAMES, Math.ceil(rate * SECONDS))
+  let count = 0
+  let first = 0
+  let last = 0
+  const link = new LinkInMemory({ rate: { bitsPerSecond }, queue: { packets: LIMIT } }, length, (_sent, now) => {
+    if (count === 0) first = now
+    last = now
+    count++
+  })
+  // For the compiler, and until the queue is full.
+  const warmUp = Math.ceil(wanted / 8)
+  link.run(rate * OFFERED, () => count >= warmUp)
+  count = 0
+  const sent = link.run(rate * OFFERED, () => count > wanted)
+  link.close()
+  const measured = ((count - 1) * length * 8e9) / (last - first)
+  return { rateError: Math.abs(100 * (measured / bitsPerSecond - 1)), dropped: 100 * (1 - count / sent), frames: count }
 }

@@ -1,6 +1,6 @@
 /**
- * What a suite of trials is to reach, as ratios of two of its cases taken round by round: what slows the machine for a while is in both
- * figures of a round and cancels out.
+ * What a suite of trials is to reach: figures themselves, or ratios of two of its cases taken round by round, where what slows the machine
+ * for a while is in both figures of a round and cancels out.
  */
 import type { Metric } from './bench-suite.ts'
 import { markdownTable } from './markdown-table.ts'
@@ -8,9 +8,9 @@ import { formatEstimate } from './system/measures.ts'
 import { type Estimate, estimate, pairedRatios } from './system/statistics.ts'
 
 export interface RatioTarget {
-  /** Names of cases: the figure of one divided by that of the other. */
+  /** Names of cases: the figure of one divided by that of the other, or its figure itself. */
   readonly of: string
-  readonly to: string
+  readonly to?: string
   /** Key of the column whose figures are divided. */
   readonly figure: string
   readonly target: number
@@ -24,14 +24,16 @@ export interface RatioTarget {
 export interface RatioColumn {
   readonly key: string
   readonly title: string
+  readonly unit: string
+  readonly digits: number
   readonly better: 'more' | 'less'
 }
 
 /** Throws when a target names what the suite does not have: its row would be missing without a word. */
 export function checkTargets(ratios: readonly RatioTarget[], cases: readonly string[], columns: readonly RatioColumn[]): void {
   for (const { of, to, figure } of ratios) {
-    for (const name of [of, to]) if (!cases.includes(name)) throw new Error(`a ratio is of '${name}', which is no case of the suite`)
-    if (!columns.some(({ key }) => key === figure)) throw new Error(`a ratio is of '${figure}', which is no column of the suite`)
+    for (const name of [of, to ?? of]) if (!cases.includes(name)) throw new Error(`a target is of '${name}', which is no case of the suite`)
+    if (!columns.some(({ key }) => key === figure)) throw new Error(`a target is of '${figure}', which is no column of the suite`)
   }
 }
 
@@ -40,15 +42,24 @@ export function checkTargets(ratios: readonly RatioTarget[], cases: readonly str
  * @param metrics as a suite reports them, and as `results/SUITE.json` keeps them
  */
 export function ratioTable(ratios: readonly RatioTarget[], columns: readonly RatioColumn[], metrics: readonly Metric[]): string | null {
-  const rows = ratios.flatMap(({ of, to, figure, target, direction }) => {
-    const figures = (name: string): (number | null)[] => byRound(metrics.find((metric) => metric.name === metricName(name, figure)))
-    const ratio = estimate(pairedRatios(figures(of), figures(to)))
-    if (ratio.samples === 0) return []
-    const { title, better } = columns.find(({ key }) => key === figure)!
-    const reached = isReached(ratio, target, direction, better)
-    return [[`${of} to ${to}`, title, formatEstimate(ratio, 2), `${direction} ${target}`, reached ? 'yes' : 'NO']]
-  })
-  return rows.length === 0 ? null : markdownTable([['targets', 'figure', 'ratio', 'target', 'reached'], ...rows])
+  const figures = (name: string, figure: string): (number | null)[] =>
+    byRound(metrics.find((metric) => metric.name === metricName(name, figure)))
+  const plain: string[][] = []
+  const divided: string[][] = []
+  for (const { of, to, figure, target, direction } of ratios) {
+    const { title, unit, digits, better } = columns.find(({ key }) => key === figure)!
+    const own = figures(of, figure)
+    const value = estimate(to === undefined ? own.filter((each) => each !== null) : pairedRatios(own, figures(to, figure)))
+    if (value.samples === 0) continue
+    const goal = [`${direction} ${target}`, isReached(value, target, direction, better) ? 'yes' : 'NO']
+    if (to === undefined) plain.push([of, `${title}, ${unit}`, formatEstimate(value, digits), ...goal])
+    else divided.push([`${of} to ${to}`, title, formatEstimate(value, 2), ...goal])
+  }
+  const tables = [
+    ...(plain.length === 0 ? [] : [markdownTable([['targets', 'figure', 'is', 'target', 'reached'], ...plain])]),
+    ...(divided.length === 0 ? [] : [markdownTable([['targets', 'figure', 'ratio', 'target', 'reached'], ...divided])])
+  ]
+  return tables.length === 0 ? null : tables.join('\n\n')
 }
 
 /** The figure that a column is for a case. */

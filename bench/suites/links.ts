@@ -4,7 +4,7 @@
 import type { LinkSettings } from '../../src/elements/netem/link-settings.ts'
 import { runLinks } from '../link-datapath.ts'
 import { memoryDelays, tapDelays } from '../link-delays.ts'
-import { linkRate } from '../link-rates.ts'
+import { linkRate, memoryRate } from '../link-rates.ts'
 import { type TrialCase, trialSuite } from '../trial-suite.ts'
 
 const MS = 1e6
@@ -18,8 +18,23 @@ const RATES = [
   ['10 Mbit/s', 10e6, 1000],
   ['100 Mbit/s', 100e6, 1400]
 ] as const
+/** Bytes of the frame in memory. */
+const MEMORY_RATES = [
+  ['56 kbit/s', 56e3, 64],
+  ['1 Mbit/s', 1e6, 242],
+  ['100 Mbit/s', 100e6, 1514],
+  ['1 Gbit/s', 1e9, 1514],
+  ['10 Gbit/s', 10e9, 1514]
+] as const
 const STATIONS = 'the stations alone'
 const UNSHAPED = 'a link that is not shaped'
+const DELAYED = 'delay 200 ms'
+const VARYING = 'delay 200 ms 20 ms, normal'
+const MANY = '10,000 links, delay 20 ms'
+const IN_MEMORY = 'in memory, 1 Mpps'
+const THROUGH_TAPS = 'through TAPs, 20 kpps'
+/** 2.2 GiB. */
+const MEMORY_MIB = 2252.8
 const DELAYS = 'a delay of 10 ms under the real clock'
 
 function link(name: string, forward: LinkSettings | null, links = 1): TrialCase {
@@ -50,17 +65,22 @@ export const suite = trialSuite({
   cases: [
     link(STATIONS, null),
     link(UNSHAPED, {}),
-    link('delay 200 ms', { delay: { meanNs: 200 * MS } }),
-    link('delay 200 ms 20 ms, normal', { delay: { meanNs: 200 * MS, jitterNs: 20 * MS, distribution: 'normal' } }),
+    link(DELAYED, { delay: { meanNs: 200 * MS } }),
+    link(VARYING, { delay: { meanNs: 200 * MS, jitterNs: 20 * MS, distribution: 'normal' } }),
     link('rate 5 Gbit/s', { rate: { bitsPerSecond: 5e9 } }),
     link('delay 200 ms, loss 1 %, rate 5 Gbit/s', {
       delay: { meanNs: 200 * MS },
       loss: { model: 'random', probability: 0.01 },
       rate: { bitsPerSecond: 5e9 }
     }),
-    link('10,000 links, delay 20 ms', { delay: { meanNs: 20 * MS } }, 10_000),
-    { name: 'in memory, 1 Mpps', group: DELAYS, run: () => ({ ...memoryDelays(2) }) },
-    { name: 'through TAPs, 20 kpps', group: DELAYS, run: async () => ({ ...(await tapDelays(3)) }) },
+    link(MANY, { delay: { meanNs: 20 * MS } }, 10_000),
+    { name: IN_MEMORY, group: DELAYS, run: () => ({ ...memoryDelays(2) }) },
+    { name: THROUGH_TAPS, group: DELAYS, run: async () => ({ ...(await tapDelays(3)) }) },
+    ...MEMORY_RATES.map(([title, bitsPerSecond, length]) => ({
+      name: `${title}, in memory`,
+      group: 'offered 1.3 times the rate, in memory under the real clock',
+      run: async () => ({ ...memoryRate(bitsPerSecond, length) })
+    })),
     ...RATES.flatMap(([title, bitsPerSecond, datagram]) =>
       (['netloom', 'tbf'] as const).map((shaper) => ({
         name: `${title}, ${shaper}`,
@@ -69,5 +89,16 @@ export const suite = trialSuite({
       }))
     )
   ],
-  ratios: [{ of: UNSHAPED, to: STATIONS, figure: 'mpps', target: 1, direction: 'as good as' }]
+  ratios: [
+    { of: UNSHAPED, to: STATIONS, figure: 'mpps', target: 1, direction: 'as good as' },
+    ...[DELAYED, VARYING].flatMap((of) => [
+      { of, figure: 'mpps', target: 5, direction: 'at least' } as const,
+      { of, figure: 'rssMiB', target: MEMORY_MIB, direction: 'at most' } as const
+    ]),
+    { of: MANY, figure: 'mpps', target: 5, direction: 'at least' },
+    ...[IN_MEMORY, THROUGH_TAPS].map((of) => ({ of, figure: 'p99', target: 100, direction: 'at most' }) as const),
+    ...[...MEMORY_RATES.map(([rate]) => `${rate}, in memory`), ...RATES.map(([rate]) => `${rate}, netloom`)].map(
+      (of) => ({ of, figure: 'rateError', target: 1, direction: 'at most' }) as const
+    )
+  ]
 })

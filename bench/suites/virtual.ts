@@ -23,5 +23,6 @@ export const suite = trialSuite({
     name: `1,000 hosts, ${spread ? 'each at its own time' : 'all at once'}`,
     group: 'one DNS query and one UDP echo a second and host',
     run: async () => ({ ...(await runLabOfHosts({ hosts: 1000, seconds: SECONDS, spread })) })
-  }))
+  })),
+  ratios: [{ of: '1,000 hosts, each at its own time', figure: 'hourSeconds', target: 120, direction: 'at most' }]
 })

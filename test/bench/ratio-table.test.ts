@@ -10,8 +10,8 @@ import { projectRoot } from '../../bench/system/project-root.ts'
 import type { TrialSuiteParts } from '../../bench/trial-suite.ts'
 
 const COLUMNS = [
-  { key: 'gbit', title: 'TCP', better: 'more' },
-  { key: 'cpu', title: 'CPU', better: 'less' }
+  { key: 'gbit', title: 'TCP', unit: 'Gbit/s', digits: 1, better: 'more' },
+  { key: 'cpu', title: 'CPU', unit: 's', digits: 1, better: 'less' }
 ] as const
 const TARGET: RatioTarget = { of: 'ours', to: 'theirs', figure: 'gbit', target: 0.7, direction: 'at least' }
 
@@ -50,6 +50,16 @@ describe('ratios', () => {
     assert.match(table({ ...same, figure: 'cpu' }, [10.1, 10.2, 10.3], [10, 10, 10])!, /\|NO\|$/)
   })
 
+  test('or figures themselves, with what failed left out', () => {
+    const figure = { ...TARGET, to: undefined, target: 8.5 } as unknown as RatioTarget
+    const metric: Metric = { name: 'ours: gbit', unit: '', better: 'more', samples: [8, 9, 10], rounds: [0, 2, 3] }
+    assert.match(
+      ratioTable([figure], COLUMNS, [metric])!.replaceAll(/ *\| */g, '|'),
+      /\|ours\|TCP, Gbit\/s\|9\.0 \[8\.0, 10\.0\]\|at least 8\.5\|yes\|$/
+    )
+    assert.equal(ratioTable([figure], COLUMNS, []), null)
+  })
+
   test('are of what the suite has', () => {
     checkTargets([TARGET], ['ours', 'theirs'], COLUMNS)
     assert.throws(() => checkTargets([TARGET], ['ours'], COLUMNS), /'theirs', which is no case/)
@@ -61,7 +71,9 @@ test('suites have the targets of the issues', async () => {
   const targets: Record<string, readonly string[]> = {}
   for (const name of suiteNames()) {
     const { ratios = [] } = (await loadSuite(name)) as unknown as TrialSuiteParts
-    const rows = ratios.map(({ of, to, direction, target }) => `${of} / ${to} ${direction} ${target}`)
+    const rows = ratios.map(
+      ({ of, to, figure, direction, target }) => `${of}${to === undefined ? `: ${figure}` : ` / ${to}`} ${direction} ${target}`
+    )
     // Its row is there with Open vSwitch only.
     if (rows.length > 0) targets[name] = rows.filter((row) => !row.includes('Open vSwitch'))
   }
@@ -71,7 +83,19 @@ test('suites have the targets of the issues', async () => {
       'ipvlan, one MAC a port, IPv4 / bridge, one MAC a port, IPv4 at least 0.95'
     ],
     gateway: ['full table, one new flow in 16 frames, refused / full table, nobody new at least 0.8'],
-    links: ['a link that is not shaped / the stations alone as good as 1'],
+    links: [
+      'a link that is not shaped / the stations alone as good as 1',
+      'delay 200 ms: mpps at least 5',
+      'delay 200 ms: rssMiB at most 2252.8',
+      'delay 200 ms 20 ms, normal: mpps at least 5',
+      'delay 200 ms 20 ms, normal: rssMiB at most 2252.8',
+      '10,000 links, delay 20 ms: mpps at least 5',
+      'in memory, 1 Mpps: p99 at most 100',
+      'through TAPs, 20 kpps: p99 at most 100',
+      ...['56 kbit/s', '1 Mbit/s', '100 Mbit/s', '1 Gbit/s', '10 Gbit/s'].map((rate) => `${rate}, in memory: rateError at most 1`),
+      ...['56 kbit/s', '1 Mbit/s', '10 Mbit/s', '100 Mbit/s'].map((rate) => `${rate}, netloom: rateError at most 1`)
+    ],
+    virtual: ['1,000 hosts, each at its own time: hourSeconds at most 120'],
     overlay: [
       'netloom, TAP underlay / kernel vxlan over veth at least 0.7',
       'netloom, UDP sockets / kernel vxlan over veth at least 0.4',
