@@ -46,21 +46,24 @@ export async function linkRate(shaper: 'netloom' | 'tbf', bitsPerSecond: number,
 /** Seconds that are measured, and frames at least. */
 const SECONDS = 2
 const FRAMES = 1000
+/** Of the rate, seconds that may wait: while the machine does something else, the link is not to run dry. */
+const QUEUE_SECONDS = 0.05
 
 /** In memory, under the machine's clock. `length`: bytes of a frame. */
 export function memoryRate(bitsPerSecond: number, length: number): RateValues {
   const rate = bitsPerSecond / (length * 8)
   const wanted = Math.max(FRAMES, Math.ceil(rate * SECONDS))
+  const packets = Math.max(LIMIT, Math.ceil(rate * QUEUE_SECONDS))
   let count = 0
   let first = 0
   let last = 0
-  const link = new LinkInMemory({ rate: { bitsPerSecond }, queue: { packets: LIMIT } }, length, (_sent, now) => {
+  const link = new LinkInMemory({ rate: { bitsPerSecond }, queue: { packets } }, length, (_sent, now) => {
     if (count === 0) first = now
     last = now
     count++
   })
   // For the compiler, and until the queue is full.
-  const warmUp = Math.ceil(wanted / 8)
+  const warmUp = Math.max(wanted / 8, packets * 4)
   link.run(rate * OFFERED, () => count >= warmUp)
   count = 0
   const sent = link.run(rate * OFFERED, () => count > wanted)
