@@ -6,6 +6,7 @@
  * engine and that one pool. With several pools in a thread, the same functions run at the price of methods.
  */
 import type { FrameHandle, FramePool } from './frame-pool.ts'
+import type { RestingSlots } from './resting-slots.ts'
 
 export interface FrameBatches {
   /**
@@ -30,7 +31,12 @@ export interface SmallSlots {
 }
 
 /** `live`: one byte per handle in checked pools (see `endLife`), else null. */
-export function frameBatches(pool: FramePool, { mask, size, headroom }: SmallSlots, live: Uint8Array | null): FrameBatches {
+export function frameBatches(
+  pool: FramePool,
+  { mask, size, headroom }: SmallSlots,
+  live: Uint8Array | null,
+  resting: RestingSlots
+): FrameBatches {
   const { start, length: lengths, flags, ingress, timestamp, packetId, smallFree, largeFree, tops, largeBase } = pool
 
   function allocateAll(handles: Int32Array, count: number, length: number): number {
@@ -107,6 +113,7 @@ export function frameBatches(pool: FramePool, { mask, size, headroom }: SmallSlo
 
   function freeAll(handles: Int32Array, count: number): void {
     if (live !== null) for (let i = 0; i < count; i++) endLife(live, handles[i])
+    if (resting.isUsed) return rest(handles, count)
     let top = tops[0]
     let i = 0
     for (; i < ((count - 3) | 0); i = (i + 4) | 0) {
@@ -125,6 +132,14 @@ export function frameBatches(pool: FramePool, { mask, size, headroom }: SmallSlo
     for (; i < count; i++) {
       const frame = handles[i]
       if (frame < largeBase) smallFree[tops[0]++] = frame
+      else largeFree[tops[1]++] = frame
+    }
+  }
+
+  function rest(handles: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const frame = handles[i]
+      if (frame < largeBase) resting.add(frame)
       else largeFree[tops[1]++] = frame
     }
   }

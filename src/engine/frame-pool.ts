@@ -11,10 +11,13 @@
  *
  * What is known of a frame stands in typed arrays indexed by the handle, so that nothing is allocated per frame and the
  * addon and other threads can read it. The free lists are stacks (last in, first out keeps slots in the cache); the addon
- * pops from them too. One owner per frame: whoever holds the handle transmits it, frees it, or drops it.
+ * pops from them too. Where more frames are out than caches hold, small slots that come back rest until a stack is empty and
+ * are taken in the order of their place (see RestingSlots). One owner per frame: whoever holds the handle transmits it, frees it, or
+ * drops it.
  */
 
 import { endLife, type FrameBatches, frameBatches } from './frame-batches.ts'
+import { RestingSlots } from './resting-slots.ts'
 
 const SLOT_BITS = 13
 const SLOT_MASK = (1 << SLOT_BITS) - 1
@@ -40,6 +43,11 @@ export const NO_FRAME = -1
 // set with a subarray 65 and 67; at 64 KiB set is the faster one of the two.
 const WORD_COPY_MAX = 192
 const WITHIN_COPY_MAX = 16_384
+
+/** Small frames that are out, from which on slots rest: 132 MiB of them. */
+const MANY_FRAMES = 65_536
+/** Slots that come back to the stack at once. */
+const REFILL = 1024
 
 /** Bits of `FramePool.flags`. */
 export const FrameFlag = {
@@ -115,6 +123,8 @@ export class FramePool {
   /** Stack of free large handles; tops[1] is its height. */
   readonly largeFree: Int32Array
   readonly tops: Int32Array
+  /** Small slots that are free and not on the stack. */
+  private readonly resting: RestingSlots
   /** Whole batches: see FrameBatches. */
   readonly allocateAll: FrameBatches['allocateAll']
   readonly enterAll: FrameBatches['enterAll']
@@ -152,7 +162,9 @@ export class FramePool {
     this.largeFree = new Int32Array(new SharedArrayBuffer(this.maxLargeChunks * LARGE_CHUNK_SLOTS * 4))
     this.tops = new Int32Array(new SharedArrayBuffer(8))
     this.live = options.checked ? new Uint8Array(handles) : null
-    const { allocateAll, enterAll, freeAll } = frameBatches(this, { mask: SLOT_MASK, size: SMALL_SLOT, headroom: HEADROOM }, this.live)
+    this.resting = new RestingSlots(this.maxSmallChunks * SMALL_CHUNK_SLOTS)
+    const slots = { mask: SLOT_MASK, size: SMALL_SLOT, headroom: HEADROOM }
+    const { allocateAll, enterAll, freeAll } = frameBatches(this, slots, this.live, this.resting)
     this.allocateAll = allocateAll
     this.enterAll = enterAll
     this.freeAll = freeAll
@@ -193,7 +205,7 @@ export class FramePool {
     if (length > smallCapacity) return this.allocateLarge(length)
     let top = this.tops[0]
     if (top === 0) {
-      if (!this.grow(0)) return NO_FRAME
+      if (!this.refill()) return NO_FRAME
       top = this.tops[0]
     }
     const frame = this.smallFree[--top]
@@ -275,19 +287,23 @@ export class FramePool {
 
   /** Frames that are out: in links, elements or devices. */
   get inUse(): number {
-    return this.made[0] - this.tops[0] + this.made[1] - this.tops[1]
+    return this.smallInUse + this.made[1] - this.tops[1]
+  }
+
+  private get smallInUse(): number {
+    return this.made[0] - this.tops[0] - this.resting.count
   }
 
   /** Whether less than an eighth of the slots of either kind is free or may still be made: who can wait should. */
   get isScarce(): boolean {
     const small = this.maxSmallChunks * SMALL_CHUNK_SLOTS
     const large = this.maxLargeChunks * LARGE_CHUNK_SLOTS
-    return (small - this.made[0] + this.tops[0]) * 8 < small || (large - this.made[1] + this.tops[1]) * 8 < large
+    return (small - this.smallInUse) * 8 < small || (large - this.made[1] + this.tops[1]) * 8 < large
   }
 
   /** Sees to it that `small` and `large` slots are free, as far as the pool may grow: before the addon pops them itself. */
   reserve(small: number, large: number): void {
-    while (this.tops[0] < small && this.grow(0));
+    while (this.tops[0] < small && this.refill());
     while (this.tops[1] < large && this.grow(1));
   }
 
@@ -302,6 +318,20 @@ export class FramePool {
     this.chunks.forEach((bytes, chunk) => {
       listener(chunk, bytes)
     })
+  }
+
+  /** More small slots for the stack: of those that rest, or new ones. False when there are none. */
+  private refill(): boolean {
+    const { resting, tops } = this
+    const [made] = this.made
+    resting.isUsed = this.smallInUse >= MANY_FRAMES
+    // The fewer there are, the further the hand goes for each.
+    if (resting.count * 32 <= made && this.grow(0)) return true
+    // At the limit it would go round for a handful, again and again.
+    if (resting.count * 256 < made) resting.isUsed = false
+    const taken = resting.take(this.smallFree, tops[0], REFILL)
+    tops[0] += taken
+    return taken > 0
   }
 
   private grow(large: 0 | 1): boolean {
