@@ -60,10 +60,6 @@ export const TIMEOUT_MASK = 0x1f
 const SMALLEST_SLOTS = 512
 /** Slots from which a table is large. */
 export const LARGE_TABLE = 65_536
-/** Neighbors that an eviction looks at, as Linux's early_drop looks at 8 lists. */
-const EVICTION_WINDOW = 8
-/** Newcomers that are refused unseen after a search in vain: a flood of them costs established flows little. */
-const EVICTION_PAUSE = 15
 /** Flows that a sweep looks at, some 50 us: a table of millions where nothing is too old must not keep frames waiting either. */
 export const SWEPT_AT_ONCE = 65_536
 
@@ -94,7 +90,6 @@ export class Conntrack {
   tick = 0
   /** Ticks that a flow is kept, by TimeoutIndex. */
   timeouts: Int32Array
-  private evictionPause = 0
   private entries = 0
   private count = 0
   private high = 0
@@ -254,47 +249,6 @@ export class Conntrack {
     const { source, sourcePort, d } = original
     const reply = this.tuple(flow, 1, this.scratch)
     this.mappings.release(source, sourcePort, d, reply.destination, reply.destinationPort)
-  }
-
-  /**
-   * Makes room by removing a flow that is not assured, among a few neighbors of `start` (any number 0..2^31-1). The statuses of
-   * neighbors share a cache line, and after a search in vain the next newcomers are refused without one. False: no room was made.
-   */
-  evict(start: number): boolean {
-    const { high } = this
-    if (high === 0 || this.evictionPause-- > 0) return false
-    let flow = start % high
-    for (let i = 0; i < EVICTION_WINDOW; i++) {
-      if (this.isEvictable(flow)) {
-        this.remove(flow)
-        return true
-      }
-      flow = flow + 1 === high ? 0 : flow + 1
-    }
-    this.evictionPause = EVICTION_PAUSE
-    return false
-  }
-
-  /** Whether `evict` could make room from any place at all; changes nothing. Looks at all flows. */
-  mayEvict(): boolean {
-    if (this.evictionPause > 0) return false
-    for (let flow = 0; flow < this.high; flow++) if (this.isEvictable(flow)) return true
-    return false
-  }
-
-  private isEvictable(flow: number): boolean {
-    const bits = this.status[flow]
-    return bits !== 0 && ((bits & FlowStatus.assured) === 0 || !this.isAlive(flow))
-  }
-
-  /** The table is full, and a search for room was in vain just now. */
-  get isRefusing(): boolean {
-    return this.evictionPause > 0 && this.count >= this.capacity
-  }
-
-  /** Refuses a newcomer without a search; false when it is time for one. */
-  refuse(): boolean {
-    return this.isRefusing && this.evictionPause-- > 0
   }
 
   /**

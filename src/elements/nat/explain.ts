@@ -158,7 +158,7 @@ class Walk {
 
   /** Whether a new flow may find room in the full table. */
   private makeRoom(): boolean {
-    if (!this.tables.flows.mayEvict()) return false
+    if (!this.tables.eviction.mayEvict()) return false
     this.steps.push('the flow table is full: a flow that is not assured would have to go, where one is found near a random place')
     return true
   }

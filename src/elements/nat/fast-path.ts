@@ -69,7 +69,7 @@ export function makeFastPath(tables: NatTables, batch: Int32Array, egress: Int32
     const mask = (slots.length - 1) | 0
     const referenceBits = flows.referenceBits | 0
     const references = ((1 << referenceBits) - 1) | 0
-    const isRefusing = flows.isRefusing
+    const { isRefusing } = tables.eviction
     const words = frames.words(batch[from])
     const chunk = frames.chunkOf(batch[from])
     let i = from | 0

@@ -16,6 +16,7 @@ import {
   TIMEOUT_SHIFT,
   TRANSLATION
 } from './conntrack.ts'
+import { FlowEviction } from './flow-eviction.ts'
 import { ForwardPolicy } from './forward-policy.ts'
 import { InternedAddresses } from './interned-addresses.ts'
 import { KnownWays } from './known-ways.ts'
@@ -56,6 +57,7 @@ export class NatTables {
   readonly frames: FramePool
   readonly addresses: InternedAddresses
   readonly flows: Conntrack
+  readonly eviction: FlowEviction
   readonly tcp: TcpTracker
   readonly interfaces: NatInterfaces
   readonly published: PublishedPorts
@@ -85,6 +87,7 @@ export class NatTables {
     this.settings = settings
     this.addresses = new InternedAddresses(next())
     this.flows = new Conntrack(settings.capacity, settings.timeouts, this.addresses, next)
+    this.eviction = new FlowEviction(this.flows)
     this.tcp = new TcpTracker(this.flows, settings.tcp)
     this.interfaces = new NatInterfaces(this.addresses)
     this.published = new PublishedPorts(this.addresses, this.interfaces)

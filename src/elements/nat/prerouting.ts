@@ -87,9 +87,9 @@ export class Prerouting {
   /** A sound TCP or UDP frame over IPv4 of no flow, while the table is full: ends at once, unless it is for the router itself. */
   refuse(frame: FrameHandle, number: number): void {
     const { tables } = this
-    const { frames, flows, interfaces } = tables
+    const { frames, eviction, interfaces } = tables
     const destination = readAddress(frames.bytes(frame), frames.start[frame] + ETHERNET_HEADER_LENGTH + IPV4_DESTINATION)
-    if (interfaces.isGateway(destination, false) || !flows.refuse()) return this.enter(frame, number)
+    if (interfaces.isGateway(destination, false) || !eviction.refuse()) return this.enter(frame, number)
     tables.context.counters[Counter.flowsRefused]++
     tables.drop(frame, NatDrop.tableFull)
   }
@@ -144,7 +144,7 @@ export class Prerouting {
   /** A new flow: its reference; NO_FLOW when the frame has gone another way. */
   private open(frame: FrameHandle, number: number): number {
     const { tables, reply } = this
-    const { flows, packet, published, interfaces, frames } = tables
+    const { flows, eviction, packet, published, interfaces, frames } = tables
     const { tuple, isIpv6, kind } = packet
     const target = kind === PacketKind.ports ? published.find(packet.protocol, tuple.destination, tuple.destinationPort, isIpv6) : null
     if (target === null && !this.isGuest && interfaces.isGateway(tuple.destination, isIpv6)) {
@@ -157,7 +157,7 @@ export class Prerouting {
       return NO_FLOW
     }
     if (flows.size >= flows.capacity) {
-      if (!flows.evict(tables.context.random.int32() & 0x7fffffff)) {
+      if (!eviction.evict(tables.context.random.int32() & 0x7fffffff)) {
         tables.context.counters[Counter.flowsRefused]++
         tables.drop(frame, NatDrop.tableFull)
         return NO_FLOW

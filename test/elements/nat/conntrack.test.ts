@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Conntrack, NO_FLOW, SWEPT_AT_ONCE } from '../../../src/elements/nat/conntrack.ts'
+import { FlowEviction } from '../../../src/elements/nat/flow-eviction.ts'
 import { InternedAddresses } from '../../../src/elements/nat/interned-addresses.ts'
 import { NatOptionsError } from '../../../src/elements/nat/nat-options-error.ts'
 import { PrefixSet } from '../../../src/elements/nat/prefix-set.ts'
@@ -117,9 +118,10 @@ test('a full table evicts what is not assured and nothing else', () => {
   }
   for (let i = 0; i < 64; i++) table.status[open(i)] |= i === 40 ? 0 : 8
   assert.equal(open(99), NO_FLOW)
-  assert.ok(!table.evict(0), 'eight neighbors are looked at')
-  for (let i = 0; i < 15; i++) assert.ok(!table.evict(35), 'and then nobody for a while')
-  assert.ok(table.evict(35))
+  const eviction = new FlowEviction(table)
+  assert.ok(!eviction.evict(0), 'eight neighbors are looked at')
+  for (let i = 0; i < 15; i++) assert.ok(!eviction.evict(35), 'and then nobody for a while')
+  assert.ok(eviction.evict(35))
   assert.equal(table.status[40], 0)
   assert.equal(open(99), 40)
 })
