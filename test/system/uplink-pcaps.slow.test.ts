@@ -69,55 +69,60 @@ describe('recorded packets', { skip: labMissing('tcpdump', 'ethtool', 'nsenter')
     inEach(async (world) => {
       await world.run('aa', 'tools')
       await world.inside('icmp-errors', 'icmp or udp', 'aa')
-      await world.sh(
-        'aa',
+      // At once: each is a flow of its own, and most of them wait.
+      const commands = [
         'ping -c 1 -t 1 198.51.100.10',
         'ping -c 1 -w 4 192.0.2.99',
         'ping -c 1 -w 2 203.0.113.9',
         'echo x | socat -t 1 - UDP:10.44.0.1:9',
         'ping -c 1 -s 4000 192.0.2.60',
         'traceroute -n -m 3 -q 1 -w 1 198.51.100.10'
-      )
+      ]
+      await Promise.all(commands.map((command) => world.sh('aa', command)))
       await world.done()
       // The recording host's bridge shows the fragments of the long request put together (test/oracle/pcaps/README.md).
       await world.compare('icmp-errors', ['icmp echo ip 10.44.0.2 <> 192.0.2.60 #1'])
     }))
 
-  test('ARP and ping on a network; a container that starts, moves and stops says nothing', () =>
-    inEach(async (world) => {
-      await world.run('aa', 'busybox')
-      await world.inside('container-start', '')
-      await world.run('bb', 'busybox')
-      await world.lab.ok('network', 'disconnect', 'net', 'bb')
-      await world.lab.ok('network', 'connect', 'net', 'bb')
-      await world.lab.ok('stop', '-t', '0', 'bb')
-      await world.done()
-      await world.compare('container-start')
-
-      await world.lab.ok('start', 'bb')
-      await world.inside('arp-ping', 'arp or icmp', 'aa')
-      await Promise.all([
-        world.sh('aa', 'ping -c 3 10.44.0.3'),
-        world.sh('aa', 'ping -c 1 -w 2 10.44.0.99'),
-        world.sh('aa', 'ping -c 1 10.44.0.1')
-      ])
-      await sleep(6000) // kernels ask again who answered: DELAY_FIRST_PROBE_TIME is five seconds
-      await world.done()
-      await world.compare('arp-ping')
-    }))
-
-  test('names that are forwarded: the same questions and answers outside', async () => {
-    const [world] = worlds as [RecordedPackets]
-    await world.run('aa', 'tools')
-    await world.run('web', 'busybox')
-    await world.outside('dns-forwarded-host', 'port 53')
-    for (const question of ['web A', 'nosuch A', 'google.com A', 'nosuch.lab.example A', '+tcp web A', 'www.lab.example TXT'])
-      await world.sh('aa', `dig +tries=1 +time=3 ${question}`)
-    await world.done()
-    // Asked by a socket of the daemon and not of the container's namespace: one hop less.
-    const { recorded, captured } = await world.lines('dns-forwarded-host')
-    const words = (lines: readonly string[]): string[] => lines.flatMap((line) => / (dns .*) <id \d+>$/.exec(line)?.[1] ?? [])
-    assert.equal(words(recorded).length, 8)
-    assert.deepEqual(words(captured).sort(), words(recorded).sort())
+  test('a container that starts, moves and stops says nothing; ARP and ping; names that are forwarded', async () => {
+    const [host, ours] = worlds as [RecordedPackets, RecordedPackets]
+    await Promise.all([quiet(ours).then(() => arp(ours)), names(host)])
   })
 })
+
+async function quiet(world: RecordedPackets): Promise<void> {
+  await world.run('aa', 'busybox')
+  await world.inside('container-start', '')
+  await world.run('bb', 'busybox')
+  await world.lab.ok('network', 'disconnect', 'net', 'bb')
+  await world.lab.ok('network', 'connect', 'net', 'bb')
+  await world.lab.ok('stop', '-t', '0', 'bb')
+  await world.done()
+  await world.compare('container-start')
+}
+
+/** Here the gateway is our router, and not the host's kernel. */
+async function arp(world: RecordedPackets): Promise<void> {
+  await world.lab.ok('start', 'bb')
+  await world.inside('arp-ping', 'arp or icmp', 'aa')
+  const commands = ['ping -c 3 10.44.0.3', 'ping -c 1 -w 2 10.44.0.99', 'ping -c 1 10.44.0.1']
+  await Promise.all(commands.map((command) => world.sh('aa', command)))
+  await sleep(6000) // neighbors ask again who answered: DELAY_FIRST_PROBE_TIME is five seconds
+  await world.done()
+  await world.compare('arp-ping')
+}
+
+/** The same questions and answers outside. */
+async function names(world: RecordedPackets): Promise<void> {
+  await world.run('aa', 'tools')
+  await world.run('web', 'busybox')
+  await world.outside('dns-forwarded-host', 'port 53')
+  for (const question of ['web A', 'nosuch A', 'google.com A', 'nosuch.lab.example A', '+tcp web A', 'www.lab.example TXT'])
+    await world.sh('aa', `dig +tries=1 +time=3 ${question}`)
+  await world.done()
+  // Asked by a socket of the daemon and not of the container's namespace: one hop less.
+  const { recorded, captured } = await world.lines('dns-forwarded-host')
+  const words = (lines: readonly string[]): string[] => lines.flatMap((line) => / (dns .*) <id \d+>$/.exec(line)?.[1] ?? [])
+  assert.equal(words(recorded).length, 8)
+  assert.deepEqual(words(captured).sort(), words(recorded).sort())
+}
