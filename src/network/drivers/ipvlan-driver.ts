@@ -8,6 +8,7 @@
  * from here it would take for its own. So a router of ours knows its addresses and routes as they were when the network was made,
  * and asks for neighbors under its address and MAC.
  */
+import { FIRST_CHILD } from '../../elements/parent/parent-options.ts'
 import type { ElementUpdate } from '../../engine/index.ts'
 import { formatMac } from '../../wire/address.ts'
 import type { CaptureWire } from '../capture-point.ts'
@@ -19,7 +20,6 @@ import { HeldParents } from './held-parents.ts'
 import { parentLinks } from './parent-links.ts'
 import { ipvlanOptions } from './parent-options.ts'
 
-const FIRST_CHILD = 2
 const ROUTER_PORT = 0
 
 export class IpvlanDriver implements Driver {

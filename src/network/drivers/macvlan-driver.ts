@@ -4,6 +4,7 @@
  *   endpoint chain --- 2 |         | 0 --- the parent's wire (parents.ts), nothing where the network has no parent
  *   endpoint chain --- 3 | macvlan | 1 --- the parent's own stack, where it is ours
  */
+import { FIRST_CHILD } from '../../elements/parent/parent-options.ts'
 import type { ElementUpdate } from '../../engine/index.ts'
 import type { CaptureWire } from '../capture-point.ts'
 import type { Driver, PortReference, TopologyPart } from '../driver.ts'
@@ -13,8 +14,6 @@ import type { ParentInterfaces } from '../parents.ts'
 import { HeldParents } from './held-parents.ts'
 import { parentLinks } from './parent-links.ts'
 import { macvlanOptions } from './parent-options.ts'
-
-const FIRST_CHILD = 2
 
 export class MacvlanDriver implements Driver {
   readonly name = 'macvlan'
