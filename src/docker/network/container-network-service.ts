@@ -15,13 +15,14 @@ import type { NetworkController } from '../../network/controller.ts'
 import { NetworkError } from '../../network/network-error.ts'
 import type { SandboxNetwork } from '../../sandbox/sandbox-options.ts'
 import { newDockerId, shortId } from '../docker-id.ts'
+import { ContainerConnections } from './container-connections.ts'
 import { ContainerEndpoints } from './container-endpoints.ts'
 import { ContainerFiles, HOST_FILES, type HostFiles } from './container-files.ts'
 import { ContainerLinks } from './container-links.ts'
 import { type Attachment, emptyNetworking } from './container-networking.ts'
 import { ContainerPorts } from './container-ports.ts'
 import { BRIDGE, type DockerNetwork } from './docker-network.ts'
-import { attachmentConfig, checkCompanions, checkShareable, completeConfig, HOST_ONLY } from './endpoint-checks.ts'
+import { attachmentConfig, completeConfig } from './endpoint-checks.ts'
 import { GatewayBridge } from './gateway-bridge.ts'
 import { type PortProbe, probeHostPort } from './host-ports.ts'
 import type { HostsLine } from './hosts-file.ts'
@@ -59,6 +60,7 @@ export class ContainerNetworkService {
   private readonly links: ContainerLinks
   private readonly containerPorts: ContainerPorts
   private readonly gatewayBridge: GatewayBridge
+  private readonly connections: ContainerConnections
 
   constructor(options: ContainerNetworkServiceOptions) {
     const { networks, controller, random, probe = probeHostPort } = options
@@ -73,6 +75,16 @@ export class ContainerNetworkService {
     this.gatewayBridge = new GatewayBridge({ networks, interfaces, newId })
     const { gatewayBridge } = this
     this.endpoints = new ContainerEndpoints({ networks, controller, interfaces, files, ports, gatewayBridge, newId })
+    const { endpoints } = this
+    const openLinked = (container: NetworkedContainer): Promise<void> => this.openLinked(container)
+    this.connections = new ContainerConnections({
+      networks,
+      containers: options.containers,
+      endpoints,
+      files,
+      openLinked,
+      log: options.log
+    })
   }
 
   /**
@@ -120,7 +132,7 @@ export class ContainerNetworkService {
   async writeFiles(container: NetworkedContainer): Promise<void> {
     const target = this.target(container)
     if (target !== undefined) return this.files.share(container, target)
-    const networks = container.networking.attachments.flatMap(({ network }) => this.known(network) ?? [])
+    const networks = container.networking.attachments.flatMap(({ network }) => this.options.networks.known(network) ?? [])
     const hasIpv6 = networks.some(({ record }) => record.pool6 !== null)
     await this.files.write(container, [...this.extraHosts(container), ...this.links.hosts(container)], hasIpv6)
   }
@@ -223,75 +235,17 @@ export class ContainerNetworkService {
     return listedNetworks(container)
   }
 
-  async connect(container: NetworkedContainer, reference: string, wish: EndpointConfig | null): Promise<void> {
-    const { networking } = container
-    const config = attachmentConfig(wish)
-    const isUp = runs(container)
-    if (isUp) checkShareable(container)
-    const network = isUp ? this.options.networks.find(reference) : this.known(reference)
-    const attachment: Attachment = { network: network?.name ?? reference, networkId: '', config, endpoint: null }
-    const earlier = networking.attachments.find((other) => other.network === attachment.network)
-    if (network !== undefined) {
-      completeConfig(container, network, config)
-      const others = networking.attachments.flatMap((other) => this.known(other.networkId || other.network) ?? [])
-      checkCompanions(container, network, others)
-    }
-    const before = networking.attachments
-    if (network === undefined || !isUp) return this.record(container, earlier === undefined ? [...before, attachment] : before)
-    try {
-      await this.plugIn(container, attachment, network)
-    } catch (error) {
-      if (!network.isOverlay || earlier !== undefined) throw error
-      // As recorded: the wish stays, and a later start tries again.
-      await this.record(container, [...before, attachment])
-      throw error
-    }
-    try {
-      await this.record(container, [...before.filter((other) => other !== earlier), attachment])
-    } catch (error) {
-      networking.attachments = before
-      await this.undoConnect(container, attachment)
-      throw error
-    }
+  connect(container: NetworkedContainer, reference: string, wish: EndpointConfig | null): Promise<void> {
+    return this.connections.connect(container, reference, wish)
   }
 
-  async disconnect(container: NetworkedContainer, reference: string, force: boolean): Promise<void> {
-    const { networking, hostConfig } = container
-    const isUp = runs(container)
-    const found = isUp && !force ? this.options.networks.find(reference) : this.known(reference)
-    const name = found?.name ?? reference
-    const attachment = networking.attachments.find((other) => other.network === name)
-    // An overlay cannot be found while the cluster's store is away; what is plugged in there is plugged in all the same.
-    const network = found ?? (attachment?.endpoint == null ? undefined : this.options.networks.get(attachment.networkId))
-    if (!isUp || network === undefined) {
-      if (attachment === undefined) throw ApiError.internal(`container ${container.id} is not connected to the network ${name}`)
-    } else {
-      if (hostConfig.NetworkMode === 'host' && network.record.driver === 'host') throw ApiError.badRequest(HOST_ONLY)
-      const isRefused = attachment !== undefined && attachment.endpoint === null && network.isOverlay
-      if (attachment?.endpoint == null && !isRefused)
-        throw ApiError.internal(`container ${container.id} is not connected to network ${name}`)
-      await this.forget(container, attachment)
-      if (attachment?.endpoint != null) await this.plugOut(container, attachment)
-      // A real daemon tells it twice, and users count.
-      this.options.networks.publish(network, 'disconnect', { container: container.id })
-    }
-    await this.forget(container, attachment)
-    if (network !== undefined) this.options.networks.publish(network, 'disconnect', { container: container.id })
+  disconnect(container: NetworkedContainer, reference: string, force: boolean): Promise<void> {
+    return this.connections.disconnect(container, reference, force)
   }
 
   /** Another host removed an endpoint by force: its name and address are, or may be, somebody else's. The container has to let go. */
-  async evict(networkId: string, endpointId: string): Promise<void> {
-    for (const container of this.options.containers.all()) {
-      const isIts = (each: Attachment): boolean => each.networkId === networkId && each.endpoint?.endpointId === endpointId
-      if (!container.networking.attachments.some(isIts)) continue
-      await container.exclusive(async () => {
-        const attachment = container.networking.attachments.find(isIts)
-        if (attachment === undefined) return
-        this.options.log(`container ${container.name}: another host has removed it from network ${attachment.network}`)
-        await this.plugOut(container, attachment)
-        await container.save()
-      })
-    }
+  evict(networkId: string, endpointId: string): Promise<void> {
+    return this.connections.evict(networkId, endpointId)
   }
 
   /** By interface, as the container sees it: what it received is what the network sent to it. */
@@ -330,33 +284,12 @@ export class ContainerNetworkService {
     return upstreamServers(needsHost ? readText(resolvConf) : '', hostConfig)?.map((address) => ({ address }))
   }
 
-  /** Saved, before an address is free: a daemon that is killed between the two must not find it with two containers. */
-  private forget(container: NetworkedContainer, attachment: Attachment | undefined): Promise<void> {
-    return this.record(
-      container,
-      container.networking.attachments.filter((other) => other !== attachment)
-    )
-  }
-
-  /** Other attachments, saved. What cannot be saved is not so: those before stay, and the same can be asked for again. */
-  private async record(container: NetworkedContainer, attachments: Attachment[]): Promise<void> {
-    const { networking } = container
-    const before = networking.attachments
-    networking.attachments = attachments
-    try {
-      await container.save()
-    } catch (error) {
-      networking.attachments = before
-      throw error
-    }
-  }
-
   /**
    * Where containers of the default bridge may not talk with each other, links open single ports: told to both ends, whenever one of
    * them comes or goes.
    */
   private async openLinked(container: NetworkedContainer): Promise<void> {
-    const network = this.known(BRIDGE)
+    const network = this.options.networks.known(BRIDGE)
     if (network === undefined || network.icc) return
     const { controller } = this.options
     for (const end of [container, ...this.links.counterparts(container)]) {
@@ -366,56 +299,6 @@ export class ContainerNetworkService {
         if (!(error instanceof NetworkError) || error.code !== 'not-found') throw error
       })
     }
-  }
-
-  private async plugIn(container: NetworkedContainer, attachment: Attachment, network: DockerNetwork): Promise<void> {
-    const [ifname] = this.endpoints.nextInterfaces(container, [network])
-    await this.endpoints.join(container, attachment, network, ifname!)
-    const { networking } = container
-    const before = networking.attachments
-    networking.attachments = [...before, attachment]
-    try {
-      this.options.networks.confirm(network, attachment.endpoint!.endpointId, container.name)
-      await this.endpoints.settle(container)
-      await this.openLinked(container)
-    } catch (error) {
-      networking.attachments = before
-      await this.undoConnect(container, attachment)
-      throw error
-    }
-  }
-
-  /** Undoes a connect whose error says why. */
-  private async undoConnect(container: NetworkedContainer, attachment: Attachment): Promise<void> {
-    await this.plugOut(container, attachment).catch((left: Error) => this.options.log(`container ${container.name}: ${left.message}`))
-  }
-
-  private async plugOut(container: NetworkedContainer, attachment: Attachment): Promise<void> {
-    const hadIpv6 = attachment.endpoint?.address6 !== ''
-    const wasPlugged = attachment.endpoint?.ifname !== ''
-    const names = this.namesOn(attachment.networkId)
-    for (const alias of attachment.config.Aliases ?? []) names.add(alias)
-    names.delete(container.name)
-    try {
-      await this.endpoints.leave(container, attachment, true)
-    } finally {
-      // It is gone, though something may be left: what follows from it is done before anybody hears of that.
-      if (wasPlugged && names.size > 0) await this.files.removeHosts(container, names)
-      await this.endpoints.settle(container)
-      if (hadIpv6) await this.endpoints.closeIpv6(container)
-      await this.openLinked(container)
-    }
-  }
-
-  /** What is found there by name; on the default bridge nothing is. */
-  private namesOn(networkId: string): Set<string> {
-    const names = new Set<string>()
-    if (this.options.networks.get(networkId)?.isUserDefined !== true) return names
-    for (const { name, networking } of this.options.containers.all()) {
-      const there = networking.attachments.find((other) => other.networkId === networkId && other.endpoint !== null)
-      if (there !== undefined) for (const each of [name, ...(there.config.Aliases ?? [])]) names.add(each)
-    }
-    return names
   }
 
   private container(reference: string): NetworkedContainer | undefined {
@@ -438,16 +321,8 @@ export class ContainerNetworkService {
     return target
   }
 
-  private known(reference: string): DockerNetwork | undefined {
-    try {
-      return this.options.networks.find(reference)
-    } catch {
-      return undefined
-    }
-  }
-
   private networkName(mode: string): string {
-    return mode === 'default' ? BRIDGE : (this.known(mode)?.name ?? mode)
+    return mode === 'default' ? BRIDGE : (this.options.networks.known(mode)?.name ?? mode)
   }
 
   /** Once found, a user-defined network is known by its id: another one that takes its name is another network. */
@@ -471,11 +346,6 @@ export class ContainerNetworkService {
 /** The default bridge first, as Docker has it for the sake of links; then as the user asked for them. */
 function inJoinOrder(attachments: readonly Attachment[]): Attachment[] {
   return [...attachments.filter(({ network }) => network === BRIDGE), ...attachments.filter(({ network }) => network !== BRIDGE)]
-}
-
-/** Not so between the end of a process and its restart, which counts as running: there is nothing to plug into. */
-function runs({ state, sandbox }: NetworkedContainer): boolean {
-  return state.Running && sandbox !== null
 }
 
 /** In the namespace of the host or of another container no interface is its own. */

@@ -90,6 +90,15 @@ export class NetworkService {
     return this.networks.get(reference) ?? findNetwork(this.all(), reference)
   }
 
+  /** The same; undefined where that throws. */
+  known(reference: string): DockerNetwork | undefined {
+    try {
+      return this.find(reference)
+    } catch {
+      return undefined
+    }
+  }
+
   list(filters: Filters): NetworkResource[] {
     filters.check(LIST_FILTERS)
     const dangling = filters.has('dangling') ? filters.boolean('dangling') : undefined
