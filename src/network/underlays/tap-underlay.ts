@@ -2,7 +2,7 @@
  * Underlay `tap`: the host's kernel carries outer frames, see the README.
  */
 import { realTimers, type Timers } from '../../engine/clock.ts'
-import { ALL_OFFLOADS, TUNNEL_OFFLOADS } from '../../io/frame-device.ts'
+import { ALL_OFFLOADS, Offload, TUNNEL_OFFLOADS } from '../../io/frame-device.ts'
 import { interfaceSpeed } from '../../io/interface-speed.ts'
 import type { NativeBinding, OpenedTap } from '../../io/native-binding.ts'
 import { NftablesBatch } from '../../io/netlink/nftables/batch.ts'
@@ -30,6 +30,12 @@ const TAP_MAC = '02:6e:6c:76:78:01'
 /** The kernel believes no source on an interface without any address, however loose rp_filter is. Nobody speaks to it. */
 const TAP_ADDRESS = '169.254.111.1/32'
 const SCOPE_LINK = 253
+/**
+ * What the kernel may leave undone. Not the parting of UDP: a sender's UDP_SEGMENT or a GRO makes several datagrams of VXLAN one frame,
+ * and each has an inner frame of its own.
+ */
+const DATAGRAM_OFFLOADS = Offload.uso4 | Offload.uso6
+const TAP_OFFLOADS = (ALL_OFFLOADS & ~DATAGRAM_OFFLOADS) | TUNNEL_OFFLOADS
 /** Before everybody else at the ingress. */
 const PRIORITY = -300
 /** ICMP type 3 code 4, and where in it the quoted packet (without options) and its UDP header are. */
@@ -90,11 +96,12 @@ export class TapUnderlay implements Underlay {
     try {
       const link = await underlayLink(host, target.address)
       const speed = await interfaceSpeed(link)
-      const opened = await openHostTap(host, UNDERLAY_TAP, this.timers, ALL_OFFLOADS | TUNNEL_OFFLOADS)
+      const opened = await openHostTap(host, UNDERLAY_TAP, this.timers, TAP_OFFLOADS)
       tap = opened
       await this.setUp(opened, link.mtu)
       await this.addTable(link.name, opened, target)
-      const { fd, name, vnetHeaderLength, offloads } = opened
+      const { fd, name, vnetHeaderLength } = opened
+      const offloads = opened.offloads | takenOffloads(opened.offloads)
       return {
         elements: { [ELEMENT]: { type: 'tap', options: { fd, name, mtu: link.mtu, vnetHeaderLength, offloads } } },
         links: [],
@@ -147,6 +154,11 @@ export class TapUnderlay implements Underlay {
     for (const change of journal.changes) journal.remove(change)
     this.journal = undefined
   }
+}
+
+/** What the kernel takes from us beyond what it was let do: who knows tunnels (Linux 6.17) knows UDP segments (6.2). */
+function takenOffloads(granted: number): number {
+  return (granted & Offload.tunnel) === 0 ? 0 : DATAGRAM_OFFLOADS
 }
 
 /** What is for the VTEP, straight from the interface to the TAP; in place of a table of that name that is there. */
