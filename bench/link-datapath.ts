@@ -31,7 +31,7 @@ export interface LinkValues {
 const BATCH = 64
 const LENGTH = 64
 /** For a million frames under way, and some that rest, so that slots are taken in the order of their place (see RestingSlots). */
-const SMALL_CHUNKS = 128
+const SMALL_CHUNKS = 126
 
 const batch = new Int32Array(BATCH)
 
