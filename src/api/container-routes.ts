@@ -4,12 +4,16 @@ import type { ApiRequest } from './api-request.ts'
 import type { ContainerBackend, PathStat, TerminalDimensions, WaitCondition } from './container-backend.ts'
 import { createBody, updateBody } from './container-shapes.ts'
 import { messageOf, statusOf } from './error-status.ts'
+import type { Filters } from './filters.ts'
 import { parseGoTimestamp } from './go-timestamp.ts'
 import type { Router } from './router.ts'
 import { whenAborted } from './when-aborted.ts'
 
 /** How Docker answers where it does not say that the request is at fault. */
 const UNREADABLE = { status: 500, empty: 'EOF' }
+
+/** Bytes of a body that says nothing: '{}', 'null', with what else clients put behind it. Docker's measure. */
+const LONGEST_EMPTY = 7
 
 const STAT_HEADER = 'X-Docker-Container-Path-Stat'
 
@@ -32,7 +36,7 @@ function recordRoutes(router: Router, backend: ContainerBackend): void {
     const body = await request.decode(createBody, UNREADABLE)
     response.json(201, await backend.create(request.query.get('name') ?? '', body, request.query.get('platform') ?? ''))
   })
-  router.add('POST', '/containers/prune', async (request, response) => response.json(200, await backend.prune(request.filters())))
+  router.add('POST', '/containers/prune', async (request, response) => response.json(200, await backend.prune(pruneFilters(request))))
   router.add('GET', '/containers/{id}/json', async (request, response) => {
     response.json(200, await backend.inspect(request.params['id']!, request.flag('size')))
   })
@@ -52,7 +56,10 @@ function recordRoutes(router: Router, backend: ContainerBackend): void {
 
 /** From start to end. */
 function runRoutes(router: Router, backend: ContainerBackend): void {
-  router.add('POST', '/containers/{id}/start', async ({ params }, response) => {
+  router.add('POST', '/containers/{id}/start', async ({ params, headers }, response) => {
+    if (Number(headers['content-length'] ?? 0) > LONGEST_EMPTY || headers['transfer-encoding'] !== undefined) {
+      throw ApiError.badRequest('starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24')
+    }
     response.empty((await backend.start(params['id']!)) ? 204 : 304)
   })
   router.add('POST', '/containers/{id}/stop', async (request, response) => {
@@ -183,6 +190,15 @@ export function dimensionsOf(query: URLSearchParams): TerminalDimensions {
     return Number(text)
   }) as [number, number]
   return { columns, rows }
+}
+
+/** What cannot be read is 400 here and 500 elsewhere, as Docker has it. */
+function pruneFilters(request: ApiRequest): Filters {
+  try {
+    return request.filters()
+  } catch (error) {
+    throw ApiError.badRequest(messageOf(error), { cause: error })
+  }
 }
 
 function limitOf({ query }: ApiRequest): number {

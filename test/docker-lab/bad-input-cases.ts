@@ -132,6 +132,8 @@ const containerCreate = bodies(
   { Image: '' },
   { Image: 'UPPER case' },
   { Image: '../../etc' },
+  { Image: 'busybox', HostConfig: { VolumesFrom: ['nosuch'] } },
+  { Image: 'busybox', HostConfig: { VolumesFrom: ['running:bad'] } },
   { Image: 'busybox', Cmd: 5 },
   { Image: 'busybox', Cmd: [5] },
   { Image: 'busybox', Cmd: {} },
@@ -305,14 +307,28 @@ const plain: BadInput[] = [
   'POST /containers/idle/pause',
   'POST /containers/idle/unpause',
   'POST /containers/idle/attach?detachKeys=nonsense&stream=1&stdout=1',
+  'POST /containers/prune?filters=nonsense',
   'POST /containers/prune?filters={"nosuch":["x"]}',
   'POST /containers/prune?filters={"until":["x"]}',
+  'POST /images/prune?filters=nonsense',
+  'GET /containers/json?filters={"isolation":["process"],"name":["nosuch"]}',
+  'POST /images/create?fromImage=busybox&tag=latest&platform=nosuch',
+  'POST /images/create?fromSrc=-&platform=linux/*',
+  'POST /images/create?fromSrc=-&platform=windows',
   'GET /events?since=x',
   'GET /events?until=x&since=0',
   'GET /events?since=10&until=5',
   'GET /events?since=0&until=1&filters=nonsense',
   'GET /events?since=0&until=1&filters={"nosuch":["x"]}'
 ].map((request) => ({ request }))
+
+// Those that are none; what others answer names the machine's own.
+const platforms: BadInput[] = ['nosuch', 'linux/*', 'a b', 'a/b/c/d', 'linux/', 'li"nux'].map((text) => ({
+  request: `POST /containers/create?platform=${text}`,
+  body: { Image: 'busybox' }
+}))
+
+const started = bodies('POST /containers/running/start', {}, { HostConfig: {} }, { Binds: ['/a:/b'] }, 'nonsense and more')
 
 const wrongContent: BadInput[] = [
   { request: 'POST /networks/create', body: '{"Name":"typed"}', headers: { 'Content-Type': 'text/plain' } },
@@ -332,6 +348,8 @@ export const BAD_INPUT: readonly BadInput[] = [
   ...names,
   ...exec,
   ...plain,
+  ...platforms,
+  ...started,
   ...wrongContent
 ]
 

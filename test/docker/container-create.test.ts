@@ -47,6 +47,7 @@ describe('create requests', () => {
     const recorded = JSON.parse(inspect!.stdout) as { HostConfig: object }
     const PortBindings = { '80/tcp': [{ HostPort: '8080' }], '53/udp': [{ HostIp: '127.0.0.1', HostPort: '5300' }] }
     assert.deepEqual(JSON.parse(JSON.stringify(host({ NetworkMode: 'net', PortBindings }))), recorded.HostConfig)
+    assert.equal(host({ MemorySwappiness: -1 }).MemorySwappiness, null)
   })
 
   test('command and entrypoint: what the request says, and what of the image is left', () => {
@@ -75,6 +76,8 @@ describe('create requests', () => {
     assert.deepEqual(Object.keys(config.ExposedPorts!).sort(), ['80/tcp', '90/tcp'])
     assert.deepEqual(config.Volumes, { '/v': {} })
     assert.equal(merged({ Image: 'x' }).Volumes, null)
+    const empty = merged({ Image: 'x', Volumes: {}, ExposedPorts: {} })
+    assert.deepEqual([empty.Volumes, 'ExposedPorts' in empty], [null, false], 'what the client sends for none')
   })
 
   test('refusals', () => {

@@ -69,6 +69,8 @@ export function completeHostConfig(given: HostConfigBody | null): HostConfig {
     ShmSize: body.ShmSize || DEFAULT_SHM_BYTES,
     Runtime: body.Runtime || 'runc',
     ConsoleSize: [ConsoleSize?.[0] ?? 0, ConsoleSize?.[1] ?? 0],
+    // -1 is how clients say that nothing was asked.
+    MemorySwappiness: body.MemorySwappiness === -1 ? null : body.MemorySwappiness,
     OomKillDisable: body.OomKillDisable ?? false,
     PidsLimit: body.PidsLimit !== null && body.PidsLimit > 0 ? body.PidsLimit : null,
     MaskedPaths: body.MaskedPaths ?? (body.Privileged ? null : MASKED_PATHS),
@@ -93,8 +95,9 @@ function nameOf(entry: string): string {
   return equals < 0 ? entry : entry.slice(0, equals)
 }
 
+/** A request for none is no request: Docker's client sends an empty object for it, and inspect shows null. */
 function union(request: Record<string, object> | null, image: Record<string, object> | null | undefined): Record<string, object> | null {
-  if (request === null && image == null) return null
+  if (Object.keys(request ?? {}).length === 0) return image ?? null
   return { ...image, ...request }
 }
 
