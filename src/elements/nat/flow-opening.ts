@@ -62,7 +62,11 @@ export class FlowOpening {
     } else if (tables.ports.choose(reply, source, tuple.sourcePort, packet.kind === PacketKind.query) === NO_PORT) {
       return NatDrop.portsExhausted
     }
-    if (!isIpv6) tables.lastSource = newSource
+    if (!isIpv6) {
+      tables.lastSource = newSource
+      tables.lastTarget = destination
+      tables.lastTargetPort = isDnat ? tuple.destinationPort : -1
+    }
     return READ_OK
   }
 

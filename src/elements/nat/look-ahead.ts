@@ -32,6 +32,8 @@ export function makeLookAhead(tables: NatTables): LookAhead {
     const references = ((1 << flows.referenceBits) - 1) | 0
     const last = (flows.capacity * 2) | 0
     const address = tables.lastSource | 0
+    const target = tables.lastTarget | 0
+    const targetPort = tables.lastTargetPort | 0
     let sum = touched
     for (let i = 0; i < count; i = (i + 1) | 0) {
       const words = frames.words(batch[i])
@@ -57,10 +59,14 @@ export function makeLookAhead(tables: NatTables): LookAhead {
         const word = ((entry - 1) << 3) | 0
         sum ^= core[word] ^ core[word ^ 8] ^ status[word >> 4] ^ expires[word >> 4]
       } else {
+        // A client keeps its source on the way to a published port.
+        const isDnat = targetPort >= 0
+        const from = isDnat ? target : (b >>> 16) | (c << 16)
+        const to = isDnat ? (a & 0xffff) | (b << 16) : address
         const answer =
-          Math.imul((b >>> 16) | (c & -65_536), k1) +
-          Math.imul((c & 0xffff) | (address << 16), k2) +
-          Math.imul((address >>> 16) | (port << 16), k3)
+          Math.imul((from & 0xffff) | (c & -65_536), k1) +
+          Math.imul((from >>> 16) | (to << 16), k2) +
+          Math.imul((to >>> 16) | ((isDnat ? targetPort : port) << 16), k3)
         const hash = (answer + Math.imul(protocol, k4)) | 0
         sum ^= slots[Math.imul(hash ^ (hash >>> 16), 0x9e3779b1) >>> shift]
       }

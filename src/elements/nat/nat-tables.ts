@@ -75,6 +75,9 @@ export class NatTables {
   readonly routerMac = new Int32Array(2 * INTERFACES_MAX).fill(-1)
   /** Source address that the last new flow over IPv4 left with: most likely the next one's. */
   lastSource = 0
+  /** Where it went when that was a published port, and the port, a field of a tuple; -1: it was none. */
+  lastTarget = 0
+  lastTargetPort = -1
   settings: ReadSettings
   private readonly own = new Tuple()
   private readonly other = new Tuple()
