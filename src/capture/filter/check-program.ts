@@ -78,7 +78,7 @@ function faultOf(instruction: BpfInstruction | null | undefined, rest: number): 
   const usesMemory = kind === BpfClass.st || kind === BpfClass.stx || (kind <= BpfClass.ldx && (code & 0xe0) === BpfMode.mem)
   if (usesMemory && k >= BPF_MEMORY_WORDS) return `uses memory word ${k} of ${BPF_MEMORY_WORDS}`
   if (kind === BpfClass.ld && (code & 0xe0) === BpfMode.abs && k >= BPF_SPECIAL_OFFSETS && !ANCILLARY.includes(k - BPF_ANCILLARY)) {
-    return `asks for what only a kernel knows of a frame (offset 0x${k.toString(16)}); compile for a file: tcpdump -ddd -y EN10MB`
+    return `asks for what only a kernel knows of a frame (inbound, outbound and the like: offset 0x${k.toString(16)}); leave it out, or compile for a file`
   }
   return null
 }
