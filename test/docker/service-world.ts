@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createBody } from '../../src/api/container-shapes.ts'
 import type { Container } from '../../src/docker/container/container.ts'
 import { ContainerRegistry } from '../../src/docker/container/container-registry.ts'
@@ -63,7 +64,7 @@ export class ServiceWorld {
   }
 
   /** Processes whose command line names this world's folder. */
-  shims(): string[] {
+  private shims(): string[] {
     return readdirSync('/proc').filter((entry) => {
       try {
         return /^\d+$/.test(entry) && readFileSync(`/proc/${entry}/cmdline`, 'latin1').includes(`${this.folder}/run/`)
@@ -71,6 +72,11 @@ export class ServiceWorld {
         return false // it has ended meanwhile
       }
     })
+  }
+
+  /** Resolves when none is left: what a killed shim has begun ends a moment after it. */
+  async shimsEnd(): Promise<void> {
+    while (this.shims().length > 0) await sleep(5)
   }
 
   async close(): Promise<void> {

@@ -34,7 +34,7 @@ describe('the container service', { skip: noSandbox }, () => {
     const { Status, Running, Pid, Error: reason } = container.state
     assert.deepEqual({ Status, Running, Pid }, { Status: 'created', Running: false, Pid: 0 })
     assert.match(reason, /No space left/)
-    assert.deepEqual(world.shims(), [])
+    await world.shimsEnd()
     assert.equal(await containers.stop('one', 0), false)
     store.full = null
     assert.equal(await containers.start('one'), true)
@@ -63,7 +63,7 @@ describe('the container service', { skip: noSandbox }, () => {
     await containers.remove('late', FORCE)
     assert.equal(await starting, true)
     assert.equal(registry.size, 0)
-    assert.deepEqual(world.shims(), [])
+    await world.shimsEnd()
   })
 
   test('a nameless volume goes with the last container that has it', async () => {

@@ -1,6 +1,7 @@
 /** `netloom start`, and the way back into a container that runs: what `netloom attach CONTAINER` does. */
 import type { Command } from 'commander'
 import type { Client } from '../../client/client.ts'
+import type { Hijacked } from '../../client/http-transport.ts'
 import { CliError } from '../cli-error.ts'
 import { CommandGroup } from '../command-group.ts'
 import type { CliContext } from '../context.ts'
@@ -61,18 +62,20 @@ async function join(client: Client, name: string, options: JoinOptions, context:
   checkTerminal(tty, stdin)
   const { detachKeys = DEFAULT_DETACH_KEYS } = options
   const call = { stdin, stdout: true, stderr: true, stream: true, detachKeys: options.detachKeys }
-  const hijacked = await client.containers.attach(name, call)
-  const session = startSession({
-    hijacked,
-    tty,
-    stdin,
-    detachKeys,
-    resize: (rows, columns) => client.containers.resize(name, rows, columns)
-  })
-  const waiting = new AbortController()
-  const { ended } = await client.containers.wait(name, begin === undefined ? 'not-running' : 'next-exit', waiting.signal)
+  // Before the first output: whoever sees it may signal at once.
   const stopSignals = tty || options.sigProxy === false ? () => {} : forwardSignals((signal) => client.containers.kill(name, signal))
+  const waiting = new AbortController()
+  let hijacked: Hijacked | undefined
   try {
+    hijacked = await client.containers.attach(name, call)
+    const session = startSession({
+      hijacked,
+      tty,
+      stdin,
+      detachKeys,
+      resize: (rows, columns) => client.containers.resize(name, rows, columns)
+    })
+    const { ended } = await client.containers.wait(name, begin === undefined ? 'not-running' : 'next-exit', waiting.signal)
     await begin?.()
     await session.started()
     if ((await session.ended) === 'detached') {
@@ -82,6 +85,6 @@ async function join(client: Client, name: string, options: JoinOptions, context:
   } finally {
     stopSignals()
     waiting.abort()
-    hijacked.connection.destroy()
+    hijacked?.connection.destroy()
   }
 }
