@@ -11,12 +11,18 @@ const FRAMES = 12e6
 /** Of 64 frames from inside: one in 16 of all frames, a million a second where 16 million established ones pass. */
 const NEW_PER_BATCH = 8
 const FULL = 4000
+/** A million flows in 256 MiB. */
+const BYTES_A_FLOW = 268
 const NOBODY_NEW = 'full table, nobody new'
 const REFUSED = 'full table, one new flow in 16 frames, refused'
 
+function establishedName(flows: number, workingSet: number): string {
+  return `established, ${flows.toLocaleString('en')} flows, ${workingSet === 0 ? 'natural' : 'hostile'}`
+}
+
 function established(flows: number, workingSet: number): TrialCase {
   return {
-    name: `established, ${flows.toLocaleString('en')} flows, ${workingSet === 0 ? 'natural' : 'hostile'}`,
+    name: establishedName(flows, workingSet),
     group: 'established NAT, UDP, 64 bytes',
     run: async () => ({ ...(await runGateway({ flows, gateway: true, workingSet, frames: FRAMES, capacity: 262_144 })) })
   }
@@ -62,5 +68,12 @@ export const suite = trialSuite({
       run: async () => ({ ...(await runGateway({ flows: 64, gateway: false, workingSet: 0, frames: FRAMES, capacity: 0 })) })
     }
   ],
-  ratios: [{ of: REFUSED, to: NOBODY_NEW, figure: 'mpps', target: 0.8, direction: 'at least' }]
+  ratios: [
+    { of: establishedName(64, 0), figure: 'mpps', target: 15, direction: 'at least' },
+    ...(Object.keys(NEW_FLOW_KINDS) as NewFlowName[]).flatMap((of) => [
+      { of, figure: 'mpps', target: 1, direction: 'at least' } as const,
+      { of, figure: 'bytesPerFlow', target: BYTES_A_FLOW, direction: 'at most' } as const
+    ]),
+    { of: REFUSED, to: NOBODY_NEW, figure: 'mpps', target: 0.8, direction: 'at least' }
+  ]
 })

@@ -10,9 +10,13 @@ const HOSTILE = 64 * 2 ** 20
 const FRAMES = 12e6
 const SECONDS = 2
 
+function tunnelName(flows: number, macs: number, underlay: 4 | 6, workingSet: number): string {
+  return `${flows.toLocaleString('en')} flows, ${macs.toLocaleString('en')} MACs, IPv${underlay}, ${workingSet === 0 ? 'natural' : 'hostile'}`
+}
+
 function tunnel(flows: number, macs: number, underlay: 4 | 6, workingSet: number): TrialCase {
   return {
-    name: `${flows.toLocaleString('en')} flows, ${macs.toLocaleString('en')} MACs, IPv${underlay}, ${workingSet === 0 ? 'natural' : 'hostile'}`,
+    name: tunnelName(flows, macs, underlay, workingSet),
     group: 'encap and decap in memory, UDP, 64 bytes',
     run: async () => ({ ...(await runOverlay({ flows, macs, underlay, tunnel: true, workingSet, frames: FRAMES })) })
   }
@@ -65,6 +69,7 @@ export const suite = trialSuite({
     between('emulated', EMULATED, ONE_PROCESS)
   ],
   ratios: [
+    { of: tunnelName(64, 64, 4, 0), figure: 'mpps', target: 15, direction: 'at least' },
     { of: TAP, to: KERNEL, figure: 'gbit', target: 0.7, direction: 'at least' },
     { of: UDP, to: KERNEL, figure: 'gbit', target: 0.4, direction: 'at least' },
     ...(openVswitch ? [{ of: TAP, to: OPEN_VSWITCH, figure: 'gbit', target: 3, direction: 'at least' } as const] : []),

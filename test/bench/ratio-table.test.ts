@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import type { Metric } from '../../bench/bench-suite.ts'
+import { NEW_FLOW_KINDS } from '../../bench/gateway-new-flows.ts'
 import { loadSuite, suiteNames } from '../../bench/load-suite.ts'
 import { checkTargets, type RatioTarget, ratioTable } from '../../bench/ratio-table.ts'
 import { projectRoot } from '../../bench/system/project-root.ts'
@@ -82,7 +83,11 @@ test('suites have the targets of the issues', async () => {
       'macvlan, one MAC a port, 64 bytes / bridge, one MAC a port, 64 bytes at least 0.95',
       'ipvlan, one MAC a port, IPv4 / bridge, one MAC a port, IPv4 at least 0.95'
     ],
-    gateway: ['full table, one new flow in 16 frames, refused / full table, nobody new at least 0.8'],
+    gateway: [
+      'established, 64 flows, natural: mpps at least 15',
+      ...Object.keys(NEW_FLOW_KINDS).flatMap((name) => [`${name}: mpps at least 1`, `${name}: bytesPerFlow at most 268`]),
+      'full table, one new flow in 16 frames, refused / full table, nobody new at least 0.8'
+    ],
     links: [
       'a link that is not shaped / the stations alone as good as 1',
       'delay 200 ms: mpps at least 5',
@@ -97,6 +102,7 @@ test('suites have the targets of the issues', async () => {
     ],
     virtual: ['1,000 hosts, each at its own time: hourSeconds at most 120'],
     overlay: [
+      '64 flows, 64 MACs, IPv4, natural: mpps at least 15',
       'netloom, TAP underlay / kernel vxlan over veth at least 0.7',
       'netloom, UDP sockets / kernel vxlan over veth at least 0.4',
       'netloom, overlay of two emulated hosts / netloom, one bridge at least 0.8'
