@@ -128,7 +128,7 @@ export class Nat implements Element {
     const first = egress[from]
     let mixed = from
     for (let i = from | 0; i < to; i = (i + 1) | 0) mixed |= egress[i] ^ first
-    // Mostly all leave by one interface.
+    // Mostly the whole batch leaves by one interface; a run from its middle on is not worth a copy.
     const common = mixed === 0 && first !== refused ? context.ports[first << 1] : null
     let sent = to - from
     if (common) common.tx.transmitAll(batch, to)
