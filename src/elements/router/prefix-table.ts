@@ -80,17 +80,12 @@ export class PrefixTable {
     }
   }
 
-  /** The IPv4 prefixes: network (int32) and length. */
-  *prefixes4(): Generator<readonly [network: number, length: number]> {
-    const { table } = this
-    for (let at = 0; at < table.length; at += WORDS) if (table[at + LENGTH] !== 0) yield [table[at], table[at + LENGTH] - 1]
-  }
-
-  /** Enters a prefix or gives it another value (0 or more). */
-  set(words: Words, length: number, value: number): void {
+  /** Enters a prefix or gives it another value (0 or more); true when it was not there. */
+  set(words: Words, length: number, value: number): boolean {
     const slot = this.slotOf(words[0], words[1], words[2], words[3], length)
     const at = slot * WORDS
-    if (this.table[at + LENGTH] === 0) {
+    const isNew = this.table[at + LENGTH] === 0
+    if (isNew) {
       this.table.set(words, at)
       this.table[at + LENGTH] = length + 1
       this.count++
@@ -98,6 +93,7 @@ export class PrefixTable {
     }
     this.table[at + VALUE] = value
     if (this.count * 2 > this.mask) this.double()
+    return isNew
   }
 
   /** False when it was not there. */

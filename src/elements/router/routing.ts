@@ -56,8 +56,8 @@ export class Routing {
   private readonly freeIndices: number[] = []
   /** Static routes by interface, to find those that come and go with it. */
   private readonly byInterface = new Map<number, Set<Claim>>()
-  /** Of the IPv4 tables; null: they have changed. */
-  private regions: RouteRegions | null = null
+  /** Of the IPv4 tables. */
+  private readonly regions = new RouteRegions()
 
   /** `interfaces` by number; the caller changes it and tells by `connect` and `disconnect`. */
   constructor(interfaces: readonly (RouterInterface | null)[]) {
@@ -72,7 +72,6 @@ export class Routing {
 
   /** Reach of an IPv4 destination: others that are neither our own nor go by another route. */
   reach(destination: number): number {
-    this.regions ??= new RouteRegions([...this.table4.prefixes4(), ...this.own4.prefixes4()])
     return this.regions.reach(destination)
   }
 
@@ -103,7 +102,6 @@ export class Routing {
 
   /** The interface is out of `interfaces`. */
   disconnect(removed: RouterInterface): void {
-    this.regions = null
     for (const own of removed.addresses) {
       const claim = this.claims.get(own.network.text)
       if (claim === undefined) continue
@@ -112,9 +110,9 @@ export class Routing {
       this.settle(claim)
     }
     for (const { family, words, broadcast } of removed.addresses) {
-      if (family === 4) this.own4.delete(words, 32)
-      else this.own6.delete(words, 128)
-      if (broadcast !== null) this.own4.delete([broadcast, 0, 0, 0], 32)
+      if (family === 4) this.delete(this.own4, words, 32)
+      else this.delete(this.own6, words, 128)
+      if (broadcast !== null) this.delete(this.own4, [broadcast, 0, 0, 0], 32)
     }
     // An address that another interface has, too, is that one's now.
     for (const other of this.interfaces) {
@@ -167,12 +165,13 @@ export class Routing {
   }
 
   private putOwn({ family, words, broadcast }: OwnAddress, number: number): void {
-    this.regions = null
     const table = family === 4 ? this.own4 : this.own6
     const length = family === 4 ? 32 : 128
     // The first that has an address keeps it.
-    if (table.find(...words, length) === NO_VALUE) table.set(words, length, number << 1)
-    if (broadcast !== null && this.own4.find4(broadcast, 32) === NO_VALUE) this.own4.set([broadcast, 0, 0, 0], 32, (number << 1) | 1)
+    if (table.find(...words, length) === NO_VALUE) this.set(table, words, length, number << 1)
+    if (broadcast !== null && this.own4.find4(broadcast, 32) === NO_VALUE) {
+      this.set(this.own4, [broadcast, 0, 0, 0], 32, (number << 1) | 1)
+    }
   }
 
   private claim(destination: Destination): Claim {
@@ -187,7 +186,6 @@ export class Routing {
 
   /** Decides who is heard: a route that was given and whose interface exists, else the connected interface of the lowest number. */
   private settle(claim: Claim): void {
-    this.regions = null
     const { destination, route, connected, index } = claim
     const table = destination.family === 4 ? this.table4 : this.table6
     if (route !== null && (this.interfaces[route.interface] ?? null) !== null) {
@@ -195,12 +193,24 @@ export class Routing {
     } else if (connected.length > 0) {
       claim.active = { destination, kind: 'connected', interface: connected[0], via: null }
     } else claim.active = null
-    if (claim.active !== null) table.set(destination.words, destination.length, index)
-    else table.delete(destination.words, destination.length)
+    if (claim.active !== null) this.set(table, destination.words, destination.length, index)
+    else this.delete(table, destination.words, destination.length)
     if (route !== null || connected.length > 0) return
     this.claims.delete(destination.text)
     this.byIndex[index] = undefined
     this.freeIndices.push(index)
+  }
+
+  private set(table: PrefixTable, words: Words, length: number, value: number): void {
+    if (table.set(words, length, value) && this.isIpv4(table)) this.regions.count(words[0], length, 1)
+  }
+
+  private delete(table: PrefixTable, words: Words, length: number): void {
+    if (table.delete(words, length) && this.isIpv4(table)) this.regions.count(words[0], length, -1)
+  }
+
+  private isIpv4(table: PrefixTable): boolean {
+    return table === this.table4 || table === this.own4
   }
 }
 

@@ -6,7 +6,7 @@ import { ErrorLimit } from '../../../src/elements/router/error-limit.ts'
 import { FrameQueues, INTERFACE_FRAMES_MAX, QUEUE_FRAMES_MAX, WAITING_FRAMES_MAX } from '../../../src/elements/router/frame-queue.ts'
 import { NeighborState, NeighborTable, NO_NEIGHBOR, Waiting } from '../../../src/elements/router/neighbor-table.ts'
 import { NO_VALUE, PrefixTable } from '../../../src/elements/router/prefix-table.ts'
-import { RouteRegions } from '../../../src/elements/router/route-regions.ts'
+import { Reach, RouteRegions } from '../../../src/elements/router/route-regions.ts'
 import { FramePool, NO_FRAME } from '../../../src/engine/frame-pool.ts'
 import { Random } from '../../../src/engine/random.ts'
 
@@ -47,52 +47,66 @@ describe('prefix table', () => {
 })
 
 describe('route regions', () => {
-  test('all addresses of a block have the longest prefix of the one that was asked for', () => {
+  const of = (text: string): number => text.split('.').reduce((sum, byte) => (sum << 8) | Number(byte), 0)
+
+  test('all addresses of a block have the longest prefix of the one that was asked for, while prefixes come and go', () => {
     const random = new Random(5)
-    for (let round = 0; round < 200; round++) {
-      const table = new PrefixTable()
-      for (let i = 0; i < 12; i++) {
+    const table = new PrefixTable()
+    const regions = new RouteRegions()
+    const there: (readonly [network: number, length: number])[] = []
+    const met = new Set<number>()
+    for (let round = 0; round < 3000; round++) {
+      if (there.length < 2 || random.below(9) >= there.length) {
         const length = random.below(33)
-        table.set([random.int32() & 0xe00000ff & maskWord(length, 0), 0, 0, 0], length, i)
-      }
-      const regions = new RouteRegions([...table.prefixes4()])
-      for (let i = 0; i < 100; i++) {
-        const address = i % 2 === 0 ? random.int32() : random.int32() & 0xe00000ff
-        const bits = regions.freeBits(address)
-        const expected = table.lookup4(address)
-        for (let j = 0; j < 20; j++) {
-          // Both ends of the block, and some between.
-          const low = (2 ** bits - 1) | 0
-          const other = (address & ~low) | ((j === 0 ? 0 : j === 1 ? -1 : random.int32()) & low)
-          assert.equal(table.lookup4(other), expected, `${address} and ${other}, ${bits} bits`)
+        const network = random.int32() & 0x03010080 & maskWord(length, 0)
+        const isNew = table.find4(network, length) === NO_VALUE
+        assert.equal(table.set([network, 0, 0, 0], length, round), isNew)
+        if (isNew) {
+          there.push([network, length])
+          regions.count(network, length, 1)
         }
+      } else {
+        const [[network, length]] = there.splice(random.below(there.length), 1)
+        assert.ok(table.delete([network, 0, 0, 0], length))
+        regions.count(network, length, -1)
+      }
+      const address = random.int32() & 0x0301ffff
+      const reach = regions.reach(address)
+      met.add(reach)
+      const low = reach === Reach.block8 ? 0xffffff : reach === Reach.block16 ? 0xffff : 0
+      const expected = table.lookup4(address)
+      for (let j = 0; j < 20; j++) {
+        // Both ends of the block, and some between.
+        const other = (address & ~low) | ((j === 0 ? 0 : j === 1 ? -1 : random.int32()) & low)
+        assert.equal(table.lookup4(other), expected, `${address} and ${other}`)
       }
     }
+    assert.equal(met.size, 3)
   })
-  test('how many bits are free', () => {
-    const of = (text: string): number => text.split('.').reduce((sum, byte) => (sum << 8) | Number(byte), 0)
-    const regions = new RouteRegions([
-      [0, 0],
-      [of('10.0.0.0'), 8],
-      [of('10.0.0.1'), 32],
-      [of('198.51.100.0'), 24]
-    ])
-    const expected: readonly (readonly [string, number])[] = [
-      ['20.1.2.3', 28],
-      ['10.0.0.1', 0],
-      ['10.0.0.0', 0],
-      ['10.0.0.2', 1],
-      ['10.200.0.1', 23],
-      ['11.0.0.0', 24],
-      ['128.0.0.1', 30],
-      ['198.51.100.9', 8],
-      ['198.51.101.9', 8],
-      ['126.255.255.255', 24],
-      ['127.0.0.1', 24],
-      ['255.255.255.254', 0]
+
+  test('as far as it goes', () => {
+    const regions = new RouteRegions()
+    const prefixes: readonly (readonly [string, number])[] = [
+      ['0.0.0.0', 0],
+      ['10.0.0.0', 8],
+      ['10.0.0.1', 32],
+      ['20.77.0.0', 16],
+      ['198.51.100.0', 24]
     ]
-    for (const [text, bits] of expected) assert.equal(regions.freeBits(of(text)), bits, text)
-    assert.equal(new RouteRegions([]).freeBits(of('100.0.0.1')), 28)
+    for (const [network, length] of prefixes) regions.count(of(network), length, 1)
+    const expected: readonly (readonly [string, number])[] = [
+      ['11.0.0.0', Reach.block8],
+      ['10.0.0.2', Reach.host],
+      ['10.200.0.1', Reach.block16],
+      ['20.77.1.1', Reach.block16],
+      ['20.78.1.1', Reach.block16],
+      ['198.51.101.9', Reach.host],
+      ['198.52.0.1', Reach.block16],
+      ['255.255.0.1', Reach.host]
+    ]
+    for (const [text, reach] of expected) assert.equal(regions.reach(of(text)), reach, text)
+    for (const [network, length] of prefixes) regions.count(of(network), length, -1)
+    assert.equal(regions.reach(of('10.0.0.1')), Reach.block8)
   })
 })
 
