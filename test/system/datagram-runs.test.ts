@@ -63,4 +63,27 @@ describe('datagrams that are written as one', { skip: namespacesMissing('ip', 's
       }
     })
   }
+
+  test('refused as one, each is refused for itself, and counted', () => {
+    const netns = new TestNamespace()
+    try {
+      // Down: the kernel takes nothing (EIO).
+      const tap = openTap(native, { netns: netns.fd, name: 'eth0' })
+      const pool = rigPool()
+      const device = new TapDevice(pool, native, { ...tap, mtu: 1500 })
+      const handles = Int32Array.from({ length: COUNT }, (_, i) =>
+        place(pool, superFrame({ transport: 'udp', family: 4, payload: payloadOf(1000), gsoSize: 0, ipId: i }))
+      )
+      const sent = Array.from(handles)
+      assert.equal(device.write(handles, 0, COUNT), COUNT)
+      assert.equal(device.counters.txErrors, COUNT)
+      assert.deepEqual(
+        Array.from(handles),
+        sent.map((frame) => ~frame)
+      )
+      device.close()
+    } finally {
+      netns.close()
+    }
+  })
 })
