@@ -121,8 +121,7 @@ describe('daemon with the uplink host', { skip: namespacesMissing('docker', 'ip'
     assert.equal(inside('web', 'http://192.0.2.50:8080'), '172.17.0.1 0', 'from the container itself')
     assert.equal(inside('six', 'http://192.0.2.50:8080'), '172.17.0.1 0', 'from another network')
     assert.equal(inside('six', 'http://172.20.0.1:8080'), '172.17.0.1 0')
-    const sent = path.join(import.meta.dirname, 'uplink-host.test.js')
-    assert.match(await outside(world, '--data-binary', `@${sent}`, 'http://192.0.2.50:8080'), /^192\.0\.2\.60 [1-9]\d{3,}$/)
+    assert.match(await outside(world, '--data-binary', `@${import.meta.filename}`, 'http://192.0.2.50:8080'), /^192\.0\.2\.60 [1-9]\d{3,}$/)
   })
 
   test('between networks, and to what is not published, nothing passes', async () => {
