@@ -154,7 +154,7 @@ open(out + '/cut.tar', 'wb').write(open(out + '/dots.tar', 'rb').read()[:700])
   })
 
   test('1,000 concurrent creates and deletes of the same names', async (context) => {
-    const connections = Array.from({ length: 50 }, () => new ApiConnection(lab.socket))
+    const connections = Array.from({ length: 1000 }, () => new ApiConnection(lab.socket))
     const statuses = new Map<string, number>()
     const tell = (what: string, status: number): void => {
       statuses.set(`${what} ${status}`, (statuses.get(`${what} ${status}`) ?? 0) + 1)
