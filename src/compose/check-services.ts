@@ -20,7 +20,7 @@ export function checkServices(services: readonly PlacedService[], networks: read
     }
     for (const use of service.networks ?? []) {
       const missing = (): never => use.at.fail(`there is no network '${use.name}'; there is ${[...byKey.keys()].join(', ') || 'none'}`)
-      checkUse(service, use, byKey.get(use.name) ?? missing())
+      checkUse(use, byKey.get(use.name) ?? missing())
     }
     if (service.networkMode !== undefined) checkMode(service, service.networkMode, byName, surroundings)
     for (const { service: name, at } of service.links) {
@@ -43,13 +43,9 @@ function checkNames(services: readonly PlacedService[]): void {
   }
 }
 
-function checkUse(service: PlacedService, { address, address6, mac, config }: ServiceNetwork, network: Network): void {
+function checkUse({ address, address6, mac, config }: ServiceNetwork, network: Network): void {
   if (network.isExternal) return
   if (network.driver === 'ipvlan') mac?.fail('containers of an ipvlan network have the MAC of their parent')
-  if (['host', 'null', 'none'].includes(network.driver))
-    service.at.fail(
-      `'${network.key}' is of the driver ${network.driver}: write network_mode: ${network.driver === 'host' ? 'host' : 'none'}`
-    )
   for (const [at, text] of [
     [address, config.IPAMConfig?.IPv4Address],
     [address6, config.IPAMConfig?.IPv6Address]

@@ -10,11 +10,13 @@ type Parts = Pick<LabFile, 'underlays' | 'hosts' | 'routers' | 'services'>
 export function checkSurroundings({ underlays, hosts, routers, services }: Parts): void {
   const byName = new Map(underlays.map((underlay) => [underlay.name, underlay]))
   for (const underlay of underlays) checkVlan(underlay, byName, underlays)
-  const places: [what: string, place: Pick<Place, 'underlay' | 'addresses'>][] = [
+  const places: [what: string, place: Pick<Place, 'underlay' | 'addresses' | 'mac'>][] = [
     ...hosts.flatMap(({ name, eth0 }) => (eth0 === null ? [] : [[`the host '${name}'`, eth0] as [string, Place]])),
     ...routers.flatMap(({ name, interfaces }) => interfaces.map((place) => [`the router '${name}'`, place] as [string, Place])),
     ...services.flatMap(({ name, virtual }) =>
-      virtual?.station == null ? [] : [[`the service '${name}'`, virtual.station] as [string, Pick<Place, 'underlay' | 'addresses'>]]
+      virtual?.station == null
+        ? []
+        : [[`the service '${name}'`, virtual.station] as [string, Pick<Place, 'underlay' | 'addresses' | 'mac'>]]
     )
   ]
   checkPlaces(places, byName)
@@ -40,10 +42,17 @@ function checkVlan({ vlan, at }: Underlay, byName: ReadonlyMap<string, Underlay>
   if (twin !== undefined) at.fail(`'${twin.name}' is the VLAN ${vlan.id} of '${trunk.name}' too`)
 }
 
-function checkPlaces(places: readonly [string, Pick<Place, 'underlay' | 'addresses'>][], byName: ReadonlyMap<string, Underlay>): void {
+function checkPlaces(
+  places: readonly [string, Pick<Place, 'underlay' | 'addresses' | 'mac'>][],
+  byName: ReadonlyMap<string, Underlay>
+): void {
   const taken = new Map<string, string>()
-  for (const [what, { underlay: reference, addresses }] of places) {
+  for (const [what, { underlay: reference, addresses, mac }] of places) {
     const underlay = find(reference, byName)
+    const station = `${underlay.name} ${mac}`
+    const twin = mac === undefined ? undefined : taken.get(station)
+    if (twin !== undefined) reference.fail(`${twin} has the MAC ${mac} on the underlay '${underlay.name}' already`)
+    taken.set(station, what)
     for (const { prefix, text, at } of addresses) {
       const subnet = prefix.family === 4 ? underlay.subnet : underlay.subnet6
       if (subnet !== undefined && formatPrefix(subnet) !== formatPrefix(prefix)) {

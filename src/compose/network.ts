@@ -2,6 +2,7 @@
 import type { IpamPoolConfig, NetworkCreateRequest } from '../api/network-json.ts'
 import { formatPrefix, type Prefix, prefixIncludes } from '../wire/cidr.ts'
 import { isInside, readAddress, readAnyAddress, readSubnet } from './addresses.ts'
+import { checkDriverOptions } from './driver-options.ts'
 import { readLink } from './link.ts'
 import { readTexts } from './service-networks.ts'
 import type { Value } from './value.ts'
@@ -35,7 +36,9 @@ const MEMBERS = [
   'labels',
   'x-netloom'
 ] as const
-const DRIVERS = ['bridge', 'overlay', 'macvlan', 'ipvlan', 'host', 'null', 'none'] as const
+const DRIVERS = ['bridge', 'overlay', 'macvlan', 'ipvlan'] as const
+/** Every host has one network of these, and can have no other. */
+const SINGLE_DRIVERS = ['host', 'null', 'none']
 const WITH_PARENT = ['macvlan', 'ipvlan']
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]*$/
 
@@ -55,10 +58,13 @@ export function readNetwork(key: string, at: Value, directory: string): Network 
     ours?.link?.fail('an external network is there already: `netloom link set` shapes its links')
     return { key, at, name, driver: '', isExternal: true, hosts, parent: undefined, subnets: [], request: {} }
   }
-  const driver = given.driver?.oneOf(DRIVERS) ?? 'bridge'
+  const driver = given.driver === undefined ? 'bridge' : readDriver(given.driver)
   const link = ours?.link === undefined ? {} : readLink(ours.link, directory).options
   const options = { ...(given.driver_opts === undefined ? {} : readTexts(given.driver_opts)), ...link }
   const pools = readPools(given.ipam)
+  if (given.driver_opts !== undefined)
+    checkDriverOptions(given.driver_opts, driver, options, pools.filter(({ prefix }) => prefix.family === 4).length)
+  if (hosts?.length === 0) ours!.hosts!.fail('there is no host: leave this out, or name one')
   return {
     key,
     at,
@@ -71,7 +77,7 @@ export function readNetwork(key: string, at: Value, directory: string): Network 
     request: {
       Name: name,
       CheckDuplicate: true,
-      Driver: driver === 'none' ? 'null' : driver,
+      Driver: driver,
       Options: options,
       Labels: given.labels === undefined ? {} : readTexts(given.labels),
       Internal: given.internal?.boolean() ?? false,
@@ -80,6 +86,14 @@ export function readNetwork(key: string, at: Value, directory: string): Network 
       IPAM: { Driver: readIpamDriver(given.ipam), Options: {}, Config: pools.map(({ config }) => config) }
     }
   }
+}
+
+function readDriver(value: Value): (typeof DRIVERS)[number] {
+  const text = value.text()
+  if (!SINGLE_DRIVERS.includes(text)) return value.oneOf(DRIVERS)
+  return value.fail(
+    `every host has one network of the driver ${text}: write network_mode: ${text === 'host' ? 'host' : 'none'} in the service`
+  )
 }
 
 /** `external: true`, or the old form with a name. */

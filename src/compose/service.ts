@@ -124,7 +124,10 @@ export function readService(name: string, at: Value, directory: string): Service
     networks,
     networkMode: given.network_mode,
     links,
-    dependencies: [...readDependencies(given.depends_on), ...links.map((link) => ({ ...link, condition: 'service_started' as const }))],
+    dependencies: [
+      ...readDependencies(given.depends_on),
+      ...[...links, ...readSharing(given.network_mode)].map((other) => ({ ...other, condition: 'service_started' as const }))
+    ],
     volumes,
     request: virtual === null ? readRequest(given, volumes, directory) : {},
     virtual,
@@ -155,6 +158,12 @@ function readDependencies(value: Value | undefined): Dependency[] {
       condition: condition?.oneOf(['service_started', 'service_healthy', 'service_completed_successfully']) ?? 'service_started'
     }
   })
+}
+
+/** Whose namespace it is to share has to run first, as with Compose. */
+function readSharing(mode: Value | undefined): { service: string; at: Value }[] {
+  const name = mode === undefined ? undefined : /^service:(.+)$/.exec(mode.word())?.[1]
+  return name === undefined ? [] : [{ service: name, at: mode! }]
 }
 
 function readRequest(given: Members, volumes: ServiceVolumes, directory: string): CreateRequest {

@@ -4,6 +4,7 @@
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, visit } from 'yaml'
 import { interpolate } from './interpolate.ts'
+import { isNear } from './is-near.ts'
 import { LabFileError } from './lab-file-error.ts'
 
 /** The text that values come from. */
@@ -43,7 +44,8 @@ export class Value {
   static parse(text: string, file: string, env: Readonly<NodeJS.ProcessEnv>): Value {
     const lines = new LineCounter()
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
-    const [error] = document.errors
+    // A tag that nobody knows, Compose's `!reset` too, is a warning to the parser: it goes on as if it were not there.
+    const error = document.errors[0] ?? document.warnings[0]
     if (error !== undefined) {
       const { line, col } = lines.linePos(error.pos[0])
       throw new LabFileError(file, line, col, `this is no YAML: ${error.message}`, { cause: error })
@@ -144,9 +146,14 @@ export class Value {
     return single && isScalar(this.node) ? [this.text()] : this.list().map((item) => item.text())
   }
 
-  /** By name, in the order of the file, `<<` merged in. */
-  entries(): Map<string, Value> {
+  /**
+   * By name, in the order of the file, `<<` merged in.
+   * @param within what is merged into what this is merged into
+   */
+  entries(within: readonly Node[] = []): Map<string, Value> {
     if (!isMap(this.node)) return this.fail(`this must be a mapping (name: value), not ${this.kind()}`)
+    if (within.includes(this.node)) return this.fail('this is merged into itself')
+    const around = [...within, this.node]
     const found = new Map<string, Value>()
     const merged: Value[] = []
     for (const pair of this.node.items as Pair<Node, Node | null>[]) {
@@ -157,7 +164,7 @@ export class Value {
       else found.set(name, value)
     }
     // What stands here goes before what is merged, and of that the first.
-    for (const other of merged) for (const [name, value] of other.entries()) if (!found.has(name)) found.set(name, value)
+    for (const other of merged) for (const [name, value] of other.entries(around)) if (!found.has(name)) found.set(name, value)
     return found
   }
 
@@ -196,16 +203,4 @@ export class Value {
     if (this.isMap) return 'a mapping'
     return this.isList ? 'a list' : `'${this.text()}'`
   }
-}
-
-/** One letter too many, too few, other, or two exchanged; or another way of joining words. */
-function isNear(a: string, b: string): boolean {
-  const [x, y] = [a, b].map((word) => word.toLowerCase().replace(/[-_]/g, ''))
-  if (x === y) return true
-  if (Math.abs(x!.length - y!.length) > 1 || Math.min(x!.length, y!.length) < 3) return false
-  let start = 0
-  while (start < x!.length && x![start] === y![start]) start++
-  const [restX, restY] = [x!.slice(start), y!.slice(start)]
-  const isSwapped = restX.slice(0, 2) === [...restY.slice(0, 2)].reverse().join('') && restX.slice(2) === restY.slice(2)
-  return restX.slice(1) === restY.slice(1) || restX === restY.slice(1) || restX.slice(1) === restY || isSwapped
 }

@@ -102,11 +102,13 @@ services:
 services:
   web: { image: a, depends_on: { db: { condition: service_healthy }, cache: } }
   cache: { image: a, links: [db] }
+  spy: { image: a, network_mode: 'service:late' }
   db: { image: a }
+  late: { image: a }
 `)
     assert.deepEqual(
       services.map(({ name }) => name),
-      ['db', 'cache', 'web']
+      ['db', 'cache', 'web', 'late', 'spy']
     )
     assert.deepEqual(
       services[2]!.dependencies.map(({ service, condition }) => `${service} ${condition}`),

@@ -70,7 +70,10 @@ export class ParentNetworks {
 const IN_WORDS: ReadonlySet<string> = new Set(['invalid', 'not-found', 'conflict'])
 
 /** Options that Docker's drivers do not know pass unread. */
-function driverOptions({ driver, options }: NetworkRecord): MacvlanNetworkOptions | IpvlanNetworkOptions {
+export function driverOptions({
+  driver,
+  options
+}: Pick<NetworkRecord, 'driver' | 'options'>): MacvlanNetworkOptions | IpvlanNetworkOptions {
   const parent = options[ParentOption.parent]
   // Checked where they are used, in Docker's words.
   if (driver === 'macvlan') return { parent, mode: (options[ParentOption.macvlanMode] || undefined) as MacvlanNetworkOptions['mode'] }
