@@ -19,7 +19,7 @@ const world = {
   changed: async () => {},
   listen: () => {},
   log: (log: string) => say({ log }),
-  failed: (error: Error) => say({ failed: error.message })
+  failed: (error: Error) => say({ log: error.message })
 }
 
 /** Descriptors of TAPs by name. */

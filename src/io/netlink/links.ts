@@ -32,6 +32,8 @@ export interface LinkChange {
   readonly name?: string
   /** Packets in the transmit queue; of a TAP it is the ring, and 0 delivers nothing. */
   readonly txQueueLength?: number
+  /** A number that firewalls know interfaces by; 0 is everybody's. */
+  readonly group?: number
   /** Index of the master; 0 takes it out. */
   readonly master?: number
   /** The namespace to move to: a process, or a descriptor of the process that talks to the kernel. */
@@ -75,7 +77,7 @@ export class Links {
 
   async set(link: string | number, change: LinkChange): Promise<void> {
     const index = await this.index(link)
-    const { up, arp, mtu, mac, name, txQueueLength, master, netns } = change
+    const { up, arp, mtu, mac, name, txQueueLength, group, master, netns } = change
     const words = Object.entries(change).map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : value}`)
     const address = mac === undefined ? undefined : macBytes(mac)
     await this.connection.change(`link set ${link} ${words.join(' ')}`, MessageType.newLink, 0, (message) => {
@@ -84,6 +86,7 @@ export class Links {
       if (name !== undefined) message.attributeText(LinkAttribute.name, name)
       if (mtu !== undefined) message.attributeU32(LinkAttribute.mtu, mtu)
       if (txQueueLength !== undefined) message.attributeU32(LinkAttribute.txQueueLength, txQueueLength)
+      if (group !== undefined) message.attributeU32(LinkAttribute.group, group)
       if (master !== undefined) message.attributeU32(LinkAttribute.master, master)
       if (netns === undefined) return
       if ('pid' in netns) message.attributeU32(LinkAttribute.netnsPid, netns.pid)

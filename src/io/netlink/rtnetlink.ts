@@ -44,6 +44,7 @@ export const LinkAttribute = {
   txQueueLength: 13,
   info: 18,
   netnsPid: 19,
+  group: 27,
   netnsFd: 28
 } as const
 export const LinkInfo = { kind: 1, data: 2, vethPeer: 1 } as const

@@ -26,9 +26,11 @@ import { KeptWays } from './host/kept-ways.ts'
 import { openHostTap, tapElementOf } from './host/open-host-tap.ts'
 import { PortListeners } from './host/port-listeners.ts'
 import { UplinkMtuWatch } from './host/uplink-mtu.ts'
+import { InterfaceWatch } from './interface-watch.ts'
 
 const LINK_ELEMENT = 'uplink/netloom0'
 const UDP = 17
+const FORWARDING = 'net/ipv4/ip_forward'
 
 export interface HostUplinkOptions {
   readonly native: NativeBinding
@@ -52,6 +54,7 @@ export class HostUplink implements Uplink {
   private foreign: ForeignForwardDrops | undefined
   private watch: HostAddressWatch | undefined
   private mtuWatch: UplinkMtuWatch | undefined
+  private linkWatch: InterfaceWatch | undefined
   /** netloom0 as long as it is ours and not the engine's. */
   private ownTap: OpenedTap | undefined
   private forwardsIpv6 = false
@@ -131,12 +134,15 @@ export class HostUplink implements Uplink {
   }
 
   obstacles(): readonly string[] {
-    return this.foreign?.sentences ?? []
+    const forwarding =
+      this.host.sysctl(FORWARDING) === '0' ? [`the host forwards nothing; to let it: sysctl -w ${FORWARDING.replaceAll('/', '.')}=1`] : []
+    return [...forwarding, ...(this.foreign?.sentences ?? [])]
   }
 
   async close(): Promise<void> {
     this.watch?.close()
     this.mtuWatch?.close()
+    this.linkWatch?.close()
     await this.listeners.close()
     await this.table?.close()
     await this.ways?.close()
@@ -165,8 +171,8 @@ export class HostUplink implements Uplink {
     const ways = new KeptWays({ host, timers: this.timers, link, changes, log: world.log })
     this.ways = ways
     await ways.open()
-    if (host.sysctl('net/ipv4/ip_forward') !== '1') await table.dropOtherForwarding(4)
-    changes.setSysctl('net/ipv4/ip_forward', '1')
+    if (host.sysctl(FORWARDING) !== '1') await table.dropOtherForwarding(4)
+    changes.setSysctl(FORWARDING, '1')
     this.watch = await HostAddressWatch.open(
       host,
       (addresses) => world.hostAddresses(addresses),
@@ -185,8 +191,25 @@ export class HostUplink implements Uplink {
       },
       (error) => world.log(`the MTU of ${LINK_NAME} does not follow that of the host's way out: ${error.message}`)
     )
+    this.linkWatch = new InterfaceWatch({
+      native: host.native,
+      netlink: host.netlink,
+      netns: host.fd,
+      index: await host.netlink.links.index(LINK_NAME),
+      gone: () => this.lost(world),
+      failed: (error) => world.log(`whether ${LINK_NAME} is still there cannot be found out: ${error.message}`)
+    })
     this.ownTap = undefined
     return part()
+  }
+
+  /** What watches over netloom0 has nothing to see to any more; its sockets and our table stay, which keep ports and close the way past us. */
+  private lost({ failed }: UplinkWorld): void {
+    this.mtuWatch?.close()
+    void this.ways?.close()
+    failed(
+      new NetworkError('closed', `somebody deleted ${LINK_NAME}, or moved it to another namespace (a new start of the daemon makes it)`)
+    )
   }
 
   /**

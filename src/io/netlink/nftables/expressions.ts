@@ -22,7 +22,7 @@ export interface Expression {
  */
 export const Register = { verdict: 0, first: 1, second: 2, word: (index: number): number => 8 + index } as const
 
-export const MetaKey = { protocol: 1, mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const
+export const MetaKey = { protocol: 1, mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16, oifgroup: 22 } as const
 export const CompareOperation = { '==': 0, '!=': 1 } as const
 export type Comparison = keyof typeof CompareOperation
 export const PayloadBase = { network: 1, transport: 2 } as const

@@ -29,6 +29,11 @@ export function interfaceName(key: 'iifname' | 'oifname', operation: Comparison,
   return [meta(key, first), compare(first, operation, bytes)]
 }
 
+/** The interface that a packet leaves by is of this group (`ip link set DEV group N`). */
+export function leavingByGroup(group: number): Expression[] {
+  return [meta('oifgroup', first), compare(first, '==', hostOrder(group))]
+}
+
 /** IPv4 or IPv6; in a table of family inet. */
 export function addressFamily(family: 4 | 6): Expression[] {
   return [meta('nfproto', first), compare(first, '==', Uint8Array.of(family === 4 ? IPV4.family : IPV6.family))]

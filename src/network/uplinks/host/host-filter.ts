@@ -7,9 +7,11 @@
  *     chain prerouting  nat, from elsewhere     to an address of this machine: dnat by exact4, any4, exact6, any6
  *     chain output      nat, from this machine  the same, but not to loopback, which sockets serve
  *     chain postrouting nat                     from the router's address, not to netloom0: masquerade
- *     chain forward     filter                  of a family whose forwarding we switched on: what neither comes from nor goes to
- *   }                                           netloom0 is dropped, as before (Docker sets the policy of FORWARD to DROP then),
- *                                               but for what the underlay of VXLAN sends by its own TAP
+ *     chain forward     filter                  drops what would leave by docker0, br-... (there was no way to netloom0), and what comes
+ *   }                                           from the router's address and has no state that could be masqueraded; and, of a family
+ *                                               whose forwarding we switched on, what neither comes from nor goes to netloom0, as before
+ *                                               (Docker sets the policy of FORWARD to DROP then), but for what the underlay of VXLAN
+ *                                               sends by its own TAP
  *
  * The DNAT of what comes from outside is the kernel's: what arrives for an address of the host goes to the host's own sockets unless the
  * destination changes before it is routed. It then reaches our router as a packet to a published target, from the client's address.
@@ -27,11 +29,19 @@ import {
   translate,
   verdict
 } from '../../../io/netlink/nftables/expressions.ts'
-import { address, addressFamily, interfaceName, portBytes, toThisMachine } from '../../../io/netlink/nftables/match.ts'
+import {
+  address,
+  addressFamily,
+  inState,
+  interfaceName,
+  leavingByGroup,
+  portBytes,
+  toThisMachine
+} from '../../../io/netlink/nftables/match.ts'
 import { Family, Priority } from '../../../io/netlink/nftables/nf-tables.ts'
 import { addressFamily as familyOf } from '../../../wire/address.ts'
 import type { UplinkPort } from '../../uplink.ts'
-import { FILTER_TABLE, LINK_NAME, UNDERLAY_TAP } from './host-settings.ts'
+import { FILTER_TABLE, LINK_NAME, STATION_GROUP, UNDERLAY_TAP } from './host-settings.ts'
 
 const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const
 const { word } = Register
@@ -67,6 +77,10 @@ export function filterTable(
   batch.addChain(table, 'postrouting', { type: 'nat', hook: 'postrouting', priority: Priority.sourceNat })
   batch.addRule(table, 'postrouting', address('saddr', '==', routerAddress), interfaceName('oifname', '!=', LINK_NAME), [masquerade()])
   batch.addChain(table, 'forward', { type: 'filter', hook: 'forward', priority: Priority.filter })
+  // Rules and routes that lead to netloom0 may have been taken away, or be late: then nothing passes, rather than past our filter.
+  batch.addRule(table, 'forward', leavingByGroup(STATION_GROUP), [verdict('drop')])
+  // The kernel translates no packet of such a state, and a link-local address must not leave its link (RFC 3927, section 2.7).
+  batch.addRule(table, 'forward', address('saddr', '==', routerAddress), inState('invalid'), [verdict('drop')])
   batch.addRule(table, 'forward', interfaceName('iifname', '==', LINK_NAME), [verdict('accept')])
   batch.addRule(table, 'forward', interfaceName('oifname', '==', LINK_NAME), [verdict('accept')])
   batch.addRule(table, 'forward', interfaceName('iifname', '==', UNDERLAY_TAP), [verdict('accept')])

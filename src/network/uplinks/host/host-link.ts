@@ -47,13 +47,37 @@ export class HostLink {
     // The router is where it belongs, whatever is sent back to it.
     host.setSysctl(`net/ipv4/conf/${LINK_NAME}/send_redirects`, '0')
     await netlink.links.set(LINK_NAME, { mac: LINK_MAC, mtu: link.mtu, up: true })
-    await netlink.addresses.add(LINK_NAME, `${link.address}/${PAIR_LENGTH}`, { scope: SCOPE_LINK })
-    await netlink.neighbors.setPermanent(LINK_NAME, link.routerAddress, ROUTER_MAC)
-    if (link.hasIpv6) {
-      await netlink.addresses.add(LINK_NAME, `${LINK_ADDRESS6}/64`, { scope: SCOPE_LINK, noDad: true })
-      await netlink.neighbors.setPermanent(LINK_NAME, ROUTER_ADDRESS6, ROUTER_MAC)
-    }
+    await link.addAddress(4)
+    if (link.hasIpv6) await link.addAddress(6)
     return link
+  }
+
+  /** Addresses that somebody took away, or that went when somebody set the interface down: of these, those that are there again. */
+  async restoreAddresses(): Promise<string[]> {
+    const { netlink } = this.host
+    if ((await netlink.links.find(LINK_NAME))?.up !== true) return []
+    const there = new Set((await netlink.addresses.list(LINK_NAME)).map(({ address }) => address))
+    const restored: string[] = []
+    for (const family of this.hasIpv6 ? ([4, 6] as const) : ([4] as const)) {
+      const { cidr } = this.ends(family)
+      if (there.has(cidr)) continue
+      await this.addAddress(family)
+      restored.push(cidr)
+    }
+    return restored
+  }
+
+  /** Our end's, and who is at the other one. */
+  private async addAddress(family: 4 | 6): Promise<void> {
+    const { addresses, neighbors } = this.host.netlink
+    const { cidr, router } = this.ends(family)
+    await addresses.add(LINK_NAME, cidr, { scope: SCOPE_LINK, ...(family === 6 && { noDad: true }) })
+    await neighbors.setPermanent(LINK_NAME, router, ROUTER_MAC)
+  }
+
+  private ends(family: 4 | 6): { cidr: string; router: string } {
+    if (family === 6) return { cidr: `${LINK_ADDRESS6}/64`, router: ROUTER_ADDRESS6 }
+    return { cidr: `${this.address}/${PAIR_LENGTH}`, router: this.routerAddress }
   }
 
   /** With prefix lengths. */

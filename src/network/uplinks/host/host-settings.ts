@@ -9,6 +9,9 @@ export const ROUTER_MAC = '02:6e:6c:00:00:02'
 export const ROUTING_TABLE = 0x6e6c // "nl"
 export const RULE_PRIORITY = 1100
 
+/** The group of interfaces that docker0 and br-... are in: what is forwarded never leaves by one of these. */
+export const STATION_GROUP = ROUTING_TABLE
+
 /** Of nf_tables. */
 export const FILTER_TABLE = { family: 'inet', name: 'netloom' } as const
 

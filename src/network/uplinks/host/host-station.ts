@@ -6,6 +6,7 @@ import { parseCidr, prefixBroadcast } from '../../../wire/cidr.ts'
 import { NetworkError } from '../../network-error.ts'
 import type { UplinkNetwork } from '../../uplink.ts'
 import type { HostNamespace } from './host-namespace.ts'
+import { STATION_GROUP } from './host-settings.ts'
 import { openHostTap } from './open-host-tap.ts'
 
 /** Docker's, on every bridge with IPv6. */
@@ -35,7 +36,7 @@ async function setUp(host: HostNamespace, { bridgeName, mac, mtu, gateway, gatew
   host.trySysctl(`net/ipv6/conf/${bridgeName}/accept_ra`, '0')
   host.trySysctl(`net/ipv6/conf/${bridgeName}/addr_gen_mode`, '1')
   if (gateway6 === null) host.trySysctl(`net/ipv6/conf/${bridgeName}/disable_ipv6`, '1')
-  await links.set(bridgeName, { mac, mtu, up: true })
+  await links.set(bridgeName, { mac, mtu, group: STATION_GROUP, up: true })
   if (gateway !== null) await addresses.add(bridgeName, gateway, broadcastOf(gateway))
   if (gateway6 !== null) {
     await addresses.add(bridgeName, gateway6, { noDad: true })

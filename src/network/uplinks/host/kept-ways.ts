@@ -1,7 +1,7 @@
 /**
- * The rules and routes that lead forwarded packets to our router (host-link.ts), kept in the kernel. Programs that rule a host's routing take
+ * The rules and routes that lead forwarded packets to our router (host-link.ts), and the link's addresses, kept in the kernel. Programs that rule a host's routing take
  * away what is not theirs (systemd-networkd does when it starts, unless ManageForeignRoutingPolicyRules=no), and without ours the kernel would
- * forward straight to docker0, past every filter of ours: they are put there again.
+ * forward to docker0, where they end (host-filter.ts): they are put there again.
  */
 import type { Timers } from '../../../engine/clock.ts'
 import { ChangeWatch } from '../../../io/netlink/change-watch.ts'
@@ -11,7 +11,7 @@ import { PacedWatch } from '../paced-watch.ts'
 import type { HostChanges } from './host-changes.ts'
 import type { HostLink } from './host-link.ts'
 import type { HostNamespace } from './host-namespace.ts'
-import { ROUTING_TABLE } from './host-settings.ts'
+import { LINK_NAME, ROUTING_TABLE } from './host-settings.ts'
 
 export interface KeptWaysOptions {
   readonly host: HostNamespace
@@ -101,8 +101,9 @@ export class KeptWays {
   }
 
   private async restoreRoutes(): Promise<void> {
-    if (this.subnets.size === 0) return
     const { host, link } = this.options
+    for (const address of await link.restoreAddresses()) this.tell(`the address ${address} of ${LINK_NAME}`)
+    if (this.subnets.size === 0) return
     const there = new Set((await host.netlink.routes.list(ROUTING_TABLE)).map(({ to }) => normal(to)))
     for (const subnet of this.subnets) {
       if (there.has(normal(subnet))) continue
