@@ -36,9 +36,9 @@ export class BenchNamespace {
     return new BenchProcess(['nsenter', `--net=${this.path}`, ...argv])
   }
 
-  /** Runs a command inside to its end, ten seconds at most, and returns what it wrote. */
+  /** Runs a command inside to its end, a minute at most, and returns what it wrote. */
   run(...argv: string[]): Promise<string> {
-    return this.start(...argv).finish(10)
+    return this.start(...argv).finish(60)
   }
 
   /** Gives an interface its address and sets it up. */

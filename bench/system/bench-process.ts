@@ -55,7 +55,7 @@ export class BenchProcess {
   }
 
   /** Waits until `check` holds; throws when the process ends before or `seconds` have passed. */
-  async until(what: string, check: () => boolean | Promise<boolean>, seconds = 5): Promise<void> {
+  async until(what: string, check: () => boolean | Promise<boolean>, seconds = 60): Promise<void> {
     for (let waited = 0; !(await check()); waited += 10) {
       if (!this.running) throw new BenchError(`${this.command} ended before ${what}: ${this.complaint}`)
       if (waited > seconds * 1000) throw new BenchError(`${this.command}: no ${what} within ${seconds} s: ${this.complaint}`)

@@ -61,7 +61,7 @@ export async function runUdp(path: RunningPath, length: number, rate: number, se
 async function runIperf(path: RunningPath, options: string[], seconds: number): Promise<NonNullable<IperfReport['end']>> {
   const client = path.client.start('iperf3', '-J', '-c', path.address, ...options)
   // iperf3 reports its own failures in JSON and exits with 1.
-  const text = await client.finish(seconds * 3 + 10).catch((error: Error) => client.stdout || Promise.reject(error))
+  const text = await client.finish(seconds * 3 + 60).catch((error: Error) => client.stdout || Promise.reject(error))
   const report = JSON.parse(text) as IperfReport
   if (report.error !== undefined || report.end?.sum_received === undefined) {
     throw new BenchError(`${client.command}: ${report.error ?? 'no result'}`)

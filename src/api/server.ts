@@ -22,6 +22,9 @@ const MAX_HEADER = 256 * 1024
 
 const PATIENCE_MS = 10_000
 
+/** Clients that may wait to be taken, as with Go's servers: as many as the kernel allows (net.core.somaxconn). Node's own is 511. */
+const BACKLOG = 4096
+
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request'
 
 /** Certificates for a TCP listener; clients must show one that `ca` signed. PEM texts. */
@@ -63,7 +66,7 @@ export class ApiServer {
     })
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      server.listen(options, () => {
+      server.listen({ backlog: BACKLOG, ...options }, () => {
         server.removeListener('error', reject)
         resolve()
       })

@@ -158,7 +158,7 @@ function checkNames({ containers, networks }: State): void {
     )
     if (there.length === 0) continue
     const names = there.map((container) => `${container.Name.slice(1)}.${Name}`)
-    const answer = inNamespace(there[0]!.State.Pid, 'dig', '@127.0.0.11', '+short', '+time=2', '+tries=2', ...names)
+    const answer = inNamespace(there[0]!.State.Pid, 'dig', '@127.0.0.11', '+short', '+time=60', '+tries=1', ...names)
     const expected = there.map(({ NetworkSettings }) => NetworkSettings.Networks[Name]!.IPAddress)
     assert.deepEqual(answer.trim().split('\n'), expected, `names on ${Name}: ${names}`)
   }

@@ -54,8 +54,10 @@ export function compareScenarios({ title, base, names, leftOut = {}, cluster = f
           const lab = await take()
           try {
             let outcome = await compareOnce(lab, base, name)
-            for (let left = shufflesSubnets(base, name) ? SHUFFLES : 0; left > 0 && outcome.failed > outcome.decided; left--) {
-              context.diagnostic(`${name}: ${counts(outcome)}; once more, as docker's client shuffles subnets`)
+            for (let left = TRIES; left > 0 && outcome.failed > outcome.decided; left--) {
+              const reason = shufflesSubnets(base, name) ? "docker's client shuffles subnets" : whyLate(base, name, outcome.stdout)
+              if (reason === undefined) break
+              context.diagnostic(`${name}: ${counts(outcome)}; once more, as ${reason}`)
               outcome = await compareOnce(lab, base, name)
             }
             const { passed, failed, skipped, decided, stdout } = outcome
@@ -81,8 +83,8 @@ export function compareScenarios({ title, base, names, leftOut = {}, cluster = f
   })
 }
 
-/** All of these shuffled is one in 4,096. */
-const SHUFFLES = 3
+/** More than the first. All of these shuffled is one in 4,096. */
+const TRIES = 3
 
 /**
  * Whether a command has several `--subnet` of one family. Docker's client keeps them in a Go map and sends them in the order in which
@@ -91,6 +93,25 @@ const SHUFFLES = 3
 function shufflesSubnets(base: string, name: string): boolean {
   const lines = readFileSync(path.join(base, 'scenarios', `${name}.scn`), 'utf8').split('\n')
   return lines.some((line) => (line.match(/--subnet[= ][\d.]+\//g) ?? []).length > 1)
+}
+
+/** A limit of time in a command, a terminal that is typed at after pauses, or what runs meanwhile. */
+const TIMED = /@pty|!collect| -[wWm] ?\d|\btimeout \d|\+time=|\b(wget|nc|curl|ping|iperf3)\b/
+
+/**
+ * What the machine's standing still for a second explains: that nothing failed but steps with a limit of time of their own, such as
+ * `ping -W 1`, or that come after a pause in which something was to become ready. What is wrong with the daemon fails again.
+ */
+function whyLate(base: string, name: string, stdout: string): string | undefined {
+  const lines = readFileSync(path.join(base, 'scenarios', `${name}.scn`), 'utf8').split('\n')
+  const failed = Array.from(stdout.matchAll(/^FAIL \S+ step \d+ \(line (\d+)\): (.*)/gm), ([, line, command]) => {
+    const index = Number(line) - 1
+    return { line, index, text: `${lines[index]} ${command}` }
+  })
+  const isLate = failed.every(
+    ({ index, text }) => TIMED.test(text) || lines.slice(Math.max(0, index - 3), index).some((each) => each.startsWith('!sleep'))
+  )
+  return failed.length > 0 && isLate ? `what failed has limits of time: lines ${failed.map(({ line }) => line).join(', ')}` : undefined
 }
 
 interface Outcome {

@@ -66,7 +66,7 @@ export function holdings(lab: DockerLab): Holdings {
 }
 
 /** Waits (at most `seconds`) until the lab holds no more than `before`: what has been closed goes a moment later. */
-export async function backTo(lab: DockerLab, before: Holdings, seconds = 20): Promise<Holdings> {
+export async function backTo(lab: DockerLab, before: Holdings, seconds = 120): Promise<Holdings> {
   let now = holdings(lab)
   for (let tries = 0; tries < seconds * 5; tries++) {
     now = holdings(lab)

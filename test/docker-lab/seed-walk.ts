@@ -1,7 +1,7 @@
 // Follows a document command by command with the real client, and compares with what the document shows. Identifiers, times and
 // counters are masked; what a document shows is searched in the answer line by line, in order, so a newer client may show more.
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import { DockerLab, daemonKind, type LabOptions, labMissing } from './docker-lab.ts'
 import { KEYS, TerminalSession } from './terminal-session.ts'
 
@@ -27,7 +27,7 @@ export interface SeedStep {
   /** Typed into the shell that the command opens; then detached from, or left by `exit` when `exits`. */
   readonly typed?: readonly TypedLine[]
   readonly exits?: boolean
-  /** Tried again for up to 5 s until it shows that: what --rm removes is gone a moment later. */
+  /** Tried again until it shows that, a minute at most: what --rm removes is gone a moment later. */
   readonly eventually?: boolean
 }
 
@@ -57,16 +57,9 @@ export function followSeed(title: string, steps: readonly SeedStep[], { cluster 
     after(() => lab.down())
 
     for (const [index, step] of steps.entries()) {
-      test(`${index + 1}. ${step.run.replace(/\s+/g, ' ').slice(0, 100)}`, async () => {
-        for (let tries = 0; ; tries++) {
-          try {
-            await follow(lab, step)
-            break
-          } catch (error) {
-            if (!step.eventually || tries === 25) throw error
-            await new Promise((resolve) => setTimeout(resolve, 200))
-          }
-        }
+      test(`${index + 1}. ${step.run.replace(/\s+/g, ' ').slice(0, 100)}`, async (context) => {
+        const most = step.eventually ? 300 : isProbe(step.run) && step.typed === undefined ? PROBES : 1
+        await tryUpTo(most, context, () => follow(lab, step, context))
         passed++
       })
     }
@@ -77,8 +70,31 @@ export function followSeed(title: string, steps: readonly SeedStep[], { cluster 
   })
 }
 
-async function follow(lab: DockerLab, step: SeedStep): Promise<void> {
-  if (step.typed !== undefined) return followTyped(lab, step)
+/**
+ * How often something that only asks others over the network is tried: a server listens a moment after its container was started, and
+ * what ping counts in four seconds is less on a machine that stood still for one of them.
+ */
+const PROBES = 6
+
+/** Whether a command does nothing but ask others over the network, so that it can be asked again. */
+function isProbe(command: string): boolean {
+  return /^(docker exec|\$ORACLE_DOCKER2 exec|nsenter|ping|curl|wget) /.test(command) && /(^| )(ping|curl|wget) /.test(command)
+}
+
+async function tryUpTo(most: number, context: TestContext, attempt: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (tries === most) throw error
+      context.diagnostic(`once more: ${(error as Error).message.split('\n')[0]}`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
+
+async function follow(lab: DockerLab, step: SeedStep, context: TestContext): Promise<void> {
+  if (step.typed !== undefined) return followTyped(lab, step, context)
   const { status, stdout, stderr } = await lab.run('sh', ['-c', step.run])
   const output = `${stdout}${stderr}`
   if (step.fails) assert.notEqual(status, 0, `it was not refused:\n${output}`)
@@ -87,12 +103,13 @@ async function follow(lab: DockerLab, step: SeedStep): Promise<void> {
   if (step.json !== undefined) assertHas(JSON.parse(stdout), step.json, '')
 }
 
-async function followTyped(lab: DockerLab, step: SeedStep): Promise<void> {
+async function followTyped(lab: DockerLab, step: SeedStep, context: TestContext): Promise<void> {
   const session = new TerminalSession(lab, step.run)
   try {
     await session.prompt()
     for (const typed of step.typed!) {
-      compare(await session.type(typed.line, typed.interruptAfter), typed)
+      const most = isProbe(typed.line) ? PROBES : 1
+      await tryUpTo(most, context, async () => compare(await session.type(typed.line, typed.interruptAfter), typed))
     }
     if (step.exits) session.press('exit\r')
     else session.press(KEYS.detach)

@@ -38,13 +38,19 @@ export class TerminalSession {
       await new Promise((resolve) => setTimeout(resolve, interruptAfter * 1000))
       this.press(KEYS.interrupt)
     }
-    await this.until(() => /\/ # $/.test(this.shown.slice(start)) && this.shown.slice(start).includes('\n'), `a prompt after '${line}'`)
+    // Behind the line itself: a prompt before it belongs to a key that was pressed earlier.
+    const isBack = (): boolean => {
+      const shown = this.shown.slice(start)
+      const echo = shown.indexOf(line)
+      return echo >= 0 && shown.includes('\n', echo + line.length) && /\/ # $/.test(shown)
+    }
+    await this.until(isBack, `a prompt after '${line}'`)
     return this.shown.slice(start)
   }
 
   /** Waits for the first prompt; on an attached shell it comes after a key. */
   async prompt(): Promise<void> {
-    for (let tries = 0; tries < 50 && !/\/ # $/.test(this.shown); tries++) {
+    for (let tries = 0; tries < 300 && !/\/ # $/.test(this.shown); tries++) {
       if (tries % 10 === 5) this.press(KEYS.enter)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
@@ -53,7 +59,7 @@ export class TerminalSession {
 
   /** The status of the command, which must end by itself. */
   async end(): Promise<number> {
-    const late = setTimeout(() => this.child.kill('SIGKILL'), 10_000)
+    const late = setTimeout(() => this.child.kill('SIGKILL'), 120_000)
     const status = await this.ended
     clearTimeout(late)
     return status
@@ -64,7 +70,7 @@ export class TerminalSession {
   }
 
   private async until(holds: () => boolean, what: string): Promise<void> {
-    for (let tries = 0; tries < 300; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       if (holds()) return
       await new Promise((resolve) => setTimeout(resolve, 50))
     }

@@ -183,9 +183,9 @@ export class DaemonProcess {
   }
 }
 
-/** Tries until `check` gives something: for what happens in its own time. Throws after twenty seconds. */
+/** Tries until `check` gives something: for what happens in its own time. The limit, a minute and more, only ends what hangs. */
 export async function until<T>(what: string, check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  for (let attempt = 0; attempt < 400; attempt++) {
+  for (let attempt = 0; attempt < 1200; attempt++) {
     const found = await check()
     if (found !== undefined && found !== false) return found
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -15,12 +15,12 @@ describe('the overlay benchmark', { skip: namespacesMissing('ip', 'ping', 'setpr
   /** Names of elements that frames passed (of dns-taps, all) while `processes` joined the containers; all are ended. */
   const passed = async (containers: readonly TestNamespace[], processes: readonly BenchProcess[]): Promise<string[]> => {
     try {
-      for (const each of processes) await each.until('line "ready"', () => each.stdout.includes('ready'), 20)
-      containers[0].run('ping', '-n', '-c', '3', '-i', '0.2', '-w', '10', ADDRESSES[1])
+      for (const each of processes) await each.until('line "ready"', () => each.stdout.includes('ready'), 60)
+      containers[0].run('ping', '-n', '-c', '3', '-i', '0.2', '-w', '30', ADDRESSES[1])
     } finally {
       for (const each of processes) each.child.stdin!.end()
     }
-    await Promise.all(processes.map((each) => each.finish(10)))
+    await Promise.all(processes.map((each) => each.finish(60)))
     const counters = processes.flatMap(({ stderr }) =>
       [...stderr.matchAll(/^\[.*\]$/gm)].map(([line]) => JSON.parse(line) as [string, object])
     )

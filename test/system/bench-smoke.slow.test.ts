@@ -47,7 +47,7 @@ function machine(): string {
 
 /** Death signals take a moment. */
 async function assertNothingLeft(bench: number): Promise<void> {
-  for (let attempt = 0; attempt < 200 && processesOf(bench).length > 0; attempt++) await sleep(25)
+  for (let attempt = 0; attempt < 2400 && processesOf(bench).length > 0; attempt++) await sleep(25)
   assert.deepEqual(processesOf(bench), [])
 }
 

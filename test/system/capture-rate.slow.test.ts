@@ -10,11 +10,12 @@ import { eventually, noSandbox } from './sandbox-set-up.ts'
 
 const RATE = 1e9
 const SECONDS = 2
-const ROUNDS = 4
+/** At most, on a machine that is busy; as a rule the first is enough. */
+const ROUNDS = 12
 
 const skip = noSandbox || missing('iperf3') || missing('capinfos')
 
-test('1 Gbit/s with whole frames loses nothing', { skip, timeout: 60_000 }, async (t) => {
+test('1 Gbit/s with whole frames loses nothing', { skip, timeout: 300_000 }, async (t) => {
   const lab = await Lab.create({ upstreams: [] })
   t.after(() => lab.close())
   const lan = await lab.network('lan', { subnet: '192.0.2.0/24' })

@@ -118,7 +118,7 @@ const COMMANDS: readonly (string | readonly [command: string, stdin: string])[] 
 function masked({ status, stdout, stderr }: Finished): unknown {
   const mask = (text: string): string =>
     text
-      .replace(/\d+ seconds?( ago)?|Less than a second( ago)?|About a minute( ago)?/g, 'TIME')
+      .replace(/\d+ seconds?( ago)?|Less than a second( ago)?|About a minute( ago)?|\d+ minutes( ago)?/g, 'TIME')
       .replace(/ +/g, ' ')
       .replace(/^netloom: /, 'docker: ')
       .replace(/'netloom /g, "'docker ")

@@ -28,7 +28,8 @@ class Terminal {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals are driven by them
       this.shown += text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replaceAll('\r', '')
     })
-    this.ended = once(this.child, 'exit').then(([status]) => status as number)
+    // With all that was shown: it is judged after the end, too.
+    this.ended = once(this.child, 'close').then(([status]) => status as number)
   }
 
   press(keys: string): void {
@@ -37,15 +38,24 @@ class Terminal {
 
   /** Waits until a text that fits has been shown. */
   async until(pattern: RegExp): Promise<void> {
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       if (pattern.test(this.shown)) return
       await sleep(50)
     }
     throw new Error(`${pattern} was not shown: ${JSON.stringify(this.shown)}`)
   }
 
+  /** Of a shell that was there before: a prompt, which it shows when it is asked. */
+  async prompt(pattern: RegExp): Promise<void> {
+    for (let tries = 0; tries < 60 && !pattern.test(this.shown); tries++) {
+      this.press('\r')
+      for (let looks = 0; looks < 20 && !pattern.test(this.shown); looks++) await sleep(50)
+    }
+    await this.until(pattern)
+  }
+
   async end(): Promise<number> {
-    const late = globalThis.setTimeout(() => this.child.kill('SIGKILL'), 15_000)
+    const late = globalThis.setTimeout(() => this.child.kill('SIGKILL'), 120_000)
     const status = await this.ended
     clearTimeout(late)
     return status
@@ -58,7 +68,7 @@ describe('netloom on a terminal', { skip: daemonMissing('script', 'busybox', 'ip
   let env: NodeJS.ProcessEnv
   const terminal = (command: string): Terminal => new Terminal(`${process.execPath} ${NETLOOM} ${command}`, env)
   const netloom = (...words: string[]): { status: number | null; out: string; err: string } => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [NETLOOM, ...words], { env, encoding: 'utf8', timeout: 30_000 })
+    const { status, stdout, stderr } = spawnSync(process.execPath, [NETLOOM, ...words], { env, encoding: 'utf8', timeout: 120_000 })
     return { status, out: stdout.trimEnd(), err: stderr.trimEnd() }
   }
 
@@ -93,7 +103,7 @@ describe('netloom on a terminal', { skip: daemonMissing('script', 'busybox', 'ip
     assert.match(beside.shown, /24 80/)
 
     const again = terminal('attach kept')
-    await sleep(300)
+    await again.prompt(/ready> $/)
     again.press('echo ba\\ck\r')
     await again.until(/\nback\n/)
     again.press('exit 3\r')
@@ -128,7 +138,7 @@ describe('netloom on a terminal', { skip: daemonMissing('script', 'busybox', 'ip
     assert.equal(status, 9)
   })
 
-  it('a signal to a command with --sig-proxy=false is not, and the container runs on', { timeout: 30_000 }, async () => {
+  it('a signal to a command with --sig-proxy=false is not, and the container runs on', { timeout: 120_000 }, async () => {
     const loop = ['box', 'sh', '-c', 'trap "exit 9" TERM; echo up; while :; do echo on; sleep 0.1; done']
     for (const words of [
       ['run', '--sig-proxy=false', '--name', 'deaf', '--net', 'none', ...loop],
@@ -155,9 +165,9 @@ describe('netloom on a terminal', { skip: daemonMissing('script', 'busybox', 'ip
   })
 
   it('attach: a process of somebody else is on a network of the daemon, seen by inspect and by name', async () => {
-    const foreign = spawn('unshare', ['--net', 'sleep', '1000'], { stdio: 'ignore' })
+    const foreign = spawn('unshare', ['--net', 'sh', '-c', 'echo there; exec sleep 1000'], { stdio: ['ignore', 'pipe', 'inherit'] })
     try {
-      await sleep(200)
+      await once(foreign.stdout, 'data')
       netloom('run', '-d', '--name', 'inside', '--network', 'front', 'box', 'sleep', '1000')
       const { status, out, err } = netloom('attach', 'front', '--pid', String(foreign.pid), '--name', 'guest', '--ip', '192.0.2.40')
       assert.equal(status, 0, err)
@@ -166,7 +176,7 @@ describe('netloom on a terminal', { skip: daemonMissing('script', 'busybox', 'ip
       const guest = Object.entries(network!.Containers).find(([, { Name }]) => Name === 'guest')
       assert.match(guest![0], /^ep-[a-f0-9]{64}$/)
       assert.equal(guest![1].IPv4Address, '192.0.2.40/24')
-      assert.match(netloom('exec', 'inside', 'ping', '-c', '1', '-w', '5', 'guest').out, /1 (packets )?received/)
+      assert.equal(netloom('exec', 'inside', 'ping', '-c', '1', '-w', '30', 'guest').status, 0)
       assert.equal(netloom('attach', 'front', '--pid', '1', '--subnet', '192.0.2.0/24').status, 2)
       assert.equal(netloom('attach', 'nowhere', '--pid', String(foreign.pid)).err, 'Error response from daemon: network nowhere not found')
       assert.deepEqual(netloom('detach', 'front', 'guest'), { status: 0, out: '', err: '' })

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { DaemonProcess, daemonMissing } from '../docker/daemon-process.ts'
+import { DaemonProcess, daemonMissing, until } from '../docker/daemon-process.ts'
 
 describe('docker cp', { skip: daemonMissing() }, () => {
   const daemon = new DaemonProcess()
@@ -50,8 +50,9 @@ describe('docker cp', { skip: daemonMissing() }, () => {
   })
 
   test('a paused container, and one whose limit of processes is reached', async () => {
-    const count = 'i=0; while :; do i=$((i+1)); echo $i > /srv/count; done'
+    const count = 'i=0; echo 0 > /srv/count; echo counting; while :; do i=$((i+1)); echo $i > /srv/count; done'
     await daemon.ok('run', '-d', '--name', 'held', '--net', 'none', '--pids-limit', '1', 'box', 'sh', '-c', count)
+    await until('it counts', async () => (await daemon.ok('logs', 'held')) === 'counting')
     await daemon.ok('cp', here('plain'), 'held:/srv/early')
     await daemon.ok('pause', 'held')
     await daemon.ok('cp', here('tree'), 'held:/srv')
@@ -65,6 +66,6 @@ describe('docker cp', { skip: daemonMissing() }, () => {
     assert.equal(await daemon.refused('exec', 'held', 'true'), 'Container held is paused, unpause the container before exec')
     await daemon.ok('unpause', 'held')
     await daemon.ok('rm', '-f', 'held')
-    assert.deepEqual(daemon.shims(), [])
+    await until('its shim has ended', () => daemon.shims().length === 0)
   })
 })

@@ -26,7 +26,7 @@ describe('containers on networks, with processes', { skip: noSandbox }, () => {
   }
   /** Asks the server that resolv.conf names, as a library would. */
   const resolves = (container: TestContainer, name: string, type = 'A'): Promise<string> =>
-    said(container, `dig +short +tries=1 +time=2 ${type} ${name} @127.0.0.11 2>&1`)
+    said(container, `dig +short +tries=1 +time=60 ${type} ${name} @127.0.0.11 2>&1`)
 
   test('addresses, MAC, MTU, routes and IPv6 are those of the endpoint', async () => {
     await create('six', ['10.41.0.0/24', 'fd00:41::/64'], { EnableIPv6: true, Options: { 'com.docker.network.driver.mtu': '1400' } })
@@ -38,8 +38,8 @@ describe('containers on networks, with processes', { skip: noSandbox }, () => {
     assert.equal(await said(one, 'cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu'), '02:42:0a:29:00:02\n1400')
     assert.match(await said(one, 'ip -4 route show default'), /^default via 10\.41\.0\.1 dev eth0/)
     assert.match(await said(one, 'ip -6 route show default'), /^default via fd00:41::1 dev eth0/)
-    assert.match(await said(one, 'ping -c 1 -W 2 10.41.0.3'), / 0% packet loss/)
-    assert.match(await said(one, 'ping -6 -c 1 -W 2 fd00:41::3'), / 0% packet loss/)
+    assert.match(await said(one, 'ping -c 1 -W 60 10.41.0.3'), / 0% packet loss/)
+    assert.match(await said(one, 'ping -6 -c 1 -W 60 fd00:41::3'), / 0% packet loss/)
     const four = await docker.run('three', on('four'))
     assert.equal(await said(four, 'cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip -6 addr'), '1')
     const counters = docker.service.counters(one)

@@ -61,7 +61,7 @@ describe('netloom daemon with no uplink asked for', { skip: namespacesMissing('d
     host.run('ip', 'link', 'set', 'eth0', 'mtu', '1300')
     await first.logged(/the host's way out has another MTU now: 1300 bytes/)
     assert.equal(host.ip('link', 'show', 'netloom0')[0]!['mtu'], 1300)
-    const ping = ['sh', '-c', 'ping -n -c 1 -W 5 -M do -s 1400 192.0.2.60 2>&1 || true']
+    const ping = ['sh', '-c', 'ping -n -c 1 -W 60 -M do -s 1400 192.0.2.60 2>&1 || true']
     assert.match(docker(socketOf('first'), 'run', '--rm', 'alpine', ...ping), /From 172\.17\.0\.1 .*mtu.?=.?1300/is)
     host.run('ip', 'link', 'set', 'eth0', 'mtu', '1500')
     await first.logged(/another MTU now: 1500 bytes/)

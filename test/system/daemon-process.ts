@@ -108,9 +108,9 @@ export function ask(socketPath: string, method: string, target: string, body?: u
   })
 }
 
-/** The docker client on a daemon; throws with its output when it fails. */
+/** The docker client on a daemon; throws with its output when it fails. The limit only ends one that hangs. */
 export function docker(socketPath: string, ...args: string[]): string {
-  const result = spawnSync('docker', ['-H', `unix://${socketPath}`, ...args], { encoding: 'utf8', timeout: 60_000 })
+  const result = spawnSync('docker', ['-H', `unix://${socketPath}`, ...args], { encoding: 'utf8', timeout: 240_000 })
   if (result.status !== 0) throw new Error(`docker ${args.join(' ')}: ${result.status}\n${result.stdout}${result.stderr}`)
   return result.stdout.trim()
 }

@@ -67,7 +67,7 @@ describe('netloom daemon of an ordinary user', { skip: whyNot() }, () => {
   test('nginx’s stand-in serves its page though the host’s root cannot be written to', () => {
     docker(socket, 'run', '-d', '--name', 'page', '--stop-signal', 'KILL', 'nginx')
     // The port is open a moment later.
-    const ask = 'for i in 1 2 3 4 5 6 7 8 9; do busybox wget -qO- http://127.0.0.1/ 2> /dev/null && break; sleep 0.2; done'
+    const ask = 'for i in $(seq 200); do busybox wget -qO- http://127.0.0.1/ 2> /dev/null && break; sleep 0.2; done'
     assert.match(docker(socket, 'exec', 'page', 'sh', '-c', ask), /^Welcome to nginx!/)
   })
 

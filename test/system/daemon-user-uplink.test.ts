@@ -78,19 +78,19 @@ describe('netloom daemon --uplink user of an ordinary user', { skip: whyNot() },
     const run = (...argv: string[]): string => docker(socket, 'run', '--rm', '--network', network, 'alpine', ...argv)
 
     test(`curl from a container on ${network} to a server outside, which sees the user's address`, () => {
-      assert.equal(run('curl', '-sS', '--max-time', '10', `http://${SERVER}/`), USER)
+      assert.equal(run(...FETCH, `http://${SERVER}/`), USER)
     })
 
     test(`ping from a container on ${network} goes one hop further than the user's own`, () => {
-      assert.match(run('ping', '-c', '1', '-W', '5', SERVER), / ttl=63 /)
+      assert.match(run('ping', '-c', '1', '-W', '50', SERVER), / ttl=63 /)
     })
   }
 
   test('curl over IPv6, and a published port', () => {
     docker(socket, 'network', 'create', '--ipv6', '--subnet', '2001:db8:77::/64', 'six')
     const run = (...argv: string[]): string => docker(socket, 'run', '--rm', '--network', 'six', 'alpine', ...argv)
-    assert.equal(run('curl', '-sS', '--max-time', '10', `http://[${SERVER6}]/`), USER6)
-    assert.match(run('ping', '-c', '1', '-W', '5', SERVER6), / ttl=63 /)
+    assert.equal(run(...FETCH, `http://[${SERVER6}]/`), USER6)
+    assert.match(run('ping', '-c', '1', '-W', '50', SERVER6), / ttl=63 /)
     docker(socket, 'create', '--name', 'web6', '--network', 'six', '-p', '8086:80', 'alpine', ...WHO_ASKS)
     docker(socket, 'start', 'web6')
     assert.equal(server.run(...FETCH, `http://[${USER6}]:8086/`), SERVER6)
@@ -110,7 +110,7 @@ describe('netloom daemon --uplink user of an ordinary user', { skip: whyNot() },
   })
 
   test('a closed port outside is refused, an unreachable network is told', () => {
-    const why = (url: string): string => docker(socket, 'run', '--rm', 'alpine', 'sh', '-c', `curl -sS --max-time 10 ${url} 2>&1; true`)
+    const why = (url: string): string => docker(socket, 'run', '--rm', 'alpine', 'sh', '-c', `curl -sS --max-time 50 ${url} 2>&1; true`)
     assert.match(why(`http://${SERVER}:81/`), /Connection refused|Couldn't connect|Failed to connect/)
     assert.match(why('http://198.51.100.1/'), /unreachable|No route|Couldn't connect/i)
   })
@@ -122,11 +122,8 @@ describe('netloom daemon --uplink user of an ordinary user', { skip: whyNot() },
     assert.equal(server.run(...FETCH, `http://${USER}:8080/`), SERVER)
     assert.equal(user.run(...FETCH, 'http://127.0.0.1:8080/'), '192.0.0.1')
     // And from another container, by the host's address.
-    assert.notEqual(
-      docker(socket, 'run', '--rm', '--network', 'front', 'alpine', 'curl', '-sS', '--max-time', '10', `http://${USER}:8080/`),
-      ''
-    )
+    assert.notEqual(docker(socket, 'run', '--rm', '--network', 'front', 'alpine', ...FETCH, `http://${USER}:8080/`), '')
     docker(socket, 'rm', '-f', 'web')
-    assert.throws(() => server.run('curl', '-sS', '--max-time', '5', `http://${USER}:8080/`), /Failed to connect|refused/)
+    assert.throws(() => server.run('curl', '-sS', '--max-time', '50', `http://${USER}:8080/`), /Failed to connect|refused/)
   })
 })

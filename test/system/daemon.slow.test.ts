@@ -8,6 +8,7 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { groupId } from '../../src/daemon/listeners.ts'
 import { ask, DaemonProcess, docker } from './daemon-process.ts'
+import { eventually } from './sandbox-set-up.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 
 /** An authority, a daemon and a client of it, and a client that signed for itself. */
@@ -127,7 +128,7 @@ describe('netloom daemon', { skip: namespacesMissing('docker') }, () => {
     await second.ready()
     assert.equal(docker(socket, 'inspect', '-f', '{{.State.Pid}} {{.State.Running}}', 'c1'), `${pid} true`)
     assert.deepEqual(await second.stop(), { code: 0, signal: null })
-    assert.equal(existsSync(`/proc/${pid}`), false)
+    await eventually('its process has ended', () => !existsSync(`/proc/${pid}`))
     const third = start(args)
     await third.ready()
     assert.equal(docker(socket, 'inspect', '-f', '{{.State.Running}}', 'c1'), 'false')
@@ -148,7 +149,7 @@ describe('netloom daemon', { skip: namespacesMissing('docker') }, () => {
     await second.ready()
     assert.equal(docker(socket, 'info', '-f', '{{.LiveRestoreEnabled}}'), 'false')
     assert.equal(docker(socket, 'inspect', '-f', '{{.State.Running}}', 'c1'), 'false')
-    assert.equal(existsSync(`/proc/${pid}`), false)
+    await eventually('its process has ended', () => !existsSync(`/proc/${pid}`))
     docker(socket, 'rm', 'c1')
     await second.stop()
   })
@@ -175,7 +176,7 @@ describe('netloom daemon', { skip: namespacesMissing('docker') }, () => {
     await daemon.ready()
     assert.match(daemon.stdout, /listening on tcp:\/\/127\.0\.0\.1:2376\n/)
     const curl = (...more: string[]): ReturnType<TestNamespace['exec']> =>
-      namespace.exec('curl', '-sS', '--max-time', '30', '--cacert', file('ca.pem'), ...more)
+      namespace.exec('curl', '-sS', '--max-time', '120', '--cacert', file('ca.pem'), ...more)
     const good = await curl('--cert', file('client.pem'), '--key', file('client.key'), 'https://127.0.0.1:2376/_ping')
     assert.deepEqual([good.status, good.stdout], [0, 'OK'], good.stderr)
     for (const certificate of [[], ['--cert', file('stranger.pem'), '--key', file('stranger.key')]]) {
@@ -228,7 +229,7 @@ describe('netloom daemon', { skip: namespacesMissing('docker') }, () => {
     // The level alone is read again.
     write({ 'log-level': 'warn', hosts: ['unix:///elsewhere'] })
     daemon.signal('SIGHUP')
-    for (let tries = 0; tries < 100 && docker(socket, 'info', '-f', '{{.Debug}}') === 'true'; tries++) await new Promise(setImmediate)
+    for (let tries = 0; tries < 1000 && docker(socket, 'info', '-f', '{{.Debug}}') === 'true'; tries++) await new Promise(setImmediate)
     assert.equal(docker(socket, 'info', '-f', '{{.Debug}}'), 'false')
     write('{')
     daemon.signal('SIGHUP')

@@ -23,7 +23,7 @@ const receiver = (family: 4 | 6): string => `
 
 describe('datagrams that are written as one', { skip: namespacesMissing('ip', 'sysctl') }, () => {
   for (const family of [4, 6] as const) {
-    test(`IPv${family}: each arrives whole, in order, and the kernel's stack had fewer to do with`, { timeout: 30_000 }, async () => {
+    test(`IPv${family}: each arrives whole, in order, and the kernel's stack had fewer to do with`, { timeout: 120_000 }, async () => {
       const netns = new TestNamespace()
       try {
         const tap = openTap(native, { netns: netns.fd, name: 'eth0' })
@@ -35,6 +35,7 @@ describe('datagrams that are written as one', { skip: namespacesMissing('ip', 's
         const pool = rigPool()
         const device = new TapDevice(pool, native, { ...tap, mtu: 1500 })
         const program = netns.start(process.execPath, '-e', receiver(family))
+        const ended = once(program, 'close')
         let text = ''
         program.stdout!.setEncoding('utf8').on('data', (data: string) => {
           text += data
@@ -49,7 +50,8 @@ describe('datagrams that are written as one', { skip: namespacesMissing('ip', 's
         assert.equal(device.write(handles, 0, COUNT), COUNT)
         assert.equal(device.counters.txErrors, 0)
         pool.freeAll(handles, COUNT)
-        await once(program, 'exit')
+        // With all that it printed.
+        await ended
 
         assert.deepEqual(
           text.trim().split('\n').slice(1),

@@ -33,6 +33,15 @@ function descendants(pid: number): number[] {
   return [...found]
 }
 
+/** None of one that has ended meanwhile. */
+function networkNamespaceOf(pid: number): string[] {
+  try {
+    return [namespacesOf(pid)[0]]
+  } catch {
+    return []
+  }
+}
+
 describe('netloom demo', { skip: noSandbox }, () => {
   let folder = ''
   let temporary = ''
@@ -113,16 +122,20 @@ describe('netloom demo', { skip: noSandbox }, () => {
       child.stderr!.setEncoding('utf8').on('data', (text: string) => {
         errors += text
       })
-      for await (const text of child.stdout!.setEncoding('utf8')) {
+      // Its pipe stays open: a run that finds it closed ends by itself.
+      for await (const text of child.stdout!.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
         out += text
         if (out.includes('fetch http://web/')) break
       }
+      // Held there until it has been looked at, however long that takes.
+      child.kill('SIGSTOP')
       const started = descendants(child.pid!)
       assert.ok(started.length >= 4, `two shims and what they run, not ${started.length} processes`)
       const own = namespacesOf(process.pid)[0]
-      const namespaces = [...new Set(started.map((pid) => namespacesOf(pid)[0]))].filter((namespace) => namespace !== own)
+      const namespaces = [...new Set(started.flatMap(networkNamespaceOf))].filter((namespace) => namespace !== own)
       assert.equal(namespaces.length, 2)
       child.kill(signal)
+      child.kill('SIGCONT')
       child.stdout!.resume()
       const [code] = await ended
       if (signal !== 'SIGKILL') {

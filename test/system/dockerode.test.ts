@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import Docker from 'dockerode'
+import { until } from '../docker/daemon-process.ts'
 import { DockerLab, daemonKind, labMissing } from '../docker-lab/docker-lab.ts'
 
 interface Told {
@@ -58,7 +59,12 @@ describe('dockerode', { skip: labMissing() }, () => {
     const inspected = await web.inspect()
     assert.equal(inspected.State.Running, true)
     assert.equal(inspected.NetworkSettings.Networks['front']?.IPAddress, '10.88.0.2')
-    assert.deepEqual(await exec(asker, 'wget', '-qO-', 'http://web/'), { output: 'Welcome to nginx!\n', code: 0 })
+    // It listens a moment after it was started.
+    const page = await until('web answers', async () => {
+      const answer = await exec(asker, 'wget', '-qO-', 'http://web/')
+      return answer.code === 0 && answer
+    })
+    assert.equal(page.output, 'Welcome to nginx!\n')
     assert.deepEqual(await exec(asker, 'sh', '-c', 'echo out; echo err >&2; exit 5'), { output: 'out\nerr\n', code: 5 })
 
     await back.connect({ Container: 'web', EndpointConfig: { Aliases: ['site'], IPAMConfig: { IPv4Address: '10.89.0.77' } } })
@@ -83,9 +89,7 @@ describe('dockerode', { skip: labMissing() }, () => {
     await back.remove()
 
     const told = (type: string) => events.filter(({ Type }) => Type === type)
-    for (let tries = 0; tries < 50 && told('network').filter(({ Action }) => Action === 'destroy').length < 2; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+    await until('both networks are told to be gone', () => told('network').filter(({ Action }) => Action === 'destroy').length === 2)
     ;(stream as unknown as { destroy(): void }).destroy()
     const ofWeb = told('container').filter(({ Actor }) => Actor.ID === web.id)
     assert.deepEqual(

@@ -27,11 +27,11 @@ async function start(snapLength: number | null): Promise<RunningPath> {
       argv.push(file, String(snapLength))
     }
     const netloom = parts.process(new BenchProcess(argv))
-    await netloom.until('line "ready"', () => netloom.stdout.includes('ready'), 10)
+    await netloom.until('line "ready"', () => netloom.stdout.includes('ready'))
     const close = async (): Promise<PathEnd> => {
       netloom.child.stdin!.end()
       try {
-        const { capture } = JSON.parse((await netloom.finish(20)).trim().split('\n').at(-1)!) as Report
+        const { capture } = JSON.parse((await netloom.finish(120)).trim().split('\n').at(-1)!) as Report
         if (file === null || capture === null) return {}
         return { captured: { frames: capture.frames, dropped: capture.dropped, inFile: countFrames(file) } }
       } finally {

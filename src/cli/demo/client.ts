@@ -16,6 +16,8 @@ export type ClientLine =
 
 const [fetches, bulkBytes] = process.argv.slice(2).map(Number)
 const ECHO_DATAGRAMS = 10
+/** For each: a machine may be busy with other things. */
+const PATIENCE_MS = 20_000
 /** Between two progress lines of the transfer, bytes. */
 const REPORT_EVERY = 8 * 1024 * 1024
 
@@ -63,7 +65,7 @@ async function echo(): Promise<void> {
   let received = 0
   for (let sent = 1; sent <= ECHO_DATAGRAMS; sent++) {
     socket.send(`echo ${sent}`, 7, 'echo')
-    const [data] = await once(socket, 'message', { signal: AbortSignal.timeout(2000) })
+    const [data] = await once(socket, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })
     if (String(data) === `echo ${sent}`) received++
   }
   say({ step: 'echo', sent: ECHO_DATAGRAMS, received })

@@ -38,8 +38,12 @@ const KEPT_NS = 300_000_000_000n
 /** Docker's exit status of an exec whose program could not be run. */
 const NOT_RUN = 126
 
-/** What a background child of an ended process may still write, ms. */
-const LAST_OUTPUT_MS = 2000
+/**
+ * How long a background child of an ended process may still write: two seconds, as in Docker, but by turns. On a machine that stood still
+ * a timer is due before what lies in a pipe is read; between two timers it is.
+ */
+const LAST_OUTPUT_TURNS = 4
+const LAST_OUTPUT_TURN_MS = 500
 
 export class ExecService {
   private readonly context: ContainerContext
@@ -140,7 +144,7 @@ export class ExecService {
       void this.passInput(exec, process, connection)
       const sent = this.sendOutput(exec, process, connection)
       const ended = process.wait().then(
-        () => this.elapsed(LAST_OUTPUT_MS),
+        () => this.lastOutput(),
         () => {}
       )
       await Promise.race([sent, ended])
@@ -217,6 +221,10 @@ export class ExecService {
       // The client has gone without a farewell.
     }
     if (!exec.config.Tty) stdin.end()
+  }
+
+  private async lastOutput(): Promise<void> {
+    for (let turn = 0; turn < LAST_OUTPUT_TURNS; turn++) await this.elapsed(LAST_OUTPUT_TURN_MS)
   }
 
   private elapsed(ms: number): Promise<void> {
