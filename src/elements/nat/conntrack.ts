@@ -244,6 +244,20 @@ export class Conntrack {
     this.status[flow] |= FlowStatus.mapped
   }
 
+  /** Endpoint-independent mapping begins or ends: whether the external port of a mapped flow is nobody else's. */
+  set arePortsExclusive(exclusive: boolean) {
+    const { mappings, status } = this
+    if (exclusive === mappings.areExclusive) return
+    mappings.areExclusive = exclusive
+    if (!exclusive) return
+    for (let flow = 0; flow < this.high; flow++) {
+      if ((status[flow] & FlowStatus.mapped) === 0) continue
+      const { d } = this.tuple(flow, 0, this.scratch)
+      const { destination, destinationPort } = this.tuple(flow, 1, this.scratch)
+      mappings.noteExternal(d, destination, destinationPort)
+    }
+  }
+
   private unmap(flow: number): void {
     const original = this.tuple(flow, 0, this.scratch)
     const { source, sourcePort, d } = original

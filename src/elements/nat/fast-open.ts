@@ -8,13 +8,12 @@ import { checkIcmp, verifyIcmpChecksum } from '../../wire/icmp.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
 import { checkTcp, TcpFlag, tcpFlags } from '../../wire/tcp.ts'
 import { checkUdp } from '../../wire/udp.ts'
-import { DIRECTION_WORDS, FLOW_WORDS, FlowStatus, NO_FLOW, PACKETS, TRANSLATION } from './conntrack.ts'
+import { DIRECTION_WORDS, FLOW_WORDS, FlowStatus, NO_FLOW, PACKETS, TIMEOUT_SHIFT, TRANSLATION } from './conntrack.ts'
 import type { FlowOpening } from './flow-opening.ts'
 import type { NatInterface } from './nat-interfaces.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
 import type { NatTables } from './nat-tables.ts'
 import { PATH_MACS, PATH_NUMBER_MASK, PATH_PORTS, PATH_TTL, PATH_WORDS } from './paths.ts'
-import { TcpVerdict } from './tcp-tracker.ts'
 import { TimeoutIndex } from './timeouts.ts'
 import { swap16, Tuple, tupleKind } from './tuple.ts'
 
@@ -80,14 +79,20 @@ export class FastOpen {
     if (opening.decide(from, to, target !== null) !== READ_OK) return NOT_OPENED
     const flow = flows.begin(original, opening.reply, number, (flows.tick + flows.timeouts[TimeoutIndex.tentative]) | 0)
     if (target !== null) flows.status[flow] |= FlowStatus.dnat
-    if (tables.follow(flow, 0, true) !== TcpVerdict.pass) {
-      flows.remove(flow)
-      return NOT_OPENED
-    }
+    this.beginState(flow)
     opening.settle(frame, flow, egress)
     tables.believe(flow, 0, path, until)
     this.rewrite(frame, words, w, flow, (path & PATH_NUMBER_MASK) * PATH_WORDS)
     return egress
+  }
+
+  /** What `NatTables.follow` makes of a first packet of one of these kinds, but for the time-out, which begins when the flow is settled. */
+  private beginState(flow: number): void {
+    const { flows, packet, tcp } = this.tables
+    const { protocol } = packet
+    if (protocol === IpProtocol.tcp) tcp.beginWithSyn(flow, packet.bytes, packet.transport, packet.end)
+    else if (protocol === IpProtocol.udp) flows.status[flow] |= FlowStatus.fastOriginal | (TimeoutIndex.udp << TIMEOUT_SHIFT)
+    else flows.status[flow] |= TimeoutIndex.icmp << TIMEOUT_SHIFT
   }
 
   /** Whether the frame is an echo request of no flow; makes its tuple. */

@@ -7,8 +7,11 @@
  */
 import { LARGE_TABLE } from './conntrack.ts'
 import type { NatTables } from './nat-tables.ts'
+import { NO_MAPPING } from './source-mappings.ts'
 
 const ICMP = 1
+// A constant of this module is part of the code that V8 makes; one that it imports is looked up at every use.
+const noMapping = NO_MAPPING
 
 /** For `batch[0..count-1]`, which came in: slots and flows; for a new flow the slot of its answers. */
 export type LookAhead = (batch: Int32Array, count: number) => void
@@ -17,7 +20,7 @@ export type LookAhead = (batch: Int32Array, count: number) => void
 export function makeLookAhead(tables: NatTables): LookAhead {
   const { frames, flows } = tables
   const { start } = frames
-  const { core, status, expires } = flows
+  const { core, status, expires, mappings } = flows
   /** What was read goes here, or V8 would leave the reading out. */
   let touched = 0
 
@@ -34,6 +37,7 @@ export function makeLookAhead(tables: NatTables): LookAhead {
     const address = tables.lastSource | 0
     const target = tables.lastTarget | 0
     const targetPort = tables.lastTargetPort | 0
+    const hasMappings = mappings.size > 0
     let sum = touched
     for (let i = 0; i < count; i = (i + 1) | 0) {
       const words = frames.words(batch[i])
@@ -63,6 +67,13 @@ export function makeLookAhead(tables: NatTables): LookAhead {
         const isDnat = targetPort >= 0
         const from = isDnat ? target : (b >>> 16) | (c << 16)
         const to = isDnat ? (a & 0xffff) | (b << 16) : address
+        if (hasMappings && !isDnat) {
+          const mapped = mappings.portOf((a & 0xffff) | (b << 16), c >>> 16, protocol, address)
+          if (mapped !== noMapping) {
+            c = mapped << 16
+            if (protocol === ICMP) port = mapped
+          }
+        }
         const answer =
           Math.imul((from & 0xffff) | (c & -65_536), k1) +
           Math.imul((from >>> 16) | (to << 16), k2) +

@@ -111,6 +111,7 @@ export class NatTables {
     this.ports.firstPort = settings.firstPort
     this.ports.lastPort = settings.lastPort
     this.ports.endpointIndependent = settings.endpointIndependent
+    this.flows.arePortsExclusive = settings.endpointIndependent
   }
 
   /** Takes over the engine's time. */

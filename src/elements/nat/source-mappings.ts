@@ -17,6 +17,7 @@ export const NO_MAPPING = -1
 export class SourceMappings {
   private readonly bySource: CountedKeys
   private readonly byExternal: CountedKeys
+  private isNotingExternal = false
 
   /** `random` gives 32 random bits. */
   constructor(random: () => number) {
@@ -27,6 +28,20 @@ export class SourceMappings {
   /** Sources that are noted. */
   get size(): number {
     return this.bySource.size
+  }
+
+  /** Whether external ports are noted. Those that are taken already when this begins are for the caller to note with `noteExternal`. */
+  set areExclusive(exclusive: boolean) {
+    if (!exclusive) this.byExternal.clear()
+    this.isNotingExternal = exclusive
+  }
+
+  get areExclusive(): boolean {
+    return this.isNotingExternal
+  }
+
+  noteExternal(kind: number, external: number, externalPort: number): void {
+    this.byExternal.take(external, portAndKind(externalPort, kind), 0, 0)
   }
 
   /** The external port, a field of a tuple, or NO_MAPPING. Addresses and ports are those of tuples, `kind` is `d` of the original. */
@@ -41,12 +56,12 @@ export class SourceMappings {
 
   take(source: number, port: number, kind: number, external: number, externalPort: number): void {
     this.bySource.take(source, portAndKind(port, kind), external, externalPort)
-    this.byExternal.take(external, portAndKind(externalPort, kind), 0, 0)
+    if (this.isNotingExternal) this.noteExternal(kind, external, externalPort)
   }
 
   release(source: number, port: number, kind: number, external: number, externalPort: number): void {
     this.bySource.release(source, portAndKind(port, kind), external)
-    this.byExternal.release(external, portAndKind(externalPort, kind), 0)
+    if (this.isNotingExternal) this.byExternal.release(external, portAndKind(externalPort, kind), 0)
   }
 }
 
@@ -64,6 +79,12 @@ class CountedKeys {
 
   constructor(secret: number) {
     this.secret = secret
+  }
+
+  clear(): void {
+    this.size = 0
+    this.table = new Int32Array(SMALLEST * WORDS)
+    this.places = SMALLEST
   }
 
   get(a: number, b: number, c: number): number {

@@ -29,6 +29,10 @@ const { closeInit: CLOSE_INIT, maxAckSet: MAXACK_SET } = TcpEndFlag
 const SIMULTANEOUS_OPEN = 0x400
 const CHALLENGE_EXPECTED = 0x800
 const { ack: ACK, rst: RST, syn: SYN, fin: FIN } = TcpFlag
+/** A state and its time-out. */
+const SYN_SENT = TcpState.synSent
+/** No window was seen yet in an acknowledgment. */
+const MAX_RETRANS = TimeoutIndex.tcpMaxRetrans
 /** Flags of a segment that the fast path may follow. */
 const PLAIN_MASK = SYN | FIN | RST | ACK
 
@@ -75,6 +79,17 @@ export class TcpTracker {
     for (let i = 0; i < TCP_WORDS; i++) words[base + i] = 0
     this.windows.read(bytes, at, end)
     this.windows.begin(base, bytes, at)
+  }
+
+  /**
+   * The first segment of a new flow is a SYN with none of ACK, FIN and RST: what `begin` and `follow` make of it, which is the same for
+   * all of them. `status` and `tcp` of the flow are written whole, its time-out begins when it is confirmed.
+   */
+  beginWithSyn(flow: number, bytes: Uint8Array, at: number, end: number): void {
+    const { flows, windows } = this
+    windows.read(bytes, at, end)
+    windows.beginWithSyn((flow * TCP_WORDS) | 0, bytes, at)
+    flows.status[flow] |= (SYN_SENT << STATE_SHIFT) | (flows.shorter(SYN_SENT, MAX_RETRANS) << TIMEOUT_SHIFT)
   }
 
   /** A segment of a known flow, the first one included: TcpVerdict. Changes state, windows and time-out of the flow. */

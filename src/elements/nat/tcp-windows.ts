@@ -65,6 +65,7 @@ const { ack: ACK, rst: RST, syn: SYN, fin: FIN } = TcpFlag
 /** Window of IV at least, bytes: a full unscaled window and a little. */
 const ACK_WINDOW = 66_000
 const ACK_KIND = TcpKind.ack
+const SYN_KIND = TcpKind.syn
 const steady = TimeoutIndex.tcpEstablished
 const waiting = TimeoutIndex.tcpUnacknowledged
 
@@ -110,6 +111,22 @@ export class TcpWindows {
     words[base + MAXEND] = (this.end + words[base + MAXWIN]) | 0
     words[base + FLAGS] = SACK_PERMITTED | LIBERAL
     words[base + END_WORDS + FLAGS] = SACK_PERMITTED | LIBERAL
+  }
+
+  /** The same for a SYN alone, and what `judge` adds: all words of the flow are written. */
+  beginWithSyn(base: number, bytes: Uint8Array, at: number): void {
+    const { words, end, window } = this
+    const offered = window === 0 ? 1 : window
+    const reply = (base + END_WORDS) | 0
+    words[(base + END) | 0] = end
+    words[(base + MAXEND) | 0] = end
+    words[(base + MAXWIN) | 0] = offered
+    words[(base + MAXACK) | 0] = 0
+    words[(base + FLAGS) | 0] = readSynOptions(bytes, at)
+    words[(reply + END) | 0] = 0
+    words[(reply + MAXEND) | 0] = offered
+    for (let i = (reply + MAXWIN) | 0; i < base + TCP_WORDS; i = (i + 1) | 0) words[i] = 0
+    words[(base + LAST) | 0] = SYN_KIND
   }
 
   /**

@@ -189,6 +189,7 @@ test('addresses against a Map: numbers are kept while somebody refers to them', 
 test('source mappings against a Map', () => {
   const random = seededRandom(13)
   const mappings = new SourceMappings(random32(random))
+  mappings.areExclusive = true
   const model = new Map<string, { port: number; references: number }>()
   for (let i = 0; i < 50_000; i++) {
     const [source, port] = [random(30), random(10)]

@@ -55,6 +55,28 @@ describe('RFC 4787', () => {
     assert.equal(new Set(ports).size, ports.length)
   })
 
+  test('REQ-3: ports that others than their sources have are kept from everybody when the option comes while flows are there', () => {
+    const bench = new NatBench()
+    const port = movedPort(bench)
+    const setMapping = (mapping: NatOptions['mapping']): void => {
+      const { elements, links } = bench.engine.running
+      const { nat } = elements
+      bench.configure({ ...elements, nat: { ...nat, options: { ...(nat.options as NatOptions), mapping } } } as typeof elements, links)
+      assert.ok(bench.flows().length > 0, 'the flows are still there')
+    }
+    let number = 10
+    const other = (): number => externalPort(bench, `192.0.2.${number}:${port}`, `203.0.113.${20 + number++}:9`)
+    assert.equal(other(), port, 'shared while destinations differ')
+    setMapping('endpoint-independent')
+    assert.notEqual(other(), port)
+    setMapping('address-and-port-dependent')
+    assert.equal(other(), port)
+    setMapping('endpoint-independent')
+    assert.notEqual(other(), port)
+    bench.command('nat', 'flush')
+    assert.equal(other(), port, 'nobody has it any more')
+  })
+
   test('REQ-3a: well-known ports stay below 1024, the others above', () => {
     for (const options of [{}, INDEPENDENT]) {
       const bench = new NatBench(options)

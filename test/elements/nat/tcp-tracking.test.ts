@@ -1,7 +1,12 @@
 // TCP connections as the NAT sees them: states, windows, resets, reuse.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { Conntrack, FlowStatus, TCP_WORDS } from '../../../src/elements/nat/conntrack.ts'
+import { InternedAddresses } from '../../../src/elements/nat/interned-addresses.ts'
 import { nextTcpState, TcpKind, TcpState, tcpFlagsValid } from '../../../src/elements/nat/tcp-states.ts'
+import { TcpTracker, TcpVerdict } from '../../../src/elements/nat/tcp-tracker.ts'
+import { readTimeouts } from '../../../src/elements/nat/timeouts.ts'
+import { seededRandom } from '../../wire/seeded-random.ts'
 import { NatBench } from './nat-bench.ts'
 import { type TcpFields, tcp } from './packets.ts'
 
@@ -177,4 +182,30 @@ test('the table: a SYN/ACK never begins anything, RST closes everything, every c
   assert.equal(nextTcpState(0, TcpKind.synAck, TcpState.none), TcpState.invalid)
   assert.deepEqual([0x02, 0x12, 0x10, 0x18, 0x11, 0x04, 0x14, 0xc2].map(tcpFlagsValid), new Array(8).fill(true))
   assert.deepEqual([0x00, 0x01, 0x03, 0x06, 0x05, 0x3f, 0x20, 0x08].map(tcpFlagsValid), new Array(8).fill(false))
+})
+
+test('a SYN that begins a flow at once leaves the words that it leaves step by step', () => {
+  const random = seededRandom(19)
+  for (let i = 0; i < 2000; i++) {
+    const options = { maxSegmentSize: 1460, ...(random(2) === 0 && { windowScale: random(16) }), sackPermitted: random(2) === 0 }
+    const fields = { seq: random(2 ** 32), ack: random(3) * 77, window: [0, 1, random(65_536)][random(3)], payload: random(3) * 5, options }
+    const frame = tcp(HERE, THERE, { flags: ['S', 'SU', 'SP'][random(3)], ...fields })
+    // ECE and CWR, and what is no option at all.
+    frame[47] |= random(4) << 6
+    if (random(4) === 0) frame[54 + random(8)] = random(256)
+    const timeouts = readTimeouts(random(4) === 0 ? { tcpSynSent: 600 } : {})
+    const policy = { loose: true, liberal: random(2) === 0, maxRetrans: random(2) * 3 }
+    const [whole, steps] = [0, 1].map(() => {
+      const flows = new Conntrack(4, timeouts, new InternedAddresses(1), () => 1)
+      // As the flow before has left them.
+      flows.tcp.fill(0x5a5a5a5a)
+      flows.status[1] = FlowStatus.used
+      return { flows, tracker: new TcpTracker(flows, policy) }
+    })
+    whole.tracker.beginWithSyn(1, frame, 34, frame.length)
+    steps.tracker.begin(1, frame, 34, frame.length)
+    assert.equal(steps.tracker.follow(1, 0, frame, 34, frame.length), TcpVerdict.pass)
+    const words = ({ flows }: { flows: Conntrack }): number[] => [flows.status[1], ...flows.tcp.subarray(TCP_WORDS, 2 * TCP_WORDS)]
+    assert.deepEqual(words(whole), words(steps), JSON.stringify(fields))
+  }
 })
