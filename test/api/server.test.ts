@@ -1,6 +1,7 @@
 // The HTTP side of the API over raw sockets: what a good client gets, and that no bad one ends or stalls the server.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { ApiError } from '../../src/api/api-error.ts'
 import { Router } from '../../src/api/router.ts'
@@ -62,6 +63,17 @@ function router(): Router {
   })
   return routes
 }
+
+/** What the kernel allows of a socket's backlog. */
+const QUEUE = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'))
+
+test('a thousand clients may come before the server gets round to the first', { skip: QUEUE < 1000 && 'net.core.somaxconn is small' }, () =>
+  withServer(router(), async (client) => {
+    // In one turn of the loop that is the server's as well: all wait in its queue.
+    const clients = Array.from({ length: 1000 }, () => client().write(request('GET', '/v1.41/hello')))
+    for (const each of clients) await each.until(/hello$/)
+  })
+)
 
 test('answers carry what Docker sends, and a connection is used again', () =>
   withServer(router(), async (client) => {
