@@ -11,6 +11,17 @@ export interface EtcdCluster {
 }
 
 export async function startEtcd(count = 1, more: readonly string[] = []): Promise<EtcdCluster> {
+  // A port that nobody had a moment ago may have gone to somebody else.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await tryEtcd(count, more)
+    } catch (error) {
+      if (attempt === 3) throw error
+    }
+  }
+}
+
+async function tryEtcd(count: number, more: readonly string[]): Promise<EtcdCluster> {
   const ports = await freePorts(2 * count)
   const client = (index: number): string => `http://127.0.0.1:${ports[2 * index]}`
   const peer = (index: number): string => `http://127.0.0.1:${ports[2 * index + 1]}`
@@ -27,8 +38,14 @@ export async function startEtcd(count = 1, more: readonly string[] = []): Promis
       ])
   )
   const url = `etcd://${members.map(({ port }) => `127.0.0.1:${port}`).join(',')}`
-  await Promise.all(members.map((member) => member.start(() => isHealthy(member.port))))
-  return { members, url, close: async () => void (await Promise.all(members.map((member) => member.close()))) }
+  const close = async (): Promise<void> => void (await Promise.all(members.map((member) => member.close())))
+  try {
+    await Promise.all(members.map((member) => member.start(() => isHealthy(member.port))))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { members, url, close }
 }
 
 export async function isHealthy(port: number): Promise<boolean> {

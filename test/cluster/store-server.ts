@@ -55,7 +55,7 @@ export class StoreServer {
     this.child = child
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (this.output = (this.output + data).slice(-4000)))
     for (let tries = 0; !(await isReady()); tries++) {
-      if (child.exitCode !== null || tries === 300) throw new Error(`${program} does not answer:\n${this.output}`)
+      if (child.exitCode !== null || tries === 1200) throw new Error(`${program} does not answer:\n${this.output}`)
       await sleep(100)
     }
   }

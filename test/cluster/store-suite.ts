@@ -213,7 +213,7 @@ export function clusterStoreSuite(name: string, open: () => ClusterStore, option
     test(
       'what is put under a lease goes with it, unless it was put again since',
       run(2, async (at, store, other) => {
-        const lease = await store.lease(5)
+        const lease = await store.lease(60)
         await store.commit(
           [],
           [
@@ -232,7 +232,7 @@ export function clusterStoreSuite(name: string, open: () => ClusterStore, option
           (await other.list(at)).map(({ key }) => key),
           [`${at}kept`]
         )
-        const next = await store.lease(5)
+        const next = await store.lease(60)
         await store.commit([], [{ put: `${at}kept`, value: '3', lease: next }])
         await next.close()
         await log.until(({ copy }) => copy.size === 0)
@@ -242,9 +242,9 @@ export function clusterStoreSuite(name: string, open: () => ClusterStore, option
     test(
       'who comes back takes over what is under the lease of its former life',
       run(2, async (at, store, other) => {
-        const former = await store.lease(5)
+        const former = await store.lease(60)
         await store.commit([], [{ put: `${at}host`, value: '1', lease: former }])
-        const lease = await other.lease(5)
+        const lease = await other.lease(60)
         await other.commit([], [{ put: `${at}host`, value: '2', lease }])
         await former.close()
         await sleep(50)

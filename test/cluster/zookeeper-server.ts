@@ -29,10 +29,18 @@ export function zooKeeperCommand(folder: string, address: string, port: number):
 }
 
 export async function startZooKeeper(): Promise<StoreServer> {
-  const [port] = await freePorts(1)
-  const server = new StoreServer(port, (folder) => zooKeeperCommand(folder, '127.0.0.1', port))
-  await server.start(() => isServing(port))
-  return server
+  // A port that nobody had a moment ago may have gone to somebody else.
+  for (let attempt = 1; ; attempt++) {
+    const [port] = await freePorts(1)
+    const server = new StoreServer(port, (folder) => zooKeeperCommand(folder, '127.0.0.1', port))
+    try {
+      await server.start(() => isServing(port))
+      return server
+    } catch (error) {
+      await server.close()
+      if (attempt === 3) throw error
+    }
+  }
 }
 
 /** The port answers some time before requests do. */

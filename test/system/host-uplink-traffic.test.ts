@@ -28,7 +28,7 @@ describe('host uplink under traffic', { skip: namespacesMissing('ip', 'nft', 'so
   /** Says to each client which address it saw it come from. */
   const serve = async (netns: TestNamespace, port: number, address: string): Promise<void> => {
     for (const listener of [`TCP4-LISTEN:${port}`, `TCP6-LISTEN:${port},ipv6only=1`, `UDP4-RECVFROM:${port},bind=${address}`]) {
-      netns.start('socat', '-T', '2', `${listener},fork,reuseaddr`, 'SYSTEM:read line; echo $SOCAT_PEERADDR')
+      netns.start('socat', '-T', '60', `${listener},fork,reuseaddr`, 'SYSTEM:read line; echo $SOCAT_PEERADDR')
     }
     while (netns.run('ss', '-Hlntu', `sport = :${port}`).trim().split('\n').length < 3) {
       await new Promise((resolve) => setImmediate(resolve))
@@ -36,7 +36,7 @@ describe('host uplink under traffic', { skip: namespacesMissing('ip', 'nft', 'so
   }
   /** Over TCP; the answer, or why there is none. */
   const ask = async (netns: TestNamespace, address: string): Promise<string> => {
-    const { stdout, stderr } = await netns.exec('sh', '-c', `echo | socat -t 2 - ${address},connect-timeout=2`)
+    const { stdout, stderr } = await netns.exec('sh', '-c', `echo | socat -t 60 - ${address},connect-timeout=60`)
     return stdout.trim() || stderr.replace(/^.*E /s, '').trim()
   }
   const askUdp = async (netns: TestNamespace, address: string, port: number): Promise<string> => {
@@ -44,7 +44,7 @@ describe('host uplink under traffic', { skip: namespacesMissing('ip', 'nft', 'so
       const socket = require('node:dgram').createSocket('udp4')
       socket.on('message', (data) => { console.log(String(data)); socket.close() })
       socket.send('\\n', ${port}, '${address}')
-      setTimeout(() => process.exit(), 5000).unref()`
+      setTimeout(() => process.exit(), 60_000).unref()`
     return (await netns.exec(process.execPath, '-e', program)).stdout.trim()
   }
   const published = (members: object) => ({
@@ -120,12 +120,12 @@ describe('host uplink under traffic', { skip: namespacesMissing('ip', 'nft', 'so
 
   test('what is forwarded to a network comes by the router, never by the station', async () => {
     ip(world, 'route replace 172.17.0.0/16 via 192.0.2.50', 'route replace 2001:db8:17::/64 via 2001:db8::50')
-    world.run('ping', '-c', '1', '-W', '2', '172.17.0.2')
-    world.run('ping', '-c', '1', '-W', '2', '2001:db8:17::2')
+    world.run('ping', '-c', '1', '-W', '60', '172.17.0.2')
+    world.run('ping', '-c', '1', '-W', '60', '2001:db8:17::2')
     const packets = (name: string): number => Number(/packets (\d+)/.exec(inside.run('nft', 'list', 'counter', 'inet', 't', name))![1])
     assert.ok(packets('up') >= 2)
     assert.equal(packets('down'), 0)
-    host.run('ping', '-c', '1', '-W', '2', '172.17.0.2')
+    host.run('ping', '-c', '1', '-W', '60', '172.17.0.2')
     assert.equal(packets('down'), 1, 'the host’s own goes by its station')
   })
 

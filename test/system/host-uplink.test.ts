@@ -370,7 +370,7 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     assert.match(uplink.logs[1], /passing .*inet firewall .*nft insert rule inet firewall passing iifname netloom0 accept/)
     assert.deepEqual(await uplink.call('obstacles'), uplink.logs, 'explanations say the same')
     netns.run('nft', 'delete', 'table', 'inet', 'firewall')
-    for (let attempt = 0; attempt < 100 && ((await uplink.call('obstacles')) as string[]).length > 1; attempt++) await sleep(20)
+    for (let attempt = 0; attempt < 3000 && ((await uplink.call('obstacles')) as string[]).length > 1; attempt++) await sleep(20)
     assert.deepEqual(await uplink.call('obstacles'), [uplink.logs[0]])
 
     // One that comes while the uplink runs is told once, and again when it has gone and come back.
@@ -380,7 +380,7 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     await uplink.logged(/the chain passing of the nftables table ip6 late drops/)
     await uplink.call('publish', [web])
     assert.equal(told(), 1)
-    for (let attempt = 0; told() < 2 && attempt < 50; attempt++) {
+    for (let attempt = 0; told() < 2 && attempt < 500; attempt++) {
       netns.run('nft', 'delete table ip6 late')
       await sleep(50)
       netns.run('nft', late)

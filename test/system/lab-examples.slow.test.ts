@@ -24,7 +24,7 @@ describe('labs of examples/', { skip: namespacesMissing('docker', 'busybox') }, 
   function reaches(host: string, container: string, targets: readonly string[], others: readonly string[] = []): void {
     const ping = (target: string, seconds: string): boolean =>
       folder.tryDocker(lab, host, 'exec', container, 'ping', '-c1', `-W${seconds}`, target).status === 0
-    for (const target of targets) assert.ok(ping(target, '5'), `${container} reaches ${target}`)
+    for (const target of targets) assert.ok(ping(target, '60'), `${container} reaches ${target}`)
     for (const target of others) assert.ok(!ping(target, '1'), `${container} does not reach ${target}`)
   }
 
@@ -54,15 +54,15 @@ describe('labs of examples/', { skip: namespacesMissing('docker', 'busybox') }, 
   test('vlan: segments apart by VLAN id, joined by the router', () => {
     up('vlan')
     reaches('host1', 'web01', ['192.168.1.12', '192.168.1.1', '192.168.2.12'], ['172.16.0.2'])
-    const hops = folder.docker(lab, 'host1', 'exec', 'web01', 'ping', '-c1', '-w2', '192.168.2.12')
+    const hops = folder.docker(lab, 'host1', 'exec', 'web01', 'ping', '-c1', '-w60', '192.168.2.12')
     assert.match(hops, /ttl=63/, 'one router is between the VLANs')
-    assert.match(folder.docker(lab, 'host1', 'exec', 'web01', 'ping', '-c1', '-w2', '192.168.1.12'), /ttl=64/, 'none within a VLAN')
+    assert.match(folder.docker(lab, 'host1', 'exec', 'web01', 'ping', '-c1', '-w60', '192.168.1.12'), /ttl=64/, 'none within a VLAN')
   })
 
   test('overlay: one network of two hosts that are on different LANs', () => {
     up('overlay')
     reaches('host2', 'client', ['web', '10.0.9.2', '192.0.2.1'])
-    assert.match(folder.docker(lab, 'host2', 'exec', 'client', 'ping', '-c1', '-w2', 'web'), /ttl=64/)
+    assert.match(folder.docker(lab, 'host2', 'exec', 'client', 'ping', '-c1', '-w60', 'web'), /ttl=64/)
     const page = folder.docker(lab, 'host2', 'exec', 'client', 'busybox', 'wget', '-q', '-O-', 'http://web')
     assert.ok(page.length > 0)
     for (const host of ['host1', 'host2']) {
@@ -88,7 +88,7 @@ describe('labs of examples/', { skip: namespacesMissing('docker', 'busybox') }, 
     assert.equal(seen['front/phone'], '[schedule of 5 points] | [schedule of 5 points]')
     assert.equal(links('tokyo')['links_default/db'], " | loss 100% filter 'udp port 9'", 'by its label')
     const least = (): number => {
-      const echo = folder.docker(lab, 'paris', 'exec', 'web', 'ping', '-c2', '-w5', '172.16.0.2')
+      const echo = folder.docker(lab, 'paris', 'exec', 'web', 'ping', '-c2', '-w60', '172.16.0.2')
       return Number(/= ([\d.]+)\//.exec(echo)?.[1])
     }
     // Both lines both ways, and the container's own link.

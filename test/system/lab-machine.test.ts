@@ -52,7 +52,7 @@ describe('Lab: a virtual machine', { skip: namespacesMissing('ip', 'unshare', 'm
       let first
       do first = await host.ping('vm', { timeoutMs: 1000 }).catch(() => ({ received: 0 }))
       while (first.received === 0)
-      print((await host.ping('vm', { count: 10, intervalMs: 10 })).received, vm.counters().counters.rxFrames > 10)
+      print((await host.ping('vm', { count: 10, intervalMs: 10, timeoutMs: 60000 })).received, vm.counters().counters.rxFrames > 10)
       await vm.close()
       await vm.close()
       print('closed')`)

@@ -99,11 +99,11 @@ describe('a queue beside the kernel', { skip: namespacesMissing('ip', 'tc', 'sys
     it(`tbf: ${title}`, (context) => {
       let theirs: Fates
       try {
-        theirs = kernel([`qdisc add dev ${DEVICE} root tbf rate 8kbit burst ${burst} limit ${limit}`], lengths)
+        theirs = kernel([`qdisc add dev ${DEVICE} root tbf rate 400bit burst ${burst} limit ${limit}`], lengths)
       } catch (error) {
         return skipUnknown(context, error)
       }
-      const mine = ours(`rate 8kbit burst ${burst}b limit-bytes ${limit}b`, lengths)
+      const mine = ours(`rate 400bit burst ${burst}b limit-bytes ${limit}b`, lengths)
       assert.deepEqual(mine.passed, theirs.passed)
       // The frame that is being sent is on the link and in no queue; tbf's waits in the queue for its tokens.
       const onLink = lengths[mine.passed.length]!
@@ -115,7 +115,7 @@ describe('a queue beside the kernel', { skip: namespacesMissing('ip', 'tc', 'sys
   it('htb with pfifo: a limit in packets', (context) => {
     const setUp = [
       `qdisc add dev ${DEVICE} root handle 1: htb default 1`,
-      `class add dev ${DEVICE} parent 1: classid 1:1 htb rate 8kbit burst 5000 cburst 5000`,
+      `class add dev ${DEVICE} parent 1: classid 1:1 htb rate 400bit burst 5000 cburst 5000`,
       `qdisc add dev ${DEVICE} parent 1:1 pfifo limit 10`
     ]
     let theirs: Fates
@@ -124,7 +124,7 @@ describe('a queue beside the kernel', { skip: namespacesMissing('ip', 'tc', 'sys
     } catch (error) {
       return skipUnknown(context, error)
     }
-    const mine = ours('rate 8kbit burst 5000b limit 10', EQUAL)
+    const mine = ours('rate 400bit burst 5000b limit 10', EQUAL)
     // htb lends what is left of the bucket: the frame that is on our link has passed.
     assert.deepEqual([mine.passed.length + 1, mine.waiting, mine.dropped], [theirs.passed.length, theirs.waiting, theirs.dropped])
   })

@@ -33,9 +33,9 @@ describe('links of containers', { skip: daemonMissing('busybox', 'ping') }, () =
     return stdout.trim()
   }
   const links = async (): Promise<LinkRow[]> => JSON.parse(await ok('netloom', 'link', 'ls', '--json')) as LinkRow[]
-  /** Of three echoes from `web`, milliseconds; the names' answer goes over the link too. */
-  const ping = async (to: string): Promise<{ received: number; least: number }> => {
-    const { stdout } = await run('netloom', 'exec', 'web', 'ping', '-c', '3', '-i', '0.2', '-W', '1', to)
+  /** Echoes from `web` until three are answered or the seconds are over: their least time, milliseconds. Names' answers go over the link too. */
+  const ping = async (to: string, seconds = 60): Promise<{ received: number; least: number }> => {
+    const { stdout } = await run('netloom', 'exec', 'web', 'ping', '-c', '3', '-i', '0.2', '-w', String(seconds), to)
     return {
       received: Number(/(\d+) packets received|(\d+) received/.exec(stdout)?.slice(1).find(Boolean)),
       least: Number(/= ([\d.]+)\//.exec(stdout)?.[1])
@@ -53,16 +53,17 @@ describe('links of containers', { skip: daemonMissing('busybox', 'ping') }, () =
     assert.deepEqual(await links(), [])
     assert.equal(await ok('netloom', 'link', 'set', '--out', 'web', 'delay', '30ms', 'rate', '50mbit'), '')
     const slow = await ping('db')
-    assert.ok(slow.received === 3 && slow.least >= 30, JSON.stringify(slow))
+    assert.ok(slow.received >= 3 && slow.least >= 30, JSON.stringify(slow))
     assert.deepEqual(
       (await links()).map(({ network, endpoint, out, in: inward }) => [network, endpoint, out, inward]),
       [['front', 'web', 'delay 30ms rate 50mbit', '']]
     )
     assert.match(await ok('netloom', 'link', 'ls'), /^LINK +OUT +IN +LOST +QUEUE DROPS\nfront\/web +delay 30ms rate 50mbit +- +0 +0$/)
     await ok('netloom', 'link', 'set', 'db', 'down')
-    assert.equal((await ping('192.0.2.3')).received, 0)
+    assert.equal((await ping('192.0.2.3', 1)).received, 0)
     await ok('netloom', 'link', 'clear', 'front')
-    assert.deepEqual([(await ping('db')).received, (await links()).every((link) => link.out === '' && link.in === '')], [3, true])
+    assert.ok((await ping('db')).received >= 3)
+    assert.ok((await links()).every((link) => link.out === '' && link.in === ''))
   })
 
   it('wrong words and targets are told', async () => {
@@ -96,12 +97,12 @@ describe('links of containers', { skip: daemonMissing('busybox', 'ping') }, () =
         .map(({ network, endpoint, out, in: inward }) => [network, endpoint, out, inward])
     assert.deepEqual(await seen(), expected)
     const there = await ping('far')
-    assert.ok(there.received === 3 && there.least >= 40, JSON.stringify(there))
+    assert.ok(there.received >= 3 && there.least >= 40, JSON.stringify(there))
     await daemon.end('SIGKILL')
     await daemon.start()
     assert.deepEqual(await seen(), expected)
     const again = await ping('far')
-    assert.ok(again.received === 3 && again.least >= 40, JSON.stringify(again))
+    assert.ok(again.received >= 3 && again.least >= 40, JSON.stringify(again))
     for (const args of [
       ['network', 'create', '-o', 'netloom.link=speed 5', 'bad'],
       ['network', 'connect', '--driver-opt', 'netloom.link.out=loss 5x', 'front', 'far']

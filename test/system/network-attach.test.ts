@@ -33,7 +33,7 @@ describe('endpoints of processes and machines that no container holds', { skip: 
 
   /** A process of somebody else's, with an empty network namespace. */
   async function stranger(): Promise<number> {
-    const child = spawn('unshare', ['--net', 'sh', '-c', 'echo up; exec sleep 120'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn('unshare', ['--net', 'sh', '-c', 'echo up; exec sleep 1000'], { stdio: ['ignore', 'pipe', 'inherit'] })
     children.push(child)
     await once(child.stdout!, 'data')
     return child.pid!
@@ -76,7 +76,7 @@ describe('endpoints of processes and machines that no container holds', { skip: 
       [`ep-${id}`]: { Name: 'db', EndpointID: id, MacAddress: '02:42:0a:2e:00:09', IPv4Address: '10.46.0.9/24', IPv6Address: '' }
     })
     const web = await docker.run('web', { HostConfig: { NetworkMode: 'lan' } })
-    const said = await run(web.sandbox!, ['sh', '-c', 'dig +short base @127.0.0.11; ping -c 1 -W 2 10.46.0.9'])
+    const said = await run(web.sandbox!, ['sh', '-c', 'dig +short base @127.0.0.11; ping -c 1 -W 60 10.46.0.9'])
     assert.match(said.stdout, /^10\.46\.0\.9\n.* 0% packet loss/s)
     assert.equal(inside(pid, 'dig', '+short', 'web', '@127.0.0.11').trim(), '10.46.0.2')
     await assert.rejects(backend.remove('lan'), { status: 403 })
@@ -95,7 +95,7 @@ describe('endpoints of processes and machines that no container holds', { skip: 
     const pid = await stranger()
     const endpoint = await backend.attach({ network: 'lan', netns: `/proc/${pid}/ns/net`, name: 'blue', ifname: 'lan0', mtu: 1400 })
     assert.match(inside(pid, 'ip', '-o', 'link', 'show', 'lan0'), /mtu 1400/)
-    assert.match(inside(pid, 'ping', '-c', '1', '-W', '2', endpoint.gateway), / 0% packet loss/)
+    assert.match(inside(pid, 'ping', '-c', '1', '-W', '60', endpoint.gateway), / 0% packet loss/)
     await backend.detach('lan', 'blue')
   })
 

@@ -6,7 +6,7 @@ import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { DaemonProcess, daemonMissing, type Finished } from '../docker/daemon-process.ts'
+import { DaemonProcess, daemonMissing, type Finished, until } from '../docker/daemon-process.ts'
 import { datagramCapture } from '../replay/datagram-capture.ts'
 
 const NETLOOM = path.resolve(import.meta.dirname, '../../../bin/netloom.js')
@@ -58,18 +58,22 @@ describe('captures played into the ports of containers', { skip: daemonMissing('
     await ok(['network', 'create', '--subnet', '192.0.2.0/24', 'front'])
     for (const name of ['web', 'db']) await ok(['run', '-d', '--name', name, '--network', 'front', 'box', 'sleep', '1000'])
   })
-  after(() => {
-    daemon.down()
+  after(async () => {
+    await daemon.down()
     rmSync(folder, { recursive: true })
   })
 
   it('under the addresses of the network, from a file and from standard input', async () => {
     // Once, so that the bridge knows where everybody is: copies that it floods are dropped elsewhere.
+    const first = await udp()
     await ok([...replay(small), ...MAP])
+    await until('all have come', async () => (await udp()).good >= first.good + 50)
     const before = await udp()
     assert.deepEqual(JSON.parse(await ok([...replay(small), ...MAP, '--json'])), { sent: 50, bytes: 50 * 74, refused: {}, dropped: {} })
     const text = await ok([...replay('-', '--speed', '10'), ...MAP], small)
     assert.equal(text, '50 frames (3.7kB) sent into web, 0 refused, 0 dropped\n')
+    // The last ones may be on their way.
+    await until('all have come', async () => (await udp()).good >= before.good + 100)
     assert.deepEqual(await udp(), { good: before.good + 100, bad: before.bad })
   })
 
@@ -77,6 +81,7 @@ describe('captures played into the ports of containers', { skip: daemonMissing('
     const before = await udp()
     const text = await ok([...replay(large, '--as-fast-as-possible', '--loop', '3'), ...MAP])
     assert.match(text, /^replay: .*\n(.*\n)*60000 frames \(4\.44MB\) sent into web, 0 refused, 0 dropped\n$/)
+    await until('most have come', async () => (await udp()).good - before.good > 30_000)
     const { good, bad } = await udp()
     // The kernel's own queue may be full now and then.
     assert.ok(good - before.good > 30_000 && bad === before.bad, `${good - before.good} arrived`)

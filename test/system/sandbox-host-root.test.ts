@@ -33,7 +33,7 @@ function onHost(tree: string, body: string, prepare = ''): { stdout: string; std
     {
       encoding: 'utf8',
       env: { PATH: process.env['PATH'] },
-      timeout: 60_000
+      timeout: 300_000
     }
   )
 }

@@ -149,7 +149,7 @@ describe('the network of a sandbox', { skip: noSandbox }, () => {
       assert.deepEqual(await sandbox.netlink.rules.list(), rulesBefore)
       await assertResolverAt(sandbox, eth0.fd, [172, 25, 0, 2])
       for (const local of ['127.0.0.1', '127.0.0.53', '172.25.0.2']) {
-        assert.equal((await run(sandbox, ['ping', '-c', '1', '-W', '5', local])).code, 0, local)
+        assert.equal((await run(sandbox, ['ping', '-c', '1', '-W', '60', local])).code, 0, local)
       }
       await sandbox.routeResolver({ device: 'eth1', source: '172.26.0.2', serviceMac: SERVICE_MAC })
       await assertResolverAt(sandbox, eth1.fd, [172, 26, 0, 2])
@@ -162,7 +162,7 @@ describe('the network of a sandbox', { skip: noSandbox }, () => {
       await sandbox.unrouteResolver()
       assert.deepEqual(await sandbox.netlink.rules.list(), rulesBefore)
       assert.ok((await sandbox.netlink.routes.list(255)).every(({ to }) => to !== '127.0.0.11/32'))
-      assert.equal((await run(sandbox, ['ping', '-c', '1', '-W', '5', '127.0.0.11'])).code, 0)
+      assert.equal((await run(sandbox, ['ping', '-c', '1', '-W', '60', '127.0.0.11'])).code, 0)
       closeSync(eth0.fd)
       closeSync(eth1.fd)
     }))

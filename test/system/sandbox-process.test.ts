@@ -87,7 +87,7 @@ describe('processes in a sandbox', { skip: noSandbox }, () => {
       const script =
         'trap "stty size; exit 3" WINCH; stty size; test -t 0 && test -t 1 && test -t 2 && echo ready; while :; do sleep 0.05; done'
       const shell = await sandbox.spawn({ argv: ['sh', '-c', script], tty: { columns: 132, rows: 43 } })
-      await printed(shell, 'ready')
+      await printed(shell, 'ready\r\n')
       await shell.resize({ columns: 60, rows: 20 })
       assert.equal(await text(shell.stdout!), '20 60\r\n')
       assert.deepEqual(await shell.wait(), { code: 3, signal: null })
@@ -112,7 +112,7 @@ describe('processes in a sandbox', { skip: noSandbox }, () => {
       const result = await run(sandbox, ['sh', '-c', 'for i in $(seq 100); do (sleep 0.1 & ); done; echo $(cat /proc/1/comm)'])
       assert.equal(result.stdout, 'netloom-init\n')
       const left = async (): Promise<string> => (await run(sandbox, ['sh', '-c', 'ps -eo stat,comm | grep -E "sleep|^Z" | wc -l'])).stdout
-      for (let attempt = 0; attempt < 200 && (await left()) !== '0\n'; attempt++);
+      for (let attempt = 0; attempt < 3000 && (await left()) !== '0\n'; attempt++);
       assert.equal(await left(), '0\n')
       assert.deepEqual(zombiesOf(sandbox.shimPid), [])
     }))

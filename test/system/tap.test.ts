@@ -94,10 +94,8 @@ describe('TAP', { skip: namespacesMissing('ip', 'ping') }, () => {
     test(`ping, ping6 and TCP across two namespaces, ${title}`, async () => {
       const engine = cable(attach(left, 1, a), attach(right, 2, b))
       try {
-        const ping = await left.exec('ping', '-c', '20', '-i', '0.01', '-w', '10', '-s', '1400', '192.0.2.2')
-        assert.match(ping.stdout, / 20 received, 0% packet loss/)
-        const ping6 = await left.exec('ping', '-c', '5', '-i', '0.01', '-w', '10', '2001:db8::2')
-        assert.match(ping6.stdout, / 5 received, 0% packet loss/)
+        await left.echoes(20, '-s', '1400', '192.0.2.2')
+        await left.echoes(5, '2001:db8::2')
 
         for (const [to, from, address] of [
           [right, left, '192.0.2.2'],
@@ -168,7 +166,7 @@ describe('TAP', { skip: namespacesMissing('ip', 'ping') }, () => {
   test('a device whose interface was deleted says so once and is left alone', async () => {
     const engine = cable(attach(left, 1), attach(right, 2))
     left.run('ip', 'link', 'delete', 'eth0')
-    for (let i = 0; i < 200 && engine.events.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 20))
+    for (let i = 0; i < 3000 && engine.events.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 20))
     assert.deepEqual(engine.events, [{ element: 'a', event: { type: 'device-gone', device: 'eth0' } }])
     await engine.close()
     assert.equal(engine.engine.frames.inUse, 0)

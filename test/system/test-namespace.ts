@@ -40,6 +40,18 @@ export class TestNamespace {
     return result.stdout
   }
 
+  /**
+   * So many echo requests, one after the other, each of which must be answered. `ping -c N` waits for its last answer no longer than the
+   * interval or twice the longest way, and with -w it sends more than N: neither tells loss from a machine that stalls.
+   */
+  async echoes(count: number, ...args: string[]): Promise<void> {
+    for (let number = 1; number <= count; number++) {
+      const { status, stdout, stderr } = await this.exec('ping', '-n', '-c', '1', '-W', '60', ...args)
+      if (status !== 0 || /DUP|wrong data|truncated/.test(stdout))
+        throw new Error(`ping ${args.join(' ')}, number ${number}: ${stdout}${stderr}`)
+    }
+  }
+
   /** `ip -j ...` as data: the independent judge of what the kernel holds. */
   ip(...args: string[]): Record<string, unknown>[] {
     const text = this.run('ip', '-j', '-d', ...args)

@@ -58,10 +58,10 @@ describe('daemon with the uplink host', { skip: namespacesMissing('docker', 'ip'
       netns.start(process.execPath, '-e', WHOAMI, String(port)).stdout!.once('data', () => resolve())
     })
   const outside = async (netns: TestNamespace, ...args: string[]): Promise<string> => {
-    const { status, stdout } = await netns.exec('curl', '-sS', '-m', '10', ...args)
+    const { status, stdout } = await netns.exec('curl', '-sS', '-m', '60', ...args)
     return status === 0 ? stdout : `curl ended with ${status}`
   }
-  const inside = (container: string, ...args: string[]): string => docker(socket, 'exec', container, 'curl', '-sS', '-m', '10', ...args)
+  const inside = (container: string, ...args: string[]): string => docker(socket, 'exec', container, 'curl', '-sS', '-m', '60', ...args)
   const runWeb = (name: string, ...options: string[]): void => {
     docker(socket, 'run', '-d', '--name', name, ...options, 'busybox', process.execPath, '-e', WHOAMI, '80')
     while (!docker(socket, 'logs', name).includes('listening')) {}
@@ -100,16 +100,16 @@ describe('daemon with the uplink host', { skip: namespacesMissing('docker', 'ip'
 
   test('out: TCP and echo, from the host’s address; router and host are one hop', () => {
     assert.equal(inside('web', 'http://192.0.2.60:7777'), '192.0.2.50 0')
-    assert.match(docker(socket, 'exec', 'web', 'ping', '-c', '1', '-W', '5', '192.0.2.60'), /ttl=63/)
-    const expired = docker(socket, 'exec', 'web', 'sh', '-c', 'ping -n -c 1 -W 5 -t 1 192.0.2.60 || true')
+    assert.match(docker(socket, 'exec', 'web', 'ping', '-c', '1', '-W', '60', '192.0.2.60'), /ttl=63/)
+    const expired = docker(socket, 'exec', 'web', 'sh', '-c', 'ping -n -c 1 -W 60 -t 1 192.0.2.60 || true')
     assert.match(expired, /From 172\.17\.0\.1 .*Time to live exceeded/i)
-    assert.match(docker(socket, 'exec', 'web', 'ping', '-c', '1', '-W', '5', '192.0.2.50'), /ttl=64/)
+    assert.match(docker(socket, 'exec', 'web', 'ping', '-c', '1', '-W', '60', '192.0.2.50'), /ttl=64/)
   })
 
   test('path MTU: a hop outside is narrower, and tells the container through both NATs', () => {
     assert.equal(inside('web', '--data-binary', '@/proc/self/exe', 'http://198.51.100.10:7777').split(' ')[0], '192.0.2.50')
     assert.match(docker(socket, 'exec', 'web', 'ip', 'route', 'get', '198.51.100.10'), /mtu 1300/)
-    const refused = docker(socket, 'exec', 'web', 'sh', '-c', 'ping -n -c 1 -W 5 -M do -s 1400 198.51.100.10 2>&1 || true')
+    const refused = docker(socket, 'exec', 'web', 'sh', '-c', 'ping -n -c 1 -W 60 -M do -s 1400 198.51.100.10 2>&1 || true')
     assert.match(refused, /mtu.?=.?1300/i)
   })
 
@@ -146,7 +146,7 @@ describe('daemon with the uplink host', { skip: namespacesMissing('docker', 'ip'
   test('IPv6: out with its own address, in by a published port', async () => {
     assert.match(inside('six', 'http://[2001:db8::60]:7777'), /^2001:db8:20::2 0$/)
     assert.equal(await outside(world, 'http://[2001:db8::50]:8086'), '2001:db8::60 0')
-    assert.match(docker(socket, 'exec', 'six', 'ping', '-c', '1', '-W', '5', '2001:db8::60'), /ttl=63/)
+    assert.match(docker(socket, 'exec', 'six', 'ping', '-c', '1', '-W', '60', '2001:db8::60'), /ttl=63/)
   })
 
   test('a thousand connections at once', async () => {

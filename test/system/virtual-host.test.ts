@@ -21,7 +21,7 @@ const UDP_ECHO = `
     if (wanted.length === 0) { console.log(good.join()); socket.close(); clearTimeout(timer); return }
     socket.send(bytes(wanted[0]), 7, address)
   }
-  const timer = setTimeout(() => { console.log(good.join() + ' then silence'); process.exit() }, 10000)
+  const timer = setTimeout(() => { console.log(good.join() + ' then silence'); process.exit() }, 60000)
   socket.on('message', (data) => {
     const size = wanted.shift()
     if (data.equals(bytes(size))) good.push(size)
@@ -34,7 +34,7 @@ const UDP_CLOSED = `
   const socket = require('node:dgram').createSocket(process.argv[1].includes(':') ? 'udp6' : 'udp4')
   socket.on('error', (error) => { console.log(error.code); process.exit() })
   socket.connect(9, process.argv[1], () => socket.send('x'))
-  setTimeout(() => process.exit(1), 10000)`
+  setTimeout(() => process.exit(1), 60000)`
 
 const TCP_CLOSED = `require('node:net').connect(80, process.argv[1]).on('error', (error) => console.log(error.code))`
 
@@ -74,10 +74,7 @@ describe('a virtual host and the kernel', { skip: namespacesMissing('ip', 'ping'
   for (const address of ['192.0.2.2', '2001:db8::2', 'fe80::cc:ff:fe00:2%eth0']) {
     for (const size of [0, 56, 1452, 8000].filter((bytes) => bytes < 8000 || !address.includes(':'))) {
       test(`ping ${address} with ${size} bytes`, async () => {
-        const { status, stdout } = await netns.exec('ping', '-c', '3', '-i', '0.1', '-W', '3', '-s', String(size), address)
-        assert.equal(status, 0, stdout)
-        assert.match(stdout, /3 received/)
-        assert.doesNotMatch(stdout, /DUP|wrong data|truncated/)
+        await netns.echoes(3, '-s', String(size), address)
       })
     }
   }
@@ -90,11 +87,14 @@ describe('a virtual host and the kernel', { skip: namespacesMissing('ip', 'ping'
 
   test('the host pings the kernel', async () => {
     for (const address of ['192.0.2.1', '2001:db8::1']) {
-      const { received, rttNs } = await command<PingResult>('ping', { address, count: 5, intervalMs: 20 })
+      const { received, rttNs } = await command<PingResult>('ping', { address, count: 5, intervalMs: 20, timeoutMs: 60_000 })
       assert.equal(received, 5)
       assert.ok(rttNs.every((rtt) => rtt > 0))
     }
-    assert.equal((await command<PingResult>('ping', { address: '192.0.2.1', size: 20_000, count: 2, intervalMs: 10 })).received, 2)
+    assert.equal(
+      (await command<PingResult>('ping', { address: '192.0.2.1', size: 20_000, count: 2, intervalMs: 10, timeoutMs: 60_000 })).received,
+      2
+    )
   })
 
   test('UDP echo of every size', async () => {
