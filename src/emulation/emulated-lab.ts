@@ -23,6 +23,7 @@ import { TrunkPort } from '../elements/vlan/vlan-trunk.ts'
 import { RealClock } from '../engine/clock.ts'
 import { freshSeed } from '../engine/index.ts'
 import { CaptureControl } from '../network/capture-control.ts'
+import { cableWords } from '../network/emulated/cable-words.ts'
 import { EmulatedCables } from '../network/emulated/emulated-cables.ts'
 import { EmulatedInterface } from '../network/emulated/emulated-interface.ts'
 import { EmulatedLan } from '../network/emulated/emulated-lan.ts'
@@ -225,7 +226,11 @@ export class EmulatedLab {
     const wire = outsidePort(socket)
     const eth0 = new EmulatedInterface({ name: 'eth0', ...this.place(place), mtu: lan.mtu, wire })
     const { mac, addresses } = eth0
-    this.cables.add({ name: `${name}/eth0`, lan, socket, station: [`${name}/${eth0.trunk}`, TrunkPort.cable], mac, addresses })
+    const [station, words] = [
+      [`${name}/${eth0.trunk}`, TrunkPort.cable],
+      cableWords({ end: 'host', lan, routes: this.routes(place) })
+    ] as const
+    this.cables.add({ name: `${name}/eth0`, lan, socket, station, mac, addresses, words })
     const address = eth0.address!
     this.options.logger.debug('host plugged in', { host: name, lan: lan.name, port: wire[1] })
     return {

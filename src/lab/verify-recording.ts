@@ -10,28 +10,34 @@ import path from 'node:path'
 import { type LinkAddresses, LinkType } from '../capture/to-ethernet.ts'
 import { DOCKER_DNS } from '../dns/dns-options.ts'
 import type { NatSettings } from '../elements/nat/nat-options.ts'
+import type { NetworkController } from '../network/controller.ts'
+import { OverlayDriver } from '../network/drivers/overlay-driver.ts'
+import { parseEndpointWords } from '../network/endpoint-words.ts'
+import type { EngineHost } from '../network/engine-host.ts'
 import type { ForwardNames } from '../network/name-forwarder.ts'
-import type { Network, NetworkSpec } from '../network/network.ts'
+import type { NetworkSpec } from '../network/network.ts'
 import { compareOutputs, type PortComparison } from '../replay/compare-outputs.ts'
 import { FramePlayer } from '../replay/frame-player.ts'
 import { RecordedNames } from '../replay/recorded-names.ts'
 import { RecordedUplink } from '../replay/recorded-uplink.ts'
-import type { RecordedPort, Recording } from '../replay/recording.ts'
+import type { RecordedNetwork, RecordedPort, Recording } from '../replay/recording.ts'
 import { readRecording } from '../replay/recording.ts'
 import type { ReplaySource } from '../replay/replay-source.ts'
 import { MAC_LENGTH } from '../wire/address.ts'
 import { Lab } from './lab.ts'
-import type { LabNetwork } from './lab-network.ts'
+import { addressOf, RecordedHosts, type RecordedHostsOptions } from './recorded-hosts.ts'
 
 export interface VerifyOptions {
   /** Of the lab in which it is played; default: that of the recording, so that what is drawn (ports of a NAT, losses of a link) is the same. */
   readonly seed?: number | string
-  /** What the capture does not tell of a network, by its name: `{ lan: { gateway: null } }`, `{ lan: { mtu: 1400 } }`. */
+  /** Other settings of a network than the capture tells, by its name (`host1/lan` in a lab of hosts): `{ lan: { mtu: 1400 } }`. */
   readonly networks?: Readonly<Record<string, Omit<NetworkSpec, 'name' | 'subnet' | 'subnet6'>>>
   /** As the recorded daemon's; default: as Linux. */
   readonly nat?: NatSettings
   /** Changes the lab before anything is played: hosts, links, published ports (`lab.controller.publish`). */
   readonly prepare?: (lab: Lab) => Promise<void>
+  /** The same for a recording of a lab of several hosts: `hosts.controllers.get('host1')`, `hosts.cables`. */
+  readonly prepareHosts?: (hosts: RecordedHosts) => Promise<void>
   /** Milliseconds that pass after the last frame; default 2000. */
   readonly tailMs?: number
   /** Where what came out is kept; by default it is not. */
@@ -58,11 +64,12 @@ export async function verifyRecording(input: string | Uint8Array, options: Verif
   const folder = options.output === undefined ? await mkdtemp(path.join(tmpdir(), 'netloom-verify-')) : null
   const output = options.output ?? path.join(folder!, 'played.pcapng')
   try {
-    await play(recording, output, options)
-    const played = new Map(readRecording(output).ports.map(({ label, outputs }) => [label, outputs]))
-    const ports = recording.ports.map(({ label, outputs, outputTimes }) =>
-      compareOutputs(label, outputs, played.get(label) ?? [], outputTimes)
-    )
+    const endNs = await play(recording, output, options)
+    const played = new Map(readRecording(output).ports.map((port) => [port.label, port]))
+    const ports = recording.ports.map(({ label, outputs, outputTimes }) => {
+      const again = played.get(label)
+      return compareOutputs(label, outputs, again?.outputs ?? [], outputTimes, (place) => again!.outputTimes[place] > endNs)
+    })
     return {
       isSame: ports.every(({ differences, isOrdered }) => differences.length === 0 && isOrdered),
       ports,
@@ -74,57 +81,160 @@ export async function verifyRecording(input: string | Uint8Array, options: Verif
   }
 }
 
-async function play(
-  recording: Recording,
-  output: string,
-  { seed = recording.seed ?? 1, networks = {}, nat = {}, prepare, tailMs = 2000 }: VerifyOptions
-): Promise<void> {
-  const way = recording.ports.find(({ kind }) => kind === 'uplink')
-  const uplink = way === undefined ? null : new RecordedUplink(way, recording.ports, START_NS)
+/** Resolves with when the recording's last frame was, in time stamps of the output. */
+async function play(recording: Recording, output: string, options: VerifyOptions): Promise<bigint> {
+  const { seed = recording.seed ?? 1, nat = {}, tailMs = 2000 } = options
   const names = new RecordedNames(recording.ports)
-  /** Engine time of an instant of the recording, nanoseconds. */
-  const timeOf = (ns: bigint): number => START_NS + Number(ns - recording.firstNs)
   const forward: ForwardNames = async ({ query, tcp, element }) => {
     const answer = tcp ? null : names.take(element, query)
-    if (answer !== null && timeOf(answer.timeNs) > lab.now) await lab.wait((timeOf(answer.timeNs) - lab.now) / 1e6)
+    const wait = answer === null ? 0 : timeOf(recording, answer.timeNs) - stage.engine.now()
+    if (wait > 0) await stage.engine.wait(wait)
     return answer?.message ?? null
   }
   const dns = { ...(recording.isDocker ? DOCKER_DNS : {}), unanswered: 'silent' } as const
-  await using lab = await Lab.create({ clock: 'virtual', seed, control: { nat, dns, forward, ...(uplink !== null && { uplink }) } })
-  const capture = await lab.capture(output, { everyPort: true })
-  const made = new Map<string, LabNetwork>()
-  for (const { name, subnet, subnet6, gateways } of recording.networks) {
-    made.set(name, await lab.network(name, { subnet, ...(subnet6 !== '' && { subnet6 }), ...gateways, ...networks[name] }))
+  const common = { seed, nat, dns, forward }
+  const isLabOfHosts = recording.ports.some(({ kind }) => kind === 'cable')
+  const stage = isLabOfHosts ? await hostsStage(recording, output, common, options) : await labStage(recording, output, common, options)
+  try {
+    const { engine } = stage
+    await engine.settle(playPorts(recording, stage))
+    await engine.advance(tailMs * 1e6)
+    return engine.epochNs + BigInt(timeOf(recording, recording.lastNs))
+  } finally {
+    await stage.close()
   }
-  await prepare?.(lab)
-  await lab.run(async () => {
-    const playing: Promise<boolean>[] = []
-    for (const port of recording.ports) {
-      // Somebody who came later must not hear what was flooded before.
-      const wait = timeOf(port.sinceNs) - lab.now
-      if (wait > 0 && port.sinceNs > recording.firstNs) await lab.wait(wait / 1e6)
-      const element = await elementOf(lab, port, made.get(port.network)?.network, uplink)
-      const player = new FramePlayer(lab.controller.engine, element, { addresses: ETHERNET, originNs: recording.firstNs })
-      playing.push(player.play(inputSource(port)))
+}
+
+/** Where a recording is played. */
+interface Stage {
+  readonly engine: EngineHost
+  /** Of a host. */
+  readonly controller: (host: string) => NetworkController
+  /** Of a port that is no endpoint's; undefined: what stands there sends by itself. */
+  readonly element: (port: RecordedPort) => string | undefined
+  readonly close: () => Promise<void>
+}
+
+type StageOptions = Omit<RecordedHostsOptions, 'startNs'>
+
+async function labStage(
+  recording: Recording,
+  output: string,
+  { seed, ...control }: StageOptions,
+  { networks = {}, prepare }: VerifyOptions
+): Promise<Stage> {
+  const way = recording.ports.find(({ kind }) => kind === 'uplink')
+  const uplink = way === undefined ? null : new RecordedUplink(way, recording.ports, START_NS)
+  const lab = await Lab.create({ clock: 'virtual', seed, control: { ...control, ...(uplink !== null && { uplink }) } })
+  try {
+    const capture = await lab.capture(output, { everyPort: true })
+    // By the lab, which knows them then.
+    for (const each of recording.networks) await lab.network(each.name, networkSpec(each, networks))
+    await prepare?.(lab)
+    const { controller } = lab
+    return {
+      engine: controller.engine,
+      controller: () => controller,
+      element: ({ kind, network }) => (kind === 'uplink' ? uplink!.element : `${controller.network(network).element}/host`),
+      close: async () => void (await capture.close().finally(() => lab.close()))
     }
-    await Promise.all(playing)
-  })
-  await lab.advance(tailMs)
-  await capture.close()
+  } catch (error) {
+    await lab.close()
+    throw error
+  }
+}
+
+async function hostsStage(
+  recording: Recording,
+  output: string,
+  control: StageOptions,
+  { networks = {}, prepareHosts }: VerifyOptions
+): Promise<Stage> {
+  const hosts = await RecordedHosts.create(recording, { ...control, startNs: START_NS })
+  try {
+    for (const each of recording.networks) {
+      await hosts.controllers.get(each.host)?.createNetwork({ ...networkSpec(each, networks), name: each.name })
+    }
+    await prepareHosts?.(hosts)
+    await hosts.capture(output)
+    return {
+      engine: hosts.engine,
+      controller: (host) => hosts.controllers.get(host)!,
+      element: (port) => (port.kind === 'cable' ? hosts.station(port) : undefined),
+      close: () => hosts.close()
+    }
+  } catch (error) {
+    await hosts.close()
+    throw error
+  }
+}
+
+/** Resolves when all that came in has come in again. */
+async function playPorts(recording: Recording, stage: Stage): Promise<void> {
+  const playing: Promise<boolean>[] = []
+  for (const port of recording.ports) {
+    // Somebody who came later must not hear what was flooded before.
+    const wait = timeOf(recording, port.sinceNs) - stage.engine.now()
+    if (wait > 0 && port.sinceNs > recording.firstNs) await stage.engine.wait(wait)
+    const element = port.kind === 'endpoint' ? await plugIn(recording, stage, port) : stage.element(port)
+    if (element === undefined) continue
+    const player = new FramePlayer(stage.engine, element, { addresses: ETHERNET, originNs: recording.firstNs })
+    playing.push(player.play(inputSource(port)))
+  }
+  await Promise.all(playing)
+}
+
+/** Engine time of an instant of the recording, nanoseconds. */
+function timeOf({ firstNs }: Recording, ns: bigint): number {
+  return START_NS + Number(ns - firstNs)
+}
+
+function networkSpec(
+  { host, name, driver, subnets: [subnet, ...more], subnet6, setting }: RecordedNetwork,
+  given: NonNullable<VerifyOptions['networks']>
+): Omit<NetworkSpec, 'name'> {
+  return {
+    driver,
+    subnet,
+    ...(more.length > 0 && { subnets: more.map((each) => ({ subnet: each })) }),
+    ...(subnet6 !== '' && { subnet6 }),
+    ...setting,
+    ...(given[`${host}/${name}`] ?? given[name])
+  }
 }
 
 /** A recording has whole frames. */
 const ETHERNET: LinkAddresses = { source: new Uint8Array(MAC_LENGTH), destination: () => new Uint8Array(MAC_LENGTH) }
 
-/** Where what came in by a port comes in again: an endpoint is plugged in for it, the wires of the way out are there. */
-async function elementOf(lab: Lab, port: RecordedPort, network: Network | undefined, uplink: RecordedUplink | null): Promise<string> {
-  const { kind, name, mac, addresses, names } = port
-  if (kind === 'uplink') return uplink!.element
-  if (kind === 'host') return `${network!.element}/host`
+/** An endpoint is plugged in for it; the other hosts of an overlay network are told. Resolves with its element in the whole engine. */
+async function plugIn(recording: Recording, stage: Stage, port: RecordedPort): Promise<string> {
+  const { host, name, mac, addresses, names } = port
+  const controller = stage.controller(host)
+  const network = controller.network(port.network)
+  const { vni, container } = parseEndpointWords(port.comment)
   const [address, address6] = addresses.map((cidr) => cidr.split('/')[0])
-  const spec = { name, mac, address, ...(address6 !== undefined && { address6 }), ...(names.length > 0 && { names }) }
-  const options = { isEndpoint: true, mtu: network!.mtu, startNs: START_NS }
-  const { element } = await lab.controller.connect(network!.name, spec, () => ({ type: 'replay', options }))
+  const { driver } = network
+  const shared = driver.mac?.(network)
+  if (driver instanceof OverlayDriver && vni !== undefined) driver.setVni(network, address, vni)
+  const spec = {
+    name,
+    address,
+    ...(shared === undefined && { mac }),
+    ...(address6 !== undefined && { address6 }),
+    ...(names.length > 0 && { names }),
+    ...(container !== undefined && { sandbox: container })
+  }
+  const options = { isEndpoint: true, mtu: network.mtu, startNs: START_NS }
+  const { element: own, id, names: known } = await controller.connect(network.name, spec, () => ({ type: 'replay', options }))
+  const element = host === '' ? own : `${host}/${own}`
+  if (!(driver instanceof OverlayDriver)) return element
+  const cable = recording.ports.find(({ kind, name: owner }) => kind === 'cable' && owner === host)!
+  const remote = { id, names: known, address, address6: address6 ?? '', mac, vtep: addressOf(cable) }
+  for (const other of recording.networks) {
+    if (other.driver === 'overlay' && other.name === port.network && other.host !== host) {
+      await stage.controller(other.host).updateRemotes(other.name, [remote], [])
+    }
+  }
   return element
 }
 

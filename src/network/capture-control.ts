@@ -307,7 +307,7 @@ export class CaptureControl {
 }
 
 /** `host1/eth0` on its LAN; meant by the host's name and the LAN's too. */
-function cablePoint({ name, lan, station: [element], mac, addresses, link }: Cable): CapturePoint {
+function cablePoint({ name, lan, station: [element], mac, addresses, words, link }: Cable): CapturePoint {
   return {
     name,
     kind: 'interface',
@@ -317,6 +317,7 @@ function cablePoint({ name, lan, station: [element], mac, addresses, link }: Cab
     network: lan.name,
     link: name,
     speed: link?.out?.rate?.bitsPerSecond ?? TAP_SPEED,
+    ...(words !== undefined && { comment: words }),
     aliases: [lan.name, name.slice(0, Math.max(0, name.lastIndexOf('/')))],
     elements: [element, `link/${name}`]
   }

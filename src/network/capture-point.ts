@@ -7,6 +7,7 @@ import { addressFamily, MAC_LENGTH, parseIpv4, parseIpv6, parseMac } from '../wi
 import { put16, put32 } from '../wire/big-endian.ts'
 import { ipv4Mask } from '../wire/cidr.ts'
 import { type Endpoint, endpointAddresses } from './endpoint.ts'
+import { endpointWords } from './endpoint-words.ts'
 import type { Network } from './network.ts'
 import type { RemoteEndpoint } from './remote-endpoint.ts'
 
@@ -48,6 +49,7 @@ export const TAP_SPEED = 10_000_000_000
 
 export function endpointPoint(network: Network, endpoint: Endpoint): CapturePoint {
   const { name, names, element, mac, sandbox, link } = endpoint
+  const comment = endpointWords(network, endpoint)
   return {
     name: element,
     kind: 'endpoint',
@@ -57,6 +59,7 @@ export function endpointPoint(network: Network, endpoint: Endpoint): CapturePoin
     network: network.name,
     link: `${network.name}/${name}`,
     speed: link?.out?.rate?.bitsPerSecond ?? TAP_SPEED,
+    ...(comment !== '' && { comment }),
     aliases: [`${network.name}/${name}`, name, ...names, sandbox, network.name, network.id],
     elements: [element]
   }

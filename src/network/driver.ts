@@ -54,6 +54,8 @@ export interface Driver {
   mtu?(network: Network): number | undefined
   /** Links outside of the network itself where its frames can be captured; networks may name the same ones. */
   captureWires?(network: Network): CaptureWire[]
+  /** Which VNI the subnet of an address has in outer frames; undefined: none. */
+  vniOf?(network: Network, address: string): number | undefined
   /** False: its endpoints' interfaces neither ask by ARP and neighbor discovery nor answer. Default true. */
   hasArp?(network: Network): boolean
 }

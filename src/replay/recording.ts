@@ -6,19 +6,26 @@
 import type { CapturedFrame, CaptureInterface } from '../capture/capture-reader.ts'
 import { Direction } from '../capture/frame-record.ts'
 import { readCapture } from '../capture/read-capture.ts'
+import { type CableSetting, parseCableWords } from '../network/emulated/cable-words.ts'
+import { type EndpointSetting, parseEndpointWords } from '../network/endpoint-words.ts'
 import { NetworkError } from '../network/network-error.ts'
 import { formatIpv4, formatIpv6, formatMac, macAt } from '../wire/address.ts'
 import { get32 } from '../wire/big-endian.ts'
 import { formatPrefix, parseCidr } from '../wire/cidr.ts'
 
 export interface RecordedPort {
-  /** An endpoint of a network, the host's own station on one, or the way out. */
-  readonly kind: 'endpoint' | 'host' | 'uplink'
-  /** As the capture calls it: `lan/web`, `lan/host`, `uplink`. */
+  /**
+   * An endpoint of a network, the host's own station on one, or the way out; in a lab of hosts a cable to a LAN, or what a VTEP sends by
+   * its host's router.
+   */
+  readonly kind: 'endpoint' | 'host' | 'uplink' | 'cable' | 'underlay'
+  /** As the capture calls it: `lan/web`, `lan/host`, `uplink`; in a lab of hosts `host1/lan/web`, `host1/eth0`. */
   readonly label: string
-  /** '' for the way out. */
+  /** Of the lab that it is on; '' where there is one alone. */
+  readonly host: string
+  /** '' for the way out; of a cable its LAN. */
   readonly network: string
-  /** `web`; of the way out its interface, `netloom0`. */
+  /** `web`; of the way out its interface, `netloom0`; of a cable whose it is. */
   readonly name: string
   readonly mac: string
   /** CIDR; IPv4 first. */
@@ -37,19 +44,22 @@ export interface RecordedPort {
 }
 
 export interface RecordedNetwork {
+  /** Of the lab that it is on; '' where there is one alone. */
+  readonly host: string
   readonly name: string
-  /** CIDR. */
-  readonly subnet: string
+  readonly driver: string
+  /** CIDR, of IPv4: one, or several of an overlay network. */
+  readonly subnets: string[]
   /** '' without IPv6. */
-  readonly subnet6: string
-  /** Where the host has a station on it: the gateways that it has the addresses of. */
-  readonly gateways: { readonly gateway?: string; readonly gateway6?: string }
+  subnet6: string
+  /** What is not as by default; the gateways also where the host has a station on it. */
+  setting: EndpointSetting['network']
 }
 
 export interface Recording {
   readonly networks: readonly RecordedNetwork[]
   readonly ports: readonly RecordedPort[]
-  /** Names of interfaces that cannot be played: an underlay, a parent, a cable, endpoints of other networks than bridges. */
+  /** Names of interfaces that cannot be played: an underlay or a parent that is the machine's, and endpoints of networks on them. */
   readonly leftOut: readonly string[]
   /** Of the engine that was recorded; undefined: the capture does not tell. */
   readonly seed: string | undefined
@@ -63,14 +73,14 @@ export interface Recording {
 /** Reads it whole. Throws NetworkError `invalid` when it is no recording, CaptureFormatError, CaptureFileError. */
 export function readRecording(input: string | Uint8Array): Recording {
   const reader = readCapture(input)
-  const networks = new Map<string, RecordedNetwork>()
+  const places = new RecordedPlaces()
   const ports: (RecordedPort | null)[] = []
   let [first, last, lastInput] = [-1n, 0n, 0n]
   for (const frame of reader) {
     const { timestampNs } = frame
     if (first < 0n) first = last = timestampNs
     // Interfaces stand in the file before what comes from them, and after what came before they were there.
-    while (ports.length < reader.interfaces.length) ports.push(portOf(reader.interfaces[ports.length], last, networks))
+    while (ports.length < reader.interfaces.length) ports.push(places.port(reader.interfaces[ports.length], last))
     if (timestampNs > last) last = timestampNs
     const port = ports[frame.interface]
     // A frame with a verdict was dropped: it is neither sent nor got, but told of.
@@ -90,7 +100,9 @@ export function readRecording(input: string | Uint8Array): Recording {
       port.outputTimes.push(timestampNs)
     }
   }
-  const found = ports.filter((port) => port !== null)
+  // Of a host that no cable tells of, nobody knows where it was.
+  const hosts = ports.filter((port) => port?.kind === 'cable' && cableSetting(port).end === 'host').map((port) => port!.name)
+  const found = ports.filter((port) => port !== null).filter(({ host }) => host === '' || hosts.includes(host))
   if (!found.some(({ inputs }) => inputs.length > 0)) {
     throw new NetworkError('invalid', 'the capture has no frames that endpoints of netloom sent', {
       fix: "record one with lab.capture(file, { everyPort: true }) or 'netloom capture'"
@@ -98,13 +110,15 @@ export function readRecording(input: string | Uint8Array): Recording {
   }
   for (const { address, names } of reader.names) {
     const text = address.length === 4 ? formatIpv4(get32(address, 0)) : formatIpv6(address)
-    const port = found.find(({ kind, addresses }) => kind === 'endpoint' && addresses.some((cidr) => cidr.split('/')[0] === text))
-    if (port !== undefined) port.names = givenNames(names, port.network)
+    const there = found.filter(({ kind, addresses }) => kind === 'endpoint' && addresses.some((cidr) => cidr.split('/')[0] === text))
+    // Networks of different hosts may have the same addresses.
+    const meant = there.filter(({ name }) => names.includes(name))
+    for (const port of meant.length > 0 ? meant : there) port.names = givenNames(names, port.network)
   }
-  const leftOut = reader.interfaces.flatMap((info, index) => (ports[index] == null ? [info.name ?? String(index)] : []))
+  const leftOut = reader.interfaces.flatMap(({ name }, index) => (found.includes(ports[index]!) ? [] : [name ?? String(index)]))
   const { comment = '', application = '' } = reader.sections[0] ?? {}
   return {
-    networks: [...networks.values()],
+    networks: places.networks.filter(({ host }) => host === '' || hosts.includes(host)),
     ports: found,
     leftOut,
     seed: SEED.exec(comment)?.[1],
@@ -114,43 +128,68 @@ export function readRecording(input: string | Uint8Array): Recording {
   }
 }
 
+/** Of a cable: what stands at its end. */
+export function cableSetting({ comment }: RecordedPort): Required<CableSetting> {
+  return parseCableWords(comment)
+}
+
 /** In a section's comment, behind the lab's description and before the capture's own comment. */
 const SEED = /(?:^|, )seed ([^;]+)(?:; |$)/
 /** What an interface's description says that it is: see CapturePoint. */
-const ENDPOINT = /^bridge network (.+), endpoint (.+)$/s
+const ENDPOINT = /^(bridge|overlay|macvlan|ipvlan) network (.+), endpoint (.+)$/s
 const HOST = /^the host's \S+ on network (.+)$/s
 const UPLINK = /^the way out, (.+)$/s
+const CABLE = /^cable of (.+)\/(?:eth\d+) to (.+)$/s
+const UNDERLAY = /^VXLAN between hosts, underlay emulated$/
 
-/** null: what cannot be played and compared. */
-function portOf(info: CaptureInterface, sinceNs: bigint, networks: Map<string, RecordedNetwork>): RecordedPort | null {
-  const { name: label = '', description = '', comment = '', ipv4 = [], ipv6 = [] } = info
-  if (info.mac === undefined) return null
-  const addresses = [
-    ...ipv4.map(({ address, mask }) => `${formatIpv4(get32(address, 0))}/${maskLength(mask)}`),
-    ...ipv6.map(({ address, prefixLength }) => `${formatIpv6(address)}/${prefixLength}`)
-  ]
-  const rest = {
-    label,
-    mac: formatMac(macAt(info.mac, 0)),
-    addresses,
-    names: [],
-    comment,
-    sinceNs,
-    inputs: [],
-    outputs: [],
-    outputTimes: []
+/** What interfaces are, and the networks that endpoints are on. */
+class RecordedPlaces {
+  readonly networks: RecordedNetwork[] = []
+
+  /** null: what cannot be played and compared. */
+  port(info: CaptureInterface, sinceNs: bigint): RecordedPort | null {
+    const { name: label = '', description = '', comment = '', ipv4 = [], ipv6 = [] } = info
+    if (info.mac === undefined) return null
+    const addresses = [
+      ...ipv4.map(({ address, mask }) => `${formatIpv4(get32(address, 0))}/${maskLength(mask)}`),
+      ...ipv6.map(({ address, prefixLength }) => `${formatIpv6(address)}/${prefixLength}`)
+    ]
+    const mac = formatMac(macAt(info.mac, 0))
+    const rest = { label, mac, addresses, names: [], comment, sinceNs, inputs: [], outputs: [], outputTimes: [] }
+    const [, way] = UPLINK.exec(description) ?? []
+    if (way !== undefined) return { kind: 'uplink', host: '', network: '', name: way, ...rest }
+    const [, owner, lan] = CABLE.exec(description) ?? []
+    if (owner !== undefined) return { kind: 'cable', host: '', network: lan!, name: owner, ...rest }
+    if (UNDERLAY.test(description)) return { kind: 'underlay', host: hostOf(label, 2), network: '', name: 'underlay', ...rest }
+    const [, driver, network, name] = ENDPOINT.exec(description) ?? ['', 'bridge', HOST.exec(description)?.[1], 'host']
+    if (network === undefined || ipv4.length === 0) return null
+    const host = hostOf(label, 3)
+    // Alone, a host has an underlay or a parent that is the machine's.
+    if (host === '' && driver !== 'bridge') return null
+    const isHost = !ENDPOINT.test(description)
+    const made = this.network(host, network, driver!)
+    const subnet = subnetOf(addresses[0])
+    if (!made.subnets.includes(subnet)) made.subnets.push(subnet)
+    if (ipv6.length > 0) made.subnet6 = subnetOf(addresses[ipv4.length])
+    const [gateway, gateway6] = addresses.map((cidr) => cidr.split('/')[0])
+    const setting = isHost ? { gateway, ...(gateway6 !== undefined && { gateway6 }) } : parseEndpointWords(comment).network
+    made.setting = { ...made.setting, ...setting }
+    return { kind: isHost ? 'host' : 'endpoint', host, network, name: name!, ...rest }
   }
-  const [, way] = UPLINK.exec(description) ?? []
-  if (way !== undefined) return { kind: 'uplink', network: '', name: way, ...rest }
-  const [, network, name] = ENDPOINT.exec(description) ?? [undefined, HOST.exec(description)?.[1], 'host']
-  // In a lab of several hosts names begin with the host's: their networks may have the same addresses.
-  if (network === undefined || ipv4.length === 0 || label.split('/').length !== 2) return null
-  const subnet6 = ipv6.length === 0 ? (networks.get(network)?.subnet6 ?? '') : subnetOf(addresses[ipv4.length])
-  const isHost = !ENDPOINT.test(description)
-  const [gateway, gateway6] = addresses.map((cidr) => cidr.split('/')[0])
-  const gateways = isHost ? { gateway, ...(gateway6 !== undefined && { gateway6 }) } : (networks.get(network)?.gateways ?? {})
-  networks.set(network, { name: network, subnet: subnetOf(addresses[0]), subnet6, gateways })
-  return { kind: isHost ? 'host' : 'endpoint', network, name: name!, ...rest }
+
+  private network(host: string, name: string, driver: string): RecordedNetwork {
+    const known = this.networks.find((each) => each.host === host && each.name === name)
+    if (known !== undefined) return known
+    const network = { host, name, driver, subnets: [], subnet6: '', setting: {} }
+    this.networks.push(network)
+    return network
+  }
+}
+
+/** In a lab of several hosts names begin with the host's. @param parts of a name that does */
+function hostOf(label: string, parts: number): string {
+  const all = label.split('/')
+  return all.length === parts ? all[0] : ''
 }
 
 /** Docker's containers are found by the beginning of their id too. */

@@ -32,6 +32,8 @@ export interface Cable {
   /** Of the station's interface: its MAC, and its addresses in CIDR. */
   readonly mac: string
   readonly addresses: readonly string[]
+  /** What stands at its end, for captures: see cableWords. */
+  readonly words?: string
   /** null: nothing was set yet. */
   readonly link: LinkShape | null
   /** Options of its capture element; undefined: it is not captured. */

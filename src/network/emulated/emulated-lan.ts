@@ -11,6 +11,8 @@ export class EmulatedLan {
   readonly name: string
   /** Longest packet, bytes. */
   readonly mtu: number
+  /** Of which LAN it is a VLAN; null: of none. */
+  vlan: { readonly trunk: string; readonly id: number } | null = null
   private readonly ports = new NumberPool(PORTS_MAX)
 
   private constructor(name: string, mtu: number) {

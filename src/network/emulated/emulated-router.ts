@@ -10,6 +10,7 @@ import { parseAddress, parseCidr, prefixContains } from '../../wire/cidr.ts'
 import type { PortReference } from '../driver.ts'
 import type { EngineHost } from '../engine-host.ts'
 import { NetworkError } from '../network-error.ts'
+import { cableWords } from './cable-words.ts'
 import type { EmulatedCables } from './emulated-cables.ts'
 import { macOf } from './emulated-interface.ts'
 import type { EmulatedLan } from './emulated-lan.ts'
@@ -59,7 +60,8 @@ export async function addRouter(
   }
   for (const [number, [lan, port]] of plugged.entries()) {
     const { mac, addresses } = specs[number]!
-    cables?.add({ name: `${name}/eth${number}`, lan, socket: port, station: [element, number], mac, addresses })
+    const words = cableWords({ end: 'router', lan, routes })
+    cables?.add({ name: `${name}/eth${number}`, lan, socket: port, station: [element, number], mac, addresses, words })
   }
   return element
 }

@@ -1,6 +1,7 @@
 /** A virtual host on a LAN of a lab: answers ARP, neighbor discovery and echo, and has UDP ports that send back. */
 import type { VirtualHostOptions } from '../../stack/host-config.ts'
 import type { EngineHost } from '../engine-host.ts'
+import { cableWords } from './cable-words.ts'
 import type { EmulatedCables } from './emulated-cables.ts'
 import { macOf } from './emulated-interface.ts'
 import type { EmulatedLan } from './emulated-lan.ts'
@@ -27,6 +28,7 @@ export async function addStation(
     lan.unplug(port)
     throw error
   }
-  cables?.add({ name: `${name}/eth0`, lan, socket: port, station: [element, 0], mac: host.mac, addresses: host.addresses })
+  const words = cableWords({ end: 'station', lan })
+  cables?.add({ name: `${name}/eth0`, lan, socket: port, station: [element, 0], mac: host.mac, addresses: host.addresses, words })
   return element
 }

@@ -15,4 +15,5 @@ export async function joinVlan(engine: EngineHost, lan: EmulatedLan, trunk: Emul
     { a: lan.plug(), b: [element, vlanPort(id)] }
   ] as const
   await engine.patch({ elements: { [element]: { type: 'vlan-trunk' } }, linked })
+  lan.vlan = { trunk: trunk.name, id }
 }

@@ -1,0 +1,44 @@
+/** What captures say of endpoints and cables in words, and back: see docs/replay.md. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Lab } from '../../src/index.ts'
+import { cableWords, parseCableWords } from '../../src/network/emulated/cable-words.ts'
+import { parseEndpointWords } from '../../src/network/endpoint-words.ts'
+
+test('of an endpoint, only what is not as by default', async () => {
+  await using lab = await Lab.create({ clock: 'virtual', seed: 1 })
+  const plain = await lab.network('plain', { subnet: '192.0.2.0/24', subnet6: '2001:db8::/64' })
+  const odd = await lab.network('odd', {
+    subnet: '198.51.100.0/24',
+    gateway: '198.51.100.9',
+    mtu: 1400,
+    internal: true,
+    icc: false,
+    dns: false
+  })
+  const none = await lab.network('none', { subnet: '203.0.113.0/24', gateway: null, masquerade: false })
+  for (const network of [plain, odd, none]) await network.host('a')
+  const comments = lab.controller.capturePoints().map(({ comment }) => comment)
+  assert.deepEqual(comments, [undefined, 'gateway 198.51.100.9, mtu 1400, internal, no icc, no names', 'no gateway, no masquerade'])
+  assert.deepEqual(parseEndpointWords(comments[1]!), {
+    network: { gateway: '198.51.100.9', mtu: 1400, internal: true, icc: false, dns: false }
+  })
+  assert.deepEqual(parseEndpointWords(comments[2]!), { network: { gateway: null, masquerade: false } })
+  assert.deepEqual(parseEndpointWords(''), { network: {} })
+  assert.deepEqual(parseEndpointWords('mtu 1450, parent eth0.30, mode l3, vni 256, container 3a9ffad919fe'), {
+    network: { mtu: 1450, driverOptions: { parent: 'eth0.30', mode: 'l3' } },
+    vni: 256,
+    container: '3a9ffad919fe'
+  })
+})
+
+test('of a cable', () => {
+  const routes = { '0.0.0.0/0': '192.0.2.126', '::/0': '2001:db8::7e' }
+  const host = { end: 'host', lan: { mtu: 1500, vlan: null }, routes } as const
+  assert.equal(cableWords(host), 'host, mtu 1500, route 0.0.0.0/0 via 192.0.2.126, route ::/0 via 2001:db8::7e')
+  assert.deepEqual(parseCableWords(cableWords(host)), host)
+  const guest = { end: 'router', lan: { mtu: 9000, vlan: { id: 30, trunk: 'the office' } }, routes: {} } as const
+  assert.equal(cableWords(guest), 'router, mtu 9000, vlan 30 of the office')
+  assert.deepEqual(parseCableWords(cableWords(guest)), guest)
+  assert.deepEqual(parseCableWords(''), { end: 'station', lan: { mtu: 1500, vlan: null }, routes: {} })
+})
