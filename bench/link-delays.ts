@@ -1,7 +1,9 @@
 /**
  * How well emulated links keep the delay that they are set to: what frames took beyond it, in memory at a million a second and through
- * TAPs at twenty thousand.
+ * TAPs at twenty thousand. Beside each what is there without a link: how long the machine stops a loop that does nothing but look at the
+ * clock, and what the path through the TAPs takes by itself.
  */
+import { RealClock } from '../src/engine/clock.ts'
 import { LinkInMemory } from './link-in-memory.ts'
 import { tapStream } from './tap-stream.ts'
 
@@ -39,17 +41,35 @@ export function memoryDelays(seconds: number): DelayValues {
   return delayValues(errors)
 }
 
+/** As if a frame were due each microsecond: how late a loop sees each of these times come. */
+export function clockDelays(seconds: number): DelayValues {
+  const errors = new Float64Array(seconds * MEMORY_RATE)
+  const spacing = 1e9 / MEMORY_RATE
+  const clock = new RealClock()
+  const watch = (): void => {
+    const start = clock.now()
+    for (let count = 0; count < errors.length; ) {
+      const now = clock.now()
+      for (let due = start + count * spacing; due <= now && count < errors.length; due += spacing) errors[count++] = now - due
+    }
+  }
+  watch() // for the compiler
+  watch()
+  return delayValues(errors)
+}
+
 const TAP_RATE = 20_000
 const DATAGRAM = 64
 
-/** Between two namespaces. */
-export async function tapDelays(seconds: number): Promise<DelayValues> {
-  const link = `delay ${DELAY_NS}ns`
+/** Between two namespaces; `isShaped` false: over a link that nobody has shaped. */
+export async function tapDelays(seconds: number, isShaped: boolean): Promise<DelayValues> {
+  const delay = isShaped ? DELAY_NS : 0
+  const link = isShaped ? `delay ${DELAY_NS}ns` : ''
   const { sent, received } = await tapStream({ link, datagram: DATAGRAM, bitsPerSecond: TAP_RATE * DATAGRAM * 8, seconds })
   const departures = new Map(sent.map(({ number, timeNs }) => [number, timeNs]))
   const errors = received.flatMap(({ number, timeNs }) => {
     const departure = departures.get(number)
-    return departure === undefined ? [] : [timeNs - departure - DELAY_NS]
+    return departure === undefined ? [] : [timeNs - departure - delay]
   })
   return delayValues(Float64Array.from(errors))
 }

@@ -49,12 +49,15 @@ export class LinkInMemory {
     const { clock, engine } = this
     const from = clock.now()
     let sent = 0
+    let isBusy = false
     while (!isOver()) {
-      const due = Math.floor(((clock.now() - from) / 1e9) * rate)
-      engine.turn()
+      const now = clock.now()
+      const due = Math.floor(((now - from) / 1e9) * rate)
+      // As the engine's thread does, which sleeps: a turn only where there is something to do.
+      if (isBusy || sent < due || engine.nextDeadline <= now) isBusy = engine.turn()
       while (sent < due) {
         sent += this.send(Math.min(batch.length, due - sent))
-        engine.turn()
+        isBusy = engine.turn()
       }
     }
     return sent

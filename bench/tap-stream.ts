@@ -1,6 +1,7 @@
 /**
  * iperf3's datagrams between two namespaces over a link of netloom, timed by the kernel where it gives them to one TAP and takes them from
- * the other.
+ * the other. Datagrams that were written as one (src/io/README.md) are parted here as the kernel parts them at the socket: each has a
+ * number and a time of its own.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,12 +28,12 @@ export interface SeenFrame {
   readonly number: number
   /** Nanoseconds since the first one that was sent. */
   readonly timeNs: number
-  /** Bytes with the Ethernet header. */
-  readonly length: number
 }
 
-/** iperf3's datagrams have 4 bytes of seconds, 4 of microseconds and 4 of their number behind 42 bytes of headers. */
-const NUMBER_AT = 50
+/** Ethernet, IPv4 without options, UDP. */
+const HEADERS = 42
+/** iperf3's datagrams begin with 4 bytes of seconds, 4 of microseconds and 4 of their number. */
+const NUMBER_AT = 8
 const PORT_AT = 36
 const PORT = 5201
 
@@ -53,7 +54,8 @@ export async function tapStream({
     await network.attach('server', { path: server.path }, { ip: SERVER_ADDRESS })
     if (qdisc !== undefined) await client.run('tc', 'qdisc', 'add', 'dev', 'eth0', 'root', ...qdisc.split(' '))
     const files = ['client', 'server'].map((name) => path.join(folder, `${name}.pcap`))
-    const tcpdump = ['tcpdump', '-i', 'eth0', '-U', '-B', '65536', '-s', '64', '--time-stamp-precision=nano', '-w']
+    // Whole frames, for the numbers of all datagrams in one; written in blocks: the path is not to wait for a program that looks on.
+    const tcpdump = ['tcpdump', '-i', 'eth0', '-B', '65536', '-s', '0', '--time-stamp-precision=nano', '-w']
     const captures = [client, server].map((namespace, end) => namespace.start(...tcpdump, files[end]!, `udp and dst port ${PORT}`))
     for (const capture of captures) await capture.until('capture', () => capture.stderr.includes('listening on'))
     const peer = server.start('iperf3', '-s', '-1')
@@ -63,7 +65,7 @@ export async function tapStream({
     await peer.stop()
     await sleep(500)
     for (const capture of captures) await capture.stop('SIGINT')
-    const [sent, received] = files.map(frames)
+    const [sent, received] = files.map((file) => frames(file, datagram))
     const start = sent![0]?.time ?? 0n
     const since = (seen: typeof sent): SeenFrame[] => seen!.map(({ time, ...frame }) => ({ ...frame, timeNs: Number(time - start) }))
     return { sent: since(sent), received: since(received) }
@@ -75,10 +77,15 @@ export async function tapStream({
   }
 }
 
-function frames(file: string): { number: number; time: bigint; length: number }[] {
-  return [...readCapture(file)].flatMap(({ data, timestampNs: time, originalLength: length }) => {
+/** @param datagram bytes of payload of each */
+function frames(file: string, datagram: number): { number: number; time: bigint }[] {
+  return [...readCapture(file)].flatMap(({ data, timestampNs: time }) => {
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
-    const isOurs = data.byteLength >= NUMBER_AT + 4 && view.getUint16(PORT_AT) === PORT
-    return isOurs ? [{ number: view.getUint32(NUMBER_AT), time, length }] : []
+    if (data.byteLength < HEADERS + datagram || view.getUint16(PORT_AT) !== PORT) return []
+    const segments = Math.floor((data.byteLength - HEADERS) / datagram)
+    return Array.from({ length: segments }, (_, index) => ({
+      number: view.getUint32(HEADERS + index * datagram + NUMBER_AT),
+      time
+    }))
   })
 }

@@ -3,7 +3,7 @@
  */
 import type { LinkSettings } from '../../src/elements/netem/link-settings.ts'
 import { runLinks } from '../link-datapath.ts'
-import { memoryDelays, tapDelays } from '../link-delays.ts'
+import { clockDelays, memoryDelays, tapDelays } from '../link-delays.ts'
 import { linkRate, memoryRate } from '../link-rates.ts'
 import { type TrialCase, trialSuite } from '../trial-suite.ts'
 
@@ -74,8 +74,10 @@ export const suite = trialSuite({
       rate: { bitsPerSecond: 5e9 }
     }),
     link(MANY, { delay: { meanNs: 20 * MS } }, 10_000),
+    { name: 'no frames, a loop that reads the clock', group: DELAYS, run: () => ({ ...clockDelays(2) }) },
     { name: IN_MEMORY, group: DELAYS, run: () => ({ ...memoryDelays(2) }) },
-    { name: THROUGH_TAPS, group: DELAYS, run: async () => ({ ...(await tapDelays(3)) }) },
+    { name: 'through TAPs, 20 kpps, no link', group: DELAYS, run: async () => ({ ...(await tapDelays(3, false)) }) },
+    { name: THROUGH_TAPS, group: DELAYS, run: async () => ({ ...(await tapDelays(3, true)) }) },
     ...MEMORY_RATES.map(([title, bitsPerSecond, length]) => ({
       name: `${title}, in memory`,
       group: 'offered 1.3 times the rate, in memory under the real clock',

@@ -107,7 +107,7 @@ export class Engine {
    */
   turn(ready?: Int32Array, count = 0): boolean {
     this.now = this.clock.now()
-    this.timers.fireDue(this.now)
+    if (this.timers.reach(this)) this.timers.fireDue(this.now)
     this.pullDevices(ready, count)
     let pushes = 0
     while (this.queueCount > 0 && pushes++ < PUSHES_PER_TURN) {
@@ -118,7 +118,7 @@ export class Engine {
       if (this.tracer.active) node.tracedPush()
       else node.element.push()
     }
-    return this.queueCount > 0 || this.pullCount > 0 || this.timers.next <= this.now
+    return this.queueCount > 0 || this.pullCount > 0 || this.timers.reach(this)
   }
 
   /** Those that are named, those that said "more", those that nobody announces: each once. */
