@@ -92,13 +92,12 @@ std::vector<std::string> Control::begin(const Message& request) {
   const bool hasV6 = sockets.count('L') != 0;
   helper_.raw4 = take(sockets, 'r');
   helper_.raw6 = take(sockets, 'R');
-  helper_.mayPing = pingSocketsAllowed();
   gate_ = std::make_unique<TcpGate>(helper_, relays_, take(sockets, 't'), take(sockets, 'l'), take(sockets, 'L'));
   udp_ = std::make_unique<UdpRelay>(helper_, take(sockets, 'u'), take(sockets, 'U'));
   pings_ = std::make_unique<PingRelay>(helper_, take(sockets, 'i'), take(sockets, 'I'));
   publisher_ = std::make_unique<Publisher>(helper_, relays_, *udp_);
   std::vector<std::string> reply{"ok"};
-  if (!helper_.mayPing) reply.push_back(field("missing", "ping"));
+  if (!pingSocketsAllowed()) reply.push_back(field("missing", "ping"));
   if (!hasV6) reply.push_back(field("missing", "ipv6"));
   return reply;
 }

@@ -30,7 +30,6 @@ struct Helper {
   Timeouts timeouts;
   Address address, address6;  ///< the helper's own on tap0: the sender where none is known
   UniqueFd raw4, raw6;
-  bool mayPing = true;
   /// Those of containers' connections and flows, by the container's address.
   SourceShares descriptors;
 

@@ -77,7 +77,7 @@ void PingRelay::request(const Tuple& tuple, int ttl, uint8_t* message, size_t le
     message[0] = destination.isV4() ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
     return helper_.send(icmpPacket(destination, tuple.source.address, 64, {message, message + length}), tuple.source.address);
   }
-  if (!destination.isOutside() || !helper_.mayPing) return;
+  if (!destination.isOutside()) return;
   if (ttl <= 1) {
     IcmpReport late;
     late.type = destination.isV4() ? ICMP_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED;
