@@ -56,4 +56,7 @@ test('a tcpdump that prints something else is no program', async (context) => {
   await assert.rejects(captureFilter('tcp', { tcpdump: stub('chatty', 'echo hello') }), CaptureFilterError)
   await assert.rejects(captureFilter('tcp', { tcpdump: stub('unsafe', 'printf "1\\n40 0 0 12\\n"') }), /ends with a return/)
   assert.deepEqual(await captureFilter('tcp', { tcpdump: stub('broken', 'echo no >&2; exit 127') }), compileFilter('tcp'))
+  const late = { tcpdump: stub('late', 'exec sleep 1000'), patience: 10 }
+  assert.deepEqual(await captureFilter('tcp', late), compileFilter('tcp'))
+  await assert.rejects(captureFilter('not mpls', late), /took longer than 0.01 s; give addresses/)
 })

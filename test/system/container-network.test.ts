@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { ContainerWorld, TestContainer } from '../docker/container-world.ts'
+import { until } from '../docker/daemon-process.ts'
 import { dockerHost } from '../docker/docker-host.ts'
 import { noSandbox, run } from './sandbox-set-up.ts'
 
@@ -80,7 +81,7 @@ describe('containers on networks, with processes', { skip: noSandbox }, () => {
     const none = await docker.run('none', { HostConfig: { NetworkMode: 'none' } })
     assert.equal(await said(none, 'ip -o link | wc -l; ip route'), '1')
     await docker.stop(main)
-    assert.equal(await said(side, 'ip -o link | wc -l'), '1')
+    await until('eth0 has gone', async () => (await said(side, 'ip -o link | wc -l')) === '1')
     for (const container of [side, none, main]) await docker.remove(container)
   })
 
