@@ -13,10 +13,22 @@ const ICMP = 1
 // A constant of this module is part of the code that V8 makes; one that it imports is looked up at every use.
 const noMapping = NO_MAPPING
 
-/** For `batch[0..count-1]`, which came in: slots and flows; for a new flow the slot of its answers. */
+/** Frames of a batch at most. */
+const BATCH = 256
+/** What one loop leaves for the next: see `makeLookAhead`. All of a thread share them: nothing is left in them afterwards. */
+const hashes = new Int32Array(BATCH)
+const words = new Int32Array(BATCH)
+const newcomers = new Int32Array(BATCH)
+
+/** For `batch[0..count-1]`, which came in: slots and flows; for a new flow the slot of its answers. At most 256 frames. */
 export type LookAhead = (batch: Int32Array, count: number) => void
 
-/** V8 takes what is around it for constants while it is made once in a thread (the engine's README, "Loops"). */
+/**
+ * V8 takes what is around it for constants while it is made once in a thread (the engine's README, "Loops").
+ *
+ * The loops that touch memory have hardly an instruction beside the access: how many lines a processor waits for at once depends on how
+ * many rounds of the loop it has begun.
+ */
 export function makeLookAhead(tables: NatTables): LookAhead {
   const { frames, flows } = tables
   const { start } = frames
@@ -34,54 +46,67 @@ export function makeLookAhead(tables: NatTables): LookAhead {
     const shift = flows.shift | 0
     const references = ((1 << flows.referenceBits) - 1) | 0
     const last = (flows.capacity * 2) | 0
-    const address = tables.lastSource | 0
-    const target = tables.lastTarget | 0
-    const targetPort = tables.lastTargetPort | 0
-    const hasMappings = mappings.size > 0
-    let sum = touched
     for (let i = 0; i < count; i = (i + 1) | 0) {
-      const words = frames.words(batch[i])
+      const frame = frames.words(batch[i])
       const w = start[batch[i]] >> 2
       // The words of a tuple: see `tuple`, and `fast-path` for the frame.
-      const w9 = words[(w + 9) | 0]
-      const b = words[(w + 7) | 0]
-      const protocol = words[(w + 5) | 0] >>> 24
-      let port = w9
-      let c = words[(w + 8) | 0]
-      let kind = protocol
-      if (protocol === ICMP) {
-        // A query has its identifier for both ports; the answer to an echo request is of type 0.
-        port = w9 >>> 16
-        kind |= c & 0xff0000
-        c = (c & 0xffff) | (port << 16)
-      }
-      const a = (words[(w + 6) | 0] >>> 16) | (port << 16)
-      const d = Math.imul(kind, k4)
-      const mixed = (Math.imul(a, k1) + Math.imul(b, k2) + Math.imul(c, k3) + d) | 0
-      const entry = slots[Math.imul(mixed ^ (mixed >>> 16), 0x9e3779b1) >>> shift] & references
-      if (entry > 0 && entry <= last) {
-        const word = ((entry - 1) << 3) | 0
-        sum ^= core[word] ^ core[word ^ 8] ^ status[word >> 4] ^ expires[word >> 4]
-      } else {
-        // A client keeps its source on the way to a published port.
-        const isDnat = targetPort >= 0
-        const from = isDnat ? target : (b >>> 16) | (c << 16)
-        const to = isDnat ? (a & 0xffff) | (b << 16) : address
-        if (hasMappings && !isDnat) {
-          const mapped = mappings.portOf((a & 0xffff) | (b << 16), c >>> 16, protocol, address)
-          if (mapped !== noMapping) {
-            c = mapped << 16
-            if (protocol === ICMP) port = mapped
-          }
-        }
-        const answer =
-          Math.imul((from & 0xffff) | (c & -65_536), k1) +
-          Math.imul((from >>> 16) | (to << 16), k2) +
-          Math.imul((to >>> 16) | ((isDnat ? targetPort : port) << 16), k3)
-        const hash = (answer + Math.imul(protocol, k4)) | 0
-        sum ^= slots[Math.imul(hash ^ (hash >>> 16), 0x9e3779b1) >>> shift]
-      }
+      const kind = frame[(w + 5) | 0] >>> 24
+      const w8 = frame[(w + 8) | 0]
+      const w9 = frame[(w + 9) | 0]
+      const port = kind === ICMP ? w9 >>> 16 : w9 & 0xffff
+      const c = kind === ICMP ? (w8 & 0xffff) | (port << 16) : w8
+      const d = kind === ICMP ? kind | (w8 & 0xff0000) : kind
+      const a = (frame[(w + 6) | 0] >>> 16) | (port << 16)
+      const mixed = (Math.imul(a, k1) + Math.imul(frame[(w + 7) | 0], k2) + Math.imul(c, k3) + Math.imul(d, k4)) | 0
+      hashes[i] = Math.imul(mixed ^ (mixed >>> 16), 0x9e3779b1) >>> shift
     }
-    touched = sum
+    for (let i = 0; i < count; i = (i + 1) | 0) words[i] = slots[hashes[i]] & references
+    let known = 0
+    let fresh = 0
+    for (let i = 0; i < count; i = (i + 1) | 0) {
+      const entry = words[i]
+      if (entry > 0 && entry <= last) words[known++] = (entry - 1) << 3
+      else newcomers[fresh++] = batch[i]
+    }
+    let sum = touched
+    for (let i = 0; i < known; i = (i + 1) | 0) {
+      const word = words[i]
+      sum ^= core[word] ^ core[word ^ 8] ^ status[word >> 4] ^ expires[word >> 4]
+    }
+    touched = fresh === 0 ? sum : sum ^ touchAnswers(fresh)
+  }
+
+  /** The slots of the answers to `newcomers[0..count-1]`, as far as they can be guessed. */
+  function touchAnswers(count: number): number {
+    const { slots, k1, k2, k3, k4, shift } = flows
+    const { lastSource, lastTarget, lastTargetPort } = tables
+    // A client keeps its source on the way to a published port.
+    const isDnat = lastTargetPort >= 0
+    const hasMappings = !isDnat && mappings.size > 0
+    for (let i = 0; i < count; i = (i + 1) | 0) {
+      const frame = frames.words(newcomers[i])
+      const w = start[newcomers[i]] >> 2
+      const protocol = frame[(w + 5) | 0] >>> 24
+      const w7 = frame[(w + 7) | 0]
+      const w8 = frame[(w + 8) | 0]
+      const w9 = frame[(w + 9) | 0]
+      const source = (frame[(w + 6) | 0] >>> 16) | (w7 << 16)
+      // The answer to an echo request is of type 0, and has its identifier for both ports.
+      let sourcePort = protocol === ICMP ? w9 >>> 16 : w8 >>> 16
+      if (hasMappings) {
+        const mapped = mappings.portOf(source, sourcePort, protocol, lastSource)
+        if (mapped !== noMapping) sourcePort = mapped
+      }
+      const from = isDnat ? lastTarget : (w7 >>> 16) | (w8 << 16)
+      const to = isDnat ? source : lastSource
+      const fromPort = isDnat ? lastTargetPort : protocol === ICMP ? sourcePort : w9 & 0xffff
+      const a = Math.imul((from & 0xffff) | (sourcePort << 16), k1)
+      const b = Math.imul((from >>> 16) | (to << 16), k2)
+      const mixed = (a + b + Math.imul((to >>> 16) | (fromPort << 16), k3) + Math.imul(protocol, k4)) | 0
+      hashes[i] = Math.imul(mixed ^ (mixed >>> 16), 0x9e3779b1) >>> shift
+    }
+    let sum = 0
+    for (let i = 0; i < count; i = (i + 1) | 0) sum ^= slots[hashes[i]]
+    return sum
   }
 }

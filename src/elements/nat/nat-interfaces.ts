@@ -8,6 +8,8 @@ import { type InternedAddresses, NO_ADDRESS } from './interned-addresses.ts'
 import { checkInterface, type InterfaceSpec, interfaceNumber } from './nat-options.ts'
 import { PrefixSet } from './prefix-set.ts'
 
+const OWN_HASHES = 1024
+
 /** An interface, read. Addresses are those of tuples. */
 export interface NatInterface {
   readonly spec: InterfaceSpec
@@ -38,6 +40,8 @@ export class NatInterfaces {
   /** The same for the addresses that masqueraded flows get. */
   private readonly outside = new Map<number, number>()
   private readonly outside6 = new Map<number, number>()
+  /** How many addresses in the four maps have a hash: every new flow asks, and its destination is hardly ever in any of them. */
+  private readonly ownHashes = new Int32Array(OWN_HASHES)
 
   constructor(addresses: InternedAddresses) {
     this.addresses = addresses
@@ -85,6 +89,7 @@ export class NatInterfaces {
 
   /** Whether an address of a tuple is the router's own. */
   isGateway(address: number, isIpv6: boolean): boolean {
+    if (this.ownHashes[hashOf(address)] === 0) return false
     return (isIpv6 ? this.outside6 : this.outside).has(address) || this.isInsideGateway(address, isIpv6)
   }
 
@@ -124,10 +129,17 @@ export class NatInterfaces {
 
   private count(one: NatInterface, by: 1 | -1): void {
     if (!one.isUplink) for (const prefix of one.prefixes) by > 0 ? this.inside.add(prefix) : this.inside.remove(prefix)
-    if (one.hasGateway) countIn(this.gateways, one.gateway, by)
-    if (one.hasSnat) countIn(this.outside, one.snat, by)
-    if (one.gateway6 !== NO_ADDRESS) countIn(this.gateways6, one.gateway6, by)
-    if (one.snat6 !== NO_ADDRESS) countIn(this.outside6, one.snat6, by)
+    if (one.hasGateway) this.countIn(this.gateways, one.gateway, by)
+    if (one.hasSnat) this.countIn(this.outside, one.snat, by)
+    if (one.gateway6 !== NO_ADDRESS) this.countIn(this.gateways6, one.gateway6, by)
+    if (one.snat6 !== NO_ADDRESS) this.countIn(this.outside6, one.snat6, by)
+  }
+
+  private countIn(map: Map<number, number>, key: number, by: 1 | -1): void {
+    const count = (map.get(key) ?? 0) + by
+    if (count > 0) map.set(key, count)
+    else map.delete(key)
+    this.ownHashes[hashOf(key)] += by
   }
 
   private release(one: NatInterface): void {
@@ -155,8 +167,7 @@ export function sourceFor(ingress: NatInterface, egress: NatInterface, isDnat: b
   return egress.hasGateway ? egress.gateway : source
 }
 
-function countIn(map: Map<number, number>, key: number, by: number): void {
-  const count = (map.get(key) ?? 0) + by
-  if (count > 0) map.set(key, count)
-  else map.delete(key)
+/** Of an address of a tuple: 0 to OWN_HASHES - 1. */
+function hashOf(address: number): number {
+  return Math.imul(address, 0x9e3779b1) >>> 22
 }

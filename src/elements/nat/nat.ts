@@ -125,33 +125,48 @@ export class Nat implements Element {
     if (from === to) return
     const { context } = this
     const { counters } = context
+    let chosen = 0
+    let mixed = 0
     const first = egress[from]
-    let mixed = from
-    for (let i = from | 0; i < to; i = (i + 1) | 0) mixed |= egress[i] ^ first
+    for (let i = from | 0; i < to; i = (i + 1) | 0) {
+      chosen |= egress[i]
+      mixed |= egress[i] ^ first
+    }
+    let count = to
+    if (chosen === refused) {
+      count = this.refuseSome(from, to, number)
+      mixed = 0
+      for (let i = from | 0; i < count; i = (i + 1) | 0) mixed |= egress[i] ^ egress[from]
+    }
     // Mostly the whole batch leaves by one interface; a run from its middle on is not worth a copy.
-    const common = mixed === 0 && first !== refused ? context.ports[first << 1] : null
-    let sent = to - from
-    if (common) common.tx.transmitAll(batch, to)
-    else sent = this.sendEach(from, to, number)
-    counters[Counter.fastFrames] += sent
-    counters[Counter.txFrames] += sent
+    const common = from === 0 && mixed === 0 && count > 0 ? context.ports[egress[0] << 1] : null
+    if (common) common.tx.transmitAll(batch, count)
+    else for (let i = from; i < count; i++) this.sendOne(i)
+    counters[Counter.fastFrames] += count - from
+    counters[Counter.txFrames] += count - from
   }
 
-  /** How many were sent. */
-  private sendEach(from: number, to: number, number: number): number {
+  private sendOne(at: number): void {
     const { context } = this
-    let sent = 0
-    for (let i = from; i < to; i++) {
+    const port = context.ports[egress[at] << 1]
+    if (port === null || port === undefined) context.drop(batch[at], EngineDrop.unlinked)
+    else port.tx.transmit(batch[at])
+  }
+
+  /** Refuses those among `batch[from..to-1]` that are to be, and moves the others up: `batch[from..]` to what is returned. */
+  private refuseSome(from: number, to: number, number: number): number {
+    const { prerouting } = this
+    let kept = from
+    for (let i = from | 0; i < to; i = (i + 1) | 0) {
       if (egress[i] === refused) {
-        this.prerouting.refuse(batch[i], number)
+        prerouting.refuse(batch[i], number)
         continue
       }
-      sent++
-      const port = context.ports[egress[i] << 1]
-      if (port === null || port === undefined) context.drop(batch[i], EngineDrop.unlinked)
-      else port.tx.transmit(batch[i])
+      batch[kept] = batch[i]
+      egress[kept] = egress[i]
+      kept = (kept + 1) | 0
     }
-    return sent
+    return kept
   }
 
   reconfigure(options: Plain): boolean {
