@@ -181,10 +181,12 @@ export class DockerLab {
     })
     return new Promise((resolve, reject) => {
       child.on('error', reject)
-      // Not 'close': a daemon that a script started may hold the pipe.
-      child.on('exit', (status, signal) =>
-        setImmediate(() => resolve({ status: status ?? -1, stdout, stderr: signal === null ? stderr : `${stderr}[${signal}]` }))
-      )
+      // Not 'close': a daemon that a script started may hold the pipe. What the command itself wrote is in it by now, and is read when
+      // the loop has polled once more.
+      child.on('exit', async (status, signal) => {
+        for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+        resolve({ status: status ?? -1, stdout, stderr: signal === null ? stderr : `${stderr}[${signal}]` })
+      })
     })
   }
 

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { DockerLab, ORACLE, ROOT } from './docker-lab.ts'
 
 const GATEWAY_MAC = Buffer.from('02420a2c0001', 'hex')
@@ -22,6 +23,9 @@ const UPLINK: Readonly<Record<RecordedUplink, string>> = {
   interface: 'interface=up0,address=192.0.2.50/24,gateway=192.0.2.1,mac=02:cc:00:00:00:50'
 }
 
+/** The name of a recording; `differs`: its flows that are known to differ. */
+export type Comparison = string | { readonly name: string; readonly differs: readonly string[] }
+
 interface RunningCapture {
   readonly child: ChildProcess
   readonly ended: Promise<unknown>
@@ -34,6 +38,8 @@ export class RecordedPackets {
   private readonly running: RunningCapture[] = []
   /** By name of the recording. */
   private readonly files = new Map<string, string[]>()
+  /** What the commands of `sh` printed, for messages. */
+  private readonly said: string[] = []
 
   constructor(uplink: RecordedUplink) {
     this.uplink = uplink
@@ -48,6 +54,7 @@ export class RecordedPackets {
   }
 
   async reset(): Promise<void> {
+    this.said.length = 0
     await this.lab.reset()
     await this.lab.ok('network', 'create', '--subnet', '10.44.0.0/24', 'net')
   }
@@ -57,9 +64,13 @@ export class RecordedPackets {
     await this.lab.run('nsenter', await this.within(name, 'ethtool', '-K', 'eth0', 'tx', 'off')) // so that checksums are finished
   }
 
-  /** Commands in a container; some are meant to fail. */
-  sh(container: string, ...commands: string[]): Promise<unknown> {
-    return this.lab.docker('exec', container, 'sh', '-c', commands.join('; '))
+  /** Commands in a container; some are meant to fail, but none to be missing or never to run. */
+  async sh(container: string, ...commands: string[]): Promise<void> {
+    const { status, stdout, stderr } = await this.lab.docker('exec', container, 'sh', '-c', commands.join('; '))
+    const said = `${container}: ${commands.join('; ')}: exit ${status}\n${stdout}${stderr}`
+    // Docker's own failures and the shell's, see `docker run --help` of any version: 125 the daemon's, 126 and 127 the command's.
+    if (status < 0 || (status >= 125 && status <= 127)) throw new Error(said + this.lab.logEnd())
+    this.said.push(said)
   }
 
   /** A command of the outside host, 192.0.2.60. */
@@ -79,28 +90,42 @@ export class RecordedPackets {
     if (container !== undefined) await this.tcpdump(name, await this.within(container), 'eth0', filter)
   }
 
-  /** Ends the captures when the last packets are in them. */
-  async done(): Promise<void> {
+  /** Ends the captures when the last packets are in them: those that the recording has, if `compare` is to find them. */
+  async done(...expected: Comparison[]): Promise<void> {
     await sleep(700)
+    for (let tries = 0; tries < 20; tries++) {
+      const found = await Promise.all(expected.map((comparison) => this.differences(comparison)))
+      if (found.flat().length === 0) break
+      await sleep(500)
+    }
     for (const { child, ended } of this.running.splice(0)) {
       child.kill('SIGINT')
       await ended
     }
   }
 
-  /** `differs`: flows that are known to. Those of other captures of the same name too. */
-  async compare(name: string, differs: readonly string[] = []): Promise<void> {
+  /** To the end, and each of the recordings with all captures of its name. */
+  async compare(...expected: Comparison[]): Promise<void> {
+    await this.done(...expected)
+    for (const comparison of expected) assert.deepEqual(await this.differences(comparison), [])
+  }
+
+  /** What compare-pcap said of the captures of that name that are not as they are to be. */
+  private async differences(comparison: Comparison): Promise<string[]> {
+    const { name, differs = [] } = typeof comparison === 'string' ? { name: comparison } : comparison
     const files = this.files.get(name) ?? []
     assert.notEqual(files.length, 0)
-    for (const file of files) {
-      writeFileSync(file, replaceAll(readFileSync(file), GATEWAY_MAC, DRAWN_MAC))
-      const { stdout, stderr } = await this.lab.run(path.join(ORACLE, 'compare-pcap'), [path.join(ORACLE, `pcaps/${name}.pcap`), file])
-      const flows = (word: string): string[] =>
-        [...stdout.matchAll(new RegExp(`^${word} +(.*?)(?: \\(\\d+ lines\\))?$`, 'gm'))].map(([, flow]) => flow!)
-      const what = `${name}, uplink ${this.uplink}, ${path.basename(file)}:\n${stdout}${stderr}`
-      assert.deepEqual(flows('FAIL'), differs, what)
-      assert.ok(flows('ok').length > 0, what)
-    }
+    return (await Promise.all(files.map((file) => this.difference(name, file, differs)))).filter((text) => text !== '')
+  }
+
+  private async difference(name: string, file: string, differs: readonly string[]): Promise<string> {
+    const judged = `${file}.judged`
+    writeFileSync(judged, replaceAll(readFileSync(file), GATEWAY_MAC, DRAWN_MAC))
+    const { stdout, stderr } = await this.lab.run(path.join(ORACLE, 'compare-pcap'), [path.join(ORACLE, `pcaps/${name}.pcap`), judged])
+    const flows = (word: string): string[] =>
+      [...stdout.matchAll(new RegExp(`^${word} +(.*?)(?: \\(\\d+ lines\\))?$`, 'gm'))].map(([, flow]) => flow!)
+    if (flows('ok').length > 0 && isDeepStrictEqual(flows('FAIL'), differs)) return ''
+    return `${name}, uplink ${this.uplink}, ${path.basename(file)}:\n${stdout}${stderr}\n${this.said.join('\n')}`
   }
 
   /** The lines that compare-pcap compares, of the recording and of what was captured. */

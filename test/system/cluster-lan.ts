@@ -90,19 +90,31 @@ export class ClusterLan {
     return this.on(number, 'run', '-d', '--name', name, '--net', network, 'alpine', 'sleep', '10000')
   }
 
-  /** What VXLAN goes by the cable of the machine at 192.0.2.LAST while `work` is done, as tcpdump's lines. */
+  /** What VXLAN goes by the cable of the machine at 192.0.2.LAST while `work` is done, as tcpdump's lines. The cable is in. */
   async vxlanTo(last: number, work: () => unknown): Promise<string[]> {
-    const dump = this.lan.start('tcpdump', '-lnni', `m${last}`, 'udp port 4789')
+    const address = `192.0.2.${last}`
+    const filter = `udp port 4789 or (icmp[icmptype] == icmp-echo and src 192.0.2.1 and dst ${address})`
+    const dump = this.lan.start('tcpdump', '-lnni', `m${last}`, '--immediate-mode', filter)
     const ended = once(dump, 'close')
-    let text = ''
-    dump.stdout!.setEncoding('utf8').on('data', (data: string) => (text += data))
+    let lines: string[] = []
+    let rest = ''
+    dump.stdout!.setEncoding('utf8').on('data', (data: string) => {
+      const whole = (rest + data).split('\n')
+      rest = whole.pop()!
+      lines = lines.concat(whole)
+    })
     for await (const said of dump.stderr!) if (String(said).includes('listening on')) break
-    work()
-    // The kernel hands captured packets over in blocks.
-    await sleep(300)
+    await work()
+    // What comes after the work by the same cable: when it is shown, so is all that was before it.
+    const isMarker = (line: string): boolean => line.includes(`192.0.2.1 > ${address}: ICMP echo request`)
+    for (let tries = 0; !lines.some(isMarker); tries++) {
+      if (tries === 50) assert.fail('tcpdump never shows the ping at the end')
+      await this.lan.exec('ping', '-c', '1', '-W', '1', address)
+      await sleep(100)
+    }
     dump.kill('SIGTERM')
     await ended
-    return text.split('\n').filter((line) => line !== '')
+    return lines.filter((line) => !isMarker(line))
   }
 
   /** Whether one ping from a container is answered. */

@@ -33,9 +33,7 @@ describe('recorded packets', { skip: labMissing('tcpdump', 'ethtool', 'nsenter')
         'nc -w 2 192.0.2.60 9 </dev/null',
         'echo x | socat -t 1 - UDP:192.0.2.60:9'
       )
-      await world.done()
-      await world.compare('masquerade-before')
-      await world.compare('masquerade-after')
+      await world.compare('masquerade-before', 'masquerade-after')
     }))
 
   test('a source port that two containers want', () =>
@@ -48,7 +46,6 @@ describe('recorded packets', { skip: labMissing('tcpdump', 'ethtool', 'nsenter')
       await world.sh('bb', 'curl -s --local-port 40003 http://198.51.100.10/')
       await first
       await world.sh('aa', 'ping -c 1 192.0.2.60')
-      await world.done()
       await world.compare('masquerade-collision')
     }))
 
@@ -58,11 +55,10 @@ describe('recorded packets', { skip: labMissing('tcpdump', 'ethtool', 'nsenter')
       await world.outside('published-outside', 'tcp port 8080')
       await world.inside('published-inside', 'tcp port 80 or tcp port 8080', 'ww')
       await world.fromOutside('curl', '-s', '--local-port', '40004', 'http://192.0.2.50:8080/')
-      await world.done()
+      await world.compare('published-outside', 'published-inside')
       await world.outside('published-closed', 'tcp or icmp')
       await world.fromOutside('curl', '-s', '-m', '1', 'http://192.0.2.50:8081/')
-      await world.done()
-      for (const name of ['published-outside', 'published-inside', 'published-closed']) await world.compare(name)
+      await world.compare('published-closed')
     }))
 
   test('ICMP errors', () =>
@@ -79,9 +75,8 @@ describe('recorded packets', { skip: labMissing('tcpdump', 'ethtool', 'nsenter')
         'traceroute -n -m 3 -q 1 -w 1 198.51.100.10'
       ]
       await Promise.all(commands.map((command) => world.sh('aa', command)))
-      await world.done()
       // The recording host's bridge shows the fragments of the long request put together (test/oracle/pcaps/README.md).
-      await world.compare('icmp-errors', ['icmp echo ip 10.44.0.2 <> 192.0.2.60 #1'])
+      await world.compare({ name: 'icmp-errors', differs: ['icmp echo ip 10.44.0.2 <> 192.0.2.60 #1'] })
     }))
 
   test('a container that starts, moves and stops says nothing; ARP and ping; names that are forwarded', async () => {
@@ -97,7 +92,6 @@ async function quiet(world: RecordedPackets): Promise<void> {
   await world.lab.ok('network', 'disconnect', 'net', 'bb')
   await world.lab.ok('network', 'connect', 'net', 'bb')
   await world.lab.ok('stop', '-t', '0', 'bb')
-  await world.done()
   await world.compare('container-start')
 }
 
@@ -108,7 +102,6 @@ async function arp(world: RecordedPackets): Promise<void> {
   const commands = ['ping -c 3 10.44.0.3', 'ping -c 1 -w 2 10.44.0.99', 'ping -c 1 10.44.0.1']
   await Promise.all(commands.map((command) => world.sh('aa', command)))
   await sleep(6000) // neighbors ask again who answered: DELAY_FIRST_PROBE_TIME is five seconds
-  await world.done()
   await world.compare('arp-ping')
 }
 
