@@ -114,7 +114,7 @@ export class ClusterLan {
     }
     dump.kill('SIGTERM')
     await ended
-    return lines.filter((line) => !isMarker(line))
+    return lines.filter((line) => line !== '' && !isMarker(line))
   }
 
   /** Whether one ping from a container is answered. */
