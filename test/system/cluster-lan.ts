@@ -103,7 +103,9 @@ export class ClusterLan {
       rest = whole.pop()!
       lines = lines.concat(whole)
     })
-    for await (const said of dump.stderr!) if (String(said).includes('listening on')) break
+    let said = ''
+    // Left open: tcpdump writes that line in pieces, and a pipe that is closed would end it.
+    for await (const text of dump.stderr!.iterator({ destroyOnReturn: false })) if ((said += text).includes('listening on')) break
     await work()
     // What comes after the work by the same cable: when it is shown, so is all that was before it.
     const isMarker = (line: string): boolean => line.includes(`192.0.2.1 > ${address}: ICMP echo request`)
