@@ -25,7 +25,7 @@ describe('examples', () => {
   for (const [name, { prints, skip }] of Object.entries(EXAMPLES)) {
     test(name, { skip }, () => {
       const file = path.resolve(`dist/examples/${name}.js`)
-      const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: folder, encoding: 'utf8', timeout: 60_000 })
+      const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: folder, encoding: 'utf8', timeout: 180_000 })
       assert.equal(stderr, '')
       assert.match(stdout, prints)
       assert.equal(status, 0)
@@ -35,7 +35,7 @@ describe('examples', () => {
   test('lossy-client: tests of a runner, and a scenario for many seeds', () => {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env
     const run = (...args: string[]): string => {
-      const { status, stdout, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8', timeout: 60_000 })
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8', timeout: 180_000 })
       assert.deepEqual([status, stderr], [0, ''], stdout)
       return stdout
     }

@@ -190,7 +190,7 @@ describe('the toolbar', () => {
   }
   const link = (): { in: string; out: string } => daemon.links.get('lan/web')!
 
-  test('shows how the link is, and changes it while it is captured', { timeout: 20_000 }, async () => {
+  test('shows how the link is, and changes it while it is captured', { timeout: 120_000 }, async () => {
     Object.assign(link(), { out: 'delay 20ms limit 50', in: 'delay 20ms limit 50' })
     await withToolbar('change', 'lan/web', async (wireshark) => {
       wireshark.say(0, ToolbarCommand.initialized)
@@ -213,7 +213,7 @@ describe('the toolbar', () => {
     })
   })
 
-  test('what was typed before the capture holds from its start', { timeout: 20_000 }, async () => {
+  test('what was typed before the capture holds from its start', { timeout: 120_000 }, async () => {
     await withToolbar('early', 'lan/web', async (wireshark) => {
       wireshark.say(Control.direction, ToolbarCommand.set, 'out')
       wireshark.say(Control.delay, ToolbarCommand.set, '50ms 5ms')
@@ -225,7 +225,7 @@ describe('the toolbar', () => {
     })
   })
 
-  test('what cannot be is told, and the field goes back', { timeout: 20_000 }, async () => {
+  test('what cannot be is told, and the field goes back', { timeout: 120_000 }, async () => {
     link().out = 'loss 2%'
     await withToolbar('wrong', 'lan/web', async (wireshark) => {
       wireshark.say(0, ToolbarCommand.initialized)
@@ -245,7 +245,7 @@ describe('the toolbar', () => {
     })
   })
 
-  test('what words cannot say is left alone', { timeout: 20_000 }, async () => {
+  test('what words cannot say is left alone', { timeout: 120_000 }, async () => {
     link().out = 'delay 5ms [schedule of 3 points]'
     await withToolbar('trace', 'lan/web', async (wireshark) => {
       wireshark.say(0, ToolbarCommand.initialized)
@@ -258,7 +258,7 @@ describe('the toolbar', () => {
     })
   })
 
-  test('is cleared all the same; a filter is no table', { timeout: 20_000 }, async () => {
+  test('is cleared all the same; a filter is no table', { timeout: 120_000 }, async () => {
     const filtered = "loss 1% filter 'tcp[13]=2'"
     Object.assign(link(), { out: filtered, in: 'delay 5ms [schedule of 3 points]' })
     await withToolbar('clear', 'lan/web', async (wireshark) => {
@@ -274,7 +274,7 @@ describe('the toolbar', () => {
     })
   })
 
-  test('links of a lab: an endpoint of the host, a cable, a LAN', { timeout: 20_000 }, async () => {
+  test('links of a lab: an endpoint of the host, a cable, a LAN', { timeout: 120_000 }, async () => {
     for (const [target, name] of [
       ['host1/front/api', 'front/api'],
       ['host1/eth0', 'host1/eth0'],
@@ -290,7 +290,7 @@ describe('the toolbar', () => {
     }
   })
 
-  test('what is no link, or one of another host, has no controls', { timeout: 20_000 }, async () => {
+  test('what is no link, or one of another host, has no controls', { timeout: 120_000 }, async () => {
     for (const target of ['uplink', 'host2/front/api']) {
       await withToolbar(`none-${target.length}`, target, async (wireshark) => {
         wireshark.say(0, ToolbarCommand.initialized)
@@ -372,7 +372,7 @@ describe('the real tshark', { skip: tsharkMissing() }, () => {
     assert.equal((await runHere(['wireshark', 'install', '--dir', file('extcap')], { NETLOOM_HOST: daemon.host })).code, 0)
   })
 
-  test('lists the networks and points, in its own order', { timeout: 60_000 }, async () => {
+  test('lists the networks and points, in its own order', { timeout: 180_000 }, async () => {
     const listed = (await tshark('-D')).split('\n').filter((line) => line.includes('netloom:'))
     assert.deepEqual(
       listed.map((line) => line.replace(/^\d+\. /, '')),
@@ -391,7 +391,7 @@ describe('the real tshark', { skip: tsharkMissing() }, () => {
     )
   })
 
-  test('captures', { timeout: 60_000 }, async () => {
+  test('captures', { timeout: 180_000 }, async () => {
     const stdout = await tshark('-i', 'netloom:lan/web', '-c', '20', '-T', 'fields', '-e', 'frame.number', '-e', 'frame.protocols')
     const lines = stdout.trimEnd().split('\n')
     assert.equal(lines.length, 20)

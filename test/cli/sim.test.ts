@@ -17,7 +17,7 @@ function scenario(name: string, text: string): string {
 }
 
 function sim(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, ['bin/netloom.js', 'sim', ...args], { encoding: 'utf8', timeout: 60_000 })
+  return spawnSync(process.execPath, ['bin/netloom.js', 'sim', ...args], { encoding: 'utf8', timeout: 180_000 })
 }
 
 /** Fails for the seeds that draw a loss: which, nobody can know but by running. */

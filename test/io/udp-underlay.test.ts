@@ -65,7 +65,7 @@ const SUPER_FRAMES: readonly (readonly [string, SuperFrameOptions])[] = [
   ['more segments than a message has', { transport: 'tcp', family: 4, payload: payloadOf(40_100), gsoSize: 500, ipId: 65_530 }]
 ]
 
-describe('the UDP underlay’s sockets', { skip: native === null && 'the addon is not built', timeout: 20_000 }, () => {
+describe('the UDP underlay’s sockets', { skip: native === null && 'the addon is not built', timeout: 120_000 }, () => {
   let pool: FramePool
   let sockets: number[]
   let device: UdpUnderlayDevice

@@ -71,7 +71,7 @@ for (const native of ['with', 'without']) {
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
       env,
       encoding: 'utf8',
-      timeout: 20_000
+      timeout: 120_000
     })
     assert.equal(status, 7, stderr)
   })

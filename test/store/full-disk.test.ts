@@ -15,7 +15,7 @@ test('a write that the disk has no room for tells the reason and leaves the stat
   const file = path.join(folder, 'full.mdb')
   // Files of this shell and its children end at 64 KiB (dash counts in 512 bytes); with the signal ignored the write fails instead.
   const limited = `trap '' XFSZ; ulimit -f 128; exec "$0" "$1" "$2"`
-  const writer = spawnSync('sh', ['-c', limited, process.execPath, WRITER, file], { encoding: 'utf8', timeout: 60_000 })
+  const writer = spawnSync('sh', ['-c', limited, process.execPath, WRITER, file], { encoding: 'utf8', timeout: 180_000 })
   // EFBIG, or EIO where only a part of the pages had room.
   assert.match(writer.stderr, /StoreError: the state could not be written: (File too large|Input\/output error)\n/)
   assert.match(writer.stderr, /ERR_STORE_WRITE/)
@@ -33,6 +33,6 @@ test('on a disk that is full when the daemon starts, records are changed and rem
   await LmdbStore.open(file).close()
   // No file may grow beyond what this one has.
   const limited = `trap '' XFSZ; ulimit -f ${Math.floor(statSync(file).size / 512)}; "$0" "$1" "$2" 2>/dev/null | head -n 500 | tail -n 1`
-  const writer = spawnSync('sh', ['-c', limited, process.execPath, WRITER, file], { encoding: 'utf8', timeout: 60_000 })
+  const writer = spawnSync('sh', ['-c', limited, process.execPath, WRITER, file], { encoding: 'utf8', timeout: 180_000 })
   assert.equal(writer.stdout, '500\n')
 })

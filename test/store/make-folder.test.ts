@@ -29,7 +29,7 @@ for (const missing of ['/proc/netloom', '/proc/netloom/below']) {
   test(`${missing}, where no folder can be made, is an error too`, () => {
     const script = `import { makeFolder } from ${JSON.stringify(MODULE)}
       try { makeFolder(${JSON.stringify(missing)}) } catch ({ code }) { console.log(code) }`
-    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: 20_000 })
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: 120_000 })
     assert.equal(stdout, 'ENOENT\n')
   })
 }

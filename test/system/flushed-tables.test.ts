@@ -12,7 +12,7 @@ import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 
 const native = tryLoadNative()!
 
-describe('a table of ours that somebody flushes', { skip: namespacesMissing('ip', 'nft'), timeout: 60_000 }, () => {
+describe('a table of ours that somebody flushes', { skip: namespacesMissing('ip', 'nft'), timeout: 300_000 }, () => {
   let host: TestNamespace
   let stateDirectory: string
   let logs: string[]

@@ -37,7 +37,7 @@ export class LabFolder {
     const fd = openSync(path.resolve(this.path, input), 'r')
     const stdio: StdioOptions = [fd, 'pipe', 'pipe']
     try {
-      return spawnSync(process.execPath, [PROGRAM, ...args], { env: this.env, encoding: 'utf8', timeout: 120_000, cwd: this.path, stdio })
+      return spawnSync(process.execPath, [PROGRAM, ...args], { env: this.env, encoding: 'utf8', timeout: 300_000, cwd: this.path, stdio })
     } finally {
       closeSync(fd)
     }
@@ -63,7 +63,7 @@ export class LabFolder {
   }
 
   tryDocker(lab: string, host: string, ...args: string[]): Ran {
-    return spawnSync('docker', ['-H', this.socket(lab, host), ...args], { encoding: 'utf8', timeout: 60_000 })
+    return spawnSync('docker', ['-H', this.socket(lab, host), ...args], { encoding: 'utf8', timeout: 180_000 })
   }
 
   /** Of a host's API, as `-H` takes it. */

@@ -42,7 +42,7 @@ describe('a capture as a service', { skip: namespacesMissing('docker', 'busybox'
     return Number(values![names!.indexOf('NoPorts')])
   }
 
-  test('its frames reach a container, round after round, until the lab ends', { timeout: 120_000 }, () => {
+  test('its frames reach a container, round after round, until the lab ends', { timeout: 400_000 }, () => {
     writeFileSync(path.join(folder.path, 'visits.pcap'), datagramCapture(20))
     const map = '[10.0.0.1=192.0.2.9, 10.0.0.2=192.0.2.3]'
     const file = folder.write('compose.yaml', LAB(`{ file: visits.pcap, loop: forever, map: ${map} }`))

@@ -33,7 +33,7 @@ const CLIENT = `
     udp.send(Buffer.alloc(10, 2), 5001, 'server')
   })`
 
-test('two processes, names, TCP super-frames and fragments come out as they were', { skip: noSandbox, timeout: 120_000 }, async (t) => {
+test('two processes, names, TCP super-frames and fragments come out as they were', { skip: noSandbox, timeout: 300_000 }, async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'netloom-test-record-'))
   t.after(() => rm(folder, { recursive: true }))
   const file = path.join(folder, 'recorded.pcapng')
@@ -79,7 +79,7 @@ const SERVE = `
 
 test('through router and NAT, out and in by a published port, they come out as they were', {
   skip: noSandbox,
-  timeout: 120_000
+  timeout: 300_000
 }, async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'netloom-test-record-'))
   t.after(() => rm(folder, { recursive: true }))

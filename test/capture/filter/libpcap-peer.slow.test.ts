@@ -34,7 +34,7 @@ function accepted(program: BpfProgram): number[] {
 /** What tcpdump says to arguments and frames on its standard input. */
 function tcpdump(args: string[], input: Uint8Array = new Uint8Array()): Promise<{ out: Buffer; complaint: string | null }> {
   return new Promise((resolve) => {
-    const options = { encoding: 'buffer' as const, maxBuffer: 1 << 26, timeout: 60_000 }
+    const options = { encoding: 'buffer' as const, maxBuffer: 1 << 26, timeout: 300_000 }
     const child = execFile('tcpdump', args, options, (error, out, err) =>
       resolve({ out, complaint: error === null ? null : err.toString() })
     )

@@ -21,7 +21,7 @@ function project(context: TestContext, file: string, text: string): string {
 
 function run(folder: string, args: readonly string[], seed: string | undefined) {
   const { NODE_TEST_CONTEXT, NETLOOM_SEED, ...env } = process.env
-  const options = { cwd: folder, encoding: 'utf8', timeout: 60_000 } as const
+  const options = { cwd: folder, encoding: 'utf8', timeout: 180_000 } as const
   return spawnSync(process.execPath, args, { ...options, env: seed === undefined ? env : { ...env, NETLOOM_SEED: seed } })
 }
 
