@@ -75,6 +75,8 @@ export class Encapsulator {
     if (isSuper) {
       frames.hdrLen[frame] += added
       frames.gsoType[frame] |= family === 4 ? GsoTunnel.ipv4 : GsoTunnel.ipv6
+      // Who cuts it counts on from its identification: those of its segments are not given again.
+      this.id = (this.id + ((frames.length[frame] / frames.gsoSize[frame]) | 0)) & 0xffff
     }
     if (this.settings.udpChecksum[family]) this.fillChecksum(frame, view, family)
     return READY

@@ -398,6 +398,14 @@ describe('super-frames and partial checksums', () => {
     }
   })
 
+  test('identifications that its segments get when it is cut are not given again', () => {
+    const bench = new VtepBench()
+    const identification = (bytes: Uint8Array, offload: object): number => get16(bench.send('s1', bytes, offload).u[0].bytes, 18)
+    const first = identification(tcp(14_100), fields)
+    const segments = Math.ceil((14_100 - 54) / fields.gsoSize)
+    assert.ok(((identification(inner(), {}) - first) & 0xffff) >= segments)
+  })
+
   test('an outer checksum over a partial inner one is right once that is finished', () => {
     const bench = new VtepBench({ ...RECORDS, udpChecksum: true })
     const bytes = tcp(1000)
