@@ -116,6 +116,16 @@ describe('host uplink, with somebody else at its rules', { skip: namespacesMissi
     assert.match(permanent, /169\.254\.110\.2 .*02:6e:6c:00:00:02/)
   })
 
+  test('a network that overlaps the link to the way out is refused', async () => {
+    const network = { id: 'b'.repeat(64), name: 'near', bridgeName: 'br-bbbbbbbbbbbb', subnet: '169.254.0.0/16', subnet6: null }
+    const rest = { gateway: '169.254.0.1/16', gateway6: null, mac: '02:42:a9:fe:00:01', mtu: 1500, internal: false, masquerade: true }
+    await assert.rejects(uplink.call('addNetwork', { ...network, ...rest }), {
+      code: 'conflict',
+      message: /169\.254\.0\.0\/16: it overlaps/
+    })
+    assert.doesNotMatch(host.run('ip', 'link'), /br-bbbbbbbbbbbb/)
+  })
+
   test('a host that was told to forward nothing is an obstacle', async () => {
     assert.deepEqual(await uplink.call('obstacles'), [])
     native.writeFileInNetns(host.fd, '/proc/sys/net/ipv4/ip_forward', '0')

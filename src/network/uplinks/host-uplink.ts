@@ -27,6 +27,7 @@ import { openHostTap, tapElementOf } from './host/open-host-tap.ts'
 import { PortListeners } from './host/port-listeners.ts'
 import { UplinkMtuWatch } from './host/uplink-mtu.ts'
 import { InterfaceWatch } from './interface-watch.ts'
+import { refuseOverlap } from './link-overlap.ts'
 
 const LINK_ELEMENT = 'uplink/netloom0'
 const UDP = 17
@@ -51,6 +52,7 @@ export class HostUplink implements Uplink {
   private changes: HostChanges | undefined
   private table: HostTable | undefined
   private ways: KeptWays | undefined
+  private link: HostLink | undefined
   private foreign: ForeignForwardDrops | undefined
   private watch: HostAddressWatch | undefined
   private mtuWatch: UplinkMtuWatch | undefined
@@ -91,8 +93,9 @@ export class HostUplink implements Uplink {
   }
 
   async addNetwork(network: UplinkNetwork): Promise<NetworkTap> {
-    const { ways, host } = this
-    if (ways === undefined) throw new NetworkError('closed', 'the uplink has not been started')
+    const { ways, host, link } = this
+    if (ways === undefined || link === undefined) throw new NetworkError('closed', 'the uplink has not been started')
+    refuseOverlap(network, link.routerAddresses.slice(0, 1)) // each link has link-local IPv6 addresses of its own
     const subnets = subnetsOf(network)
     const tap = await openStation(host, network, this.timers)
     try {
@@ -163,6 +166,7 @@ export class HostUplink implements Uplink {
     await changes.removeStrays()
     this.changes = changes
     const link = await HostLink.setUp(host, tap)
+    this.link = link
     const foreign = new ForeignForwardDrops(host, world.log)
     this.foreign = foreign
     const table = new HostTable(host, world.log, () => foreign.look())

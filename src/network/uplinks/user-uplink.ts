@@ -13,8 +13,17 @@ import { ChangeWatch } from '../../io/netlink/change-watch.ts'
 import type { SandboxError } from '../../sandbox/sandbox-error.ts'
 import { TAP_SPEED } from '../capture-point.ts'
 import { NetworkError } from '../network-error.ts'
-import { type NetworkTap, type Uplink, type UplinkPart, type UplinkPort, UplinkPortError, type UplinkWorld } from '../uplink.ts'
+import {
+  type NetworkTap,
+  type Uplink,
+  type UplinkNetwork,
+  type UplinkPart,
+  type UplinkPort,
+  UplinkPortError,
+  type UplinkWorld
+} from '../uplink.ts'
 import type { HelperLink } from './helper-namespace.ts'
+import { refuseOverlap } from './link-overlap.ts'
 import { UserHelper, type UserTimeouts } from './user-helper.ts'
 
 export interface UserUplinkOptions {
@@ -76,7 +85,8 @@ export class UserUplink implements Uplink {
   }
 
   /** The router is the only station with a gateway's address. */
-  async addNetwork(): Promise<NetworkTap | null> {
+  async addNetwork(network: UplinkNetwork): Promise<NetworkTap | null> {
+    refuseOverlap(network, [`${LINK.router.address}/${LINK.prefixLength}`, `${LINK.router.address6}/${LINK.prefixLength6}`])
     return null
   }
 
