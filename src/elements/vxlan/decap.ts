@@ -21,7 +21,16 @@ import {
   ipv4Tos,
   verifyIpv4Checksum
 } from '../../wire/ipv4.ts'
-import { checkIpv6, IPV6_DESTINATION, IPV6_HEADER_LENGTH, IPV6_SOURCE, ipv6End, ipv6NextHeader, ipv6TrafficClass } from '../../wire/ipv6.ts'
+import {
+  checkIpv6,
+  IPV6_DESTINATION,
+  IPV6_FRAGMENT_HEADER_LENGTH,
+  IPV6_HEADER_LENGTH,
+  IPV6_SOURCE,
+  ipv6End,
+  ipv6NextHeader,
+  ipv6TrafficClass
+} from '../../wire/ipv6.ts'
 import { checkUdp, UDP_HEADER_LENGTH, udpChecksum, udpDestinationPort, udpLength } from '../../wire/udp.ts'
 import { VXLAN_HEADER_LENGTH, vxlanHasVni, vxlanVni } from '../../wire/vxlan.ts'
 import { VxlanDrop } from './vxlan-drop.ts'
@@ -31,8 +40,12 @@ import type { VxlanSettings } from './vxlan-options.ts'
 export const VXLAN = -1
 /** What `read` returns for a frame that is something else for this station. */
 export const OTHER = -2
+/** What `read` returns for a fragment of a UDP datagram for this station: of the rest only `source` is known. */
+export const FRAGMENT = -3
 
 const CONGESTION_EXPERIENCED = 3
+/** RFC 8200 4.5: the offset and the flag M; the two bits between are reserved. */
+const IPV6_FRAGMENT_BITS = 0xfff9
 const UDP_TUNNEL_HEADERS = UDP_HEADER_LENGTH + VXLAN_HEADER_LENGTH
 
 export class Decapsulator {
@@ -79,7 +92,7 @@ export class Decapsulator {
     source[3] = get32(bytes, ip + IPV4_SOURCE)
     if (!this.isOwn(0, 0, 0xffff, get32(bytes, ip + IPV4_DESTINATION))) return VxlanDrop.notForUs
     if (ipv4Protocol(bytes, ip) !== IpProtocol.udp) return OTHER
-    if (ipv4IsFragment(bytes, ip)) return VxlanDrop.fragment
+    if (ipv4IsFragment(bytes, ip)) return FRAGMENT
     this.ecn = ipv4Tos(bytes, ip) & 3
     return this.readUdp(frame, bytes, ip, ip + ipv4HeaderLength(bytes, ip), ipv4End(bytes, ip))
   }
@@ -90,11 +103,19 @@ export class Decapsulator {
     for (let i = 0; i < 4; i++) source[i] = get32(bytes, ip + IPV6_SOURCE + 4 * i)
     const to = ip + IPV6_DESTINATION
     if (!this.isOwn(get32(bytes, to), get32(bytes, to + 4), get32(bytes, to + 8), get32(bytes, to + 12))) return VxlanDrop.notForUs
-    const next = ipv6NextHeader(bytes, ip)
-    if (next === IpProtocol.fragment) return VxlanDrop.fragment
+    let next = ipv6NextHeader(bytes, ip)
+    let udp = ip + IPV6_HEADER_LENGTH
+    const packetEnd = ipv6End(bytes, ip)
+    if (next === IpProtocol.fragment) {
+      if (udp + IPV6_FRAGMENT_HEADER_LENGTH > packetEnd) return VxlanDrop.malformed
+      // Offset and "more fragments"; without both it is whole by itself (RFC 6946), as what was put together.
+      if ((get16(bytes, udp + 2) & IPV6_FRAGMENT_BITS) !== 0) return bytes[udp] === IpProtocol.udp ? FRAGMENT : OTHER
+      next = bytes[udp]
+      udp += IPV6_FRAGMENT_HEADER_LENGTH
+    }
     if (next !== IpProtocol.udp) return OTHER
     this.ecn = ipv6TrafficClass(bytes, ip) & 3
-    return this.readUdp(frame, bytes, ip, ip + IPV6_HEADER_LENGTH, ipv6End(bytes, ip))
+    return this.readUdp(frame, bytes, ip, udp, packetEnd)
   }
 
   private readUdp(frame: FrameHandle, bytes: Uint8Array, ip: number, udp: number, end: number): number {
@@ -140,7 +161,7 @@ export class Decapsulator {
   strip(frame: FrameHandle): number {
     const { frames, innerAt } = this
     const removed = innerAt - frames.start[frame]
-    let flags = frames.flags[frame] & ~(FrameFlag.captured | FrameFlag.csumValid)
+    let flags = frames.flags[frame] & ~(FrameFlag.captured | FrameFlag.csumValid | FrameFlag.reassembled)
     if ((flags & FrameFlag.csum) !== 0) {
       // A partial outer checksum goes with its header; the inner one is finished then.
       if (frames.csumStart[frame] >= removed + ETHERNET_HEADER_LENGTH) frames.csumStart[frame] -= removed

@@ -18,7 +18,6 @@ export const VxlanDrop = declareDrops('vxlan', {
   notForUs: 'The underlay frame is for another station or another address.',
   notVxlan: 'The underlay frame is no UDP datagram for the port of this VTEP.',
   malformed: 'The underlay frame has an IP or UDP header that contradicts itself or the length of the frame.',
-  fragment: 'The underlay packet is a fragment, which a VTEP may discard (RFC 7348 4.3).',
   congestion: 'The outer packet is marked "congestion experienced" and the inner transport cannot be told (RFC 6040 4.2).',
   badChecksum: 'The checksum of the outer IP or UDP header is wrong.',
   truncated: 'The datagram ends before the VXLAN header and an inner Ethernet header do.',

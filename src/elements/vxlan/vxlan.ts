@@ -17,8 +17,9 @@ import type { Link } from '../../engine/link.ts'
 import type { Timer } from '../../engine/timer-queue.ts'
 import { ETHERNET_HEADER_LENGTH, isGroup, macHi, macLo } from '../../wire/ethernet.ts'
 import { Learned, NOT_FOUND } from '../bridge/fdb.ts'
+import { Reassembler } from '../fragment/reassembler.ts'
 import { answerNeighbor, type NeighborOf } from './answer-neighbor.ts'
-import { Decapsulator, OTHER, VXLAN } from './decap.ts'
+import { Decapsulator, FRAGMENT, OTHER, VXLAN } from './decap.ts'
 import { Encapsulator, READY, TOO_LONG } from './encap.ts'
 import { explainTunnel, type TunnelQuestion } from './explain-tunnel.ts'
 import { type FastDecap, fastDecapFor, JUDGED_WORDS, judgedAt, type OwnStation } from './fast-decap.ts'
@@ -51,7 +52,8 @@ const COUNTERS = [
   'learned',
   'moved',
   'learnRefused',
-  'aged'
+  'aged',
+  'fragmentsJoined'
 ] as const
 
 export class VxlanVtep implements Element {
@@ -68,6 +70,8 @@ export class VxlanVtep implements Element {
   private readonly ageing: Timer
   private readonly judged = new Int32Array(JUDGED_WORDS)
   private readonly judged6 = new Int32Array(JUDGED6_WORDS)
+  /** Of outer packets that a router on the way has cut; made with the first fragment, which most VTEPs never see. */
+  private reassembler: Reassembler | null = null
   private options: VxlanOptions
   private settings: VxlanSettings
   private own: OwnStation
@@ -262,6 +266,7 @@ export class VxlanVtep implements Element {
     const { context, decap, records } = this
     const read = decap.read(frame)
     if (read === OTHER) return this.toStation(frame)
+    if (read === FRAGMENT) return this.reassemble(frame)
     if (read !== VXLAN) return context.drop(frame, read)
     const segment = records.byVni.get(decap.vni)
     if (segment === undefined || !segment.isOpen) return context.drop(frame, VxlanDrop.wrongVni)
@@ -277,6 +282,17 @@ export class VxlanVtep implements Element {
     this.decapsulated++
     if (this.isTraced(frame)) context.trace(frame, `decapsulate, VNI ${segment.vni}`)
     context.transmit(segment.port, frame)
+  }
+
+  /** A fragment of an outer packet. Only of VTEPs that are believed, since those of others would take the room. */
+  private reassemble(fragment: FrameHandle): void {
+    const { context, decap, records } = this
+    const [w0, w1, w2, w3] = decap.source
+    const isBelieved = records.vteps.isKnown(records.vteps.find(w0, w1, w2, w3)) || records.byPort.some(learns)
+    if (!isBelieved) return context.drop(fragment, VxlanDrop.unknownVtep)
+    this.reassembler ??= new Reassembler(context)
+    const whole = this.reassembler.add(fragment, 0)
+    if (whole !== NO_FRAME) this.decapsulate(whole)
   }
 
   /** The fast path may take frames of this source and VNI. */
@@ -335,6 +351,7 @@ export class VxlanVtep implements Element {
     counters[9] = this.moved
     counters[10] = this.learnRefused
     counters[11] = this.aged
+    if (this.reassembler !== null) counters[12] = this.reassembler.joined - this.reassembler.datagrams
   }
 
   update(change: Plain): Plain {
@@ -394,6 +411,10 @@ export class VxlanVtep implements Element {
     reply(new Error(`a VTEP knows the commands segments, vteps and explain, not '${verb}'`))
   }
 
+  close(): void {
+    this.reassembler?.close()
+  }
+
   /** Forgets what is too old and sees when the next will be. */
   private age(): void {
     this.seconds = this.second()
@@ -415,6 +436,10 @@ export class VxlanVtep implements Element {
   private second(): number {
     return (this.context.now / SECOND) | 0
   }
+}
+
+function learns(segment: Segment | null): boolean {
+  return segment?.learns === true
 }
 
 function isIpv6({ family }: VxlanSettings['addresses'][number]): boolean {

@@ -5,13 +5,23 @@ import { realTimers, type Timers } from '../../engine/clock.ts'
 import { ALL_OFFLOADS, Offload, TUNNEL_OFFLOADS } from '../../io/frame-device.ts'
 import { interfaceSpeed } from '../../io/interface-speed.ts'
 import type { NativeBinding, OpenedTap } from '../../io/native-binding.ts'
+import { NetlinkError } from '../../io/netlink/netlink-error.ts'
 import { NftablesBatch } from '../../io/netlink/nftables/batch.ts'
-import { compare, type Expression, forwardTo, immediate, payload, Register } from '../../io/netlink/nftables/expressions.ts'
+import {
+  compare,
+  duplicateTo,
+  type Expression,
+  forwardTo,
+  immediate,
+  mask,
+  payload,
+  Register
+} from '../../io/netlink/nftables/expressions.ts'
 import { destinationPort, etherType, hostOrder, portBytes, protocol } from '../../io/netlink/nftables/match.ts'
 import { addressFamily, parseIpv4 } from '../../wire/address.ts'
 import { put32 } from '../../wire/big-endian.ts'
 import { EtherType } from '../../wire/ethernet.ts'
-import { IPV4_DESTINATION, IPV4_SOURCE, IpProtocol } from '../../wire/ipv4.ts'
+import { IPV4_DESTINATION, IPV4_FRAGMENT, IPV4_SOURCE, IpProtocol } from '../../wire/ipv4.ts'
 import { NetworkError } from '../network-error.ts'
 import type { Underlay, UnderlayPart, UnderlayTarget } from '../underlay.ts'
 import { HostJournal } from '../uplinks/host/host-journal.ts'
@@ -42,6 +52,8 @@ const PRIORITY = -300
 const FRAGMENTATION_NEEDED = Uint8Array.of(3, 4)
 const QUOTED_IP = 8
 const QUOTED_UDP = QUOTED_IP + 20
+/** Of IPv4's word of flags and offset. */
+const OFFSET_BITS = Uint8Array.of(0x1f, 0xff)
 
 export interface TapUnderlayOptions {
   readonly native: NativeBinding
@@ -137,12 +149,23 @@ export class TapUnderlay implements Underlay {
 
   private async addTable(device: string, { ifindex }: OpenedTap, target: UnderlayTarget): Promise<void> {
     const { host, log } = this
-    const contents = (): NftablesBatch => ingressTable(device, ifindex, target)
+    let hasFragments = true
+    const contents = (): NftablesBatch => ingressTable(device, ifindex, target, hasFragments)
+    const make = async (): Promise<void> => {
+      try {
+        await host.nftables.commit(contents())
+      } catch (error) {
+        if (!(error instanceof NetlinkError && error.code === 'ENOENT')) throw error
+        hasFragments = false
+        await host.nftables.commit(contents())
+        log('the kernel has no nft_dup_netdev: VXLAN packets that a router on the way has cut do not arrive; --underlay udp takes them')
+      }
+    }
     this.journal = HostJournal.open(this.stateDirectory, this.host.id, UNDERLAY_JOURNAL)
     for (const change of this.journal.changes) this.journal.remove(change)
     this.journal.add({ kind: 'nftables', ...UNDERLAY_TABLE })
     this.kept = new KeptTable({ host, table: UNDERLAY_TABLE, contents, log })
-    await this.kept.open(() => host.nftables.commit(contents()))
+    await this.kept.open(make)
   }
 
   private async removeTable(): Promise<void> {
@@ -161,11 +184,15 @@ function takenOffloads(granted: number): number {
   return (granted & Offload.tunnel) === 0 ? 0 : DATAGRAM_OFFLOADS
 }
 
-/** What is for the VTEP, straight from the interface to the TAP; in place of a table of that name that is there. */
-export function ingressTable(device: string, tap: number, { address, port }: UnderlayTarget): NftablesBatch {
+/**
+ * What is for the VTEP, straight from the interface to the TAP; in place of a table of that name that is there. With `hasFragments` the TAP
+ * gets a copy of later fragments too.
+ */
+export function ingressTable(device: string, tap: number, { address, port }: UnderlayTarget, hasFragments: boolean): NftablesBatch {
   const table = UNDERLAY_TABLE
+  const batch = new NftablesBatch()
   const to = [immediate(Register.first, hostOrder(tap)), forwardTo(Register.first)]
-  return new NftablesBatch()
+  batch
     .deleteTable(table)
     .addTable(table)
     .addChain(table, 'ingress', { type: 'filter', hook: 'ingress', device, priority: PRIORITY })
@@ -180,6 +207,20 @@ export function ingressTable(device: string, tap: number, { address, port }: Und
       transportBytes(QUOTED_UDP + 2, portBytes(port)),
       to
     )
+  if (hasFragments) {
+    const alsoTo = [immediate(Register.first, hostOrder(tap)), duplicateTo(Register.first)]
+    batch.addRule(table, 'ingress', ipv4To(address), protocol('==', IpProtocol.udp), laterFragment(), alsoTo)
+  }
+  return batch
+}
+
+/** It shows no port: whether it is ours or for a socket of the host only who puts it together with the first one can tell. */
+function laterFragment(): Expression[] {
+  return [
+    payload('network', IPV4_FRAGMENT, OFFSET_BITS.length, Register.first),
+    mask(Register.first, OFFSET_BITS),
+    compare(Register.first, '!=', new Uint8Array(OFFSET_BITS.length))
+  ]
 }
 
 function ipv4To(address: string): Expression[] {

@@ -43,6 +43,33 @@ function changed(bytes: Uint8Array, change: (bytes: Uint8Array) => void): Uint8A
   return bytes
 }
 
+/** The fragments that a router with links of 576 bytes makes of an outer frame. */
+function cut(frame: Uint8Array): Uint8Array[] {
+  const isSix = frame[12] === 0x86
+  const headers = isSix ? 54 : 34
+  const step = 512
+  const fragments: Uint8Array[] = []
+  for (let at = headers; at < frame.length; at += step) {
+    const part = frame.subarray(at, at + step)
+    const more = at + step < frame.length ? 1 : 0
+    const bytes = new Uint8Array(headers + (isSix ? 8 : 0) + part.length)
+    bytes.set(frame.subarray(0, headers))
+    bytes.set(part, bytes.length - part.length)
+    if (isSix) {
+      put16(bytes, 18, 8 + part.length)
+      bytes.set([17, 0, 0, 0, 0, 0, 0, 7], headers)
+      put16(bytes, headers + 2, (at - headers) | more)
+      bytes[20] = 44
+    } else {
+      put16(bytes, 16, 20 + part.length)
+      put16(bytes, 20, ((at - headers) >> 3) | (more << 13))
+      withSum(bytes)
+    }
+    fragments.push(bytes)
+  }
+  return fragments
+}
+
 describe('good frames', () => {
   test('the inner frame comes out at the segment of its VNI, byte for byte', () => {
     const bench = new VtepBench({ ...RECORDS, segments: { [VNI]: { port: 1 }, 16777215: { port: 2 } } })
@@ -120,6 +147,45 @@ describe('good frames', () => {
   })
 })
 
+describe('outer packets that a router has cut', () => {
+  const whole = innerBack({ payload: 1400 })
+
+  for (const [title, options] of [
+    ['IPv4', {}],
+    ['IPv4 with a UDP checksum', { checksum: true }],
+    ['IPv6', { source: REMOTE[6], destination: OWN[6] }]
+  ] as const) {
+    test(`${title}: come out whole, in whatever order the fragments come`, () => {
+      const bench = new VtepBench({ ...RECORDS, vteps: { [REMOTE[4]]: true, [REMOTE[6]]: true } })
+      for (const order of [cut(outer(whole, options)), cut(outer(whole, options)).reverse()]) {
+        const last = order.pop()!
+        for (const fragment of order) assert.deepEqual(bench.send('u', fragment), { u: [], s1: [], s2: [] })
+        const [frame] = bench.send('u', last).s1
+        assert.deepEqual([frame.bytes, frame.flags], [whole, 0])
+      }
+      assert.deepEqual([bench.drops, bench.engine.frames.inUse], [{}, 0])
+      assert.equal(bench.counters('vtep').counters['fragmentsJoined'], 2 * (cut(outer(whole, options)).length - 1))
+    })
+  }
+
+  test('one that is lost: the others end after half a minute', () => {
+    const bench = new VtepBench()
+    const fragments = cut(outer(whole))
+    for (const fragment of fragments.slice(1)) bench.send('u', fragment)
+    bench.advance(31)
+    assert.deepEqual([bench.drops, bench.engine.frames.inUse], [{ 'fragment.timeout': fragments.length - 1 }, 0])
+  })
+
+  test('of any VTEP where a segment learns', () => {
+    const bench = new VtepBench({ segments: { [VNI]: { port: 1, learning: true } } })
+    const frames = cut(outer(whole, { source: OTHER })).flatMap((fragment) => bench.send('u', fragment).s1)
+    assert.deepEqual(
+      frames.map(({ bytes }) => bytes),
+      [whole]
+    )
+  })
+})
+
 describe('bad frames, each with its reason', () => {
   const cases: readonly (readonly [title: string, reason: keyof typeof VxlanDrop, frame: () => Uint8Array])[] = [
     ['wrong VNI', 'wrongVni', () => outer(innerBack(), { vni: 257 })],
@@ -137,8 +203,7 @@ describe('bad frames, each with its reason', () => {
       'badChecksum',
       () => changed(outer(innerBack(), { checksum: true }), (bytes) => bytes.set([0x77], 100))
     ],
-    ['a fragment', 'fragment', () => withSum(changed(outer(innerBack()), (bytes) => put16(bytes, 20, 0x2000)))],
-    ['a later fragment', 'fragment', () => withSum(changed(outer(innerBack()), (bytes) => put16(bytes, 20, 64)))],
+    ['a fragment of a source that is no VTEP', 'unknownVtep', () => cut(outer(innerBack({ payload: 600 }), { source: OTHER }))[1]],
     ['an IP length beyond the frame', 'malformed', () => withSum(changed(outer(innerBack()), (bytes) => put16(bytes, 16, 2000)))],
     ['a UDP length beyond the packet', 'malformed', () => changed(outer(innerBack()), (bytes) => put16(bytes, 38, 2000))],
     ['TCP', 'notVxlan', () => withSum(changed(outer(innerBack()), (bytes) => bytes.set([6], 23)))],
@@ -216,6 +281,7 @@ describe('bad frames, each with its reason', () => {
       for (const frame of [...got.s1, ...got.u]) assert.ok(frame.bytes.length <= bytes.length)
       out += got.s1.length + got.u.length
     }
+    bench.advance(31) // what became a fragment waits for the others
     const drops = Object.values(bench.drops).reduce((sum, count) => sum + count, 0)
     assert.equal(out + drops, steps)
     assert.equal(bench.engine.frames.inUse, 0)

@@ -36,6 +36,7 @@ const FIB_TYPE = 3
 const SOURCE_NAT = 0
 const DESTINATION_NAT = 1
 const ICMPX_UNREACHABLE = 2
+const NFTA_DUP_SREG_DEV = 2
 
 export function meta(key: keyof typeof MetaKey, register: number): Expression {
   return expression('meta', (writer) => writer.attributeU32Be(1, register).attributeU32Be(2, MetaKey[key]))
@@ -134,6 +135,11 @@ export function reject(): Expression {
 /** Out by the interface whose index is in the register, as it is. In an ingress chain of family netdev. */
 export function forwardTo(device: number): Expression {
   return expression('fwd', (writer) => writer.attributeU32Be(1, device))
+}
+
+/** A copy out by the interface whose index is in the register; the packet goes on. In an ingress chain of family netdev. */
+export function duplicateTo(device: number): Expression {
+  return expression('dup', (writer) => writer.attributeU32Be(NFTA_DUP_SREG_DEV, device))
 }
 
 /** Counts packets and bytes that come this far. */
