@@ -126,6 +126,21 @@ describe('host uplink, with somebody else at its rules', { skip: namespacesMissi
     assert.doesNotMatch(host.run('ip', 'link'), /br-bbbbbbbbbbbb/)
   })
 
+  test('who sent datagrams before their port was published is seen under an address of their own', async () => {
+    const ask = (end: string): string =>
+      `import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20); s.bind(('', 5555)); s.connect(('192.0.2.50', 5300)); ${end}`
+    world.run('python3', '-c', ask("s.send(b'early')\ntry: s.recv(9)\nexcept ConnectionRefusedError: pass"))
+    const key = 'dns'
+    const port = { key, protocol: 'udp', address: '0.0.0.0', port: 5300, target: '172.17.0.2', targetPort: 53, network: 'a'.repeat(64) }
+    await uplink.call('publish', [port])
+    const serve =
+      "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('172.17.0.2', 53)); print(flush=True); p = s.recvfrom(9)[1]; s.sendto(p[0].encode(), p)"
+    const server = inside.start('python3', '-c', serve)
+    await new Promise((resolve) => server.stdout!.once('data', resolve))
+    assert.equal(world.run('python3', '-c', ask("s.send(b'late'); print(s.recv(99).decode())")).trim(), '192.0.2.60')
+    await uplink.call('unpublish', [key])
+  })
+
   test('a host that was told to forward nothing is an obstacle', async () => {
     assert.deepEqual(await uplink.call('obstacles'), [])
     native.writeFileInNetns(host.fd, '/proc/sys/net/ipv4/ip_forward', '0')

@@ -10,6 +10,7 @@
 import { realTimers, type Timers } from '../../engine/clock.ts'
 import type { NativeBinding, OpenedTap } from '../../io/native-binding.ts'
 import { NetlinkError } from '../../io/netlink/netlink-error.ts'
+import { addressFamily } from '../../wire/address.ts'
 import { TAP_SPEED } from '../capture-point.ts'
 import { NetworkError } from '../network-error.ts'
 import type { NetworkTap, Uplink, UplinkNetwork, UplinkPart, UplinkPort, UplinkWorld } from '../uplink.ts'
@@ -126,6 +127,7 @@ export class HostUplink implements Uplink {
       throw explained(error)
     }
     for (const port of ports) this.ports.set(port.key, port)
+    await this.forgetDatagrams(ports.filter(({ protocol }) => protocol === 'udp').flatMap((port) => this.untranslated(port)))
   }
 
   async unpublish(keys: readonly string[]): Promise<void> {
@@ -133,7 +135,8 @@ export class HostUplink implements Uplink {
     for (const { key } of gone) this.ports.delete(key)
     await this.listeners.close(keys)
     await this.table?.deletePorts(gone)
-    await this.forgetDatagrams(gone)
+    const targets = gone.filter(({ protocol }) => protocol === 'udp')
+    await this.forgetDatagrams(targets.map(({ target, targetPort }) => ({ address: target, port: targetPort })))
   }
 
   obstacles(): readonly string[] {
@@ -217,18 +220,29 @@ export class HostUplink implements Uplink {
   }
 
   /**
-   * A client that goes on sending keeps its translation alive, and would send to an address that may be somebody else's by now. TCP
-   * connections end by themselves. Where the kernel cannot filter what it deletes, entries live on for up to three minutes.
+   * UDP flows that these answer. A client that goes on sending keeps its translation alive, and would send to an address that may be somebody
+   * else's by now; or keeps having none, and would be served by our socket, under the gateway's address. TCP connections end by themselves.
+   * Where the kernel cannot filter what it deletes, entries live on for up to three minutes.
    */
-  private async forgetDatagrams(ports: readonly UplinkPort[]): Promise<void> {
-    for (const { protocol, target, targetPort } of ports) {
-      if (protocol !== 'udp') continue
+  private async forgetDatagrams(stations: readonly { readonly address: string; readonly port: number }[]): Promise<void> {
+    for (const { address, port } of stations) {
       try {
-        await this.host.conntrack.forgetAnsweredBy({ protocol: UDP, address: target, port: targetPort })
+        await this.host.conntrack.forgetAnsweredBy({ protocol: UDP, address, port })
       } catch (error) {
         if (!(error instanceof NetlinkError)) throw error
       }
     }
+  }
+
+  /** Who answered at a port before the kernel translated it. Other networks' stations go by our own NAT, whatever gateway they ask. */
+  private untranslated({ address, port }: UplinkPort): { address: string; port: number }[] {
+    if (address !== '0.0.0.0' && address !== '::') return [{ address, port }]
+    const family = addressFamily(address)
+    const gateways = new Set(
+      [...this.networks.values()].flatMap(({ gateway, gateway6 }) => [gateway, gateway6]).map((cidr) => cidr?.split('/')[0])
+    )
+    const addresses = this.watch?.addresses.filter((own) => addressFamily(own) === family && !gateways.has(own)) ?? []
+    return addresses.map((own) => ({ address: own, port }))
   }
 
   /** With the first network that has IPv6. */
