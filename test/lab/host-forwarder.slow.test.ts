@@ -28,7 +28,8 @@ test('a name outside is asked of the upstream server, and one inside is not', as
   } finally {
     upstream.close() // an open socket would keep a failed test's process alive
   }
-  assert.deepEqual(asked, ['www.example.com'])
+  // More than once where the answer was late.
+  assert.deepEqual([...new Set(asked)], ['www.example.com'])
 })
 
 test('an upstream that is no address is refused by name', async () => {

@@ -47,7 +47,7 @@ describe('host and none', { skip: daemonMissing('socat', 'busybox') }, () => {
     await until('it listens', () => /:8099 /.test(inDaemon('ss', '-ltnH').stdout))
     assert.doesNotMatch(inDaemon('ss', '-ltnH').stdout, /:8080 /)
     // By a process of the daemon's namespace, by another host container, and by a published port.
-    assert.equal(inDaemon('sh', '-c', 'echo heard | busybox nc -w 2 192.0.2.77 8099').stdout, 'heard\n')
+    assert.equal(inDaemon('sh', '-c', 'echo heard | busybox nc -w 60 192.0.2.77 8099').stdout, 'heard\n')
     const second = await daemon.docker('run', '--rm', '--net', 'host', 'box', 'busybox', 'nc', '-l', '-p', '8099')
     assert.deepEqual([second.status, second.stderr], [1, 'nc: bind: Address already in use\n'])
     const published = await daemon.docker('run', '--rm', '--net', 'other', '-p', '8099:80', 'box', 'true')

@@ -67,6 +67,8 @@ describe('host uplink', { skip: namespacesMissing('ip', 'nft') }, () => {
     ]) {
       netns.run('ip', ...command.split(' '))
     }
+    // Routes of its own come with the carrier, which the kernel declares in its own time.
+    for (let tries = 0; netns.ip('link', 'show', 'eth0')[0]!['operstate'] !== 'UP' && tries < 1000; tries++);
     directory = mkdtempSync(path.join(os.tmpdir(), 'netloom-test-'))
     uplinks = []
   })
