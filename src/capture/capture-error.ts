@@ -26,7 +26,8 @@ export class CaptureFileError extends Error {
   /** The error for a failed `action` (open, read, write), with what to do about it. */
   static from(action: string, path: string, cause: unknown): CaptureFileError {
     const code = codeOf(cause)
-    const reason = ADVICE[code] ?? (cause instanceof Error ? cause.message : String(cause))
+    const reason =
+      (action === 'read' ? READ_ADVICE[code] : undefined) ?? ADVICE[code] ?? (cause instanceof Error ? cause.message : String(cause))
     return new CaptureFileError(`cannot ${action} the capture file ${path}: ${reason}`, code, path, cause)
   }
 }
@@ -45,6 +46,13 @@ const ADVICE: Record<string, string | undefined> = {
   ENXIO: 'nobody reads from this FIFO (ENXIO); start its reader first, such as wireshark -k -i FIFO',
   ETIMEDOUT: 'its reader takes nothing (ETIMEDOUT); start the reader again, then the capture',
   EMFILE: 'too many open files (EMFILE); raise the limit (ulimit -n)'
+}
+
+/** Where it is another one for a file that is there already. */
+const READ_ADVICE: Record<string, string | undefined> = {
+  EACCES: 'permission denied (EACCES); read it as a user who may',
+  ENOENT: 'there is no such file (ENOENT)',
+  EISDIR: 'it is a folder (EISDIR); give the name of a file in it'
 }
 
 function codeOf(cause: unknown): string {

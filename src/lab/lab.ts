@@ -54,8 +54,8 @@ export interface LabOptions {
   readonly onCrash?: (error: Error) => void
   /** Puts a probe between endpoints and networks: expectations and faults work. `withLab` and `netloom sim` do; default false. */
   readonly probe?: boolean
-  /** What the control plane is made of otherwise: a way out, with which networks are routed behind a NAT; how names are answered. */
-  readonly control?: Pick<NetworkControllerOptions, 'uplink' | 'nat' | 'dns' | 'forward'>
+  /** What the control plane is made of otherwise: a way out, with which networks are routed behind a NAT; how names are answered; drivers. */
+  readonly control?: Pick<NetworkControllerOptions, 'uplink' | 'nat' | 'dns' | 'forward' | 'drivers'>
   /** Upstream name servers; default: those of the machine's /etc/resolv.conf. Empty: none. Always none in virtual time. */
   readonly upstreams?: readonly string[]
 }

@@ -11,6 +11,8 @@ import { type LinkAddresses, LinkType } from '../capture/to-ethernet.ts'
 import { DOCKER_DNS } from '../dns/dns-options.ts'
 import type { NatSettings } from '../elements/nat/nat-options.ts'
 import type { NetworkController } from '../network/controller.ts'
+import { IpvlanDriver } from '../network/drivers/ipvlan-driver.ts'
+import { MacvlanDriver } from '../network/drivers/macvlan-driver.ts'
 import { OverlayDriver } from '../network/drivers/overlay-driver.ts'
 import { parseEndpointWords } from '../network/endpoint-words.ts'
 import type { EngineHost } from '../network/engine-host.ts'
@@ -19,6 +21,7 @@ import type { NetworkSpec } from '../network/network.ts'
 import { compareOutputs, type PortComparison } from '../replay/compare-outputs.ts'
 import { FramePlayer } from '../replay/frame-player.ts'
 import { RecordedNames } from '../replay/recorded-names.ts'
+import { RecordedParents } from '../replay/recorded-parents.ts'
 import { RecordedUplink } from '../replay/recorded-uplink.ts'
 import type { RecordedNetwork, RecordedPort, Recording } from '../replay/recording.ts'
 import { readRecording } from '../replay/recording.ts'
@@ -125,7 +128,9 @@ async function labStage(
 ): Promise<Stage> {
   const way = recording.ports.find(({ kind }) => kind === 'uplink')
   const uplink = way === undefined ? null : new RecordedUplink(way, recording.ports, START_NS)
-  const lab = await Lab.create({ clock: 'virtual', seed, control: { ...control, ...(uplink !== null && { uplink }) } })
+  const parents = new RecordedParents(recording.ports, START_NS)
+  const drivers = [new MacvlanDriver(parents), new IpvlanDriver(parents)]
+  const lab = await Lab.create({ clock: 'virtual', seed, control: { ...control, drivers, ...(uplink !== null && { uplink }) } })
   try {
     const capture = await lab.capture(output, { everyPort: true })
     // By the lab, which knows them then.
@@ -135,7 +140,8 @@ async function labStage(
     return {
       engine: controller.engine,
       controller: () => controller,
-      element: ({ kind, network }) => (kind === 'uplink' ? uplink!.element : `${controller.network(network).element}/host`),
+      element: ({ kind, label, network }) =>
+        kind === 'uplink' ? uplink!.element : kind === 'parent' ? label : `${controller.network(network).element}/host`,
       close: async () => void (await capture.close().finally(() => lab.close()))
     }
   } catch (error) {
@@ -173,8 +179,8 @@ async function hostsStage(
 async function playPorts(recording: Recording, stage: Stage): Promise<void> {
   const playing: Promise<boolean>[] = []
   for (const port of recording.ports) {
-    // Somebody who came later must not hear what was flooded before.
-    const wait = timeOf(recording, port.sinceNs) - stage.engine.now()
+    // Somebody who came later must not hear what was flooded before, up to that very instant.
+    const wait = timeOf(recording, port.sinceNs) + 1 - stage.engine.now()
     if (wait > 0 && port.sinceNs > recording.firstNs) await stage.engine.wait(wait)
     const element = port.kind === 'endpoint' ? await plugIn(recording, stage, port) : stage.element(port)
     if (element === undefined) continue

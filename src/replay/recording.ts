@@ -15,17 +15,17 @@ import { formatPrefix, parseCidr } from '../wire/cidr.ts'
 
 export interface RecordedPort {
   /**
-   * An endpoint of a network, the host's own station on one, or the way out; in a lab of hosts a cable to a LAN, or what a VTEP sends by
-   * its host's router.
+   * An endpoint of a network, the host's own station on one, or the way out; an interface of the machine on which networks stand; in a
+   * lab of hosts a cable to a LAN, or what a VTEP sends by its host's router.
    */
-  readonly kind: 'endpoint' | 'host' | 'uplink' | 'cable' | 'underlay'
+  readonly kind: 'endpoint' | 'host' | 'uplink' | 'parent' | 'cable' | 'underlay'
   /** As the capture calls it: `lan/web`, `lan/host`, `uplink`; in a lab of hosts `host1/lan/web`, `host1/eth0`. */
   readonly label: string
   /** Of the lab that it is on; '' where there is one alone. */
   readonly host: string
   /** '' for the way out; of a cable its LAN. */
   readonly network: string
-  /** `web`; of the way out its interface, `netloom0`; of a cable whose it is. */
+  /** `web`; of the way out its interface, `netloom0`; of a parent its name; of a cable whose it is. */
   readonly name: string
   readonly mac: string
   /** CIDR; IPv4 first. */
@@ -59,7 +59,7 @@ export interface RecordedNetwork {
 export interface Recording {
   readonly networks: readonly RecordedNetwork[]
   readonly ports: readonly RecordedPort[]
-  /** Names of interfaces that cannot be played: an underlay or a parent that is the machine's, and endpoints of networks on them. */
+  /** Names of interfaces that cannot be played: an underlay that is the machine's, and endpoints of overlay networks on it. */
   readonly leftOut: readonly string[]
   /** Of the engine that was recorded; undefined: the capture does not tell. */
   readonly seed: string | undefined
@@ -139,6 +139,7 @@ const SEED = /(?:^|, )seed ([^;]+)(?:; |$)/
 const ENDPOINT = /^(bridge|overlay|macvlan|ipvlan) network (.+), endpoint (.+)$/s
 const HOST = /^the host's \S+ on network (.+)$/s
 const UPLINK = /^the way out, (.+)$/s
+const PARENT = /^interface (.+), parent of networks$/s
 const CABLE = /^cable of (.+)\/(?:eth\d+) to (.+)$/s
 const UNDERLAY = /^VXLAN between hosts, underlay emulated$/
 
@@ -158,14 +159,16 @@ class RecordedPlaces {
     const rest = { label, mac, addresses, names: [], comment, sinceNs, inputs: [], outputs: [], outputTimes: [] }
     const [, way] = UPLINK.exec(description) ?? []
     if (way !== undefined) return { kind: 'uplink', host: '', network: '', name: way, ...rest }
+    const [, parent] = PARENT.exec(description) ?? []
+    if (parent !== undefined) return { kind: 'parent', host: '', network: '', name: parent, ...rest }
     const [, owner, lan] = CABLE.exec(description) ?? []
     if (owner !== undefined) return { kind: 'cable', host: '', network: lan!, name: owner, ...rest }
     if (UNDERLAY.test(description)) return { kind: 'underlay', host: hostOf(label, 2), network: '', name: 'underlay', ...rest }
     const [, driver, network, name] = ENDPOINT.exec(description) ?? ['', 'bridge', HOST.exec(description)?.[1], 'host']
     if (network === undefined || ipv4.length === 0) return null
     const host = hostOf(label, 3)
-    // Alone, a host has an underlay or a parent that is the machine's.
-    if (host === '' && driver !== 'bridge') return null
+    // Alone, a host has an underlay that is the machine's: who is where behind it, its frames do not tell.
+    if (host === '' && driver === 'overlay') return null
     const isHost = !ENDPOINT.test(description)
     const made = this.network(host, network, driver!)
     const subnet = subnetOf(addresses[0])

@@ -2,7 +2,8 @@
  * Recordings of labs of several hosts: overlay, bridge behind a host's NAT, macvlan, ipvlan in mode l3 on a VLAN, a router and a station.
  *
  * data/hosts.pcapng is `netloom capture --every-port` of real processes (ping, TCP and UDP of Node.js) in containers of such a lab; of its
- * blocks only what names the machine was taken out.
+ * blocks only what names the machine was taken out. data/parent.pcapng is the same of a daemon with a macvlan network on its `eth0` and an ipvlan
+ * network on VLAN 30 of it.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -13,6 +14,7 @@ import { readRecording } from '../../src/replay/recording.ts'
 import { temporaryFolder } from '../capture/judge.ts'
 
 const HOSTS = path.resolve('test/lab/data/hosts.pcapng')
+const PARENT = path.resolve('test/lab/data/parent.pcapng')
 
 test('what real processes got on two hosts comes out again, byte by byte, and so does what was played', async (t) => {
   const played = path.join(temporaryFolder(t), 'played.pcapng')
@@ -57,4 +59,17 @@ test('without words at the cables nobody knows which end is a host: what stood t
   )
   // A super-frame of the tunnel is none any more: a capture does not tell it from a packet that is too long.
   for (const { port, differences } of ports) if (port !== 'host2/eth0') assert.deepEqual(differences, [], port)
+})
+
+test('networks on an interface of the machine: what came by it comes in again, what goes out by it is compared', async (t) => {
+  const played = path.join(temporaryFolder(t), 'played.pcapng')
+  for (const { isSame, ports, leftOut } of [await verifyRecording(PARENT, { output: played }), await verifyRecording(played)]) {
+    for (const { port, differences } of ports) assert.deepEqual(differences, [], port)
+    assert.ok(isSame)
+    assert.deepEqual(leftOut, [])
+    assert.deepEqual(
+      ports.map(({ port, same }) => [port, same > 2]),
+      ['parent/eth0', 'mv/aa', 'iv/bb', 'iv/cc'].map((port) => [port, true])
+    )
+  }
 })

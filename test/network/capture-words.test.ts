@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { Lab } from '../../src/index.ts'
 import { cableWords, parseCableWords } from '../../src/network/emulated/cable-words.ts'
 import { parseEndpointWords } from '../../src/network/endpoint-words.ts'
+import { parentWords, parseParentWords } from '../../src/network/parents/parent-words.ts'
 
 test('of an endpoint, only what is not as by default', async () => {
   await using lab = await Lab.create({ clock: 'virtual', seed: 1 })
@@ -41,4 +42,13 @@ test('of a cable', () => {
   assert.equal(cableWords(guest), 'router, mtu 9000, vlan 30 of the office')
   assert.deepEqual(parseCableWords(cableWords(guest)), guest)
   assert.deepEqual(parseCableWords(''), { end: 'station', lan: { mtu: 1500, vlan: null }, routes: {} })
+})
+
+test('of a parent', () => {
+  const routes = { '192.0.2.0/24': {}, '0.0.0.0/0': { via: '192.0.2.254' } }
+  const setting = { mtu: 9000, station: { addresses: ['192.0.2.1/24', '2001:db8::1/64'], routes } }
+  const words = 'mtu 9000, address 192.0.2.1/24, address 2001:db8::1/64, route 192.0.2.0/24, route 0.0.0.0/0 via 192.0.2.254'
+  assert.equal(parentWords(setting), words)
+  assert.deepEqual(parseParentWords(words), setting)
+  assert.deepEqual(parseParentWords(''), { mtu: 1500, station: { addresses: [], routes: {} } })
 })

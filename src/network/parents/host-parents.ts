@@ -23,6 +23,7 @@ import { NetworkError } from '../network-error.ts'
 import { type Parent, type ParentInterfaces, type ParentName, type ParentUser, parseVlanParent } from '../parents.ts'
 import { HostNamespace } from '../uplinks/host/host-namespace.ts'
 import { ParentFilter } from './parent-filter.ts'
+import { parentWords } from './parent-words.ts'
 
 const PREFIX = 'parent'
 
@@ -77,7 +78,8 @@ export class HostParents implements ParentInterfaces {
     this.checkPossible(base)
     const { mac, mtu } = link
     const trunk = `${PREFIX}/${base}/trunk`
-    const station = vlan === null ? await this.station(link) : { addresses: [], routes: {} }
+    const own = await this.station(link)
+    const station = vlan === null ? own : { addresses: [], routes: {} }
     try {
       const used = this.used.get(base) ?? this.begin(link)
       used.users.set(user.network, { user, vlan })
@@ -92,7 +94,7 @@ export class HostParents implements ParentInterfaces {
       mac,
       mtu,
       part: partOf(this.host.fd, base, trunk, mtu),
-      wire: wireOf(base, trunk, mac, await interfaceSpeed(link)),
+      wire: wireOf(base, trunk, mac, await interfaceSpeed(link), parentWords({ mtu, station: own })),
       port,
       station
     }
@@ -221,7 +223,7 @@ function partOf(netns: number, base: string, trunk: string, mtu: number): Topolo
   }
 }
 
-function wireOf(base: string, trunk: string, mac: string, speed: number | undefined): CaptureWire {
+function wireOf(base: string, trunk: string, mac: string, speed: number | undefined, comment: string): CaptureWire {
   const wire = `${PREFIX}/${base}`
   const description = `interface ${base}, parent of networks`
   return {
@@ -230,6 +232,7 @@ function wireOf(base: string, trunk: string, mac: string, speed: number | undefi
       kind: 'interface',
       description,
       mac,
+      comment,
       addresses: [],
       ...(speed !== undefined && { speed }),
       aliases: [base],
