@@ -183,7 +183,9 @@ describe('port proxy', () => {
     assert.notEqual(from[4], from[0], 'the idle one got another')
   })
 
-  test('UDP: a target that cannot be connected costs its datagrams, and a client at port 0 its answers', { timeout: 120_000 }, async (t) => {
+  test('UDP: a target that cannot be connected costs its datagrams, and a client at port 0 its answers', {
+    timeout: 120_000
+  }, async (t) => {
     const { target, port, client } = await udp()
     const sockets = t.mock.method(dgram, 'createSocket').mock
     // Without SO_BROADCAST the kernel refuses: EACCES, before anything is sent.
