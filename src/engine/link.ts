@@ -86,6 +86,25 @@ export class Link {
     for (let i = fitting; i < count; i++) this.producer.dropLinkFull(frames[i])
   }
 
+  /**
+   * Gives all frames to `to`, in order, by giving it the ring: what passes an element that has nothing to do costs no look at each frame. False, and
+   * nothing is done, where `to` has frames or may hold another number of them.
+   */
+  handOver(to: Link): boolean {
+    if (to.head !== to.tail || to.capacity !== this.capacity) return false
+    if (this.head === this.tail) return true
+    if (to.listed === 0) to.announce()
+    const { ring, mask } = to
+    to.ring = this.ring
+    to.mask = this.mask
+    to.head = this.head
+    to.tail = this.tail
+    this.ring = ring
+    this.mask = mask
+    this.head = this.tail = 0
+    return true
+  }
+
   /** Makes room for `count` more frames, as far as the ring may grow; false: it has grown to its end. */
   private grow(count: number): boolean {
     const { ring, mask, head, size, capacity } = this

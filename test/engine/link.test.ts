@@ -139,3 +139,49 @@ test('the ring grows to its capacity while frames wait in it, wherever it begins
     }
   }
 })
+
+test('handOver gives all frames in order, and the next ones come to the right link', () => {
+  const { bench, link: first } = linked(64)
+  const { frames } = bench.engine
+  const producer = first.consumer
+  const consumer = new ElementNode(bench.engine, 'third', 2, producer.type, undefined)
+  const second = new Link(producer, consumer, 0, 64)
+  consumer.ports[0] = { rx: second, tx: second }
+  const sent: number[] = []
+  const got: number[] = []
+  for (let round = 0; round < 50; round++) {
+    // Now and then more than a young ring holds, so that the two have rings of different lengths.
+    for (let i = 0; i < (round * 7) % 41; i++) {
+      sent.push(frames.allocate(60))
+      first.transmit(sent.at(-1)!)
+    }
+    const count = first.size
+    assert.equal(first.handOver(second), true)
+    assert.ok(first.empty)
+    assert.equal(second.size, count)
+    assert.equal(consumer.nextReady(), count > 0 ? 0 : -1, 'told exactly when there is something')
+    while (!second.empty) got.push(second.receive())
+  }
+  assert.ok(sent.length > 500)
+  assert.deepEqual(got, sent)
+})
+
+test('handOver does nothing where the other link has frames, or may hold more or fewer', () => {
+  for (const [capacity, waiting] of [
+    [64, 1],
+    [128, 0],
+    [32, 0]
+  ]) {
+    const { bench, link: first } = linked(64)
+    const { link: second } = linked(capacity)
+    const sent = Array.from({ length: 5 }, () => bench.engine.frames.allocate(60))
+    for (const frame of sent) first.transmit(frame)
+    for (let i = 0; i < waiting; i++) second.transmit(1000)
+    assert.equal(first.handOver(second), false)
+    assert.equal(second.size, waiting)
+    assert.deepEqual(
+      [...Array(5)].map(() => first.receive()),
+      sent
+    )
+  }
+})

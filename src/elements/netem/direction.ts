@@ -139,6 +139,7 @@ export class Direction {
 
   private pass(rx: Link): void {
     const port = this.context.ports[this.out]
+    if (port && rx.handOver(port.tx)) return
     while (!rx.empty) {
       if (port === null || port === undefined) this.context.transmit(this.out, rx.receive())
       else port.tx.transmitAll(batch, rx.receiveAll(batch))
