@@ -62,8 +62,8 @@ export function registerLink(program: Command, context: CliContext): void {
       if (words.length === 0 && trace === undefined)
         throw usageError('no words were given', '`netloom link clear TARGET` takes settings away')
       const files = {
-        ...(trace !== undefined && { trace: readFileSync(trace, 'utf8') }),
-        ...(distribution !== undefined && { distribution: readFileSync(distribution, 'utf8') })
+        ...(trace !== undefined && { trace: textOf(trace) }),
+        ...(distribution !== undefined && { distribution: textOf(distribution) })
       }
       return change({ target, words, ...files }, options, context)
     })
@@ -83,6 +83,11 @@ export function registerLink(program: Command, context: CliContext): void {
       const links = await (await openClient(options, context)).links.list()
       print(links, new Output(context.stdout, { json: options.json, env: context.env }))
     })
+}
+
+/** For the daemon, no text is no file: an empty file is one without anything in its line. */
+function textOf(file: string): string {
+  return readFileSync(file, 'utf8') || '\n'
 }
 
 function withHost(command: Command): Command {
