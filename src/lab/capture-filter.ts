@@ -1,6 +1,6 @@
 /**
- * The program of a capture filter: by tcpdump where it is installed, which knows all of libpcap's language; else by the built-in
- * grammar, which refuses what it does not know. Both take the same frames.
+ * The program of a capture filter: by tcpdump where it is installed, which knows all of libpcap's language; else, and where it is late, by
+ * the built-in grammar, which refuses what it does not know. Both take the same frames.
  */
 import { execFile } from 'node:child_process'
 import { type BpfProgram, parseBpfProgram } from '../capture/filter/bpf-instruction.ts'
