@@ -162,6 +162,23 @@ export class Conntrack {
     return NO_FLOW
   }
 
+  /**
+   * Whether a tuple may become that of answers to the flow `own` (NO_FLOW: to one that is yet to begin). A tentative flow that has it goes:
+   * nothing of it has left, and where the router has refused its packet nothing ever will.
+   */
+  vacate(tuple: Tuple, own: number): boolean {
+    const reference = this.look(tuple)
+    if (reference === NO_FLOW) return true
+    const flow = reference >> 1
+    if (flow === own || !this.isTentative(flow)) return false
+    this.remove(flow)
+    return true
+  }
+
+  isTentative(flow: number): boolean {
+    return (this.status[flow] & FlowStatus.confirmed) === 0
+  }
+
   isAlive(flow: number): boolean {
     return ((this.expires[flow] - this.tick) | 0) > 0 && (this.status[flow] & FlowStatus.dying) === 0
   }

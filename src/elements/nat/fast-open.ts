@@ -76,7 +76,9 @@ export class FastOpen {
     original.copy(tuple)
     if (target !== null) tuple.set(source, target.target, tuple.sourcePort, target.targetPort, tuple.d)
     // Where this ends in a refusal the long way does too, and says so.
-    if (opening.decide(from, to, target !== null) !== READ_OK) return NOT_OPENED
+    if (opening.decide(from, to, target !== null, NO_FLOW) !== READ_OK) return NOT_OPENED
+    // A station that talks to itself by a published port, with that port: its answers need another one.
+    if (opening.reply.equals(original)) return NOT_OPENED
     const flow = flows.begin(original, opening.reply, number, (flows.tick + flows.timeouts[TimeoutIndex.tentative]) | 0)
     if (target !== null) flows.status[flow] |= FlowStatus.dnat
     this.beginState(flow)

@@ -3,7 +3,7 @@
  */
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { IpProtocol } from '../../wire/ipv4.ts'
-import { FlowStatus, NO_FLOW, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
+import { FlowStatus, TIMEOUT_MASK, TIMEOUT_SHIFT } from './conntrack.ts'
 import { ALLOWED } from './forward-policy.ts'
 import { NO_ADDRESS } from './interned-addresses.ts'
 import { NatDrop } from './nat-drop.ts'
@@ -34,7 +34,7 @@ export class FlowOpening {
     const egress = interfaces.at(number)
     if (ingress === null || egress === null) return NatDrop.noEgress
     const isDnat = (flows.status[flow] & FlowStatus.dnat) !== 0
-    const refusal = this.decide(ingress, egress, isDnat)
+    const refusal = this.decide(ingress, egress, isDnat, flow)
     if (refusal !== READ_OK) return refusal
     if (packet.isIpv6) {
       addresses.refer(reply.source)
@@ -46,8 +46,11 @@ export class FlowOpening {
     return READ_OK
   }
 
-  /** Policy, source and port of a new flow, of the packet at hand: READ_OK with `reply` made, or why not. No flow is changed. */
-  decide(ingress: NatInterface, egress: NatInterface, isDnat: boolean): number {
+  /**
+   * Policy, source and port of a new flow, of the packet at hand: READ_OK with `reply` made, or why not.
+   * @param own the flow, which is not changed; NO_FLOW: it is yet to begin
+   */
+  decide(ingress: NatInterface, egress: NatInterface, isDnat: boolean, own: number): number {
     const { tables, reply } = this
     const { flows, packet, policy } = tables
     const { tuple, isIpv6 } = packet
@@ -58,8 +61,8 @@ export class FlowOpening {
     reply.setOpposite(tuple)
     if (newSource !== source) reply.set(destination, newSource, reply.sourcePort, reply.destinationPort, reply.d)
     if (packet.kind === PacketKind.other) {
-      if (flows.look(reply) !== NO_FLOW) return NatDrop.clash
-    } else if (tables.ports.choose(reply, source, tuple.sourcePort, packet.kind === PacketKind.query) === NO_PORT) {
+      if (!flows.vacate(reply, own)) return NatDrop.clash
+    } else if (tables.ports.choose(reply, source, tuple.sourcePort, packet.kind === PacketKind.query, own) === NO_PORT) {
       return NatDrop.portsExhausted
     }
     if (!isIpv6) {

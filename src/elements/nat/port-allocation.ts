@@ -26,6 +26,8 @@ export class PortAllocation {
   private readonly flows: Conntrack
   private readonly random: () => number
   private isExclusive = false
+  /** The flow that a port is chosen for. */
+  private own = NO_FLOW
   /** Set by `setRange`. */
   private first = 0
   private last = 0
@@ -40,9 +42,11 @@ export class PortAllocation {
   /**
    * Chooses the port (of an ICMP query the identifier) that `reply` is addressed to, and puts it in.
    * @param source address and port of the flow, as in its original tuple
+   * @param own the flow; NO_FLOW: it is yet to begin
    * @returns the port as a field, or NO_PORT with `reply` spoilt
    */
-  choose(reply: Tuple, source: number, preferred: number, isQuery: boolean): number {
+  choose(reply: Tuple, source: number, preferred: number, isQuery: boolean, own: number): number {
+    this.own = own
     const isTranslated = reply.destination !== source
     const mapped = this.flows.mappings.portOf(source, preferred, reply.d, reply.destination)
     if (mapped !== NO_MAPPING && isTranslated && this.isFree(reply, mapped, isQuery)) return mapped
@@ -123,14 +127,14 @@ export class PortAllocation {
 
   private isFree(reply: Tuple, port: number, isQuery: boolean): boolean {
     setPort(reply, port, isQuery)
-    return this.flows.look(reply) === NO_FLOW
+    return this.flows.vacate(reply, this.own)
   }
 
-  /** The same, and a flow that is too old stays where it is. */
+  /** The same, and a flow that is too old, or tentative, stays where it is. */
   private seemsFree(reply: Tuple, port: number, isQuery: boolean): boolean {
     setPort(reply, port, isQuery)
     const reference = this.flows.find(reply.a, reply.b, reply.c, reply.d)
-    return reference === NO_FLOW || !this.flows.isAlive(reference >> 1)
+    return reference === NO_FLOW || !this.flows.isAlive(reference >> 1) || this.flows.isTentative(reference >> 1)
   }
 }
 

@@ -488,3 +488,32 @@ test('frames leave with the MACs of the router and one hop less', () => {
     assert.deepEqual([macs(bytes), bytes[22]], [[STATION_MAC, ROUTER_MAC], 39])
   }
 })
+
+test('a packet that the router refuses keeps no tuple from a client of a published port', () => {
+  for (const make of [tcp, udp]) {
+    const bench = new NatBench()
+    const [port, inner] = make === tcp ? [8080, 80] : [5353, 53]
+    const fields = make === tcp ? { flags: 'A', seq: 5, ack: 9 } : {}
+    const answer = make === tcp ? { flags: 'SA', seq: 5, ack: 1 } : {}
+    assert.match(bench.send(0, make(`192.0.2.2:${inner}`, '203.0.113.200:6000', { ...fields, ttl: 1 }))[0], /^0: error 11\/0 /)
+    assert.equal(bench.flows().length, 1, 'tentative')
+    const [out] = bench.send(2, make('203.0.113.200:6000', `198.51.100.50:${port}`))
+    assert.ok(out.startsWith(`0: ${make === tcp ? 'tcp' : 'udp'} 203.0.113.200:6000 > 192.0.2.2:${inner}`), out)
+    assert.equal(bench.flows().length, 1)
+    assert.equal(bench.send(0, make(`192.0.2.2:${inner}`, '203.0.113.200:6000', answer)).length, 1, 'its answers')
+    bench.checkBooks()
+  }
+})
+
+test('a station that talks to itself by a published port, with that very port: the answers get another one', () => {
+  const bench = new NatBench()
+  bench.change({ published: { self: { protocol: 'udp', address: null, port: 99, target: '192.0.2.2', targetPort: 99, interface: 0 } } })
+  for (const [from, payload] of [
+    ['192.0.2.2:98', 100],
+    ['192.0.2.2:99', 0]
+  ] as const) {
+    const [out] = bench.send(0, udp(from, '192.0.2.1:99', { payload }))
+    assert.match(out, /^0: udp 192\.0\.2\.1:\d+ > 192\.0\.2\.2:99/)
+    assert.doesNotMatch(out, /192\.0\.2\.1:99 >/)
+  }
+})
