@@ -16,15 +16,25 @@ import { temporaryFolder } from '../capture/judge.ts'
 const HOSTS = path.resolve('test/lab/data/hosts.pcapng')
 const PARENT = path.resolve('test/lab/data/parent.pcapng')
 
-test('what real processes got on two hosts comes out again, byte by byte, and so does what was played', async (t) => {
+/** Cables and VTEPs. */
+function isOutside(port: string): boolean {
+  return /\/(eth\d|underlay)$/.test(port)
+}
+
+test('what real processes got on two hosts comes out again, byte by byte, and all of what was played', async (t) => {
   const played = path.join(temporaryFolder(t), 'played.pcapng')
   const first = await verifyRecording(HOSTS, { output: played })
+  for (const { port, recorded, played, isOrdered, differences } of first.ports) {
+    // How outer packets are numbered (IPv4 identification) is the VTEP's own affair and may change; what is in them is the processes'.
+    if (isOutside(port)) assert.deepEqual([port, recorded, isOrdered], [port, played, true])
+    else assert.deepEqual([port, differences, isOrdered], [port, [], true])
+  }
   // What was played describes networks, hosts and routers itself: it is a recording, too.
-  for (const { isSame, ports, leftOut } of [first, await verifyRecording(played)]) {
-    for (const { port, differences } of ports) assert.deepEqual(differences, [], port)
-    assert.ok(isSame)
+  const second = await verifyRecording(played)
+  assert.ok(second.isSame)
+  for (const { ports, leftOut } of [first, second]) {
     assert.deepEqual(leftOut, [])
-    const got = new Map(ports.map(({ port, same }) => [port.replace(/gateway_.*/, 'gateway'), same]))
+    const got = new Map(ports.map(({ port, played: frames }) => [port.replace(/gateway_.*/, 'gateway'), frames]))
     for (const port of ['edge/eth0', 'edge/eth1', 'echo/eth0', 'host1/eth0', 'host1/underlay', 'host2/underlay']) {
       assert.ok(got.get(port)! > 2, port)
     }
@@ -58,7 +68,7 @@ test('without words at the cables nobody knows which end is a host: what stood t
     ['edge/eth0', 'edge/eth1', 'echo/eth0', 'host1/eth0', 'host2/eth0']
   )
   // A super-frame of the tunnel is none any more: a capture does not tell it from a packet that is too long.
-  for (const { port, differences } of ports) if (port !== 'host2/eth0') assert.deepEqual(differences, [], port)
+  for (const { port, recorded, played } of ports) if (port !== 'host2/eth0') assert.equal(recorded, played, port)
 })
 
 test('networks on an interface of the machine: what came by it comes in again, what goes out by it is compared', async (t) => {
