@@ -1,7 +1,7 @@
 /**
  * iperf3's datagrams between two namespaces over a link of netloom, timed by the kernel where it gives them to one TAP and takes them from
- * the other. Datagrams that were written as one (src/io/README.md) are parted here as the kernel parts them at the socket: each has a
- * number and a time of its own.
+ * the other. Datagrams that were written as one (src/io/README.md) are parted here as the kernel parts them at the socket: each has its
+ * own number, and all have the one time.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -37,7 +37,7 @@ export function checkDriverOptions(value: Value, driver: DriverName, options: Op
   const { known, check } = RULES[driver]
   const places = value.isMap ? value.entries() : new Map<string, Value>()
   for (const name of Object.keys(options)) {
-    const meant = known.includes(name) ? undefined : known.find((other) => isNear(name, other))
+    const meant = known.includes(name) ? undefined : known.find((other) => isNear(name, other) && !areTwins(name, other))
     if (meant !== undefined) (places.get(name) ?? value).fail(`the driver ${driver} has no option '${name}'; is '${meant}' meant?`)
   }
   const problem = problemOf(() => check(options, subnets))
@@ -45,6 +45,11 @@ export function checkDriverOptions(value: Value, driver: DriverName, options: Op
   // Where one option is wrong by itself, there; else they do not go together.
   const own = [...places].find(([name]) => problemOf(() => check({ [name]: options[name]! }, subnets)) === problem)
   return (own?.[1] ?? value).fail(problem)
+}
+
+/** Docker's options of the other family are not misspelt: host_ipv6 beside host_ipv4. */
+function areTwins(one: string, other: string): boolean {
+  return one.replaceAll(/\d/g, '') === other.replaceAll(/\d/g, '')
 }
 
 /** What `check` throws, in words. */

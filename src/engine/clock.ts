@@ -20,7 +20,7 @@ export interface ClockOrigin {
 
 /**
  * The machine's monotonic clock. By `hrtime`, whose array V8 leaves out where this is inlined: `performance.now()` makes an object of every
- * answer, and a thread that looks at the clock some million times a second would stand still for a collection each 20 ms.
+ * answer: 8 MB in 20 ms of a loop that does nothing else.
  */
 export class RealClock implements Clock, ClockOrigin {
   readonly origin: readonly [number, number]

@@ -68,7 +68,7 @@ export class TimerQueue {
 
   /**
    * Takes over a turn's time; whether something is due. It comes in its object: V8 would make an object of a double that is an argument
-   * or a result, and an engine that turns a million times a second would stand still for collections.
+   * or a result of a call that is not inlined, and this runs every turn.
    */
   reach(time: { readonly now: number }): boolean {
     this.now = time.now

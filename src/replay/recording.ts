@@ -59,7 +59,10 @@ export interface RecordedNetwork {
 export interface Recording {
   readonly networks: readonly RecordedNetwork[]
   readonly ports: readonly RecordedPort[]
-  /** Names of interfaces that cannot be played: an underlay that is the machine's, and endpoints of overlay networks on it. */
+  /**
+   * Names of interfaces that cannot be played: an underlay that is the machine's, and endpoints of overlay networks on it; those of macvlan
+   * and ipvlan networks whose parent was not captured.
+   */
   readonly leftOut: readonly string[]
   /** Of the engine that was recorded; undefined: the capture does not tell. */
   readonly seed: string | undefined
@@ -102,7 +105,9 @@ export function readRecording(input: string | Uint8Array): Recording {
   }
   // Of a host that no cable tells of, nobody knows where it was.
   const hosts = ports.filter((port) => port?.kind === 'cable' && cableSetting(port).end === 'host').map((port) => port!.name)
-  const found = ports.filter((port) => port !== null).filter(({ host }) => host === '' || hosts.includes(host))
+  const cut = places.networks.filter((network) => lacksParent(network, ports))
+  const isCut = (port: RecordedPort): boolean => port.kind === 'endpoint' && cut.some(({ host, name }) => host === port.host && name === port.network)
+  const found = ports.filter((port) => port !== null).filter((port) => (port.host === '' || hosts.includes(port.host)) && !isCut(port))
   if (!found.some(({ inputs }) => inputs.length > 0)) {
     throw new NetworkError('invalid', 'the capture has no frames that endpoints of netloom sent', {
       fix: "record one with lab.capture(file, { everyPort: true }) or 'netloom capture'"
@@ -118,7 +123,7 @@ export function readRecording(input: string | Uint8Array): Recording {
   const leftOut = reader.interfaces.flatMap(({ name }, index) => (found.includes(ports[index]!) ? [] : [name ?? String(index)]))
   const { comment = '', application = '' } = reader.sections[0] ?? {}
   return {
-    networks: places.networks.filter(({ host }) => host === '' || hosts.includes(host)),
+    networks: places.networks.filter((network) => (network.host === '' || hosts.includes(network.host)) && !cut.includes(network)),
     ports: found,
     leftOut,
     seed: SEED.exec(comment)?.[1],
@@ -126,6 +131,13 @@ export function readRecording(input: string | Uint8Array): Recording {
     firstNs: first,
     lastNs: last
   }
+}
+
+/** Whether a network is on an interface of the machine that was not captured: nobody knows what came in by it. */
+function lacksParent({ host, setting: { internal, driverOptions } }: RecordedNetwork, ports: readonly (RecordedPort | null)[]): boolean {
+  const { parent } = (driverOptions ?? {}) as { parent?: string }
+  if (host !== '' || parent === undefined || internal === true) return false
+  return !ports.some((port) => port?.kind === 'parent' && (parent === port.name || parent.startsWith(`${port.name}.`)))
 }
 
 /** Of a cable: what stands at its end. */

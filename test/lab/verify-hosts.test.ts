@@ -83,3 +83,13 @@ test('networks on an interface of the machine: what came by it comes in again, w
     )
   }
 })
+
+test('networks whose parent was not captured are left out', () => {
+  const bytes = readFileSync(PARENT)
+  // The interface block says that it is something else, in as many bytes.
+  const words = 'interface eth0, parent of networks'
+  const at = bytes.indexOf(words)
+  assert.ok(at > 0)
+  bytes.write('x'.repeat(words.length), at)
+  assert.throws(() => readRecording(bytes), /no frames that endpoints of netloom sent/)
+})

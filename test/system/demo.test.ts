@@ -127,16 +127,23 @@ describe('netloom demo', { skip: noSandbox }, () => {
         out += text
         if (out.includes('fetch http://web/')) break
       }
+      let started: number[] = []
+      let namespaces: string[] = []
       // Held there until it has been looked at, however long that takes.
       child.kill('SIGSTOP')
-      const started = descendants(child.pid!)
-      assert.ok(started.length >= 4, `two shims and what they run, not ${started.length} processes`)
-      const own = namespacesOf(process.pid)[0]
-      const namespaces = [...new Set(started.flatMap(networkNamespaceOf))].filter((namespace) => namespace !== own)
-      assert.equal(namespaces.length, 2)
-      child.kill(signal)
-      child.kill('SIGCONT')
-      child.stdout!.resume()
+      try {
+        started = descendants(child.pid!)
+        assert.ok(started.length >= 4, `two shims and what they run, not ${started.length} processes`)
+        const own = namespacesOf(process.pid)[0]
+        namespaces = [...new Set(started.flatMap(networkNamespaceOf))].filter((namespace) => namespace !== own)
+        assert.equal(namespaces.length, 2)
+        child.kill(signal)
+        child.kill('SIGCONT')
+        child.stdout!.resume()
+      } catch (error) {
+        child.kill('SIGKILL') // one that stands still would stay, and all of its processes
+        throw error
+      }
       const [code] = await ended
       if (signal !== 'SIGKILL') {
         assert.equal(code, 130)

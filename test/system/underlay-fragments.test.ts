@@ -26,6 +26,7 @@ describe('fragments at the TAP underlay', { skip: namespacesMissing('ip', 'bridg
   })
   after(async () => {
     for (const socket of started) {
+      if (socket.exitCode !== null || socket.signalCode !== null) continue
       const ended = once(socket, 'close')
       socket.kill('SIGTERM')
       await ended

@@ -167,10 +167,11 @@ export class Conntrack {
    * nothing of it has left, and where the router has refused its packet nothing ever will.
    */
   vacate(tuple: Tuple, own: number): boolean {
-    const reference = this.look(tuple)
+    const reference = this.find(tuple.a, tuple.b, tuple.c, tuple.d)
     if (reference === NO_FLOW) return true
     const flow = reference >> 1
-    if (flow === own || !this.isTentative(flow)) return false
+    // `own` may be too old by now, and is not removed while it is worked on.
+    if (flow === own || (this.isAlive(flow) && !this.isTentative(flow))) return false
     this.remove(flow)
     return true
   }

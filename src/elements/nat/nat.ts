@@ -97,7 +97,8 @@ export class Nat implements Element {
     while (!rx.empty) {
       const count = rx.receiveAll(batch)
       lookAhead(batch, count)
-      // Frames from `sent` to `at` stand as they are to be sent: in one go, but before any frame behind them that goes another way.
+      // Frames from `sent` to `at` stand as they are to be sent: in one go, but before any frame behind them that goes another way
+      // (those of no flow that are refused may go first).
       let sent = 0
       for (let at = 0; at < count; ) {
         const known = fastPath(at, count, number)

@@ -36,6 +36,8 @@ import { VxlanRecords } from './vxlan-records.ts'
 
 const SECOND = 1e9
 const BATCH = 256
+/** Of an outer packet: they come back to back, and at a TAP underlay later ones of other sockets come too, without their first. */
+const FRAGMENT_SECONDS = 3
 /** Frames of one port, and the port they leave by. All VTEPs of a thread share them: nothing is left in them by `push`. */
 const batch = new Int32Array(BATCH)
 const egress = new Int32Array(1)
@@ -72,6 +74,8 @@ export class VxlanVtep implements Element {
   private readonly judged6 = new Int32Array(JUDGED6_WORDS)
   /** Of outer packets that a router on the way has cut; made with the first fragment, which most VTEPs never see. */
   private reassembler: Reassembler | null = null
+  /** Some segment does: every VTEP is believed. */
+  private isLearning = false
   private options: VxlanOptions
   private settings: VxlanSettings
   private own: OwnStation
@@ -111,6 +115,7 @@ export class VxlanVtep implements Element {
     this.own = ownStation(this.settings)
     this.own6 = ownStation6(this.settings)
     this.records.update(options)
+    this.forgetJudged()
   }
 
   push(): void {
@@ -284,13 +289,14 @@ export class VxlanVtep implements Element {
     context.transmit(segment.port, frame)
   }
 
-  /** A fragment of an outer packet. Only of VTEPs that are believed, since those of others would take the room. */
+  /** A fragment of an outer packet. Only of VTEPs that are believed (all, where a segment learns), since those of others would take the room. */
   private reassemble(fragment: FrameHandle): void {
     const { context, decap, records } = this
-    const [w0, w1, w2, w3] = decap.source
-    const isBelieved = records.vteps.isKnown(records.vteps.find(w0, w1, w2, w3)) || records.byPort.some(learns)
+    const { source } = decap
+    const vtep = records.vteps.find(source[0], source[1], source[2], source[3])
+    const isBelieved = records.vteps.isKnown(vtep) || this.isLearning
     if (!isBelieved) return context.drop(fragment, VxlanDrop.unknownVtep)
-    this.reassembler ??= new Reassembler(context)
+    this.reassembler ??= new Reassembler(context, { timeout: FRAGMENT_SECONDS })
     const whole = this.reassembler.add(fragment, 0)
     if (whole !== NO_FRAME) this.decapsulate(whole)
   }
@@ -360,9 +366,11 @@ export class VxlanVtep implements Element {
     return undo
   }
 
+  /** After the records have changed. */
   private forgetJudged(): void {
     this.judged.fill(0)
     this.judged6.fill(0)
+    this.isLearning = this.records.byPort.some(learns)
   }
 
   reconfigure(options: Plain): boolean {

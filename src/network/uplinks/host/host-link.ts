@@ -61,6 +61,8 @@ export class HostLink {
     for (const family of this.hasIpv6 ? ([4, 6] as const) : ([4] as const)) {
       const { cidr } = this.ends(family)
       if (there.has(cidr)) continue
+      // Nothing can be added, and routes are to come again all the same.
+      if (family === 6 && this.host.sysctl(`net/ipv6/conf/${LINK_NAME}/disable_ipv6`) !== '0') continue
       await this.addAddress(family)
       restored.push(cidr)
     }
