@@ -106,7 +106,8 @@ export function readRecording(input: string | Uint8Array): Recording {
   // Of a host that no cable tells of, nobody knows where it was.
   const hosts = ports.filter((port) => port?.kind === 'cable' && cableSetting(port).end === 'host').map((port) => port!.name)
   const cut = places.networks.filter((network) => lacksParent(network, ports))
-  const isCut = (port: RecordedPort): boolean => port.kind === 'endpoint' && cut.some(({ host, name }) => host === port.host && name === port.network)
+  const isCut = (port: RecordedPort): boolean =>
+    port.kind === 'endpoint' && cut.some(({ host, name }) => host === port.host && name === port.network)
   const found = ports.filter((port) => port !== null).filter((port) => (port.host === '' || hosts.includes(port.host)) && !isCut(port))
   if (!found.some(({ inputs }) => inputs.length > 0)) {
     throw new NetworkError('invalid', 'the capture has no frames that endpoints of netloom sent', {

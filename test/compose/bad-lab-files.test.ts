@@ -29,7 +29,10 @@ describe('bad lab files', () => {
 
   test("Docker's options of the other family are not taken for misspelt ones", () => {
     const options = '{ com.docker.network.host_ipv6: "2001:db8::5", com.docker.network.enable_ipv4: "true" }'
-    readLabFile(`services: { web: { image: busybox } }\nnetworks: { front: { driver_opts: ${options} } }\n`, { file: 'compose.yaml', env: {} })
+    readLabFile(`services: { web: { image: busybox } }\nnetworks: { front: { driver_opts: ${options} } }\n`, {
+      file: 'compose.yaml',
+      env: {}
+    })
   })
 
   test('a file of random bytes, cut and changed at random places, is read or refused, and nothing else', () => {
