@@ -85,6 +85,12 @@ export class ClusterLan {
     return docker(this.socket(number), ...args)
   }
 
+  /** Waits until the daemons have joined, each when it reached the store, and so show a network that one of them made. */
+  async shared(network: string, ...numbers: number[]): Promise<void> {
+    for (const number of numbers)
+      await eventually(`host ${number} has ${network}`, () => this.on(number, 'network', 'inspect', network) !== '')
+  }
+
   /** A container that only sleeps. */
   run(number: number, name: string, network: string): string {
     return this.on(number, 'run', '-d', '--name', name, '--net', network, 'alpine', 'sleep', '10000')

@@ -56,6 +56,7 @@ describe('three daemons and three members of etcd', {
     for (const number of [1, 2, 3]) startMember(number)
     for (const number of [1, 2, 3]) await startDaemon(number)
     await eventually('the store answers', () => on(1, 'network', 'create', '-d', 'overlay', '--subnet', '10.9.0.0/24', 'net') !== '')
+    await cluster.shared('net', 1, 2, 3)
     for (const number of [1, 2, 3]) cluster.run(number, `c${number}`, 'net')
   })
   after(async () => {

@@ -41,6 +41,7 @@ describe('two daemons on ZooKeeper', {
     await Promise.all([startDaemon(1), startDaemon(2)])
     const make = (): string => cluster.on(1, 'network', 'create', '-d', 'overlay', '--subnet', '10.9.0.0/24', 'net')
     await eventually('the store answers', () => make() !== '')
+    await cluster.shared('net', 1, 2)
     for (const number of [1, 2]) cluster.run(number, `c${number}`, 'net')
   })
   after(() => cluster?.close())
