@@ -12,6 +12,12 @@ const GATEWAY_MAC = Buffer.from('02420a2c0001', 'hex')
 /** Any that is not made from an address: Docker draws the gateways' of user-defined networks, ours follow from the address. */
 const DRAWN_MAC = Buffer.from('024270000001', 'hex')
 
+/**
+ * Options of `docker run`: the kernel picks no source port that compare-pcap takes for one that a recorded command asked for (its
+ * --fixed-ports), which it would do about once in 300 connections.
+ */
+export const KEEP_RECORDED_PORTS = ['--sysctl', 'net.ipv4.ip_local_reserved_ports=40000-40099']
+
 export type RecordedUplink = 'host' | 'interface'
 
 /**
@@ -49,6 +55,9 @@ export class RecordedPackets {
 
   async up(): Promise<void> {
     await this.lab.up()
+    const [, setting] = KEEP_RECORDED_PORTS
+    for (const place of ['1', 'out'])
+      await this.lab.must('nsenter', `--net=/run/netns/${this.lab.prefix}${place}`, 'sysctl', '-qw', setting!)
     // The address is the station's now, and no longer the kernel's.
     if (this.uplink === 'interface') await this.lab.must('nsenter', ...this.onHost('ip', 'address', 'flush', 'dev', 'up0'))
   }
@@ -60,7 +69,7 @@ export class RecordedPackets {
   }
 
   async run(name: string, image: string, ...options: string[]): Promise<void> {
-    await this.lab.ok('run', '-itd', '--name', name, '--net', 'net', ...options, image)
+    await this.lab.ok('run', '-itd', '--name', name, '--net', 'net', ...KEEP_RECORDED_PORTS, ...options, image)
     await this.lab.run('nsenter', await this.within(name, 'ethtool', '-K', 'eth0', 'tx', 'off')) // so that checksums are finished
   }
 

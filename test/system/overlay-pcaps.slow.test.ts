@@ -7,6 +7,7 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DockerLab, type Finished, labMissing, ORACLE } from '../docker-lab/docker-lab.ts'
+import { KEEP_RECORDED_PORTS } from '../docker-lab/recorded-packets.ts'
 
 /** Here names are asked by packets on eth0 (DESIGN.md, section 6), there by the loopback. */
 const NO_NAMES = 'not host 127.0.0.11'
@@ -33,7 +34,7 @@ describe('recorded packets of overlay networks', { skip: labMissing('tcpdump', '
   const within = async (host: 1 | 2, container: string): Promise<string> =>
     `--net=/proc/${await ok(host, 'inspect', '-f', '{{.State.Pid}}', container)}/ns/net`
   const run = async (host: 1 | 2, name: string, image: string, network: string, ...options: string[]): Promise<void> => {
-    await ok(host, 'run', '-itd', '--name', name, '--net', network, ...options, image)
+    await ok(host, 'run', '-itd', '--name', name, '--net', network, ...KEEP_RECORDED_PORTS, ...options, image)
     await lab.must('nsenter', await within(host, name), 'ethtool', '-K', 'eth0', 'tx', 'off') // so that checksums are finished
   }
   const capture = async (name: string, namespace: string, device: string, filter: string): Promise<void> => {
