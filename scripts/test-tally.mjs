@@ -10,6 +10,8 @@ import path from 'node:path'
 export class TestTally {
   passed = 0
   failed = 0
+  /** Names of the tests that failed. */
+  failures = []
   /** One line for each: 'file: name: reason'. */
   skips = []
   /** One line for each file that failed as a whole. */
@@ -55,7 +57,10 @@ export class TestTally {
     }
     if (isSet(data.skip)) skip(data.skip, 'no reason given')
     else if (isSet(data.todo)) skip(data.todo, 'todo')
-    else if (ok ? data.details?.type !== 'suite' && !holdsTests : data.details?.error?.failureType !== 'subtestsFailed') this.count(ok)
+    else if (ok ? data.details?.type !== 'suite' && !holdsTests : data.details?.error?.failureType !== 'subtestsFailed') {
+      this.count(ok)
+      if (!ok) this.failures.push(data.name)
+    }
   }
 
   #problem(file, text) {

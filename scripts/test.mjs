@@ -11,6 +11,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { TestTally } from './test-tally.mjs'
 
+/** More than these that fail are no chance: none is repeated then. */
+const MOST_REPEATED = 2
+
 const USAGE = `node scripts/test.mjs [options]
   --smoke         leave out the files marked slow by their name (*.slow.test.ts)
   --only TEXT     only files whose path has TEXT; no lint
@@ -23,6 +26,8 @@ const USAGE = `node scripts/test.mjs [options]
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const options = readOptions()
 const tally = new TestTally()
+/** 'file: names': what failed beside other files and not alone. */
+const repeated = []
 const reporter = new spec()
 reporter.pipe(process.stdout, { end: false })
 const started = performance.now()
@@ -108,25 +113,71 @@ function hasSource(file) {
   return existsSync(path.join('test', path.relative('dist/test', file)).replace(/\.js$/, '.ts'))
 }
 
-/** Each file by a run() of its own: its events then are known to be its own, whichever module its tests are written in. */
+/**
+ * Each file by a run() of its own: its events then are known to be its own, whichever module its tests are written in. Files with real
+ * processes that failed beside others are repeated at the end, alone, and both outputs are shown: what fails again has failed.
+ */
 async function runFiles(files, concurrency) {
   const waiting = [...files]
+  const suspects = []
   const work = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const events = []
-      for await (const event of run({ files: [file], concurrency: 1, timeout: Number(options.timeout) * 1000 })) events.push(event)
-      tally.countFile(file, events)
-      // Without the sums that run() makes for each file.
-      for (const event of events) if (event.type !== 'test:diagnostic' || event.data.file !== undefined) reporter.write(event)
+      const events = await eventsOf(file)
+      if (hasProcesses(file) && failures(file, events).length > 0) suspects.push({ file, events })
+      else settle(file, events)
     }
   }
   await Promise.all(Array.from({ length: concurrency }, work))
+  for (const { file, events } of suspects) settle(file, suspects.length > MOST_REPEATED ? events : await again(file, events))
+}
+
+async function eventsOf(file) {
+  const events = []
+  for await (const event of run({ files: [file], concurrency: 1, timeout: Number(options.timeout) * 1000 })) events.push(event)
+  return events
+}
+
+/** Only what real processes and a busy machine take part in can go right another time. */
+function hasProcesses(file) {
+  return /\.slow\.test\.m?js$/.test(file) || file.includes('/dist/test/system/')
+}
+
+/** What the tally would count: names of tests, or what is wrong with the file as a whole. */
+function failures(file, events) {
+  const own = new TestTally()
+  own.countFile(file, events)
+  return [...own.failures, ...own.problems]
+}
+
+/** The events of one more run, after the first's were shown. */
+async function again(file, events) {
+  console.log(`\n${file} failed beside others:`)
+  const shown = new spec()
+  shown.pipe(process.stdout, { end: false })
+  show(events, shown)
+  shown.end()
+  await finished(shown)
+  console.log('\nonce more, alone:')
+  const second = await eventsOf(file)
+  if (failures(file, second).length === 0) repeated.push(`${file}: ${failures(file, events).join(', ')}`)
+  return second
+}
+
+function settle(file, events) {
+  tally.countFile(file, events)
+  show(events, reporter)
+}
+
+/** Without the sums that run() makes for each file. */
+function show(events, to) {
+  for (const event of events) if (event.type !== 'test:diagnostic' || event.data.file !== undefined) to.write(event)
 }
 
 function report() {
   const { passed, failed, skips, problems } = tally
   if (skips.length > 0) console.log(`\nskipped:\n${skips.map((skip) => `  ${skip}`).join('\n')}`)
   if (problems.length > 0) console.log(`\nfiles that failed as a whole:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+  if (repeated.length > 0) console.log(`\nfailed beside other files, and passed alone:\n${repeated.map((line) => `  ${line}`).join('\n')}`)
   const nothing = passed + failed + skips.length === 0
   if (nothing) console.log(`\nno test file was found${options.only ? ` whose path has '${options.only}'` : ''}`)
   console.log(`\nran ${((performance.now() - started) / 1000).toFixed(0)} s`)
