@@ -33,7 +33,8 @@ describe('examples', () => {
   }
 
   test('lossy-client: tests of a runner, and a scenario for many seeds', () => {
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    const { NODE_TEST_CONTEXT: _, ...others } = process.env
+    const env = { ...others, NETLOOM_SEED: '1' }
     const run = (...args: string[]): string => {
       const { status, stdout, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8', timeout: 180_000 })
       assert.deepEqual([status, stderr], [0, ''], stdout)

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ClusterError } from '../../src/cluster/cluster-error.ts'
 import type { ClusterEndpointSpec } from '../../src/cluster/cluster-records.ts'
-import { freshSeed, Random } from '../../src/engine/random.ts'
+import { Random } from '../../src/engine/random.ts'
 import { IpamError } from '../../src/ipam/ipam-error.ts'
+import { fuzzSeed } from '../fuzz/fuzz-seed.ts'
 import { checkStore } from './invariants.ts'
 import { type Daemon, SimulatedCluster } from './simulated-cluster.ts'
 
@@ -108,7 +109,7 @@ async function run(seed: number): Promise<void> {
 }
 
 describe('random changes by many daemons', () => {
-  const first = Number(process.env['NETLOOM_FUZZ_SEED'] ?? freshSeed())
+  const first = fuzzSeed()
   for (let index = 0; index < RUNS; index++) {
     const seed = first + index
     test(`NETLOOM_FUZZ_SEED=${seed}`, () => run(seed))

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ClusterEndpointSpec } from '../../src/cluster/cluster-records.ts'
-import { freshSeed } from '../../src/engine/random.ts'
+import { fuzzSeed } from '../fuzz/fuzz-seed.ts'
 import { checkStore } from './invariants.ts'
 import { type Daemon, SimulatedCluster } from './simulated-cluster.ts'
 
@@ -94,7 +94,7 @@ const summary = (values: readonly number[]): string => {
 
 describe('a cluster of 20 daemons', () => {
   test('converges after every failure of a single node', async (context) => {
-    const seed = Number(process.env['NETLOOM_FUZZ_SEED'] ?? freshSeed())
+    const seed = fuzzSeed()
     context.diagnostic(`NETLOOM_FUZZ_SEED=${seed} repeats this run`)
     const world = new World(seed, 0.01)
     const { simulation } = world

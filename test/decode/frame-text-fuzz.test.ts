@@ -6,11 +6,12 @@ import { test } from 'node:test'
 import { readCapture } from '../../src/capture/read-capture.ts'
 import { frameText } from '../../src/decode/frame-text.ts'
 import { TcpSequences } from '../../src/decode/tcp-sequences.ts'
-import { freshSeed, Random } from '../../src/engine/random.ts'
+import { Random } from '../../src/engine/random.ts'
+import { fuzzSeed } from '../fuzz/fuzz-seed.ts'
 
 const ROUNDS = process.env.NETLOOM_FUZZ === 'long' ? 4_000_000 : 40_000
 const SEEDS = path.resolve(import.meta.dirname, '../../../test/fuzz/seeds')
-const seed = Number(process.env.NETLOOM_FUZZ_SEED ?? freshSeed())
+const seed = fuzzSeed()
 const frames = readdirSync(SEEDS)
   .filter((name) => name.endsWith('.pcap'))
   .flatMap((name) => Array.from(readCapture(path.join(SEEDS, name)), ({ data }) => Uint8Array.from(data).subarray(0, 1600)))

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FrameFlag } from '../../src/engine/frame-pool.ts'
-import { freshSeed } from '../../src/engine/random.ts'
 import { fixtures, formatFixture, parseFixture } from './fixture.ts'
 import { FuzzFrame } from './fuzz-frame.ts'
 import { DEVICES } from './fuzz-network.ts'
 import { type FuzzFailure, FuzzRun, harm, liveHeap, type Shot } from './fuzz-run.ts'
+import { fuzzSeed } from './fuzz-seed.ts'
 import { shrink } from './shrink.ts'
 
 const FRAMES = process.env.NETLOOM_FUZZ === 'long' ? 10_000_000 : 1_000_000
@@ -15,7 +15,7 @@ const HEAP_GROWTH = 32 << 20
 /** How far back a failure is looked for. */
 const WINDOWS = [32, 512, 4096, 20_480]
 
-const seed = Number(process.env.NETLOOM_FUZZ_SEED ?? freshSeed())
+const seed = fuzzSeed()
 
 test(`${FRAMES} random frames, seed ${seed}`, (context) => {
   context.diagnostic(`NETLOOM_FUZZ_SEED=${seed} repeats this run`)

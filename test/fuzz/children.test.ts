@@ -9,18 +9,18 @@ import { macvlanType } from '../../src/elements/macvlan/macvlan.ts'
 import { MACVLAN_MODES } from '../../src/elements/macvlan/macvlan-options.ts'
 import { TrunkPort, vlanPort, vlanTrunkType } from '../../src/elements/vlan/vlan-trunk.ts'
 import type { ElementType, Plain } from '../../src/engine/element.ts'
-import { freshSeed } from '../../src/engine/random.ts'
 import type { ElementUpdate, TopologyElement, TopologyLink } from '../../src/engine/topology.ts'
 import { parseIpv4, parseIpv6, parseMac } from '../../src/wire/address.ts'
 import { put16, put32 } from '../../src/wire/big-endian.ts'
 import { BROADCAST, station } from '../elements/bridge-domain.ts'
 import { TestBench } from '../engine/test-bench.ts'
 import { FuzzFrame } from './fuzz-frame.ts'
+import { fuzzSeed } from './fuzz-seed.ts'
 import { Mutator, type Targets } from './mutator.ts'
 import { seedFrames } from './seed-frames.ts'
 
 const FRAMES = process.env.NETLOOM_FUZZ === 'long' ? 3_000_000 : 30_000
-const seed = Number(process.env.NETLOOM_FUZZ_SEED ?? freshSeed())
+const seed = fuzzSeed()
 const PARENT = station(0xaa)
 const CABLE = 'cable'
 const FIRST_VLAN = 30

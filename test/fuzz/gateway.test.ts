@@ -2,8 +2,8 @@
 // NETLOOM_FUZZ_SEED=n: the same again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { freshSeed } from '../../src/engine/random.ts'
 import { FuzzFrame } from './fuzz-frame.ts'
+import { fuzzSeed } from './fuzz-seed.ts'
 import { GatewayNetwork, PORTS, targetsOf } from './gateway-network.ts'
 import { Mutator } from './mutator.ts'
 import { seedFrames } from './seed-frames.ts'
@@ -11,7 +11,7 @@ import { seedFrames } from './seed-frames.ts'
 const FRAMES = process.env.NETLOOM_FUZZ === 'long' ? 5_000_000 : 50_000
 /** Frames between two turns of the engine. */
 const TURN = 16
-const seed = Number(process.env.NETLOOM_FUZZ_SEED ?? freshSeed())
+const seed = fuzzSeed()
 
 test(`${FRAMES} random frames at a gateway, seed ${seed}`, (context) => {
   context.diagnostic(`NETLOOM_FUZZ_SEED=${seed} repeats this run`)

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encode } from 'dns-packet'
-import { freshSeed, Random } from '../../src/engine/random.ts'
+import { Random } from '../../src/engine/random.ts'
 import { fillTransport } from '../../src/wire/checksum.ts'
 import { fillIpv4Checksum } from '../../src/wire/ipv4.ts'
 import { TcpFlag, tcpAcknowledgment, tcpDestinationPort, tcpFlags, tcpSequence } from '../../src/wire/tcp.ts'
 import { FuzzFrame } from './fuzz-frame.ts'
 import { FuzzNetwork } from './fuzz-network.ts'
+import { fuzzSeed } from './fuzz-seed.ts'
 import { assertWhole, Station } from './station.ts'
 
 const CONVERSATIONS = process.env.NETLOOM_FUZZ === 'long' ? 200_000 : 20_000
@@ -16,7 +17,7 @@ const SERVICE = '02427f00000b'
 const US = '0242c0000204'
 const FLAGS = [TcpFlag.ack, TcpFlag.ack, TcpFlag.ack | TcpFlag.psh, TcpFlag.ack | TcpFlag.fin, TcpFlag.rst, TcpFlag.syn, 0xff, 0]
 
-const seed = Number(process.env.NETLOOM_FUZZ_SEED ?? freshSeed())
+const seed = fuzzSeed()
 const message = encode({ type: 'query', id: 7, questions: [{ type: 'A', name: 'echo' }] })
 const query = Buffer.concat([Buffer.from([0, message.length]), message])
 

@@ -5,12 +5,12 @@ import { test } from 'node:test'
 import { vxlanType } from '../../src/elements/vxlan/vxlan.ts'
 import type { VxlanOptions } from '../../src/elements/vxlan/vxlan-options.ts'
 import type { ElementType } from '../../src/engine/element.ts'
-import { freshSeed } from '../../src/engine/random.ts'
 import { parseIpv4, parseIpv6, parseMac } from '../../src/wire/address.ts'
 import { put16, put32 } from '../../src/wire/big-endian.ts'
 import { LOCAL_MAC, outer, PEER_MAC } from '../elements/vxlan/vtep-bench.ts'
 import { TestBench } from '../engine/test-bench.ts'
 import { FuzzFrame } from './fuzz-frame.ts'
+import { fuzzSeed } from './fuzz-seed.ts'
 import { Mutator, type Targets } from './mutator.ts'
 import { seedFrames } from './seed-frames.ts'
 
@@ -22,7 +22,7 @@ const VTEPS = ['192.0.2.50', '192.0.2.51'] as const
 const VTEPS6 = ['2001:db8::50', '2001:db8::51'] as const
 /** Where frames come in: the segment of either side, and both sides of a third VTEP, which is alone. */
 const PORTS = ['left', 'right', 'underlay', 'alone'] as const
-const seed = Number(process.env.NETLOOM_FUZZ_SEED ?? freshSeed())
+const seed = fuzzSeed()
 
 /** Two VTEPs that replicate to each other, one over IPv4 and one over IPv6 as well, and one whose underlay is open. */
 function bench(): TestBench {

@@ -4,10 +4,11 @@ import assert from 'node:assert/strict'
 import { readSync } from 'node:fs'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { FrameFlag, type FrameHandle, FramePool } from '../../src/engine/frame-pool.ts'
-import { freshSeed, Random } from '../../src/engine/random.ts'
+import { Random } from '../../src/engine/random.ts'
 import { arenaOf } from '../../src/io/frame-arena.ts'
 import { tryLoadNative } from '../../src/io/load-native.ts'
 import { Joins, type NativeArena } from '../../src/io/native-binding.ts'
+import { fuzzSeed } from '../fuzz/fuzz-seed.ts'
 import { frameAt, payloadOf, place, type SuperFrame, slowSum, superFrame } from './super-frame.ts'
 
 const native = tryLoadNative()!
@@ -193,7 +194,7 @@ describe('datagrams written as one', { skip: native === null && 'the addon is no
   })
 
   test('whatever is written comes apart as it was', (context) => {
-    const seed = process.env['NETLOOM_FUZZ_SEED'] ?? freshSeed()
+    const seed = fuzzSeed()
     context.diagnostic(`NETLOOM_FUZZ_SEED=${seed} repeats this run`)
     const random = new Random(seed)
     for (let round = 0; round < 300; round++) {

@@ -1,16 +1,17 @@
 // The daemon kills itself before, and after, each write to its store. All points: npm run test:crash
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { freshSeed, Random } from '../../src/engine/random.ts'
+import { Random } from '../../src/engine/random.ts'
 import { CrashLab } from '../crash/crash-lab.ts'
 import { EVERY_OPERATION } from '../crash/every-operation.ts'
 import { daemonMissing } from '../docker/daemon-process.ts'
+import { fuzzSeed } from '../fuzz/fuzz-seed.ts'
 
 /** Every which write is tried; which of them is the seed's choice. */
 const stride = process.env['NETLOOM_CRASH_ALL'] === '1' ? 1 : 4
 /** All points from this one on. */
 const from = process.env['NETLOOM_CRASH_FROM']
-const seed = process.env['NETLOOM_CRASH_SEED'] ?? String(freshSeed())
+const seed = process.env['NETLOOM_CRASH_SEED'] ?? String(fuzzSeed())
 /** More than there are: the daemon's living says where they end. */
 const MOST_WRITES = 500
 

@@ -1,12 +1,13 @@
 // kill -9 of the daemon at random moments of random work. All 200 rounds: npm run test:crash
 import { after, before, describe, test } from 'node:test'
-import { freshSeed, Random } from '../../src/engine/random.ts'
+import { Random } from '../../src/engine/random.ts'
 import { CrashLab } from '../crash/crash-lab.ts'
 import { daemonMissing } from '../docker/daemon-process.ts'
+import { fuzzSeed } from '../fuzz/fuzz-seed.ts'
 
 /** With live restore, and as many without. */
 const rounds = Number(process.env['NETLOOM_CRASH_ROUNDS'] ?? 10) / 2
-const seed = process.env['NETLOOM_CRASH_SEED'] ?? String(freshSeed())
+const seed = process.env['NETLOOM_CRASH_SEED'] ?? String(fuzzSeed())
 
 for (const liveRestore of [true, false]) {
   describe(`killed at random moments, live-restore ${liveRestore}, seed ${seed}`, { skip: daemonMissing('dig', 'ip', 'tar') }, () => {

@@ -6,7 +6,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { freshSeed } from '../../src/engine/random.ts'
 import { BATCH } from '../../src/io/frame-device.ts'
 import { tryLoadNative } from '../../src/io/load-native.ts'
 import { openTap, TapDevice } from '../../src/io/tap-device.ts'
@@ -14,6 +13,7 @@ import { ThreadedEngine } from '../../src/network/threaded-engine.ts'
 import { FuzzFrame } from '../fuzz/fuzz-frame.ts'
 import { fuzzNetwork, macOf } from '../fuzz/fuzz-network.ts'
 import { TARGETS } from '../fuzz/fuzz-run.ts'
+import { fuzzSeed } from '../fuzz/fuzz-seed.ts'
 import { Mutator } from '../fuzz/mutator.ts'
 import { seedFrames } from '../fuzz/seed-frames.ts'
 import { rigPool } from '../io/frame-device-suite.ts'
@@ -21,7 +21,7 @@ import { wholeTopology } from '../network/whole-topology.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 
 const FRAMES = process.env.NETLOOM_FUZZ === 'long' ? 500_000 : 50_000
-const seed = Number(process.env.NETLOOM_FUZZ_SEED ?? freshSeed())
+const seed = fuzzSeed()
 const native = tryLoadNative()!
 
 function interfaceUp(netns: TestNamespace, name: string, last: number): void {

@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FrameFlag } from '../../../src/engine/frame-pool.ts'
-import { freshSeed } from '../../../src/engine/random.ts'
 import type { TestFrameFields } from '../../engine/test-elements.ts'
+import { fuzzSeed } from '../../fuzz/fuzz-seed.ts'
 import { seededRandom } from '../../wire/seeded-random.ts'
 import { NatBench } from './nat-bench.ts'
 import { ROUTER_MAC, tcp, udp } from './packets.ts'
 
 const WORLD = '203.0.113.200'
 const STEPS = 1500
-const seeds = process.env['NETLOOM_FUZZ_SEED'] ? [Number(process.env['NETLOOM_FUZZ_SEED'])] : [1, 2, 3, freshSeed()]
+const seeds = process.env['NETLOOM_FUZZ_SEED'] ? [fuzzSeed()] : [1, 2, 3, fuzzSeed()]
 
 interface Step {
   readonly from: number

@@ -6,16 +6,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RouterChange } from '../../../src/elements/router/router-options.ts'
 import { FrameFlag, type FrameHandle } from '../../../src/engine/frame-pool.ts'
-import { freshSeed, type Random } from '../../../src/engine/random.ts'
+import type { Random } from '../../../src/engine/random.ts'
 import { parseIpv4, parseIpv6, parseMac } from '../../../src/wire/address.ts'
 import { put16, put32 } from '../../../src/wire/big-endian.ts'
 import { FuzzFrame } from '../../fuzz/fuzz-frame.ts'
+import { fuzzSeed } from '../../fuzz/fuzz-seed.ts'
 import { Mutator, type Targets } from '../../fuzz/mutator.ts'
 import { seedFrames } from '../../fuzz/seed-frames.ts'
 import { ECHO, INTERFACES, ROUTER_MACS, RouterLab, station, udp } from './router-lab.ts'
 
 const FRAMES = process.env['NETLOOM_FUZZ'] === 'long' ? 600_000 : 60_000
-const seed = Number(process.env['NETLOOM_FUZZ_SEED'] ?? freshSeed())
+const seed = fuzzSeed()
 
 function mac(text: string): Uint8Array {
   const bytes = new Uint8Array(6)
