@@ -95,6 +95,47 @@ Napi::Value netlinkExchangeBinding(const Napi::CallbackInfo& info) {
   });
 }
 
+/// The same on a libuv thread: a walk over a large table takes the kernel milliseconds.
+class ExchangeWorker : public Napi::AsyncWorker {
+ public:
+  ExchangeWorker(Napi::Env env, UniqueFd fd, std::vector<uint8_t> request)
+      : AsyncWorker(env, "netloom.netlinkExchange"), deferred_(env), fd_(std::move(fd)), bytes_(std::move(request)) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    try {
+      bytes_ = netlinkExchange(fd_.get(), bytes_.data(), bytes_.size());
+    } catch (const SystemError& error) {
+      failure_ = std::make_unique<SystemError>(error);
+    }
+  }
+  void OnOK() override {
+    if (failure_) deferred_.Reject(toJsError(Env(), *failure_).Value());
+    else deferred_.Resolve(toUint8Array(Env(), bytes_.data(), bytes_.size()));
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  const UniqueFd fd_;
+  /// The request, then the answer.
+  std::vector<uint8_t> bytes_;
+  std::unique_ptr<SystemError> failure_;
+};
+
+Napi::Value netlinkExchangeAsync(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    UniqueFd fd;
+    const int protocol = intArgument(info, 1);
+    inNetns(intArgument(info, 0), [&] { fd = openNetlink(protocol); });
+    const auto [request, length] = bytesOf(info.Env(), info[2]);
+    auto* worker = new ExchangeWorker(info.Env(), std::move(fd), std::vector<uint8_t>(request, request + length));
+    worker->Queue();
+    return worker->promise();
+  });
+}
+
 // netlinkSubscribe(netns, protocol, groups)
 Napi::Value netlinkSubscribe(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
@@ -177,6 +218,7 @@ void registerSystem(Napi::Env env, Napi::Object exports) {
   exports.Set("writeFileInNetns", Napi::Function::New<writeFileInNetns>(env, "writeFileInNetns"));
   exports.Set("readFileInNetns", Napi::Function::New<readFileInNetns>(env, "readFileInNetns"));
   exports.Set("netlinkExchange", Napi::Function::New<netlinkExchangeBinding>(env, "netlinkExchange"));
+  exports.Set("netlinkExchangeAsync", Napi::Function::New<netlinkExchangeAsync>(env, "netlinkExchangeAsync"));
   exports.Set("netlinkSubscribe", Napi::Function::New<netlinkSubscribe>(env, "netlinkSubscribe"));
   exports.Set("netlinkDrain", Napi::Function::New<netlinkDrain>(env, "netlinkDrain"));
   exports.Set("userId", Napi::Function::New<userId>(env, "userId"));

@@ -261,6 +261,8 @@ export interface NativeBinding {
    * NETLINK_ROUTE, 12 NETLINK_NETFILTER.
    */
   netlinkExchange(netns: number, protocol: number, request: Uint8Array): Uint8Array
+  /** The same on a thread of libuv's pool (four by default), for what takes the kernel long; throws where no socket can be opened. */
+  netlinkExchangeAsync(netns: number, protocol: number, request: Uint8Array): Promise<Uint8Array>
   /** A non-blocking descriptor that becomes readable when something of `groups` (a mask of RTMGRP_ bits) changes there. */
   netlinkSubscribe(netns: number, protocol: number, groups: number): number
   /** Takes what such a descriptor was told, unread, and returns how many messages it was. More than it holds is lost. */

@@ -11,6 +11,9 @@ export type NetlinkTransport = (request: Uint8Array) => Uint8Array | Promise<Uin
 /** How often a list is asked for again when the table changed meanwhile. */
 const DUMP_ATTEMPTS = 5
 
+/** Messages of one exchange. */
+const GROUP = 64
+
 const EINTR = 4
 
 /** Requests and their answers over a transport. `text` arguments say in iproute2's words what is asked, for errors. */
@@ -25,6 +28,22 @@ export class NetlinkConnection {
   /** Changes something. Throws NetlinkError when it is refused. */
   async change(text: string, type: number, flags: number, fill: (writer: MessageWriter) => void): Promise<void> {
     this.check(text, await this.exchange(type, flags | RequestFlag.ack, fill))
+  }
+
+  /**
+   * Changes many things by messages of one type, each filled by one of `fills`; the refusals. In groups: acknowledgments that nobody has
+   * taken yet must have room in the socket.
+   */
+  async changeAll(text: string, type: number, fills: readonly ((writer: MessageWriter) => void)[], flags = 0): Promise<NetlinkError[]> {
+    const refusals: NetlinkError[] = []
+    for (let from = 0; from < fills.length; from += GROUP) {
+      const messages = fills.slice(from, from + GROUP).map((fill) => this.request(type, flags | RequestFlag.ack, fill))
+      for (const message of readMessages(await this.transport(Buffer.concat(messages)))) {
+        const { errno, text: reason } = outcome(message)
+        if (errno > 0) refusals.push(new NetlinkError(errno, text, reason))
+      }
+    }
+    return refusals
   }
 
   /** Asks for one object; its messages. Throws NetlinkError, ENODEV or ENOENT when it is not there. */
@@ -42,11 +61,17 @@ export class NetlinkConnection {
   }
 
   private async exchange(type: number, flags: number, fill: (writer: MessageWriter) => void): Promise<Message[]> {
-    const sequence = (this.sequence = (this.sequence + 1) >>> 0)
-    const writer = new MessageWriter(type, RequestFlag.request | flags, sequence)
-    fill(writer)
-    const answers = readMessages(await this.transport(writer.finish()))
+    const request = this.request(type, flags, fill)
+    const { sequence } = this
+    const answers = readMessages(await this.transport(request))
     return answers.filter((message) => message.sequence === sequence)
+  }
+
+  private request(type: number, flags: number, fill: (writer: MessageWriter) => void): Uint8Array {
+    this.sequence = (this.sequence + 1) >>> 0
+    const writer = new MessageWriter(type, RequestFlag.request | flags, this.sequence)
+    fill(writer)
+    return writer.finish()
   }
 
   private check(text: string, answers: Message[]): Message[] {

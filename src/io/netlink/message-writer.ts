@@ -66,6 +66,12 @@ export class MessageWriter {
     return this.pad()
   }
 
+  /** What another message had in an attribute, attributes with their padding. */
+  copied(payload: DataView): this {
+    for (let at = 0; at < payload.byteLength; at++) this.u8(payload.getUint8(at))
+    return this
+  }
+
   attributeU32(type: number, value: number): this {
     return this.u16(8).u16(type).u32(value)
   }

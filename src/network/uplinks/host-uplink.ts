@@ -225,12 +225,10 @@ export class HostUplink implements Uplink {
    * Where the kernel cannot filter what it deletes, or no descriptor is left, entries live on for up to three minutes.
    */
   private async forgetDatagrams(stations: readonly { readonly address: string; readonly port: number }[]): Promise<void> {
-    for (const { address, port } of stations) {
-      try {
-        await this.host.conntrack.forgetAnsweredBy({ protocol: UDP, address, port })
-      } catch {
-        // The ports are as asked, whatever is not forgotten; that ends by itself.
-      }
+    try {
+      await this.host.conntrack.forgetAnsweredBy(stations.map((station) => ({ protocol: UDP, ...station })))
+    } catch {
+      // The ports are as asked, whatever is not forgotten; that ends by itself.
     }
   }
 
