@@ -114,8 +114,8 @@ function hasSource(file) {
 }
 
 /**
- * Each file by a run() of its own: its events then are known to be its own, whichever module its tests are written in. Files with real
- * processes that failed beside others are repeated at the end, alone, and both outputs are shown: what fails again has failed.
+ * Each file by a run() of its own: its events then are known to be its own, whichever module its tests are written in. What
+ * failed beside others is repeated at the end, alone, and both outputs are shown: what fails again has failed.
  */
 async function runFiles(files, concurrency) {
   const waiting = [...files]
@@ -123,7 +123,7 @@ async function runFiles(files, concurrency) {
   const work = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const events = await eventsOf(file)
-      if (hasProcesses(file) && failures(file, events).length > 0) suspects.push({ file, events })
+      if (failures(file, events).length > 0) suspects.push({ file, events })
       else settle(file, events)
     }
   }
@@ -135,11 +135,6 @@ async function eventsOf(file) {
   const events = []
   for await (const event of run({ files: [file], concurrency: 1, timeout: Number(options.timeout) * 1000 })) events.push(event)
   return events
-}
-
-/** Only what real processes and a busy machine take part in can go right another time. */
-function hasProcesses(file) {
-  return /\.slow\.test\.m?js$/.test(file) || file.includes('/dist/test/system/')
 }
 
 /** What the tally would count: names of tests, or what is wrong with the file as a whole. */

@@ -82,18 +82,22 @@ async function rewrite(file: string, change: (text: string) => string): Promise<
   const handle = await open(file, 'r+')
   try {
     const old = await handle.readFile()
-    await replaceText(handle, Buffer.from(change(old.toString('utf8'))), old.length)
+    await replaceText(handle, Buffer.from(change(old.toString('utf8'))), old)
   } finally {
     await handle.close()
   }
 }
 
 /**
- * In one write, so that who reads meanwhile finds names and no empty file; another file cannot take the place of a mounted one. What the
- * old text is longer by is blank lines until it is cut off.
+ * In one write, from where it is another text on, so that who reads meanwhile finds names and no empty file; another file cannot take the
+ * place of a mounted one. What the old text is longer by is blank lines until it is cut off. A new line at the end is seen whole or not at
+ * all; where lines go away, a reader in that very moment may find one that is half of each text, as in any file that is written in place.
  */
-async function replaceText(handle: FileHandle, text: Buffer, oldLength: number): Promise<void> {
-  const blanks = Buffer.alloc(Math.max(0, oldLength - text.length), '\n')
-  await handle.write(Buffer.concat([text, blanks]), 0, text.length + blanks.length, 0)
+async function replaceText(handle: FileHandle, text: Buffer, old: Buffer): Promise<void> {
+  let from = 0
+  while (from < text.length && text[from] === old[from]) from++
+  const blanks = Buffer.alloc(Math.max(0, old.length - text.length), '\n')
+  const rest = Buffer.concat([text.subarray(from), blanks])
+  if (rest.length > 0) await handle.write(rest, 0, rest.length, from)
   if (blanks.length > 0) await handle.truncate(text.length)
 }
