@@ -23,20 +23,23 @@ import { readAddress, Tuple } from './tuple.ts'
 const wanted = new Tuple()
 const opposite = new Tuple()
 
-/** An error that came in by an interface; `tables.packet` has it. Its mark is the flow in the direction in which the error travels. */
-export function enterError(tables: NatTables, frame: FrameHandle, number: number): void {
+/**
+ * An error that came in by an interface; `tables.packet` has it. Its mark is the flow in the direction in which the error travels.
+ * @returns false for one about a packet of the host's own, which belongs to no flow: the frame is the caller's
+ */
+export function enterError(tables: NatTables, frame: FrameHandle, number: number): boolean {
   const { packet, quoted, flows, frames, addresses, context } = tables
-  if (!readQuote(tables)) return tables.drop(frame, NatDrop.unrelatedError)
-  if (!packet.hasGoodChecksum(frames.flags[frame])) return tables.drop(frame, NatDrop.badChecksum)
-  if (!finishChecksum(tables, frame)) return tables.drop(frame, NatDrop.malformed)
+  if (!readQuote(tables)) return refuse(tables, frame, NatDrop.unrelatedError)
+  if (!packet.hasGoodChecksum(frames.flags[frame])) return refuse(tables, frame, NatDrop.badChecksum)
+  if (!finishChecksum(tables, frame)) return refuse(tables, frame, NatDrop.malformed)
   // The packet left us as the opposite of the tuple that its answers have.
   wanted.setOpposite(quoted.tuple)
   const reference = flows.look(wanted)
-  if (reference === NO_FLOW || (flows.status[reference >> 1] & FlowStatus.confirmed) === 0) {
-    return tables.drop(frame, NatDrop.unrelatedError)
-  }
   // An error goes to the sender of what it quotes; one that goes elsewhere was forged (nf_conntrack_inet_error).
-  if (destinationOf(tables) !== quoted.tuple.source) return tables.drop(frame, NatDrop.unrelatedError)
+  if (destinationOf(tables) !== quoted.tuple.source) return refuse(tables, frame, NatDrop.unrelatedError)
+  if (reference === NO_FLOW || (flows.status[reference >> 1] & FlowStatus.confirmed) === 0) {
+    return isOfHost(tables, number) ? false : refuse(tables, frame, NatDrop.unrelatedError)
+  }
   const sent = flows.tuple(reference >> 1, 1 - (reference & 1), wanted)
   if (!sent.equals(quoted.tuple)) writeQuote(tables, sent)
   rewriteSide(packet, addresses, false, sent.source, KEEP_PORT, false)
@@ -45,6 +48,20 @@ export function enterError(tables: NatTables, frame: FrameHandle, number: number
   tables.entered[frame] = 0
   frames.mark[frame] = reference
   context.transmit(2 * number + 1, frame)
+  return true
+}
+
+function refuse(tables: NatTables, frame: FrameHandle, reason: number): true {
+  tables.drop(frame, reason)
+  return true
+}
+
+/**
+ * Whether the quoted packet, of no flow, was sent by a program of the host (a VTEP): from its address outside, and the error comes from
+ * there. Our stations never meet such packets.
+ */
+function isOfHost({ quoted, interfaces }: NatTables, number: number): boolean {
+  return interfaces.at(number)!.isUplink && interfaces.isGateway(quoted.tuple.source, quoted.isIpv6)
 }
 
 /** The same error on its way out: it comes from the address that stands for its sender there. False: it is not of this flow. */

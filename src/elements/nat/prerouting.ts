@@ -73,8 +73,9 @@ export class Prerouting {
     }
     // Padding of short frames ends here, as in Linux.
     frames.length[frame] = packet.end - at
-    if (packet.kind === PacketKind.error) return this.isGuest ? tables.drop(frame, NatDrop.spoofed) : enterError(tables, frame, number)
-    this.enterFlow(frame, number)
+    if (packet.kind !== PacketKind.error) this.enterFlow(frame, number)
+    else if (this.isGuest) tables.drop(frame, NatDrop.spoofed)
+    else if (!enterError(tables, frame, number)) this.leaveAlone(frame, number)
   }
 
   /** False for what a bridge floods and is for another station: no flow of ours. True while the router's MAC was not seen yet. */

@@ -46,7 +46,7 @@ export class Forwarding {
     }
     const size = packet.longest(core.frames)
     const mtu = family === 4 ? egress.mtu : egress.mtu6
-    if (size > mtu && !this.mayBeCut(frame, packet)) {
+    if (size > mtu && (family === 6 || ipv4DontFragment(packet.bytes, packet.ipAt))) {
       core.errors.tell(packet, link, Fault.tooBig, mtu)
       return core.drop(frame, RouterDrop.tooBig)
     }
@@ -118,11 +118,6 @@ export class Forwarding {
     const way = { egress: egress.number, to, from, mtu: family === 4 ? mtu : mtu6, noDecrement, reach }
     if (family === 4) cache.put(d0, way, neighbors.usableUntil(slot))
     else cache.put6(d0, d1, d2, d3, way, neighbors.usableUntil(slot))
-  }
-
-  private mayBeCut(frame: FrameHandle, packet: IpPacket): boolean {
-    if (packet.family === 6 || ipv4DontFragment(packet.bytes, packet.ipAt)) return false
-    return (this.core.frames.flags[frame] & FrameFlag.gso) === 0
   }
 }
 

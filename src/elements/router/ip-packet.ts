@@ -1,7 +1,7 @@
 /**
  * A received IP packet: where its parts are and what was read of it. One object is used again for every packet.
  */
-import { FrameFlag, type FrameHandle, type FramePool } from '../../engine/frame-pool.ts'
+import { FrameFlag, type FrameHandle, type FramePool, GsoTunnel } from '../../engine/frame-pool.ts'
 import { get32 } from '../../wire/big-endian.ts'
 import { verifyTransport } from '../../wire/checksum.ts'
 import { ETHERNET_HEADER_LENGTH, EtherType, etherType } from '../../wire/ethernet.ts'
@@ -36,6 +36,10 @@ import {
 import { TCP_HEADER_LENGTH, tcpHeaderLength } from '../../wire/tcp.ts'
 import { UDP_HEADER_LENGTH } from '../../wire/udp.ts'
 import { RouterDrop } from './router-drop.ts'
+
+/** FramePool.gsoType of UDP datagrams, without ECN. */
+const UDP_SEGMENTS = 5
+const GSO_ECN = 0x80
 
 /** `read` found nothing wrong. */
 export const READ_OK = -1
@@ -94,10 +98,14 @@ export class IpPacket {
     if ((flags & FrameFlag.reassembled) !== 0) return Math.min(this.length, frames.gsoSize[this.frame])
     if ((flags & FrameFlag.gso) === 0) return this.length
     // Its headers are read here: hdrLen is a hint of the device's (virtio 5.1.6.2).
-    const { bytes, transportAt, end, protocol } = this
-    const isTcp = protocol === IpProtocol.tcp && transportAt + TCP_HEADER_LENGTH <= end
-    const headers = transportAt - this.ipAt + (isTcp ? tcpHeaderLength(bytes, transportAt) : UDP_HEADER_LENGTH)
-    return Math.min(this.length, headers + frames.gsoSize[this.frame])
+    const { bytes, ipAt, end } = this
+    const type = frames.gsoType[this.frame]
+    const isTunnelled = (type & GsoTunnel.any) !== 0
+    // In a tunnel the segments are those of the inner packet, whose transport header the checksum fields tell.
+    const transportAt = isTunnelled ? this.at + frames.csumStart[this.frame] : this.transportAt
+    const isTcp = isTunnelled ? (type & ~(GSO_ECN | GsoTunnel.any)) !== UDP_SEGMENTS : this.protocol === IpProtocol.tcp
+    const length = isTcp && transportAt + TCP_HEADER_LENGTH <= end ? tcpHeaderLength(bytes, transportAt) : UDP_HEADER_LENGTH
+    return Math.min(this.length, transportAt - ipAt + length + frames.gsoSize[this.frame])
   }
 
   /** Whether the transport checksum over [transportAt, end) is right, or the device vouches for it. */

@@ -41,6 +41,7 @@ import type { Words } from './address-words.ts'
 import { Fault } from './icmp-errors.ts'
 import type { IpPacket } from './ip-packet.ts'
 import { DEFAULT_TTL, writeIpHeader } from './output.ts'
+import { quotedPort } from './quoted-port.ts'
 import { Counter, type RouterCore } from './router-core.ts'
 import { RouterDrop } from './router-drop.ts'
 import type { RouterInterface } from './router-interface.ts'
@@ -81,7 +82,9 @@ export class LocalDelivery {
     if (!this.isVouchedFor(frame) && !verifyIcmpChecksum(bytes, transportAt, end)) return core.drop(frame, RouterDrop.badChecksum)
     const type = bytes[transportAt]
     if (type === IcmpType.echoRequest) return this.answerEcho(frame, packet, link)
-    const isAnswer = type === IcmpType.echoReply || icmpIsError(bytes, transportAt)
+    const isError = icmpIsError(bytes, transportAt)
+    if (isError && this.isServed(frame, quotedPort(packet))) return
+    const isAnswer = isError || type === IcmpType.echoReply
     core.drop(frame, isAnswer ? RouterDrop.unexpected : RouterDrop.unknownProtocol)
   }
 
@@ -94,7 +97,9 @@ export class LocalDelivery {
     if (type >= Icmpv6Type.routerSolicitation && type <= Icmpv6Type.redirect) return core.discovery.receive(frame, packet, link)
     if (!answers) return core.drop(frame, RouterDrop.notAnswered)
     if (type === Icmpv6Type.echoRequest) return this.answerEcho(frame, packet, link)
-    const isAnswer = type === Icmpv6Type.echoReply || icmpv6IsError(bytes, transportAt)
+    const isError = icmpv6IsError(bytes, transportAt)
+    if (isError && this.isServed(frame, quotedPort(packet))) return
+    const isAnswer = isError || type === Icmpv6Type.echoReply
     core.drop(frame, isAnswer ? RouterDrop.unexpected : RouterDrop.unknownProtocol)
   }
 
@@ -151,10 +156,18 @@ export class LocalDelivery {
     const { core } = this
     const { bytes, transportAt, end } = packet
     if (!checkUdp(bytes, transportAt, end)) return core.drop(frame, RouterDrop.malformed)
+    if (!this.isServed(frame, udpDestinationPort(bytes, transportAt))) this.refuseUdp(frame, packet, link)
+  }
+
+  /** True, and the frame is the program's, where one stands at an interface with this UDP port. */
+  private isServed(frame: FrameHandle, port: number): boolean {
+    const { core } = this
     for (const { service, number } of core.services) {
-      if (service === udpDestinationPort(bytes, transportAt)) return core.transmit(number, frame)
+      if (service !== port) continue
+      core.transmit(number, frame)
+      return true
     }
-    this.refuseUdp(frame, packet, link)
+    return false
   }
 
   private refuseUdp(frame: FrameHandle, packet: IpPacket, link: RouterInterface): void {

@@ -1,7 +1,7 @@
 /**
  * What the router itself sends, and the last step of everything that it sends: source MAC, fragments, next hop.
  */
-import { type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
+import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
 import { put16, put32 } from '../../wire/big-endian.ts'
 import { ETHERNET_HEADER_LENGTH, ETHERNET_SOURCE, EtherType, setEtherType, setMac } from '../../wire/ethernet.ts'
 import {
@@ -25,6 +25,7 @@ import {
 } from '../../wire/ipv6.ts'
 import { fragmentIpv4 } from '../fragment/fragment-ipv4.ts'
 import { fragmentIpv6 } from '../fragment/fragment-ipv6.ts'
+import { cutSuperFrame, segmentsOf } from '../netem/cut-super-frame.ts'
 import { putWords, type Words } from './address-words.ts'
 import { Counter, type RouterCore } from './router-core.ts'
 import { RouterDrop } from './router-drop.ts'
@@ -91,18 +92,45 @@ export class Output {
     else this.fragment(egress, family, w0, w1, w2, w3, frame)
   }
 
-  /** Cuts a packet for an interface and sends the fragments to a next hop; takes the frame. An IPv6 packet must have a fragment header. */
+  /**
+   * Cuts a packet for an interface and sends the fragments to a next hop; takes the frame. An IPv6 packet must have a fragment header.
+   * Of a super-frame each segment is cut (Linux: ip_finish_output_gso).
+   */
   fragment(egress: RouterInterface, family: 4 | 6, w0: number, w1: number, w2: number, w3: number, frame: FrameHandle): void {
-    const { core, way, emitFragment } = this
+    const { core, way } = this
     way.egress = egress
     way.family = family
     way.w0 = w0
     way.w1 = w1
     way.w2 = w2
     way.w3 = w3
-    const { frames } = core
+    if ((core.frames.flags[frame] & FrameFlag.gso) === 0) this.cut(frame)
+    else this.cutSegments(frame)
+  }
+
+  /** By the way that is set. Where the pool has no frame for a segment, the super-frame ends with those that are left. */
+  private cutSegments(frame: FrameHandle): void {
+    const { core } = this
+    const { frames, counters } = core
+    const segments = segmentsOf(frames, frame)
+    for (let i = 0; i < segments; i++) {
+      const segment = cutSuperFrame(frames, frame, i, 1)
+      if (segment === NO_FRAME) return core.drop(frame, RouterDrop.noFragments)
+      counters[Counter.fragments]++
+      this.cut(segment)
+    }
+    frames.free(frame)
+    counters[Counter.fragments]--
+  }
+
+  /** By the way that is set. */
+  private cut(frame: FrameHandle): void {
+    const { core, emitFragment } = this
+    const { egress, family } = this.way
     const count =
-      family === 4 ? fragmentIpv4(frames, frame, egress.mtu, emitFragment) : fragmentIpv6(frames, frame, egress.mtu6, emitFragment)
+      family === 4
+        ? fragmentIpv4(core.frames, frame, egress!.mtu, emitFragment)
+        : fragmentIpv6(core.frames, frame, egress!.mtu6, emitFragment)
     if (count === 0) core.drop(frame, RouterDrop.noFragments)
     else core.counters[Counter.fragments] += count - 1
   }

@@ -21,8 +21,9 @@ export const RouterDrop = declareDrops('router', {
   linkLocal: 'A link-local address is no further than its link: not forwarded (RFC 4007).',
   noRoute: 'No route leads to the destination.',
   ttlExpired: 'The TTL or hop limit is used up.',
-  tooBig: 'The packet is longer than the MTU of the way out and may not be cut.',
-  noFragments: 'The packet had to be cut and could not: the frame pool is exhausted, or the MTU leaves no room for payload.',
+  tooBig: 'The packet, or a segment of the super-frame, is longer than the MTU of the way out and may not be cut.',
+  noFragments:
+    'The packet had to be cut and could not: no frame is left, the MTU has no room for payload, or headers and offload fields disagree.',
   fragment: 'A fragment for the router itself: it reassembles nothing (the NAT before it does).',
   portClosed: 'Nothing listens on this port of the router; the sender was told.',
   unknownProtocol: 'Nothing here speaks this IP protocol or ICMP type.',

@@ -27,11 +27,7 @@ export function fitPacket(
   segmentLength: number,
   emit: (frame: FrameHandle, isError: boolean) => void
 ): number {
-  const start = frames.start[frame]
-  const bytes = frames.bytes(frame)
-  const at = start + ETHERNET_HEADER_LENGTH
-  const isIpv4 = etherType(bytes, start) === EtherType.ipv4 && checkIpv4(bytes, at, start + frames.length[frame])
-  if (isIpv4 && !ipv4DontFragment(bytes, at) && (frames.flags[frame] & FrameFlag.gso) === 0) {
+  if (mayFragment(frames, frame) && (frames.flags[frame] & FrameFlag.gso) === 0) {
     const pieces = fragmentIpv4(frames, frame, limit, (piece) => emit(piece, false))
     if (pieces > 0) return pieces
   }
@@ -46,4 +42,13 @@ export function fitPacket(
   if (error === NO_FRAME) return HOPELESS
   emit(error, true)
   return TOLD
+}
+
+/** Whether the frame's packet, or each segment of it, is one that everybody on the way may cut: IPv4 without DF. */
+export function mayFragment(frames: FramePool, frame: FrameHandle): boolean {
+  const start = frames.start[frame]
+  const bytes = frames.bytes(frame)
+  const at = start + ETHERNET_HEADER_LENGTH
+  if (etherType(bytes, start) !== EtherType.ipv4 || !checkIpv4(bytes, at, start + frames.length[frame])) return false
+  return !ipv4DontFragment(bytes, at)
 }

@@ -18,6 +18,7 @@ import type { Timer } from '../../engine/timer-queue.ts'
 import { ETHERNET_HEADER_LENGTH, isGroup, macHi, macLo } from '../../wire/ethernet.ts'
 import { Learned, NOT_FOUND } from '../bridge/fdb.ts'
 import { Reassembler } from '../fragment/reassembler.ts'
+import { cutSuperFrame, headersOf, segmentsOf } from '../netem/cut-super-frame.ts'
 import { answerNeighbor, type NeighborOf } from './answer-neighbor.ts'
 import { Decapsulator, FRAGMENT, OTHER, VXLAN } from './decap.ts'
 import { Encapsulator, READY, TOO_LONG } from './encap.ts'
@@ -26,7 +27,7 @@ import { type FastDecap, fastDecapFor, JUDGED_WORDS, judgedAt, type OwnStation }
 import { type FastDecap6, fastDecap6For, JUDGED6_WORDS, judge6, type OwnStation6 } from './fast-decap6.ts'
 import { type FastEncap, fastEncapFor } from './fast-encap.ts'
 import { type FastEncap6, fastEncap6For } from './fast-encap6.ts'
-import { fitPacket } from './fit-packet.ts'
+import { fitPacket, mayFragment } from './fit-packet.ts'
 import type { Segment } from './segment.ts'
 import { ANSWERED, UnderlayStation } from './underlay-station.ts'
 import { NO_VTEP, VTEP_WORDS, Vtep } from './vtep-table.ts'
@@ -195,7 +196,9 @@ export class VxlanVtep implements Element {
   private fit(frame: FrameHandle, segment: Segment, vtep: number): void {
     const { context, frames, encap } = this
     const limit = encap.limit(segment.mtu, vtep)
-    const pieces = fitPacket(frames, frame, limit, encap.segmentLength(frame), (piece, error) => {
+    const longest = encap.segmentLength(frame)
+    if (longest > limit && headersOf(frames, frame) > 0 && mayFragment(frames, frame)) return this.fitSegments(frame, segment, vtep)
+    const pieces = fitPacket(frames, frame, limit, longest, (piece, error) => {
       if (error) {
         this.errors++
         context.enter(piece)
@@ -206,6 +209,23 @@ export class VxlanVtep implements Element {
       this.fragmented++
       this.copies += pieces - 1
     } else context.drop(frame, pieces === 0 ? VxlanDrop.tooBig : VxlanDrop.oversize)
+  }
+
+  /** Each segment of a super-frame is too long by itself, but for the last one. Where the pool has no frame for one, the rest ends with it. */
+  private fitSegments(frame: FrameHandle, segment: Segment, vtep: number): void {
+    const { context, frames } = this
+    const count = segmentsOf(frames, frame)
+    for (let i = 0; i < count; i++) {
+      const one = cutSuperFrame(frames, frame, i, 1)
+      if (one === NO_FRAME) {
+        this.copyFailures++
+        return context.drop(frame, VxlanDrop.oversize)
+      }
+      this.copies++
+      this.send(one, segment, vtep)
+    }
+    frames.free(frame)
+    this.copies--
   }
 
   /** A piece fits, unless the table changed meanwhile. */

@@ -290,13 +290,39 @@ describe('what is no packet of a flow', () => {
     ['a reset for no connection', 0, tcp('192.0.2.2:1', `${WORLD}:2`, { flags: 'R' }), 'nat.invalidState'],
     ['an echo reply for no request', 0, echo('192.0.2.2', WORLD, 7, { reply: true }), 'nat.invalidState'],
     ['a spoofed IPv6 source', 0, udp('[2001:db8:b::2]:1', '[2001:db8:f::1]:2'), 'nat.spoofed'],
-    ['an ICMP error about nothing', 2, icmpError(WORLD, '198.51.100.50', udp('198.51.100.50:1', `${WORLD}:2`)), 'nat.unrelatedError']
+    ['an ICMP error about nothing', 2, icmpError(WORLD, '198.51.100.50', udp('198.51.100.51:1', `${WORLD}:2`)), 'nat.unrelatedError'],
+    [
+      'one about our own packets, from inside',
+      0,
+      icmpError('192.0.2.2', '198.51.100.50', udp('198.51.100.50:1', '192.0.2.2:2')),
+      'nat.unrelatedError'
+    ]
   ]
   for (const [name, from, frame, reason] of cases) {
     test(`${name}: ${reason}`, () => {
       const bench = new NatBench()
       assert.deepEqual(bench.send(from, frame), [])
       assert.deepEqual(bench.drops(), { [reason]: 1 })
+      bench.checkBooks()
+    })
+  }
+
+  for (const [here, there] of [
+    ['198.51.100.50', WORLD],
+    ['2001:db8:c::50', '2001:db8:f::9']
+  ] as const) {
+    test(`an ICMP error from outside about a packet of no flow, sent from ${here} itself, is the router's`, () => {
+      const bench = new NatBench()
+      const at = (address: string, port: number): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)
+      const error = icmpError(there, here, udp(at(here, 50_000), at(there, 4789)), { code: 4 })
+      const before = bench.router.consumed
+      assert.deepEqual(bench.send(2, error), [])
+      assert.deepEqual([bench.router.consumed - before, bench.drops()], [1, {}])
+      // Damaged, or sent to an address that has not sent the packet.
+      const damaged = error.slice()
+      damaged[damaged.length - 1]! ^= 1
+      bench.send(2, damaged)
+      assert.deepEqual([bench.router.consumed - before, bench.drops()], [1, { 'nat.badChecksum': 1 }])
       bench.checkBooks()
     })
   }

@@ -1,8 +1,10 @@
 /** Packets that go on: routes, TTL, MTU, fragments, what must not be forwarded; the fast path does what the slow one does. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { FrameFlag, type FrameHandle } from '../../../src/engine/frame-pool.ts'
+import { FrameFlag, type FrameHandle, GsoTunnel } from '../../../src/engine/frame-pool.ts'
 import { parseIpv6 } from '../../../src/wire/address.ts'
+import { get16, put16 } from '../../../src/wire/big-endian.ts'
+import { onesComplementSum, pseudoHeaderSum } from '../../../src/wire/checksum.ts'
 import { parseIpv4Header } from '../../../src/wire/ipv4.ts'
 import { BROADCAST, ECHO, frame, INTERFACES, ROUTER_MACS, ROUTES, RouterLab, station, udp, words } from './router-lab.ts'
 
@@ -14,6 +16,7 @@ const FAR = '198.18.0.1'
 const TO_B = `${ROUTER_MACS[1]} > ${station(1, 9)}`
 const TO_UP = `${ROUTER_MACS[2]} > ${station(2, 254)}`
 const TO_A = `${ROUTER_MACS[0]} > ${station(0, 7)}`
+const TO_ROUTER = { from: station(0, 7), to: ROUTER_MACS[0] }
 
 function met(options: ConstructorParameters<typeof RouterLab>[0] = {}): RouterLab {
   const lab = new RouterLab(options)
@@ -144,6 +147,92 @@ describe('IPv4', () => {
     lab.put(0, bytes, asSuper(1361))
     assert.deepEqual(lab.take(0), [`${TO_A}: 192.0.2.1 > ${A7} ttl 64 unreachable 4 (1400) quoting 548`])
     lab.ends()
+  })
+  test('without DF each segment of a super-frame is cut, also of one in a tunnel', () => {
+    // A segment's packet has 1,408 bytes, its last one 308; outside stand 50 more.
+    const payload = new Uint8Array(3 * 1368 + 268).map((_, i) => i)
+    const packet = frame(A7, FAR, { tcp: { payload, flags: 0x10 } }, { from: station(0, 7), to: ROUTER_MACS[0] })
+    put16(packet, 50, pseudoHeaderSum(packet, 14, 6, packet.length - 34))
+    const vxlan = new Uint8Array([8, 0, 0, 0, 0, 1, 0, 0, ...packet])
+    const tunnelled = frame(A7, FAR, { udp: { sourcePort: 50_000, destinationPort: 4789, payload: vxlan } }, TO_ROUTER)
+    for (const [bytes, outer] of [
+      [packet, 0],
+      [tunnelled, 50]
+    ] as const) {
+      const lab = met()
+      lab.put(0, bytes, (handle) => {
+        const { frames } = lab.net.engine
+        frames.flags[handle] = FrameFlag.gso | FrameFlag.csum
+        frames.gsoType[handle] = outer === 0 ? 1 : 1 | GsoTunnel.ipv4
+        frames.gsoSize[handle] = 1368
+        frames.hdrLen[handle] = outer + 54
+        frames.csumStart[handle] = outer + 34
+        frames.csumOffset[handle] = 16
+      })
+      const fragment = (id: number): string[] => [`id+${id} fragment 0+ 1376`, `id+${id} fragment 1376 ${12 + outer}`]
+      const first = get16(bytes, 18)
+      const out = lab.bytes(2)
+      const shown = out.map((piece) => {
+        const ip = parseIpv4Header(piece, 14, piece.length)!
+        const id = ip.id - first
+        return ip.moreFragments || ip.fragmentOffset > 0
+          ? `id+${id} fragment ${ip.fragmentOffset}${ip.moreFragments ? '+' : ''} ${ip.payloadLength}`
+          : `id+${id} whole ${ip.payloadLength}`
+      })
+      assert.deepEqual(shown, [...fragment(0), ...fragment(1), ...fragment(2), `id+3 whole ${288 + outer}`])
+      // Put together again, with the last one's sum finished, they are what the sender meant.
+      const segments: Buffer[] = [0, 2, 4].map((i) => Buffer.concat([out[i]!, out[i + 1]!.subarray(34)]))
+      const carried = segments.map((whole) => Buffer.from(whole.subarray(outer + 54)))
+      assert.ok(Buffer.concat([...carried, Buffer.from(out[6]!.subarray(outer + 54))]).equals(Buffer.from(payload)))
+      for (const whole of segments) {
+        const inner = whole.subarray(outer)
+        assert.equal(onesComplementSum(inner, 34, inner.length - 34, pseudoHeaderSum(inner, 14, 6, inner.length - 34)), 0xffff)
+        if (outer > 0) assert.deepEqual([get16(whole, 38), get16(inner, 16)], [whole.length - 34, inner.length - 14])
+      }
+      assert.equal(lab.counters['fragments'], 6)
+      assert.deepEqual(lab.drops, {})
+      lab.ends()
+    }
+  })
+  test('one whose headers are not as its fields say is dropped, not cut', () => {
+    const lab = met()
+    lab.put(0, frame(A7, FAR, udp(5000, 1472), TO_ROUTER), (handle) => {
+      const { frames } = lab.net.engine
+      frames.flags[handle] = FrameFlag.gso | FrameFlag.csum
+      frames.gsoType[handle] = 1 | GsoTunnel.ipv4
+      frames.gsoSize[handle] = 1400
+      frames.csumStart[handle] = 1510
+    })
+    assert.deepEqual(lab.take(2), [])
+    assert.deepEqual(lab.drops, { 'router.noFragments': 1 })
+    lab.ends()
+  })
+  test('a super-frame in a tunnel is measured by the outer packets that it becomes', () => {
+    const inner = frame(A7, FAR, { tcp: { payload: new Uint8Array(20_000), flags: 0x10 } }, TO_ROUTER)
+    const vxlan = new Uint8Array([8, 0, 0, 0, 0, 1, 0, 0, ...inner])
+    const outer = { udp: { sourcePort: 50_000, destinationPort: 4789, payload: vxlan } }
+    for (const [source, destination, headers] of [
+      [A7, FAR, 50],
+      ['2001:db8:a::7', '2001:db8:ffff::1', 70]
+    ] as const) {
+      const lab = met()
+      const bytes = frame(source, destination, outer, TO_ROUTER, headers === 50 ? { dontFragment: true } : {})
+      const asSuper = (gsoSize: number) => (handle: FrameHandle) => {
+        const { frames } = lab.net.engine
+        frames.flags[handle] = FrameFlag.gso | FrameFlag.csum
+        frames.gsoType[handle] = 1 | (headers === 50 ? GsoTunnel.ipv4 : GsoTunnel.ipv6)
+        frames.gsoSize[handle] = gsoSize
+        frames.hdrLen[handle] = headers + 54
+        frames.csumStart[handle] = headers + 34
+        frames.csumOffset[handle] = 16
+      }
+      lab.put(0, bytes, asSuper(1400 - headers - 40))
+      assert.equal(lab.bytes(2).length, 1)
+      lab.put(0, bytes, asSuper(1400 - headers - 39))
+      assert.match(lab.take(0)[0]!, /(unreachable 4|packet-too-big 0) \(1400\)/)
+      assert.deepEqual(lab.drops, { 'router.tooBig': 1 })
+      lab.ends()
+    }
   })
   test('what was reassembled is cut again as it came; a longest fragment with DF above the MTU is refused', () => {
     const lab = met()

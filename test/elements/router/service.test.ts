@@ -1,7 +1,7 @@
 /** A program at an interface of the router, such as a VTEP: what it gets, and what it sends. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { frame, INTERFACES, ROUTER_MACS, RouterLab, station, udp } from './router-lab.ts'
+import { frame, INTERFACES, type Payload, ROUTER_MACS, RouterLab, station, udp } from './router-lab.ts'
 
 const PORT = 4789
 const PROGRAM = '02:cc:00:00:00:99'
@@ -33,6 +33,30 @@ describe('a program at an interface', () => {
       `${way}: 2001:db8:a::7 > 2001:db8:a::1 hops 64 udp 4000 > 4789 20`
     ])
     assert.deepEqual(router.take(0), [])
+    router.ends()
+  })
+
+  test('gets ICMP errors about datagrams from the router’s address to its port elsewhere, and no others', () => {
+    const router = lab()
+    for (const [own, far, from] of [
+      ['192.0.2.1', '203.0.113.9', '192.0.2.7'],
+      ['2001:db8:a::1', '2001:db8:c::9', '2001:db8:a::7']
+    ] as const) {
+      const isIpv6 = own.includes(':')
+      const about = (source: string, port: number): Payload => {
+        const quoted = frame(source, far, udp(port), { from: PROGRAM, to: PROGRAM }).slice(14)
+        if (!isIpv6) return { icmp: { kind: 'unreachable', code: 4, word: 1400, quoted } }
+        return { icmpv6: { kind: 'packet-too-big', code: 0, word: 1400, quoted } }
+      }
+      router.send(0, 7, from, own, about(own, PORT))
+      const [got] = router.take(1)
+      assert.match(got!, new RegExp(`${from} > ${own} .*(unreachable 4|packet-too-big 0) \\(1400\\)`))
+      // Another port, and one that this address has not sent.
+      router.send(0, 7, from, own, about(own, PORT + 1))
+      router.send(0, 7, from, own, about(isIpv6 ? '2001:db8:b::1' : '198.51.100.1', PORT))
+      assert.deepEqual(router.take(1), [])
+    }
+    assert.equal(router.drops['router.unexpected'], 4)
     router.ends()
   })
 
