@@ -95,12 +95,12 @@ function shufflesSubnets(base: string, name: string): boolean {
   return lines.some((line) => (line.match(/--subnet[= ][\d.]+\//g) ?? []).length > 1)
 }
 
-/** A limit of time in a command, a terminal that is typed at after pauses, or what runs meanwhile. */
-const TIMED = /@pty|!collect| -[wWm] ?\d|\btimeout \d|\+time=|\b(wget|nc|curl|ping|iperf3)\b/
+/** A limit of time in a command, tries in so much of it, a terminal that is typed at after pauses, or what runs meanwhile. */
+const TIMED = /@pty|@retry=|!collect| -[wWm] ?\d|\btimeout \d|\+time=|\b(wget|nc|curl|ping|iperf3)\b/
 
 /**
  * What the machine's standing still for a second explains: that nothing failed but steps with a limit of time of their own, such as
- * `ping -W 1`, or that come after a pause in which something was to become ready. What is wrong with the daemon fails again.
+ * `ping -W 1`, or that come after a pause, or tries, in which something was to become ready. What is wrong with the daemon fails again.
  */
 function whyLate(base: string, name: string, stdout: string): string | undefined {
   const lines = readFileSync(path.join(base, 'scenarios', `${name}.scn`), 'utf8').split('\n')
@@ -109,7 +109,7 @@ function whyLate(base: string, name: string, stdout: string): string | undefined
     return { line, index, text: `${lines[index]} ${command}` }
   })
   const isLate = failed.every(
-    ({ index, text }) => TIMED.test(text) || lines.slice(Math.max(0, index - 3), index).some((each) => each.startsWith('!sleep'))
+    ({ index, text }) => TIMED.test(text) || lines.slice(Math.max(0, index - 3), index).some((each) => /^!sleep|^@retry=/.test(each))
   )
   return failed.length > 0 && isLate ? `what failed has limits of time: lines ${failed.map(({ line }) => line).join(', ')}` : undefined
 }

@@ -59,13 +59,14 @@ export function followSeed(title: string, steps: readonly SeedStep[], { cluster 
 
     for (const [index, step] of steps.entries()) {
       test(`${index + 1}. ${step.run.replace(/\s+/g, ' ').slice(0, 100)}`, async (context) => {
-        const most = step.eventually ? 300 : isProbe(step.run) && step.typed === undefined ? PROBES : 1
+        const isWaiting = step.eventually || (step.typed === undefined && isFetch(step.run))
+        const most = isWaiting ? PATIENCE : step.typed === undefined ? triesOf(step.run) : 1
         let tries = 0
         await tryUpTo(most, context, () => {
           tries++
           return follow(lab, step, context)
         })
-        if (!step.eventually && tries > 1) repeated++
+        if (!isWaiting && tries > 1) repeated++
         passed++
       })
     }
@@ -77,17 +78,24 @@ export function followSeed(title: string, steps: readonly SeedStep[], { cluster 
   })
 }
 
-/**
- * How often something that only asks others over the network is tried: a server listens a moment after its container was started, and
- * what ping counts in four seconds is less on a machine that stood still for one of them.
- */
+/** How often something is tried that comes in its own time, as a server listens a moment after its container was started: a minute. */
+const PATIENCE = 300
+/** How often ping is: what it counts in four seconds is less on a machine that stood still for one of them. */
 const PROBES = 6
-/** In a whole document: a first packet that is always lost would make it more. */
+/** Of pings, in a whole document: a first packet that is always lost would make it more. */
 const MOST_REPEATED = 3
 
 /** Whether a command does nothing but ask others over the network, so that it can be asked again. */
 function isProbe(command: string): boolean {
   return /^(docker exec|\$ORACLE_DOCKER2 exec|nsenter|ping|curl|wget) /.test(command) && /(^| )(ping|curl|wget) /.test(command)
+}
+
+function isFetch(command: string): boolean {
+  return isProbe(command) && /(^| )(curl|wget) /.test(command)
+}
+
+function triesOf(command: string): number {
+  return isFetch(command) ? PATIENCE : isProbe(command) ? PROBES : 1
 }
 
 async function tryUpTo(most: number, context: TestContext, attempt: () => Promise<void>): Promise<void> {
@@ -117,8 +125,7 @@ async function followTyped(lab: DockerLab, step: SeedStep, context: TestContext)
   try {
     await session.prompt()
     for (const typed of step.typed!) {
-      const most = isProbe(typed.line) ? PROBES : 1
-      await tryUpTo(most, context, async () => compare(await session.type(typed.line, typed.interruptAfter), typed))
+      await tryUpTo(triesOf(typed.line), context, async () => compare(await session.type(typed.line, typed.interruptAfter), typed))
     }
     if (step.exits) session.press('exit\r')
     else session.press(KEYS.detach)

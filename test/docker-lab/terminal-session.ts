@@ -50,11 +50,18 @@ export class TerminalSession {
 
   /** Waits for the first prompt; on an attached shell it comes after a key. */
   async prompt(): Promise<void> {
+    let keys = 0
     for (let tries = 0; tries < 300 && !/\/ # $/.test(this.shown); tries++) {
-      if (tries % 10 === 5) this.press(KEYS.enter)
+      if (tries % 10 === 5) {
+        this.press(KEYS.enter)
+        keys++
+      }
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
     await this.until(() => /\/ # $/.test(this.shown), 'a prompt')
+    // Of several keys each may bring a prompt yet, and one in the midst of what is typed next would be taken for its end.
+    if (keys > 1) await this.type("echo set''tled")
+    await this.until(() => keys <= 1 || /\nsettled\n\/ # $/.test(this.shown), 'the last of the prompts')
   }
 
   /** The status of the command, which must end by itself. */

@@ -31,7 +31,7 @@ describe('netloom attach', { skip: namespacesMissing('ping', 'dig', 'ip', 'unsha
 
   /** A process of somebody else's, with an empty network namespace. */
   async function stranger(): Promise<number> {
-    const child = spawn('unshare', ['--net', 'sh', '-c', 'echo up; exec sleep 120'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn('unshare', ['--net', 'sh', '-c', 'echo up; exec sleep 1000'], { stdio: ['ignore', 'pipe', 'inherit'] })
     children.push(child)
     await once(child.stdout!, 'data')
     return child.pid!

@@ -75,10 +75,10 @@ describe('system benchmark', { skip: namespacesMissing('iperf3', 'ping', 'setpri
 
       const { metrics } = JSON.parse(readFileSync(file, 'utf8')) as { metrics: Metric[] }
       const figure = (name: string): number | undefined => metrics.find((metric) => metric.name === name)?.samples[0]
-      for (const pathCase of cases.filter((each) => each.missing() === null)) {
+      for (const pathCase of cases.filter(({ name, missing }) => missing() === null && !failed.includes(name))) {
         assert.ok(figure(`${pathCase.name}: tcp1`)! > 0, `${pathCase.name} moved no TCP`)
       }
-      for (const name of ['netloom', 'c-forwarder', 'kernel-bridge']) {
+      for (const name of ['netloom', 'c-forwarder', 'kernel-bridge'].filter((each) => !failed.includes(each))) {
         for (const { key } of measures.filter(({ key }) => key !== 'captured')) {
           const value = figure(`${name}: ${key}`)
           if (key === 'cpu-forwarder' && name === 'kernel-bridge') assert.equal(value, undefined)

@@ -105,7 +105,7 @@ class KernelBridge {
 
   private async readUntil(port: number, marker: Uint8Array): Promise<Uint8Array[]> {
     const frames: Uint8Array[] = []
-    for (let tries = 0; tries < 2000; tries++) {
+    for (let tries = 0; tries < 60_000; tries++) {
       for (const bytes of this.read(port)) {
         if (Buffer.compare(bytes, marker) === 0) return frames
         frames.push(bytes)

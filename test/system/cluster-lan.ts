@@ -14,9 +14,9 @@ export async function eventually(what: string, isSo: () => boolean): Promise<voi
     try {
       if (isSo()) return
     } catch (error) {
-      if (tries === 150) throw error
+      if (tries === 600) throw error
     }
-    if (tries === 150) assert.fail(`never: ${what}`)
+    if (tries === 600) assert.fail(`never: ${what}`)
     await sleep(200)
   }
 }
@@ -116,7 +116,7 @@ export class ClusterLan {
     // What comes after the work by the same cable: when it is shown, so is all that was before it.
     const isMarker = (line: string): boolean => line.includes(`192.0.2.1 > ${address}: ICMP echo request`)
     for (let tries = 0; !lines.some(isMarker); tries++) {
-      if (tries === 50) assert.fail('tcpdump never shows the ping at the end')
+      if (tries === 600) assert.fail('tcpdump never shows the ping at the end')
       await this.lan.exec('ping', '-c', '1', '-W', '1', address)
       await sleep(100)
     }

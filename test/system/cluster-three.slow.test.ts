@@ -98,7 +98,7 @@ describe('three daemons and three members of etcd', {
       return false
     }
     while (!(isNameless(1) && isNameless(2) && isNameless(1))) {
-      assert.ok(performance.now() - killed < 60_000, 'c3 has a name a minute after its daemon was killed')
+      assert.ok(performance.now() - killed < 180_000, 'c3 has a name three minutes after its daemon was killed')
       await sleep(200)
     }
     const seconds = ((lastNamed - killed) / 1000).toFixed(1)

@@ -9,7 +9,7 @@ import { FailingStore } from '../store/failing-store.ts'
 import { noSandbox } from './sandbox-set-up.ts'
 
 const FORCE = { force: true, volumes: false, link: false }
-const PATIENCE = { timeout: 60_000 }
+const PATIENCE = { timeout: 240_000 }
 
 describe('the container service', { skip: noSandbox }, () => {
   const store = new FailingStore(new MemoryStore())

@@ -15,7 +15,7 @@ const WHO_ASKS = [
   '-e',
   `require('http').createServer((request, answer) => answer.end(request.socket.remoteAddress.replace('::ffff:', ''))).listen(80)`
 ] as const
-const FETCH = ['curl', '-sS', '--retry', '10', '--retry-all-errors', '--retry-delay', '1', '--max-time', '20'] as const
+const FETCH = ['curl', '-sS', '--retry', '60', '--retry-all-errors', '--retry-delay', '1', '--max-time', '20'] as const
 
 describe('netloom daemon with no uplink asked for', { skip: namespacesMissing('docker', 'ip', 'nft', 'curl') }, () => {
   const host = new TestNamespace()
@@ -74,7 +74,7 @@ describe('netloom daemon with no uplink asked for', { skip: namespacesMissing('d
         second.stderr,
         /the uplink 'host' cannot be had here, 'user' is taken in its place: the interface netloom0 .*\.2|netloom0/s
       )
-      assert.match(second.stderr, /msg=ready uplink=user/)
+      await second.logged(/msg=ready uplink=user/)
       const subnets = ['first', 'second'].map((name) =>
         docker(socketOf(name), 'network', 'inspect', '-f', '{{(index .IPAM.Config 0).Subnet}}', 'bridge')
       )

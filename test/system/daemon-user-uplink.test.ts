@@ -28,7 +28,7 @@ const WHO_ASKS = [
 ] as const
 
 /** Until the server listens. */
-const FETCH = ['curl', '-sS', '--retry', '10', '--retry-all-errors', '--retry-delay', '1', '--max-time', '20'] as const
+const FETCH = ['curl', '-sS', '--retry', '60', '--retry-all-errors', '--retry-delay', '1', '--max-time', '20'] as const
 
 function whyNot(): string | false {
   const missing = namespacesMissing('docker', 'setpriv', 'unshare', 'mknod', 'ip', 'curl')
@@ -67,7 +67,7 @@ describe('netloom daemon --uplink user of an ordinary user', { skip: whyNot() },
     daemon = new DaemonProcess(user, ['--uplink', 'user'], env, ['unshare', '-m', 'sh', '-c', tun, 'sh'])
     await daemon.ready()
     // As the log says, which then holds without another start.
-    assert.match(daemon.stderr, /containers cannot ping the outside: .*ping_group_range/)
+    await daemon.logged(/containers cannot ping the outside: .*ping_group_range/)
     user.run('sysctl', '-qw', 'net.ipv4.ping_group_range=0 2147483647')
     docker(socket, 'network', 'create', 'front')
   })

@@ -59,7 +59,7 @@ describe('netloom demo', { skip: noSandbox }, () => {
       stdio: ['ignore', 'pipe', 'pipe']
     })
   const demo = (...args: string[]) =>
-    spawnSync(process.execPath, [PROGRAM, 'demo', ...args], { cwd: folder, encoding: 'utf8', timeout: 120_000 })
+    spawnSync(process.execPath, [PROGRAM, 'demo', ...args], { cwd: folder, encoding: 'utf8', timeout: 240_000 })
 
   test('two processes, names, a transfer and a capture without a dropped copy; nothing is left', () => {
     const { status, stdout, stderr } = demo('--json')
@@ -176,7 +176,7 @@ describe('netloom demo', { skip: noSandbox }, () => {
     const result = spawnSync(process.execPath, [PROGRAM, 'demo', '--json'], {
       cwd: folder,
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 240_000,
       env: { ...process.env, NETLOOM_NO_NATIVE: '1' }
     })
     assert.equal(result.status, 0, result.stderr)
@@ -211,7 +211,7 @@ describe('netloom demo', { skip: noSandbox }, () => {
         cd ${copy} && exec setpriv --reuid ${UID} --regid ${UID} --clear-groups "$0" bin/netloom.js demo --json --capture ${copy}/user-${mode}.pcapng`
       return spawnSync('unshare', ['-m', 'sh', '-c', shell, process.execPath], {
         encoding: 'utf8',
-        timeout: 120_000,
+        timeout: 240_000,
         env: { PATH: process.env['PATH'] }
       })
     }

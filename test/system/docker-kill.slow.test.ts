@@ -38,10 +38,10 @@ describe('kill -9 of the daemon', { skip: labMissing() }, () => {
       if (await outlive(seconds, context)) return
       await lab.ok('rm', '-f', 'server', 'writer', 'client')
     }
-    assert.fail('each transfer was over before the daemon was back')
+    assert.fail('each transfer was over before the daemon was back, or nothing was carried at its end')
   })
 
-  /** False: the transfer of so many seconds was over before there was something to be seen. */
+  /** False: the transfer of so many seconds was over before the daemon was back and its TCP had noticed. */
   const outlive = async (seconds: number, context: TestContext): Promise<boolean> => {
     await lab.ok('run', '-d', '--name', 'server', '--net', 'lane', 'tools', 'iperf3', '-s', '-1', '--forceflush')
     await until('the server listens', async () => (await lab.ok('logs', 'server')).includes('listening'))
@@ -78,8 +78,10 @@ describe('kill -9 of the daemon', { skip: labMissing() }, () => {
       intervals: { sum: { bytes: number } }[]
     }
     assert.equal(result.end.streams.length, 1)
-    assert.ok(result.intervals.at(-1)!.sum.bytes > 0, 'nothing was carried at the end')
     context.diagnostic(`bytes in each second: ${result.intervals.map(({ sum }) => sum.bytes).join(' ')}`)
+    // Each time that TCP finds nobody it waits twice as long for the next: a daemon that was slow to come may be met after the end. The last
+    // interval may be no second at all.
+    if (result.intervals.slice(-2).every(({ sum }) => sum.bytes === 0)) return false
     assert.equal(await lab.ok('wait', 'server'), '0')
 
     assert.equal(await lab.ok('wait', 'writer'), '7')

@@ -53,13 +53,13 @@ followSeed('document 001: kinds of networks, and nginx containers that talk', [
       // On the author's macOS `-t 10` ends it after ten seconds; to busybox as to Linux it is the TTL, and Ctrl-C ends it.
       {
         line: 'ping -t 10 google.com',
-        interruptAfter: 2,
+        interruptAfter: 2.5,
         shows: 'PING google.com (198.51.100.10): 56 data bytes\n64 bytes from 198.51.100.10: seq=0 ttl=63\nreceived, 0% packet loss'
       },
       // The router of the machine, which the document has from `netstat -nr | grep default`.
       {
         line: 'ping 192.0.2.1',
-        interruptAfter: 2,
+        interruptAfter: 2.5,
         shows: 'PING 192.0.2.1 (192.0.2.1): 56 data bytes\n64 bytes from 192.0.2.1: seq=0 ttl=63\nreceived, 0% packet loss'
       }
     ]

@@ -63,7 +63,10 @@ describe('labs of examples/', { skip: namespacesMissing('docker', 'busybox') }, 
     up('overlay')
     reaches('host2', 'client', ['web', '10.0.9.2', '192.0.2.1'])
     assert.match(folder.docker(lab, 'host2', 'exec', 'client', 'ping', '-c1', '-w60', 'web'), /ttl=64/)
-    const page = folder.docker(lab, 'host2', 'exec', 'client', 'busybox', 'wget', '-q', '-O-', 'http://web')
+    // Until it listens.
+    let page = ''
+    for (let tries = 0; page === '' && tries < 300; tries++)
+      page = folder.tryDocker(lab, 'host2', 'exec', 'client', 'busybox', 'wget', '-q', '-O-', 'http://web').stdout
     assert.ok(page.length > 0)
     for (const host of ['host1', 'host2']) {
       assert.equal(

@@ -90,7 +90,7 @@ describe('labs', { skip: namespacesMissing('docker', 'busybox') }, () => {
     // Until it listens.
     const ask = ['exec', 'client', 'busybox', 'nc', '-w30', '172.16.0.1', '8080']
     let said = ''
-    for (let tries = 0; said === '' && tries < 10; tries++) said = folder.tryDocker('two', 'host2', ...ask).stdout
+    for (let tries = 0; said === '' && tries < 300; tries++) said = folder.tryDocker('two', 'host2', ...ask).stdout
     assert.equal(said.trim(), 'hello')
   })
 

@@ -77,7 +77,7 @@ class KernelMacvlan {
       this.heard.push(...lines)
     })
     for (let tries = 0; this.heard[0] !== 'ready'; tries++) {
-      assert.ok(tries < 5000, 'the listener does not start')
+      assert.ok(tries < 60_000, 'the listener does not start')
       await sleep(1)
     }
     this.heard = []
@@ -130,7 +130,7 @@ class KernelMacvlan {
 
   private async until(marker: Uint8Array, read: () => Uint8Array[]): Promise<Uint8Array[]> {
     const frames: Uint8Array[] = []
-    for (let tries = 0; tries < 5000; tries++) {
+    for (let tries = 0; tries < 60_000; tries++) {
       for (const bytes of read()) {
         if (Buffer.compare(bytes, marker) === 0) return frames
         frames.push(bytes)

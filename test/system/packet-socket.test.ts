@@ -63,7 +63,7 @@ describe('packet socket', { skip: namespacesMissing('ip', 'ping', 'tc', 'sysctl'
   /** As soon as so many have come: the kernel may leave it to another thread to hand them over. */
   async function readAll(device: PacketSocketDevice, count: number, now = 0): Promise<SuperFrame[]> {
     const frames = read(device, now)
-    for (let tries = 0; frames.length < count && tries < 3000; tries++) {
+    for (let tries = 0; frames.length < count && tries < 60_000; tries++) {
       await setTimeout(1)
       frames.push(...read(device, now))
     }
@@ -181,7 +181,7 @@ describe('packet socket', { skip: namespacesMissing('ip', 'ping', 'tc', 'sysctl'
     const sent = 400 // 24 MiB, of which the socket's buffer holds 8 to 16
     for (let i = 0; i < sent; i++) write(far, [frame])
     let received = 0
-    for (let tries = 0; received + near.counters.rxNoBuffer < sent && tries < 3000; tries++) {
+    for (let tries = 0; received + near.counters.rxNoBuffer < sent && tries < 60_000; tries++) {
       for (let got = read(near); got.length > 0; got = read(near)) received += got.length
       received += read(near, near.nextDue).length
       await setTimeout(1)

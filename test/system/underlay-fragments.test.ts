@@ -15,9 +15,9 @@ import { VNI, VxlanWorld } from './vxlan-world.ts'
 const INNER = 1400
 const WAY_MTU = '1300'
 const LENGTH = 4000
-const TRIES = 50
+const TRIES = 300
 
-describe('fragments at the TAP underlay', { skip: namespacesMissing('ip', 'bridge', 'socat', 'ss'), timeout: 60_000 }, () => {
+describe('fragments at the TAP underlay', { skip: namespacesMissing('ip', 'bridge', 'socat', 'ss'), timeout: 300_000 }, () => {
   let world: VxlanWorld
   const started: ChildProcess[] = []
   before(async () => {

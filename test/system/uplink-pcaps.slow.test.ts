@@ -114,10 +114,10 @@ async function names(world: RecordedPackets): Promise<void> {
   await world.outside('dns-forwarded-host', 'port 53')
   for (const question of ['web A', 'nosuch A', 'google.com A', 'nosuch.lab.example A', '+tcp web A', 'www.lab.example TXT'])
     await world.sh('aa', `dig +tries=1 +time=3 ${question}`)
-  await world.done()
   // Asked by a socket of the daemon and not of the container's namespace: one hop less.
-  const { recorded, captured } = await world.lines('dns-forwarded-host')
   const words = (lines: readonly string[]): string[] => lines.flatMap((line) => / (dns .*) <id \d+>$/.exec(line)?.[1] ?? [])
+  await world.doneWhen('dns-forwarded-host', ({ recorded, captured }) => words(captured).length >= words(recorded).length)
+  const { recorded, captured } = await world.lines('dns-forwarded-host')
   assert.equal(words(recorded).length, 8)
   assert.deepEqual(words(captured).sort(), words(recorded).sort())
 }

@@ -12,9 +12,12 @@ import { after, before, describe, test } from 'node:test'
 import { DaemonProcess, docker } from './daemon-process.ts'
 import { namespacesMissing, TestNamespace } from './test-namespace.ts'
 
-/** HTTP at port 80, with a backlog for a crowd that comes at once: says how many connections there were; on its output 'listening'. */
+/**
+ * HTTP at port 80, with a backlog for a crowd that comes at once, and patience with one that gets no processor to go on: says how many
+ * connections there were; on its output 'listening'.
+ */
 const HTTP = `let connections = 0
-  require('node:http').createServer((request, answer) => answer.end(String(connections))).on('connection', () => connections++)
+  require('node:http').createServer({ keepAliveTimeout: 600_000 }, (request, answer) => answer.end(String(connections))).on('connection', () => connections++)
     .listen({ port: 80, host: '::', backlog: 4096 }, () => console.log('listening'))`
 
 /** DNS over UDP and TCP: every name has the client's address as its text (RFC 1035, 4.1); says 'listening'. */

@@ -30,7 +30,7 @@ describe('the user uplink', { skip: noUserUplink }, () => {
   after(() => world.close())
 
   async function eventually(what: string, check: () => Promise<boolean> | boolean): Promise<void> {
-    for (let attempt = 0; attempt < 2000; attempt++) {
+    for (let attempt = 0; attempt < 6000; attempt++) {
       if (await check()) return
       await new Promise((resolve) => setTimeout(resolve, 20))
     }

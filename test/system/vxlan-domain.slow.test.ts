@@ -8,8 +8,8 @@ import { bridgeDomainSuite } from '../elements/bridge-domain-suite.ts'
 import { overlay } from '../elements/vxlan/overlay.ts'
 
 const native = tryLoadNative()
-/** Other processes have another one, since a test run has several at once. */
-const PORT = 20_000 + (process.pid % 20_000)
+/** Other processes have another one, since a test run has several at once; below those that the kernel gives out. */
+const PORT = 20_000 + (process.pid % 12_000)
 const SENDERS = 4
 /** Of lo: nobody else is asked for them. */
 const ADDRESSES = ['127.0.50.1', '127.0.50.2'] as const

@@ -135,7 +135,7 @@ function suite(name: string, options: VxlanWorldOptions): void {
           await from.exec('ping', '-n', '-c', '1', '-W', '1', ...target)
         }
         // It ends with the third.
-        for (let tries = 0; !text.includes('10.0.0.255: ICMP') && tries < 1000; tries++) await sleep(20)
+        for (let tries = 0; !text.includes('10.0.0.255: ICMP') && tries < 3000; tries++) await sleep(20)
         for (const address of ['10.0.0.77', '224.0.0.1', '10.0.0.255']) assert.ok(text.includes(`> ${address}: ICMP echo request`), text)
       }
     })
