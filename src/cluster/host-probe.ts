@@ -8,6 +8,7 @@ import net from 'node:net'
 import type { Timers } from '../engine/clock.ts'
 import { ClusterError } from './cluster-error.ts'
 import type { ClusterHost } from './cluster-records.ts'
+import { patience } from './patience.ts'
 
 /** For connection and answer together. */
 export const PROBE_PATIENCE_MS = 1000
@@ -67,7 +68,7 @@ function ask(advertise: string, id: string, timers: Timers): Promise<boolean> {
       resolve(isAlive)
     }
     const socket = net.connect(readAdvertise(advertise))
-    const cancel = timers.after(PROBE_PATIENCE_MS, () => finish(false))
+    const cancel = patience(timers, PROBE_PATIENCE_MS, () => finish(false))
     socket.setEncoding('utf8')
     socket.on('data', (text: string) => {
       answer += text

@@ -5,6 +5,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Timers } from '../engine/clock.ts'
 import { ClusterError } from './cluster-error.ts'
+import { patience } from './patience.ts'
 import type { StoreServer, StoreTls } from './store-options.ts'
 
 export interface HttpRequest {
@@ -53,7 +54,7 @@ export class HttpClient {
       const outgoing = this.begin(server, request, this.agent)
       const abort = (): void => fail('it was given up')
       signal?.addEventListener('abort', abort)
-      const cancelPatience = this.timers.after(patienceMs, () => fail(`no answer in ${patienceMs / 1000} s`))
+      const cancelPatience = patience(this.timers, patienceMs, () => fail(`no answer in ${patienceMs / 1000} s`))
       const cancel = (): void => {
         cancelPatience()
         signal?.removeEventListener('abort', abort)

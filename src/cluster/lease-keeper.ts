@@ -5,6 +5,7 @@
 import type { Timers } from '../engine/clock.ts'
 import { ClusterError } from './cluster-error.ts'
 import type { Lease } from './cluster-store.ts'
+import { patience } from './patience.ts'
 
 export interface LeaseKeeperOptions {
   readonly seconds: number
@@ -58,7 +59,7 @@ export class LeaseKeeper implements Lease {
   private heard(): void {
     const { timers, seconds } = this.options
     this.cancelEnd()
-    this.cancelEnd = timers.after(seconds * 1000, () => this.end('nothing was heard of the store'))
+    this.cancelEnd = patience(timers, seconds * 1000, () => this.end('nothing was heard of the store'))
   }
 
   private end(reason: string): void {

@@ -9,6 +9,7 @@ import tls from 'node:tls'
 import type { Timers } from '../engine/clock.ts'
 import { ClusterError } from './cluster-error.ts'
 import { JuteReader, JuteWriter } from './jute.ts'
+import { patience } from './patience.ts'
 import type { StoreOptions, StoreServer } from './store-options.ts'
 
 export const ZooKeeperOp = {
@@ -120,7 +121,7 @@ export class ZooKeeperConnection {
   call(type: number, body: JuteWriter, xid = ++this.xid): Promise<ZooKeeperReply> {
     if (this.isOver) return Promise.reject(this.unavailable('the connection is over', false))
     return new Promise((resolve, reject) => {
-      const cancel = this.options.timers.after(PATIENCE_MS, () => this.end(`no answer in ${PATIENCE_MS / 1000} s`))
+      const cancel = patience(this.options.timers, PATIENCE_MS, () => this.end(`no answer in ${PATIENCE_MS / 1000} s`))
       this.pending.set(xid, { type, resolve, reject, cancel })
       this.socket.write(new JuteWriter().int(xid).int(type).add(body.toBuffer()).toFrame())
     })
@@ -161,7 +162,7 @@ export class ZooKeeperConnection {
   private connect(): Promise<void> {
     const { timers, timeoutMs, session = NO_SESSION } = this.options
     return new Promise((resolve, reject) => {
-      const cancel = timers.after(PATIENCE_MS, () => this.end('no connection in time'))
+      const cancel = patience(timers, PATIENCE_MS, () => this.end('no connection in time'))
       // The first answer has no header.
       this.pending.set(0, {
         type: 0,
