@@ -61,11 +61,18 @@ export function clockDelays(seconds: number): DelayValues {
 const TAP_RATE = 20_000
 const DATAGRAM = 64
 
-/** Between two namespaces; `isShaped` false: over a link that nobody has shaped. */
-export async function tapDelays(seconds: number, isShaped: boolean): Promise<DelayValues> {
+export interface TapDelayTrial {
+  /** False: over a link that nobody has shaped. */
+  readonly isShaped: boolean
+  /** The engine's thread runs before ordinary ones. */
+  readonly realtime: boolean
+}
+
+/** Between two namespaces. */
+export async function tapDelays(seconds: number, { isShaped, realtime }: TapDelayTrial): Promise<DelayValues> {
   const delay = isShaped ? DELAY_NS : 0
   const link = isShaped ? `delay ${DELAY_NS}ns` : ''
-  const { sent, received } = await tapStream({ link, datagram: DATAGRAM, bitsPerSecond: TAP_RATE * DATAGRAM * 8, seconds })
+  const { sent, received } = await tapStream({ link, datagram: DATAGRAM, bitsPerSecond: TAP_RATE * DATAGRAM * 8, seconds, realtime })
   const departures = new Map(sent.map(({ number, timeNs }) => [number, timeNs]))
   const errors = received.flatMap(({ number, timeNs }) => {
     const departure = departures.get(number)

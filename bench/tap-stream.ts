@@ -22,6 +22,8 @@ export interface TapStream {
   /** Of payload, as iperf3 is told. */
   readonly bitsPerSecond: number
   readonly seconds: number
+  /** The engine's thread runs before ordinary ones. Default false. */
+  readonly realtime?: boolean
 }
 
 export interface SeenFrame {
@@ -43,11 +45,12 @@ export async function tapStream({
   qdisc,
   datagram,
   bitsPerSecond,
-  seconds
+  seconds,
+  realtime = false
 }: TapStream): Promise<Record<'sent' | 'received', SeenFrame[]>> {
   const folder = mkdtempSync(path.join(tmpdir(), `netloom-bench-${process.pid}-`))
   const [client, server] = [await BenchNamespace.create(), await BenchNamespace.create()]
-  const lab = await Lab.create({ seed: 1, upstreams: [] })
+  const lab = await Lab.create({ seed: 1, upstreams: [], realtime })
   try {
     const network = await lab.network('bench', { subnet: SUBNET })
     await network.attach('client', { path: client.path }, { ip: CLIENT_ADDRESS, ...(link !== '' && { link: { out: link } }) })

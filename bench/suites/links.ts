@@ -3,7 +3,7 @@
  */
 import type { LinkSettings } from '../../src/elements/netem/link-settings.ts'
 import { runLinks } from '../link-datapath.ts'
-import { clockDelays, memoryDelays, tapDelays } from '../link-delays.ts'
+import { clockDelays, memoryDelays, type TapDelayTrial, tapDelays } from '../link-delays.ts'
 import { linkRate, memoryRate } from '../link-rates.ts'
 import { type TrialCase, trialSuite } from '../trial-suite.ts'
 
@@ -33,6 +33,7 @@ const VARYING = 'delay 200 ms 20 ms, normal'
 const MANY = '10,000 links, delay 20 ms'
 const IN_MEMORY = 'in memory, 1 Mpps'
 const THROUGH_TAPS = 'through TAPs, 20 kpps'
+const REALTIME = `${THROUGH_TAPS}, real-time`
 /** 2.2 GiB. */
 const MEMORY_MIB = 2252.8
 const DELAYS = 'a delay of 10 ms under the real clock'
@@ -43,6 +44,10 @@ function link(name: string, forward: LinkSettings | null, links = 1): TrialCase 
     group: 'frames of 64 bytes over emulated links',
     run: async () => ({ ...runLinks({ links, options: forward === null ? null : { forward }, frames: FRAMES, rate: RATE }) })
   }
+}
+
+function throughTaps(name: string, trial: TapDelayTrial): TrialCase {
+  return { name, group: DELAYS, run: async () => ({ ...(await tapDelays(3, trial)) }) }
 }
 
 export const suite = trialSuite({
@@ -76,8 +81,10 @@ export const suite = trialSuite({
     link(MANY, { delay: { meanNs: 20 * MS } }, 10_000),
     { name: 'no frames, a loop that reads the clock', group: DELAYS, run: () => ({ ...clockDelays(2) }) },
     { name: IN_MEMORY, group: DELAYS, run: () => ({ ...memoryDelays(2) }) },
-    { name: 'through TAPs, 20 kpps, no link', group: DELAYS, run: async () => ({ ...(await tapDelays(3, false)) }) },
-    { name: THROUGH_TAPS, group: DELAYS, run: async () => ({ ...(await tapDelays(3, true)) }) },
+    throughTaps(`${THROUGH_TAPS}, no link`, { isShaped: false, realtime: false }),
+    throughTaps(THROUGH_TAPS, { isShaped: true, realtime: false }),
+    throughTaps(`${REALTIME}, no link`, { isShaped: false, realtime: true }),
+    throughTaps(REALTIME, { isShaped: true, realtime: true }),
     ...MEMORY_RATES.map(([title, bitsPerSecond, length]) => ({
       name: `${title}, in memory`,
       group: 'offered 1.3 times the rate, in memory under the real clock',
@@ -98,7 +105,7 @@ export const suite = trialSuite({
       { of, figure: 'rssMiB', target: MEMORY_MIB, direction: 'at most' } as const
     ]),
     { of: MANY, figure: 'mpps', target: 5, direction: 'at least' },
-    ...[IN_MEMORY, THROUGH_TAPS].map((of) => ({ of, figure: 'p99', target: 100, direction: 'at most' }) as const),
+    ...[IN_MEMORY, THROUGH_TAPS, REALTIME].map((of) => ({ of, figure: 'p99', target: 100, direction: 'at most' }) as const),
     ...[...MEMORY_RATES.map(([rate]) => `${rate}, in memory`), ...RATES.map(([rate]) => `${rate}, netloom`)].map(
       (of) => ({ of, figure: 'rateError', target: 1, direction: 'at most' }) as const
     )

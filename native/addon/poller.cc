@@ -1,5 +1,6 @@
-// epoll, eventfd and the timer slack: what an engine thread sleeps on.
+// epoll, eventfd, the timer slack and the scheduler's class: what an engine thread sleeps on, and how soon it runs when it is woken.
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -113,6 +114,25 @@ void setTimerSlack(const Napi::CallbackInfo& info) {
   });
 }
 
+// setRealtime(isRealtime)
+void setRealtime(const Napi::CallbackInfo& info) {
+  guarded(info, [&] {
+    const bool wanted = info[0].As<Napi::Boolean>().Value();
+    sched_param parameter{};
+    parameter.sched_priority = wanted ? 1 : 0;
+    // Threads and processes that this one starts are ordinary ones.
+    const int policy = (wanted ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK;
+    if (sched_setscheduler(0, policy, &parameter) < 0) throwErrno("sched_setscheduler", wanted ? "SCHED_RR" : "SCHED_OTHER");
+  });
+}
+
+// threadCpuTime(): number
+Napi::Value threadCpuTime(const Napi::CallbackInfo& info) {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return Napi::Number::New(info.Env(), static_cast<double>(used.tv_sec) * 1e9 + static_cast<double>(used.tv_nsec));
+}
+
 Napi::Value eventfdCreate(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -162,6 +182,8 @@ void registerPoller(Napi::Env env, Napi::Object exports) {
   napi_create_function(env, "pollerWait", NAPI_AUTO_LENGTH, pollerWait, nullptr, &wait);
   exports.Set("pollerWait", Napi::Value(env, wait));
   exports.Set("setTimerSlack", Napi::Function::New<setTimerSlack>(env, "setTimerSlack"));
+  exports.Set("setRealtime", Napi::Function::New<setRealtime>(env, "setRealtime"));
+  exports.Set("threadCpuTime", Napi::Function::New<threadCpuTime>(env, "threadCpuTime"));
   exports.Set("eventfdCreate", Napi::Function::New<eventfdCreate>(env, "eventfdCreate"));
   exports.Set("timerfdCreate", Napi::Function::New<timerfdCreate>(env, "timerfdCreate"));
   exports.Set("eventfdWrite", Napi::Function::New<eventfdWrite>(env, "eventfdWrite"));

@@ -25,6 +25,8 @@ export interface DaemonConfig {
   readonly 'live-restore': boolean
   /** Names of images that nobody imported mean the machine's own root. */
   readonly 'host-images': boolean
+  /** The engine's thread runs before all ordinary ones, as long as it leaves them time. */
+  readonly realtime: boolean
   /** How frames leave the networks: see uplink-setting. */
   readonly uplink: string
   /** How the gateway translates: Linux's ways and times where nothing is said. */
@@ -75,6 +77,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, isRoot: boolean): DaemonCo
     'log-level': 'info',
     'live-restore': true,
     'host-images': true,
+    realtime: false,
     uplink: AUTO_UPLINK,
     nat: {},
     icc: true,
@@ -104,6 +107,7 @@ const READERS: Readonly<Record<keyof DaemonConfig, Reader>> = {
   'log-level': logLevel,
   'live-restore': flag,
   'host-images': flag,
+  realtime: flag,
   uplink: (value) => checkUplink(text(value)),
   nat: readNatSetting,
   icc: flag,

@@ -81,7 +81,7 @@ export class Daemon {
     const lock = StateLock.acquire(directories.state)
     this.undo.push(() => lock.release())
     const store = await this.openStore(directories)
-    const engine = await this.startEngine()
+    const engine = await this.startEngine(config)
     const parents = await this.openParents(engine, directories)
     const uplink = makeUplink(config.uplink, directories.state, process.getuid?.() === 0)
     await removeLeftUplink(config.uplink, directories.state, (message) => logger.warn(message))
@@ -107,11 +107,12 @@ export class Daemon {
     logger.info('ready', { uplink: uplink?.kind ?? config.uplink })
   }
 
-  private async startEngine(): Promise<ThreadedEngine> {
+  private async startEngine({ realtime }: DaemonConfig): Promise<ThreadedEngine> {
     const engine = new ThreadedEngine({ seed: this.seed, onCrash: this.options.onFailure })
     this.undo.push(() => engine.close())
     // The first answer says that the engine is there.
     await engine.framesInUse()
+    if (realtime) await engine.makeRealtime()
     return engine
   }
 

@@ -231,6 +231,13 @@ export interface NativeBinding {
   pollerClose(poller: NativePoller): void
   /** How far the kernel may delay this thread's time-outs; 1 for an engine, 50,000 by default. */
   setTimerSlack(ns: number): void
+  /**
+   * True: this thread runs before all ordinary ones (SCHED_RR, priority 1); false: as an ordinary one again, whose right to the former the
+   * kernel then checks anew. Threads that it starts are ordinary. SystemCallError with EPERM without CAP_SYS_NICE and with an RLIMIT_RTPRIO of 0.
+   */
+  setRealtime(isRealtime: boolean): void
+  /** CPU time of this thread so far, nanoseconds. */
+  threadCpuTime(): number
   /** A non-blocking event counter. */
   eventfdCreate(): number
   /** A non-blocking descriptor that becomes readable every `periodNs`; `eventfdDrain` resets it. */

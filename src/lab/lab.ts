@@ -48,6 +48,11 @@ export interface LabOptions {
   /** Limits of the frame memory. */
   readonly pool?: FramePoolOptions
   /**
+   * The engine's thread runs before all ordinary ones of the machine, as long as it leaves them time: links keep their delays on busy
+   * cores. Takes the right to it (root, CAP_SYS_NICE or RLIMIT_RTPRIO), and a real clock. Default false.
+   */
+  readonly realtime?: boolean
+  /**
    * Told when the engine ended by a defect; the lab is closed by then. Without it the error ends the program, as an 'error'
    * event does that nobody listens for.
    */
@@ -113,12 +118,13 @@ export class Lab implements AsyncDisposable {
     this.captures.addHost('', this.controller)
   }
 
-  /** Rejects with NetworkError for a clock or an upstream that is none. */
+  /** Rejects with NetworkError for a clock or an upstream that is none, and for `realtime` where the kernel refuses it. */
   static async create(options: LabOptions = {}): Promise<Lab> {
     const lab = new Lab(options)
     try {
       // The first answer says that the engine is there.
       await lab.engine.framesInUse()
+      if (options.realtime === true) await lab.makeRealtime()
       await lab.controller.start()
       if (options.probe === true) lab.probe = await LabProbe.start(lab.controller)
       return lab
@@ -272,6 +278,11 @@ export class Lab implements AsyncDisposable {
     return () => {
       this.closers.delete(closer)
     }
+  }
+
+  private makeRealtime(): Promise<void> {
+    if (this.engine instanceof ThreadedEngine) return this.engine.makeRealtime()
+    throw new NetworkError('invalid', 'realtime: under a virtual clock there is no thread that could be late')
   }
 
   private needProbe(): LabProbe {

@@ -21,6 +21,8 @@ export type EngineRequest =
   | { readonly kind: 'frames-in-use' }
   | { readonly kind: 'trace'; readonly request: TraceRequest }
   | { readonly kind: 'traced'; readonly session: number }
+  /** See RealtimePoller. */
+  | { readonly kind: 'make-realtime' }
   | { readonly kind: 'stop' }
 
 export interface NumberedRequest {

@@ -6,9 +6,10 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { Engine, RealClock } from '../engine/index.ts'
-import { tryLoadNative } from '../io/load-native.ts'
+import { loadNative, tryLoadNative } from '../io/load-native.ts'
 import { elementRegistry } from './element-registry.ts'
 import type { EngineFailure, EngineMessage, EngineRequest, EngineStart, NumberedRequest } from './engine-protocol.ts'
+import { RealtimePoller } from './realtime-poller.ts'
 import { traceFrames } from './trace-frames.ts'
 import { Call, createPoller, POLL_MAX_NS, takeCalls } from './wake-poller.ts'
 
@@ -16,7 +17,7 @@ const start = workerData as EngineStart
 const port = parentPort!
 const post = (message: EngineMessage): void => port.postMessage(message)
 const clock = new RealClock(start.clock)
-const poller = createPoller(start.wake, tryLoadNative())
+let poller = createPoller(start.wake, tryLoadNative())
 const engine = new Engine({
   clock,
   elements: elementRegistry(),
@@ -70,6 +71,10 @@ function carryOut(number: number, request: EngineRequest): boolean {
         break
       case 'traced':
         answer(null, engine.tracer.drain(request.session, clock.now()))
+        break
+      case 'make-realtime':
+        if (!(poller instanceof RealtimePoller)) poller = new RealtimePoller(poller, loadNative(), clock)
+        answer(null)
         break
       case 'stop':
         engine.close()

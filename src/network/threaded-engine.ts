@@ -141,6 +141,14 @@ export class ThreadedEngine implements EngineHost {
     return promise
   }
 
+  /**
+   * From now on the thread runs before all ordinary ones, as long as it leaves them time (see RealtimePoller). Rejects with NetworkError
+   * `unsupported` where the kernel refuses; the engine goes on as an ordinary thread then.
+   */
+  async makeRealtime(): Promise<void> {
+    await this.request({ kind: 'make-realtime' })
+  }
+
   close(): Promise<void> {
     this.closing ??= this.stop()
     return this.closing

@@ -58,6 +58,13 @@ describe('native system calls', { skip: native === null && 'the addon is not bui
     native.setTimerSlack(1)
   })
 
+  test("a thread's CPU time goes on while it runs", () => {
+    const before = native.threadCpuTime()
+    assert.ok(before > 0)
+    while (native.threadCpuTime() === before);
+    assert.ok(native.threadCpuTime() > before)
+  })
+
   test('descriptors travel with a message and refer to the same file', () => {
     const [near, far] = native.socketpairSeqpacket()
     const file = openSync('/proc/self/status', 'r')

@@ -15,6 +15,7 @@ interface DaemonFlags {
   readonly config?: string
   readonly liveRestore?: string | true
   readonly hostImages?: string | true
+  readonly realtime?: string | true
   readonly uplink?: string
   readonly icc?: string | true
   readonly clusterStore?: string
@@ -71,6 +72,7 @@ export function registerDaemon(program: Command, context: CliContext): void {
     .option('--config <file>', 'more settings, as JSON')
     .addOption(boolean('live-restore', 'containers outlive a daemon that dies'))
     .addOption(boolean('host-images', "unknown image names mean this machine's own root"))
+    .addOption(boolean('realtime', "the engine's thread runs before ordinary ones: links keep their delays on busy cores"))
     .option('--uplink <way>', 'how frames leave the networks: auto, host, user, interface=NAME[,address=CIDR] or none (default: auto)')
     .addOption(boolean('icc', 'containers of the default bridge may talk with each other (default: true)'))
     .option('--cluster-store <url>', 'etcd://HOST:PORT, zk:// or consul://: share overlay networks with all daemons on that store')
