@@ -30,6 +30,14 @@ export interface CaptureStatistics {
   delivered?: bigint
 }
 
+/** A record of a name resolution block. */
+export interface CaptureNames {
+  address: Uint8Array
+  names: string[]
+  /** Of the block, with its first record; of a block without records there is an entry whose address is empty. */
+  comment?: string
+}
+
 /** One section header. A classic pcap has one, with nothing in it. */
 export interface CaptureSection {
   application?: string
@@ -67,7 +75,7 @@ export interface CaptureReader extends Iterable<CapturedFrame> {
   readonly format: 'pcap' | 'pcapng'
   readonly sections: CaptureSection[]
   readonly interfaces: CaptureInterface[]
-  readonly names: { address: Uint8Array; names: string[] }[]
+  readonly names: CaptureNames[]
   /** Offset of the first block or record that the file does not have whole; undefined = the file is whole, so far. */
   readonly truncatedAt: number | undefined
   /** Offset of the first block or record that was not read yet. */

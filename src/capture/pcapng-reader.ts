@@ -2,6 +2,7 @@ import { CaptureFormatError } from './capture-error.ts'
 import {
   type CapturedFrame,
   type CaptureInterface,
+  type CaptureNames,
   type CaptureReader,
   type CaptureSection,
   type CaptureStatistics,
@@ -222,19 +223,27 @@ export class PcapngReader implements CaptureReader {
   private readNames(): void {
     let at = 8
     const end = this.body.length - 4
+    const found: CaptureNames[] = []
     while (at + 4 <= end) {
       const type = this.view.getUint16(at, this.little)
       const length = this.view.getUint16(at + 2, this.little)
       at += 4
-      if (type === NameRecord.end) return
+      if (type === NameRecord.end) break
       if (at + length > end) throw this.fault(`a name record of ${length} bytes that leaves its block`, at - 2)
       const size = type === NameRecord.ipv4 ? 4 : type === NameRecord.ipv6 ? 16 : 0
       if (size > 0 && length > size) {
         const text = decoder.decode(this.body.subarray(at + size, at + length))
-        this.names.push({ address: this.body.subarray(at, at + size), names: text.split('\0').filter((name) => name !== '') })
+        found.push({ address: this.body.subarray(at, at + size), names: text.split('\0').filter((name) => name !== '') })
       }
       at += length + padding(length)
     }
+    let comment: string | undefined
+    for (const option of this.options(at)) if (option.code === Option.comment) comment = this.joined(comment, option)
+    if (comment !== undefined) {
+      if (found.length === 0) found.push({ address: new Uint8Array(0), names: [] })
+      found[0].comment = comment
+    }
+    this.names.push(...found)
   }
 
   private readStatistics(): void {

@@ -36,6 +36,8 @@ export interface InterfaceInfo {
 export interface AddressNames {
   address: Uint8Array
   names: string[]
+  /** What else is known from here on, in words. Where there is nothing but that, there are no names, and the address may be empty. */
+  comment?: string
 }
 
 /** Counts of one interface; what is absent is not written. Times are ns since the capture's base time. */
@@ -167,13 +169,19 @@ export class PcapngWriter {
     this.end(start, out.end !== optionsAt)
   }
 
-  /** Adds a name resolution block; addresses that are neither 4 nor 16 bytes are left out. */
+  /** Adds a name resolution block, and one for each entry with a comment; addresses that are neither 4 nor 16 bytes are left out. */
   writeNames(entries: AddressNames[]): void {
+    const plain = entries.filter(({ comment }) => comment === undefined)
+    if (plain.length > 0) this.writeNameBlock(plain)
+    for (const entry of entries) if (entry.comment !== undefined) this.writeNameBlock([entry], optionText(entry.comment))
+  }
+
+  private writeNameBlock(entries: AddressNames[], comment?: Uint8Array): void {
     const { out } = this
     const records = entries
       .filter(({ address, names }) => names.length > 0 && (address.length === 4 || address.length === 16))
       .map(({ address, names }) => ({ address, text: optionText(`${names.join('\0')}\0`).subarray(0, 0xffff - 16) }))
-    out.reserve(records.reduce((sum, { text }) => sum + 4 + 16 + text.length + 3, 12 + 4))
+    out.reserve(records.reduce((sum, { text }) => sum + 4 + 16 + text.length + 3, 12 + 4 + optionSize(comment) + END_OF_OPTIONS))
     const start = this.begin(Block.nameResolution)
     for (const { address, text } of records) {
       const length = address.length + text.length
@@ -182,7 +190,8 @@ export class PcapngWriter {
       out.data(text, 0, text.length)
     }
     out.option(NameRecord.end, 0)
-    this.end(start, false)
+    this.text(Option.comment, comment)
+    this.end(start, comment !== undefined)
   }
 
   /** Adds an interface statistics block; by custom at the end of the section. */

@@ -15,6 +15,8 @@ export interface ReplayOptions {
   readonly name?: string
   /** Longer TCP packets come in as super-frames. */
   readonly mtu?: number
+  /** UDP port of VXLAN, where frames are outer ones: those with longer TCP packets inside come in as super-frames. */
+  readonly vxlanPort?: number
   /** Engine time at which the replay starts, nanoseconds; by default that of the first batch. */
   readonly startNs?: number
 }
@@ -40,6 +42,7 @@ export class ReplayDevice implements FrameDevice {
   /** Engine time at which the next frame is due; Infinity when there is none. */
   nextDue = Number.POSITIVE_INFINITY
   private readonly pool: FramePool
+  private readonly vxlanPort: number
   private startNs: number
   private readonly queue: Fed[] = []
   /** Of the first batch's frames, the next one. */
@@ -49,6 +52,7 @@ export class ReplayDevice implements FrameDevice {
     this.pool = pool
     this.name = options.name ?? 'replay'
     this.mtu = options.mtu ?? 1500
+    this.vxlanPort = options.vxlanPort ?? 0
     this.startNs = options.startNs ?? Number.NaN
   }
 
@@ -99,7 +103,7 @@ export class ReplayDevice implements FrameDevice {
       const count = (length + 3) >> 2
       for (let i = 0; i < count; i++) target[to + i] = batch.words[from + i]
     } else pool.bytes(frame).set(bytes.subarray(from << 2, (from << 2) + length), pool.start[frame])
-    if (length > this.mtu) restoreSuperFrame(pool, frame, this.mtu)
+    if (length > this.mtu) restoreSuperFrame(pool, frame, this.mtu, this.vxlanPort)
     return frame
   }
 

@@ -25,6 +25,8 @@ export interface ReplayElementOptions {
   readonly paced?: boolean
   /** Longest packet, bytes; longer TCP packets come in as super-frames. Default 1500. */
   readonly mtu?: number
+  /** UDP port of VXLAN, where frames are outer ones: see ReplayOptions. */
+  readonly vxlanPort?: number
   /** Engine time of the start, nanoseconds; by default when the first batch comes. */
   readonly startNs?: number
 }
@@ -57,13 +59,14 @@ export class ReplayElement implements Element {
   private waitingSince = Number.NaN
 
   constructor(context: ElementContext, options: ReplayElementOptions = {}) {
-    const { isEndpoint = false, paced = true, mtu, startNs } = options
+    const { isEndpoint = false, paced = true, mtu, vxlanPort, startNs } = options
     this.context = context
     this.paced = paced
     this.target = isEndpoint ? null : context.name.slice(0, context.name.lastIndexOf('/'))
     this.device = new ReplayDevice(context.frames, {
       name: context.name,
       ...(mtu !== undefined && { mtu }),
+      ...(vxlanPort !== undefined && { vxlanPort }),
       ...(startNs !== undefined && { startNs })
     })
     this.timer = context.timer(() => this.play())

@@ -22,6 +22,7 @@ import { compareOutputs, type PortComparison } from '../replay/compare-outputs.t
 import { FramePlayer } from '../replay/frame-player.ts'
 import { RecordedNames } from '../replay/recorded-names.ts'
 import { RecordedParents } from '../replay/recorded-parents.ts'
+import { RECORDED_UNDERLAY, recordedOverlay, type TunnelChange, underlaySetting, withoutNumber } from '../replay/recorded-tunnel.ts'
 import { RecordedUplink } from '../replay/recorded-uplink.ts'
 import type { RecordedNetwork, RecordedPort, Recording } from '../replay/recording.ts'
 import { readRecording } from '../replay/recording.ts'
@@ -69,9 +70,13 @@ export async function verifyRecording(input: string | Uint8Array, options: Verif
   try {
     const endNs = await play(recording, output, options)
     const played = new Map(readRecording(output).ports.map((port) => [port.label, port]))
-    const ports = recording.ports.map(({ label, outputs, outputTimes }) => {
+    const ports = recording.ports.map((port) => {
+      const { label, outputTimes } = port
       const again = played.get(label)
-      return compareOutputs(label, outputs, again?.outputs ?? [], outputTimes, (place) => again!.outputTimes[place] > endNs)
+      const [before, after] = [port.outputs, again?.outputs ?? []].map((all) =>
+        underlaySetting(port) === null ? all : all.map((frame) => withoutNumber(frame))
+      )
+      return compareOutputs(label, before, after, outputTimes, (place) => again!.outputTimes[place] > endNs)
     })
     return {
       isSame: ports.every(({ differences, isOrdered }) => differences.length === 0 && isOrdered),
@@ -115,6 +120,8 @@ interface Stage {
   readonly controller: (host: string) => NetworkController
   /** Of a port that is no endpoint's; undefined: what stands there sends by itself. */
   readonly element: (port: RecordedPort) => string | undefined
+  /** Of what became known of other machines. */
+  readonly tell: (change: TunnelChange) => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -129,7 +136,9 @@ async function labStage(
   const way = recording.ports.find(({ kind }) => kind === 'uplink')
   const uplink = way === undefined ? null : new RecordedUplink(way, recording.ports, START_NS)
   const parents = new RecordedParents(recording.ports, START_NS)
-  const drivers = [new MacvlanDriver(parents), new IpvlanDriver(parents)]
+  const underlay = recording.ports.find((port) => underlaySetting(port) !== null)
+  const overlay = underlay === undefined ? [] : [recordedOverlay(underlay, START_NS)]
+  const drivers = [new MacvlanDriver(parents), new IpvlanDriver(parents), ...overlay]
   const lab = await Lab.create({ clock: 'virtual', seed, control: { ...control, drivers, ...(uplink !== null && { uplink }) } })
   try {
     const capture = await lab.capture(output, { everyPort: true })
@@ -141,7 +150,17 @@ async function labStage(
       engine: controller.engine,
       controller: () => controller,
       element: ({ kind, label, network }) =>
-        kind === 'uplink' ? uplink!.element : kind === 'parent' ? label : `${controller.network(network).element}/host`,
+        kind === 'uplink'
+          ? uplink!.element
+          : kind === 'parent'
+            ? label
+            : kind === 'underlay'
+              ? RECORDED_UNDERLAY
+              : `${controller.network(network).element}/host`,
+      tell: async (change) => {
+        if (!('vteps' in change)) return tellRemote(controller, change)
+        for (const driver of overlay) await controller.update(driver.setVteps(change.vteps))
+      },
       close: async () => void (await capture.close().finally(() => lab.close()))
     }
   } catch (error) {
@@ -167,6 +186,7 @@ async function hostsStage(
       engine: hosts.engine,
       controller: (host) => hosts.controllers.get(host)!,
       element: (port) => (port.kind === 'cable' ? hosts.station(port) : undefined),
+      tell: async () => {},
       close: () => hosts.close()
     }
   } catch (error) {
@@ -178,16 +198,37 @@ async function hostsStage(
 /** Resolves when all that came in has come in again. */
 async function playPorts(recording: Recording, stage: Stage): Promise<void> {
   const playing: Promise<boolean>[] = []
+  const changes = [...recording.tunnel]
+  const tellUntil = async (ns: bigint): Promise<void> => {
+    while (changes.length > 0 && changes[0].timeNs <= ns) {
+      await waitFor(recording, stage, changes[0].timeNs)
+      await stage.tell(changes.shift()!)
+    }
+  }
   for (const port of recording.ports) {
+    await tellUntil(port.sinceNs)
     // Somebody who came later must not hear what was flooded before, up to that very instant.
-    const wait = timeOf(recording, port.sinceNs) + 1 - stage.engine.now()
-    if (wait > 0 && port.sinceNs > recording.firstNs) await stage.engine.wait(wait)
+    await waitFor(recording, stage, port.sinceNs)
     const element = port.kind === 'endpoint' ? await plugIn(recording, stage, port) : stage.element(port)
     if (element === undefined) continue
     const player = new FramePlayer(stage.engine, element, { addresses: ETHERNET, originNs: recording.firstNs })
     playing.push(player.play(inputSource(port)))
   }
+  await tellUntil(recording.lastNs)
   await Promise.all(playing)
+}
+
+/** What is there from the beginning is waited for by nobody. */
+async function waitFor(recording: Recording, { engine }: Stage, ns: bigint): Promise<void> {
+  const wait = timeOf(recording, ns) + 1 - engine.now()
+  if (wait > 0 && ns > recording.firstNs) await engine.wait(wait)
+}
+
+/** On a network that the capture shows. */
+async function tellRemote(controller: NetworkController, change: Exclude<TunnelChange, { vteps: readonly string[] }>): Promise<void> {
+  const { network, remote, isGone } = change
+  if (![...controller.networks.values()].some(({ name }) => name === network)) return
+  await controller.updateRemotes(network, isGone ? [] : [remote], isGone ? [remote.id] : [])
 }
 
 /** Engine time of an instant of the recording, nanoseconds. */
@@ -233,7 +274,7 @@ async function plugIn(recording: Recording, stage: Stage, port: RecordedPort): P
   const options = { isEndpoint: true, mtu: network.mtu, startNs: START_NS }
   const { element: own, id, names: known } = await controller.connect(network.name, spec, () => ({ type: 'replay', options }))
   const element = host === '' ? own : `${host}/${own}`
-  if (!(driver instanceof OverlayDriver)) return element
+  if (!(driver instanceof OverlayDriver) || host === '') return element
   const cable = recording.ports.find(({ kind, name: owner }) => kind === 'cable' && owner === host)!
   const remote = { id, names: known, address, address6: address6 ?? '', mac, vtep: addressOf(cable) }
   for (const other of recording.networks) {

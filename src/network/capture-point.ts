@@ -6,6 +6,7 @@ import type { Plain, TopologyLink } from '../engine/index.ts'
 import { addressFamily, MAC_LENGTH, parseIpv4, parseIpv6, parseMac } from '../wire/address.ts'
 import { put16, put32 } from '../wire/big-endian.ts'
 import { ipv4Mask } from '../wire/cidr.ts'
+import type { Driver } from './driver.ts'
 import { type Endpoint, endpointAddresses } from './endpoint.ts'
 import { endpointWords } from './endpoint-words.ts'
 import type { Network } from './network.ts'
@@ -84,14 +85,36 @@ export function hostPoint(network: Network): Omit<CapturePoint, 'elements'> {
 /** Docker's containers are found by the beginning of their id too. */
 const SHORT_ID = /^[0-9a-f]{12}$/
 
-/** An endpoint's addresses, and the names by which others find it: what captures call them. Of several, Wireshark shows the last one. */
+/**
+ * An endpoint's addresses, and the names by which others find it: what captures call them. Of several, Wireshark shows the last one. With the
+ * first address what its driver says of a station on another host.
+ */
 export function endpointNames(network: Network, station: Endpoint | RemoteEndpoint): AddressNames[] {
   const { address, address6 } = station
   // On a network without names an endpoint is called by its own all the same.
   const names = station.names.length === 0 && 'name' in station ? [station.name] : station.names
   const ordered = [...names.filter((name) => SHORT_ID.test(name)), ...names.filter((name) => !SHORT_ID.test(name)).reverse()]
   const all = [...new Set(ordered.flatMap((name) => [name, `${name}.${network.name}`]))]
-  return [address, address6].filter((each) => each !== '').map((each) => ({ address: addressBytes(each), names: all }))
+  const comment = 'vtep' in station ? network.driver.remoteWords?.(network, station, false) : undefined
+  return [address, address6]
+    .filter((each) => each !== '')
+    .map((each, index) => ({ address: addressBytes(each), names: all, ...(index === 0 && comment !== undefined && { comment }) }))
+}
+
+/** What captures are told when stations on other hosts are gone. */
+export function goneNames(network: Network, stations: Iterable<RemoteEndpoint>): AddressNames[] {
+  return Array.from(stations).flatMap((station) => {
+    const comment = network.driver.remoteWords?.(network, station, true)
+    return comment === undefined ? [] : [{ address: addressBytes(station.address), names: [], comment }]
+  })
+}
+
+/** What captures are told of the other hosts of a cluster. */
+export function hostNames(drivers: Iterable<Driver>): AddressNames[] {
+  return Array.from(drivers).flatMap((driver) => {
+    const comment = driver.hostWords?.()
+    return comment === undefined ? [] : [{ address: new Uint8Array(0), names: [], comment }]
+  })
 }
 
 /** What a capture's interface block says of a point. */

@@ -119,9 +119,9 @@ export class CaptureSession implements LiveCapture {
 
   /** Those that it has not yet, or otherwise. */
   addNames(entries: readonly AddressNames[]): void {
-    const fresh = entries.filter(({ address, names }) => {
+    const fresh = entries.filter(({ address, names, comment = '' }) => {
       const key = address.join('.')
-      const text = names.join(' ')
+      const text = [...names, comment].join(' ')
       if (this.names.get(key) === text) return false
       this.names.set(key, text)
       return true

@@ -9,7 +9,15 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AddressNames } from '../capture/pcapng-writer.ts'
 import type { DnsChange, DnsSettings } from '../dns/dns-options.ts'
 import type { ElementCounters, ElementUpdate, Plain, TopologyPatch } from '../engine/index.ts'
-import { type CapturePlan, type CapturePoint, type CaptureWire, endpointNames, endpointPoint } from './capture-point.ts'
+import {
+  type CapturePlan,
+  type CapturePoint,
+  type CaptureWire,
+  endpointNames,
+  endpointPoint,
+  goneNames,
+  hostNames
+} from './capture-point.ts'
 import { CaptureWires } from './capture-wires.ts'
 import { checkId, checkName, isName } from './check-spec.ts'
 import type { NetworkControllerOptions } from './controller-options.ts'
@@ -120,6 +128,7 @@ export class NetworkController {
         this.parts.add(part)
         this.index.add(network, Object.keys(part.elements))
         await this.syncWires()
+        this.onNames(hostNames([driver]))
         return network
       } catch (error) {
         releasePools(addresses, { id, ...pools })
@@ -149,6 +158,7 @@ export class NetworkController {
       const told = (driver.networkUpdates?.(network, true) ?? []).filter(({ element }) => !removed.includes(element))
       const updates = [...(this.gateway?.networkUpdates(network, true) ?? []), ...told]
       const errors = [...(await this.apply({ removed, unlinked, updates }, records))]
+      this.onNames(goneNames(network, network.remotes.values()))
       this.parts.remove(part)
       this.index.remove(network)
       releasePools(driver.addresses ?? this.options.addresses, network)
@@ -296,6 +306,7 @@ export class NetworkController {
       const updates = driver.remoteUpdates?.(network, changed, [...left, ...moved])
       this.onNames(changed.flatMap((remote) => endpointNames(network, remote)))
       await this.apply({ updates }, remoteStations(network, changed, left))
+      this.onNames(goneNames(network, left))
       for (const { id } of left) remotes.delete(id)
       for (const remote of changed) remotes.set(remote.id, remote)
     })
@@ -305,6 +316,7 @@ export class NetworkController {
   update(updates: readonly ElementUpdate[]): Promise<void> {
     return this.change(async () => {
       if (updates.length > 0) await this.engine.patch({ updates })
+      this.onNames(hostNames(this.drivers.values()))
     })
   }
 
@@ -339,11 +351,12 @@ export class NetworkController {
     return [...endpoints, ...this.wires().map(({ point }) => point)]
   }
 
-  /** All names that the DNS service knows, and those of endpoints on networks without names. */
+  /** All names that the DNS service knows, those of endpoints on networks without names, and what is known of other hosts. */
   addressNames(): AddressNames[] {
-    return [...this.networks.values()].flatMap((network) =>
+    const names = [...this.networks.values()].flatMap((network) =>
       [...network.endpoints.values(), ...network.remotes.values()].flatMap((each) => endpointNames(network, each))
     )
+    return [...names, ...hostNames(this.drivers.values())]
   }
 
   /** Says which points are captured, and how; for all that are there and all that come. */

@@ -54,6 +54,10 @@ export interface Driver {
   mtu?(network: Network): number | undefined
   /** Links outside of the network itself where its frames can be captured; networks may name the same ones. */
   captureWires?(network: Network): CaptureWire[]
+  /** What captures are told of a station on another host, or of its end; undefined: nothing, since they show that host too. */
+  remoteWords?(network: Network, remote: RemoteEndpoint, gone: boolean): string | undefined
+  /** What captures are told of all other hosts, from now on; undefined: nothing. */
+  hostWords?(): string | undefined
   /** Which VNI the subnet of an address has in outer frames; undefined: none. */
   vniOf?(network: Network, address: string): number | undefined
   /** False: its endpoints' interfaces neither ask by ARP and neighbor discovery nor answer. Default true. */

@@ -2,7 +2,7 @@
  * What a capture cannot show of an endpoint and its network, in words that people read in its interface comment, and from which both can be
  * made again. What is as by default is not said:
  *
- *   mtu 1450, vni 256, container 3a9ffad919fe
+ *   mtu 1450, bum flood, learning, remote 192.0.2.9, vni 256, container 3a9ffad919fe
  *   parent eth0.30, mode l3, container 8077ccba2c83
  *   gateway 172.18.0.254, internal, no icc
  */
@@ -40,6 +40,7 @@ export function endpointWords(network: Network, { id, sandbox, address }: Endpoi
     ...(masquerade ? [] : [FLAGS.masquerade]),
     ...DRIVER_WORDS.flatMap((word) => (typeof options[word] === 'string' ? [`${word} ${options[word]}`] : [])),
     ...(options['learning'] === true ? ['learning'] : []),
+    ...(Array.isArray(options['remotes']) ? options['remotes'].map((address) => `remote ${address}`) : []),
     ...(vni === undefined ? [] : [`vni ${vni}`]),
     ...(sandbox === id ? [] : [`container ${sandbox.slice(0, CONTAINER_DIGITS)}`])
   ].join(', ')
@@ -54,7 +55,12 @@ export function parseEndpointWords(text: string): EndpointSetting {
     return parts.includes(`no ${word}`) ? { [word]: null } : address === undefined ? {} : { [word]: address }
   }
   const options = DRIVER_WORDS.flatMap((word) => (after(word) === undefined ? [] : [[word, after(word)!]]))
-  const driverOptions = { ...Object.fromEntries(options), ...(parts.includes('learning') && { learning: true }) }
+  const remotes = parts.filter((part) => part.startsWith('remote ')).map((part) => part.slice('remote '.length))
+  const driverOptions = {
+    ...Object.fromEntries(options),
+    ...(parts.includes('learning') && { learning: true }),
+    ...(remotes.length > 0 && { remotes })
+  }
   const [mtu, vni, container] = [after('mtu'), after('vni'), after('container')]
   return {
     network: {

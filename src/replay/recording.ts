@@ -12,11 +12,13 @@ import { NetworkError } from '../network/network-error.ts'
 import { formatIpv4, formatIpv6, formatMac, macAt } from '../wire/address.ts'
 import { get32 } from '../wire/big-endian.ts'
 import { formatPrefix, parseCidr } from '../wire/cidr.ts'
+import { givenNames } from './given-names.ts'
+import { type TunnelChange, tunnelChange, underlaySetting } from './recorded-tunnel.ts'
 
 export interface RecordedPort {
   /**
    * An endpoint of a network, the host's own station on one, or the way out; an interface of the machine on which networks stand; in a
-   * lab of hosts a cable to a LAN, or what a VTEP sends by its host's router.
+   * lab of hosts a cable to a LAN; what a VTEP sends by its machine's underlay, or its host's router.
    */
   readonly kind: 'endpoint' | 'host' | 'uplink' | 'parent' | 'cable' | 'underlay'
   /** As the capture calls it: `lan/web`, `lan/host`, `uplink`; in a lab of hosts `host1/lan/web`, `host1/eth0`. */
@@ -25,7 +27,7 @@ export interface RecordedPort {
   readonly host: string
   /** '' for the way out; of a cable its LAN. */
   readonly network: string
-  /** `web`; of the way out its interface, `netloom0`; of a parent its name; of a cable whose it is. */
+  /** `web`; of the way out its interface, `netloom0`; of a parent its name; of a cable whose it is; of an underlay its kind. */
   readonly name: string
   readonly mac: string
   /** CIDR; IPv4 first. */
@@ -59,10 +61,9 @@ export interface RecordedNetwork {
 export interface Recording {
   readonly networks: readonly RecordedNetwork[]
   readonly ports: readonly RecordedPort[]
-  /**
-   * Names of interfaces that cannot be played: an underlay that is the machine's, and endpoints of overlay networks on it; those of macvlan
-   * and ipvlan networks whose parent was not captured.
-   */
+  /** What became known of other machines, oldest first. */
+  readonly tunnel: readonly TunnelChange[]
+  /** Names of interfaces that cannot be played: endpoints of networks whose parent, or whose underlay, was not captured. */
   readonly leftOut: readonly string[]
   /** Of the engine that was recorded; undefined: the capture does not tell. */
   readonly seed: string | undefined
@@ -78,12 +79,17 @@ export function readRecording(input: string | Uint8Array): Recording {
   const reader = readCapture(input)
   const places = new RecordedPlaces()
   const ports: (RecordedPort | null)[] = []
-  let [first, last, lastInput] = [-1n, 0n, 0n]
+  const tunnel: TunnelChange[] = []
+  let [first, last, lastInput, noted] = [-1n, 0n, 0n, 0]
   for (const frame of reader) {
     const { timestampNs } = frame
     if (first < 0n) first = last = timestampNs
     // Interfaces stand in the file before what comes from them, and after what came before they were there.
     while (ports.length < reader.interfaces.length) ports.push(places.port(reader.interfaces[ports.length], last))
+    for (; noted < reader.names.length; noted++) {
+      const change = tunnelChange(reader.names[noted], last)
+      if (change !== null) tunnel.push(change)
+    }
     if (timestampNs > last) last = timestampNs
     const port = ports[frame.interface]
     // A frame with a verdict was dropped: it is neither sent nor got, but told of.
@@ -105,9 +111,12 @@ export function readRecording(input: string | Uint8Array): Recording {
   }
   // Of a host that no cable tells of, nobody knows where it was.
   const hosts = ports.filter((port) => port?.kind === 'cable' && cableSetting(port).end === 'host').map((port) => port!.name)
-  const cut = places.networks.filter((network) => lacksParent(network, ports))
+  const cut = places.networks.filter((network) => lacksParent(network, ports) || lacksUnderlay(network, ports))
+  const hasOverlay = places.networks.some((network) => network.host === '' && network.driver === 'overlay' && !cut.includes(network))
   const isCut = (port: RecordedPort): boolean =>
-    port.kind === 'endpoint' && cut.some(({ host, name }) => host === port.host && name === port.network)
+    port.kind === 'underlay'
+      ? port.host === '' && !hasOverlay
+      : port.kind === 'endpoint' && cut.some(({ host, name }) => host === port.host && name === port.network)
   const found = ports.filter((port) => port !== null).filter((port) => (port.host === '' || hosts.includes(port.host)) && !isCut(port))
   if (!found.some(({ inputs }) => inputs.length > 0)) {
     throw new NetworkError('invalid', 'the capture has no frames that endpoints of netloom sent', {
@@ -115,6 +124,7 @@ export function readRecording(input: string | Uint8Array): Recording {
     })
   }
   for (const { address, names } of reader.names) {
+    if (names.length === 0) continue
     const text = address.length === 4 ? formatIpv4(get32(address, 0)) : formatIpv6(address)
     const there = found.filter(({ kind, addresses }) => kind === 'endpoint' && addresses.some((cidr) => cidr.split('/')[0] === text))
     // Networks of different hosts may have the same addresses.
@@ -126,6 +136,7 @@ export function readRecording(input: string | Uint8Array): Recording {
   return {
     networks: places.networks.filter((network) => (network.host === '' || hosts.includes(network.host)) && !cut.includes(network)),
     ports: found,
+    tunnel,
     leftOut,
     seed: SEED.exec(comment)?.[1],
     isDocker: /^netloom \S/.test(application),
@@ -141,6 +152,11 @@ function lacksParent({ host, setting: { internal, driverOptions } }: RecordedNet
   return !ports.some((port) => port?.kind === 'parent' && (parent === port.name || parent.startsWith(`${port.name}.`)))
 }
 
+/** Whether an overlay network is on an underlay of the machine that was not captured: the same. */
+function lacksUnderlay({ host, driver }: RecordedNetwork, ports: readonly (RecordedPort | null)[]): boolean {
+  return host === '' && driver === 'overlay' && !ports.some((port) => port !== null && underlaySetting(port) !== null)
+}
+
 /** Of a cable: what stands at its end. */
 export function cableSetting({ comment }: RecordedPort): Required<CableSetting> {
   return parseCableWords(comment)
@@ -154,7 +170,7 @@ const HOST = /^the host's \S+ on network (.+)$/s
 const UPLINK = /^the way out, (.+)$/s
 const PARENT = /^interface (.+), parent of networks$/s
 const CABLE = /^cable of (.+)\/(?:eth\d+) to (.+)$/s
-const UNDERLAY = /^VXLAN between hosts, underlay emulated$/
+const UNDERLAY = /^VXLAN between hosts, underlay (\S+)$/
 
 /** What interfaces are, and the networks that endpoints are on. */
 class RecordedPlaces {
@@ -176,12 +192,11 @@ class RecordedPlaces {
     if (parent !== undefined) return { kind: 'parent', host: '', network: '', name: parent, ...rest }
     const [, owner, lan] = CABLE.exec(description) ?? []
     if (owner !== undefined) return { kind: 'cable', host: '', network: lan!, name: owner, ...rest }
-    if (UNDERLAY.test(description)) return { kind: 'underlay', host: hostOf(label, 2), network: '', name: 'underlay', ...rest }
+    const [, underlay] = UNDERLAY.exec(description) ?? []
+    if (underlay !== undefined) return { kind: 'underlay', host: hostOf(label, 2), network: '', name: underlay, ...rest }
     const [, driver, network, name] = ENDPOINT.exec(description) ?? ['', 'bridge', HOST.exec(description)?.[1], 'host']
     if (network === undefined || ipv4.length === 0) return null
     const host = hostOf(label, 3)
-    // Alone, a host has an underlay that is the machine's: who is where behind it, its frames do not tell.
-    if (host === '' && driver === 'overlay') return null
     const isHost = !ENDPOINT.test(description)
     const made = this.network(host, network, driver!)
     const subnet = subnetOf(addresses[0])
@@ -206,15 +221,6 @@ class RecordedPlaces {
 function hostOf(label: string, parts: number): string {
   const all = label.split('/')
   return all.length === parts ? all[0] : ''
-}
-
-/** Docker's containers are found by the beginning of their id too. */
-const SHORT_ID = /^[0-9a-f]{12}$/
-
-/** The names that an endpoint had been given, from those that a capture has of it: see endpointNames. */
-function givenNames(names: readonly string[], network: string): string[] {
-  const own = names.filter((name) => !name.endsWith(`.${network}`))
-  return [...own.filter((name) => !SHORT_ID.test(name)).reverse(), ...own.filter((name) => SHORT_ID.test(name))]
 }
 
 function subnetOf(cidr: string): string {

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { optionText } from '../../src/capture/block-buffer.ts'
 import { PcapngWriter } from '../../src/capture/pcapng-writer.ts'
 import { readCapture } from '../../src/capture/read-capture.ts'
+import { BlockType, walkBlocks } from './block-walker.ts'
 import { missing, run, temporaryFolder, tsharkFields } from './judge.ts'
 import { BASE_TIME, MemorySink, recordOf, sampleFrame, samplePcapng } from './sample-capture.ts'
 
@@ -167,4 +168,34 @@ test('tcpdump reads what we write', { skip: missing('tcpdump') }, (t) => {
     .filter((line) => line.includes('02:cc'))
   assert.equal(lines.length, 3)
   assert.match(lines[0]!, /^1767323045\.999999999 02:cc:00:00:00:02 > 02:cc:00:00:00:01.*length 60/)
+})
+
+test('names with a comment have a block of their own, and a comment may stand alone', { skip: missing('tshark') }, (context) => {
+  const sink = new MemorySink()
+  const writer = new PcapngWriter(sink, { baseTime: BASE_TIME })
+  writer.addInterface({ name: 'web' })
+  const [web, db] = [Uint8Array.of(192, 0, 2, 2), Uint8Array.of(192, 0, 2, 3)]
+  const entries = [
+    { address: web, names: ['web'] },
+    { address: db, names: ['db', 'db.lan'], comment: 'behind 192.0.2.12' },
+    { address: db, names: [], comment: 'gone' }
+  ]
+  writer.writeNames(entries)
+  writer.writeFrame(recordOf(sampleFrame(60)))
+  writer.flush()
+  const blocks = walkBlocks(sink.bytes).filter(({ type }) => type === BlockType.names)
+  assert.deepEqual(
+    blocks.map(({ options }) => [...options].map(([code, values]) => [code, values.map(String)])),
+    [[], [[1, ['behind 192.0.2.12']]], [[1, ['gone']]]]
+  )
+  const reader = readCapture(sink.bytes)
+  assert.equal([...reader].length, 1)
+  const empty = new Uint8Array(0)
+  assert.deepEqual(
+    reader.names.map((entry) => ({ ...entry, address: Uint8Array.from(entry.address) })),
+    [entries[0], entries[1], { ...entries[2], address: empty }]
+  )
+  const file = path.join(temporaryFolder(context), 'names.pcapng')
+  writeFileSync(file, sink.bytes)
+  assert.deepEqual(tsharkFields(file, 'frame.interface_name'), [['web']])
 })

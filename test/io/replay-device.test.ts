@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { readCapture } from '../../src/capture/read-capture.ts'
+import { GsoTunnel } from '../../src/engine/frame-pool.ts'
 import { type ReplayBatch, ReplayBatchBuilder } from '../../src/io/replay-batch.ts'
 import { ReplayDevice, type ReplayOptions } from '../../src/io/replay-device.ts'
 import { REPLAY_COUNTERS, type ReplayElementOptions, replayElement } from '../../src/io/replay-element.ts'
+import { outer } from '../elements/vxlan/vtep-bench.ts'
 import { TestBench } from '../engine/test-bench.ts'
 import { frameDeviceSuite, rigPool } from './frame-device-suite.ts'
-import { payloadOf, pcapOf, place, superFrame } from './super-frame.ts'
+import { bytesOfFrame, frameAt, payloadOf, pcapOf, place, superFrame } from './super-frame.ts'
 
 /** `[bytes, due]`. */
 function batchOf(...frames: (readonly [Uint8Array, number])[]): ReplayBatch {
@@ -119,6 +121,47 @@ describe('a replay device', () => {
     const out = new Int32Array(2)
     assert.equal(device.read(out, 2, 0), 2)
     for (const frame of out) assert.equal(pool.flags[frame], 0)
+  })
+
+  test('so does one inside VXLAN, as the VTEP that sent it had marked it', () => {
+    const pool = rigPool()
+    for (const [source, destination, overhead, tunnel] of [
+      ['192.0.2.2', '192.0.2.1', 50, GsoTunnel.ipv4],
+      ['2001:db8::2', '2001:db8::1', 70, GsoTunnel.ipv6]
+    ] as const) {
+      const inside = superFrame({
+        transport: 'tcp',
+        family: 4,
+        payload: payloadOf(9000),
+        gsoSize: 1500 - overhead - 20 - 32,
+        tcpOptions: 12
+      })
+      const captured = Buffer.from(inside.bytes)
+      captured.writeUInt16BE(0xbeef, inside.csumStart + inside.csumOffset)
+      const [wanted, completed] = [inside.bytes, captured].map((bytes) => outer(bytes, { source, destination }))
+      const before = wanted.length - inside.bytes.length
+      const device = new ReplayDevice(pool, { vxlanPort: 4789 })
+      // Of another port, and what is no VXLAN, stay as they are.
+      const others = [
+        outer(captured, { source, destination, port: 4790 }),
+        outer(captured.subarray(0, 1600), { source, destination, raw: true })
+      ]
+      device.feed(batchOf(...[completed, ...others].map((bytes) => [bytes, 0] as const)), 0, () => {})
+      const out = new Int32Array(3)
+      assert.equal(device.read(out, 3, 0), 3)
+      const { bytes, ...fields } = frameAt(pool, out[0])
+      assert.deepEqual(fields, {
+        flags: inside.flags,
+        gsoType: inside.gsoType | tunnel,
+        gsoSize: inside.gsoSize,
+        hdrLen: inside.hdrLen + before,
+        csumStart: inside.csumStart + before,
+        csumOffset: inside.csumOffset
+      })
+      assert.deepEqual(bytes.subarray(before), inside.bytes)
+      for (const frame of out.subarray(1)) assert.equal(pool.flags[frame], 0)
+      assert.deepEqual(bytesOfFrame(pool, out[1]), Buffer.from(others[0]))
+    }
   })
 })
 

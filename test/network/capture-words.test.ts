@@ -1,10 +1,12 @@
-/** What captures say of endpoints and cables in words, and back: see docs/replay.md. */
+/** What captures say of endpoints, cables and other machines in words, and back: see docs/replay.md. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Lab } from '../../src/index.ts'
 import { cableWords, parseCableWords } from '../../src/network/emulated/cable-words.ts'
 import { parseEndpointWords } from '../../src/network/endpoint-words.ts'
 import { parentWords, parseParentWords } from '../../src/network/parents/parent-words.ts'
+import { parseRemoteWords, parseVtepWords, remoteWords, vtepWords } from '../../src/network/remote-words.ts'
+import { parseUnderlayWords, underlayWords } from '../../src/network/underlays/underlay-words.ts'
 
 test('of an endpoint, only what is not as by default', async () => {
   await using lab = await Lab.create({ clock: 'virtual', seed: 1 })
@@ -31,6 +33,30 @@ test('of an endpoint, only what is not as by default', async () => {
     vni: 256,
     container: '3a9ffad919fe'
   })
+  assert.deepEqual(parseEndpointWords('bum flood, learning, remote 192.0.2.9, remote 2001:db8::9, vni 256'), {
+    network: { driverOptions: { bum: 'flood', learning: true, remotes: ['192.0.2.9', '2001:db8::9'] } },
+    vni: 256
+  })
+})
+
+test('of an underlay, and of what is behind it', () => {
+  const underlay = { mtu: 1500, port: 14_789, nextHopMac: '02:cc:00:00:00:02' }
+  assert.equal(underlayWords(underlay), 'mtu 1500, port 14789, next hop 02:cc:00:00:00:02')
+  assert.deepEqual(parseUnderlayWords(underlayWords(underlay)), underlay)
+  assert.equal(parseUnderlayWords(''), null)
+  const station = { network: 'a: network', mac: '02:cc:00:00:00:03', address: '198.51.100.3' }
+  for (const [more, words] of [
+    [{ address6: '', vtep: '192.0.2.12' }, '198.51.100.3 behind 192.0.2.12'],
+    [{ address6: '2001:db8::3', vtep: '2001:db8:1::12' }, '198.51.100.3 2001:db8::3 behind 2001:db8:1::12'],
+    [{ address6: '', vtep: null }, '198.51.100.3 gone'],
+    [{ address6: '2001:db8::3', vtep: null }, '198.51.100.3 2001:db8::3 gone']
+  ] as const) {
+    assert.equal(remoteWords({ ...station, ...more }), `station of overlay network a: network: 02:cc:00:00:00:03 ${words}`)
+    assert.deepEqual(parseRemoteWords(remoteWords({ ...station, ...more })), { ...station, ...more })
+  }
+  for (const vteps of [[], ['192.0.2.12'], ['192.0.2.12', '2001:db8::c']]) assert.deepEqual(parseVtepWords(vtepWords(vteps)), vteps)
+  for (const words of ['', 'seen', vtepWords([])]) assert.equal(parseRemoteWords(words), null)
+  assert.equal(parseVtepWords('a name'), null)
 })
 
 test('of a cable', () => {

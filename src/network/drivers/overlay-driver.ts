@@ -21,7 +21,9 @@ import { poolOf } from '../network-addresses.ts'
 import { NetworkError } from '../network-error.ts'
 import { NumberPool } from '../number-pool.ts'
 import type { RemoteEndpoint } from '../remote-endpoint.ts'
+import { remoteWords, vtepWords } from '../remote-words.ts'
 import type { Underlay, UnderlayPart } from '../underlay.ts'
+import { underlayWords } from '../underlays/underlay-words.ts'
 
 export const VXLAN_ELEMENT = 'overlay/vxlan'
 
@@ -182,7 +184,7 @@ export class OverlayDriver implements Driver {
   captureWires(): CaptureWire[] {
     if (this.underlay === null) return []
     const { way, part } = this.underlay
-    const { mac, address, port, elements, speed } = part
+    const { mac, address, port, elements, speed, mtu, nextHopMac } = part
     return [
       {
         point: {
@@ -192,12 +194,26 @@ export class OverlayDriver implements Driver {
           mac,
           addresses: [address],
           ...(speed !== undefined && { speed }),
+          ...(this.isOutside && { comment: underlayWords({ mtu, port: this.udpPort, nextHopMac }) }),
           aliases: [],
           elements: Object.keys(elements)
         },
         link: { a: port, b: [VXLAN_ELEMENT, 0] }
       }
     ]
+  }
+
+  remoteWords({ name: network }: Network, { mac, address, address6, vtep }: RemoteEndpoint, gone: boolean): string | undefined {
+    return this.isOutside ? remoteWords({ network, mac, address, address6, vtep: gone ? null : vtep }) : undefined
+  }
+
+  hostWords(): string | undefined {
+    return this.isOutside ? vtepWords(this.vteps) : undefined
+  }
+
+  /** Whether other VTEPs are on other machines. */
+  private get isOutside(): boolean {
+    return this.underlay !== null && this.underlay.way.kind !== 'emulated'
   }
 
   private peer(network: Network, { mac, vtep, address, address6 }: RemoteEndpoint, gone: boolean): Record<string, VxlanPeer | null> {
