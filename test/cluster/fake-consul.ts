@@ -20,6 +20,8 @@ interface Operation {
 export class FakeConsul {
   /** Requests must carry it when it is set. */
   token: string | undefined
+  /** A session ends after so many times its TTL: the documentation lets the real one take twice the time. */
+  lateness = 2
   private readonly server: http.Server
   private readonly entries = new Map<string, Entry>()
   private readonly sessions = new Map<string, NodeJS.Timeout>()
@@ -93,12 +95,11 @@ export class FakeConsul {
     send(200, true)
   }
 
-  /** As late as the documentation lets the real one be: twice the time. */
   private renew(id: string, seconds: number): void {
     clearTimeout(this.sessions.get(id))
     this.sessions.set(
       id,
-      setTimeout(() => this.destroy(id), 2 * seconds * 1000)
+      setTimeout(() => this.destroy(id), this.lateness * seconds * 1000)
     )
   }
 

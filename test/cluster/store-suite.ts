@@ -5,6 +5,9 @@ import type { ClusterError } from '../../src/cluster/cluster-error.ts'
 import type { ClusterStore, StoreChange, StoreEntry } from '../../src/cluster/cluster-store.ts'
 import { sleep } from '../../src/engine/clock.ts'
 
+/** Of 10 ms: a minute and more, for a store on a machine that is slow. */
+const TRIES = 6000
+
 /** Everything a watch said, and a way to wait for more. */
 export class WatchLog {
   readonly lists: string[][] = []
@@ -33,7 +36,7 @@ export class WatchLog {
 
   async until(condition: (log: WatchLog) => boolean): Promise<void> {
     for (let tries = 0; !condition(this); tries++) {
-      if (tries === 1500) assert.fail(`the watch has said ${JSON.stringify({ ...this, copy: [...this.copy] })}`)
+      if (tries === TRIES) assert.fail(`the watch has said ${JSON.stringify({ ...this, copy: [...this.copy] })}`)
       await sleep(10)
     }
   }
@@ -41,7 +44,7 @@ export class WatchLog {
 
 export async function eventually(what: string, condition: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await condition()); tries++) {
-    if (tries === 1500) assert.fail(`never: ${what}`)
+    if (tries === TRIES) assert.fail(`never: ${what}`)
     await sleep(10)
   }
 }
