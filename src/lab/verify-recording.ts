@@ -149,14 +149,11 @@ async function labStage(
     return {
       engine: controller.engine,
       controller: () => controller,
-      element: ({ kind, label, network }) =>
-        kind === 'uplink'
-          ? uplink!.element
-          : kind === 'parent'
-            ? label
-            : kind === 'underlay'
-              ? RECORDED_UNDERLAY
-              : `${controller.network(network).element}/host`,
+      element: ({ kind, label, network }) => {
+        if (kind === 'uplink') return uplink!.element
+        if (kind === 'underlay') return RECORDED_UNDERLAY
+        return kind === 'parent' ? label : `${controller.network(network).element}/host`
+      },
       tell: async (change) => {
         if (!('vteps' in change)) return tellRemote(controller, change)
         for (const driver of overlay) await controller.update(driver.setVteps(change.vteps))

@@ -25,7 +25,7 @@ export type TunnelChange = { readonly timeNs: bigint } & (
   | { readonly network: string; readonly remote: RemoteEndpoint; readonly isGone: boolean }
 )
 
-/** From what a capture says beside names; null: nothing of other machines. @param timeNs when it was known at the latest */
+/** From what a capture says beside names; null: nothing of other machines. @param timeNs of the frame before it in the file */
 export function tunnelChange({ comment, names }: CaptureNames, timeNs: bigint): TunnelChange | null {
   if (comment === undefined) return null
   const vteps = parseVtepWords(comment)
@@ -39,8 +39,8 @@ function remoteOf({ network, mac, address, address6, vtep }: RemoteSetting, name
 }
 
 /** Of a machine's underlay; null where the capture does not tell. */
-export function underlaySetting({ kind, host, comment }: RecordedPort): UnderlaySetting | null {
-  return kind === 'underlay' && host === '' ? parseUnderlayWords(comment) : null
+export function underlaySetting({ kind, host, addresses, comment }: RecordedPort): UnderlaySetting | null {
+  return kind === 'underlay' && host === '' && addresses.length > 0 ? parseUnderlayWords(comment) : null
 }
 
 /**

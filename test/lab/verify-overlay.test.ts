@@ -85,4 +85,8 @@ test('packets of the VTEP are counted from elsewhere: no difference; sent from e
 
 test('without the underlay nobody knows what came from other machines: the network is left out', () => {
   assert.throws(() => readRecording(reworded(TAP, 'next hop', 'no hop..')), /no frames that endpoints of netloom sent/)
+  // if_IPv4addr becomes an option that nobody knows.
+  const bytes = readFileSync(TAP)
+  bytes[bytes.indexOf(Uint8Array.of(4, 0, 8, 0, ...OURS.split('.').map(Number)))] = 99
+  assert.throws(() => readRecording(bytes), /no frames that endpoints of netloom sent/)
 })
