@@ -76,6 +76,17 @@ export class ElementNode implements ElementContext, WheelTarget {
     this.frames.free(frame)
   }
 
+  dropAll(handles: Int32Array, count: number, reason: number): void {
+    const { engine } = this
+    if (engine.tracer.active || engine.dropWatch !== null) {
+      for (let i = 0; i < count; i++) this.drop(handles[i], reason)
+      return
+    }
+    this.drops[reason] += count
+    engine.countIngressDrops(handles, count, reason)
+    this.frames.freeAll(handles, count)
+  }
+
   dropLinkFull(frame: FrameHandle): void {
     this.drop(frame, EngineDrop.linkFull)
   }

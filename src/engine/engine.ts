@@ -228,6 +228,19 @@ export class Engine {
     if (drops !== undefined && drops.length > 0) drops[reason]++
   }
 
+  /** The same for `handles[0..count-1]`, of which most neighbors came in at one element. */
+  countIngressDrops(handles: Int32Array, count: number, reason: number): void {
+    const { ingress } = this.frames
+    for (let from = 0; from < count; ) {
+      const number = ingress[handles[from]]
+      let to = from + 1
+      while (to < count && ingress[handles[to]] === number) to++
+      const drops = this.byNumber[number]?.ingressDrops
+      if (drops !== undefined && drops.length > 0) drops[reason] += to - from
+      from = to
+    }
+  }
+
   tellDrop(frame: FrameHandle, reason: number, element: string): void {
     this.dropWatch!(frame, reason, element, this.byNumber[this.frames.ingress[frame]]?.name ?? '')
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { EngineDrop } from '../../src/engine/drop-reason.ts'
 import type { ElementContext, ElementType } from '../../src/engine/element.ts'
 import type { Timer } from '../../src/engine/timer-queue.ts'
 import type { TopologyElement, TopologyLink } from '../../src/engine/topology.ts'
@@ -129,6 +130,49 @@ test('a full link drops at the producer, and the source knows it by its ingress 
   assert.equal(bench.sink('sink').received, 16)
   assert.deepEqual(bench.counters('source').drops, { 'engine.linkFull': 84 })
   assert.deepEqual(bench.counters('source').ingressDrops, { 'engine.linkFull': 84 })
+})
+
+test('dropAll counts, tells and traces as so many drops do', () => {
+  const outcomes = [false, true].map((atOnce) =>
+    ['none', 'tracer', 'watch'].map((who) => {
+      const told: string[] = []
+      const dropper: ElementType = {
+        type: 'dropper',
+        maxPorts: 2,
+        counters: [],
+        create: (context) => {
+          if (who === 'watch')
+            context.watchDrops((frame, reason, at, from) => told.push(`${context.frames.packetId[frame]} ${reason} ${at} ${from}`))
+          return {
+            push() {
+              const frames: number[] = []
+              for (let port = context.nextReady(); port >= 0; port = context.nextReady()) {
+                const { rx } = context.ports[port]!
+                while (!rx.empty) frames.push(rx.receive())
+              }
+              if (atOnce) context.dropAll(Int32Array.from(frames), frames.length, EngineDrop.unlinked)
+              else for (const frame of frames) context.drop(frame, EngineDrop.unlinked)
+            }
+          }
+        }
+      }
+      const bench = new TestBench({ types: [never(dropper)] })
+      const source = { type: 'source', options: { count: 6, batch: 3 } }
+      bench.configure({ a: source, b: source, dropper: { type: 'dropper' } }, [
+        { a: ['a', 0], b: ['dropper', 0] },
+        { a: ['b', 0], b: ['dropper', 1] }
+      ])
+      if (who === 'tracer') bench.engine.tracer.start(7, 3, (frames, frame) => frames.packetId[frame] % 2 === 0)
+      bench.run()
+      const walk = bench.engine.tracer.drain(7, 1).map(({ packetId, element, kind, text }) => `${packetId} ${element} ${kind} ${text}`)
+      const drops = ['a', 'b', 'dropper'].map((name) => [bench.counters(name).drops, bench.counters(name).ingressDrops])
+      assert.equal(bench.engine.frames.inUse, 0)
+      assert.deepEqual(bench.counters('dropper').drops, { 'engine.unlinked': 12 })
+      return { told, walk, drops }
+    })
+  )
+  assert.deepEqual(outcomes[1], outcomes[0])
+  assert.deepEqual([outcomes[0][2].told.length, outcomes[0][1].walk.length], [12, 9])
 })
 
 test('frames to a port that is not connected are dropped as unlinked, counted where they came in', () => {

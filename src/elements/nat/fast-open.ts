@@ -9,6 +9,7 @@ import { IpProtocol } from '../../wire/ipv4.ts'
 import { checkTcp, TcpFlag, tcpFlags } from '../../wire/tcp.ts'
 import { checkUdp } from '../../wire/udp.ts'
 import { DIRECTION_WORDS, FLOW_WORDS, FlowStatus, NO_FLOW, PACKETS, TIMEOUT_SHIFT, TRANSLATION } from './conntrack.ts'
+import { REFUSED } from './fast-path.ts'
 import type { FlowOpening } from './flow-opening.ts'
 import type { NatInterface } from './nat-interfaces.ts'
 import { PacketKind, READ_OK } from './nat-packet.ts'
@@ -18,7 +19,7 @@ import { TimeoutIndex } from './timeouts.ts'
 import { swap16, Tuple, tupleKind } from './tuple.ts'
 
 /** In place of an egress: the frame is for others, and nothing has changed. */
-export const NOT_OPENED = -1
+export const NOT_OPENED = -3
 const IP_AT = 14
 const TRANSPORT_AT = 34
 const IP_AND_UDP = 28
@@ -44,16 +45,17 @@ export class FastOpen {
   }
 
   /**
-   * Opens the flow of a frame that came in by interface `number`, and returns the interface by which it leaves, ready to go.
+   * Opens the flow of a frame that came in by interface `number`, and returns the interface by which it leaves, ready to go; or
+   * NOT_OPENED; or REFUSED, when the table is full and nobody would make room.
    * The fast path has found the frame sound up to its IP header, without options, and TCP or UDP of no flow, or ICMP.
    */
   open(frame: FrameHandle, number: number): number {
     const { tables, opening, original } = this
-    const { flows, frames, ways, paths, packet, published, interfaces } = tables
+    const { flows, eviction, frames, ways, paths, packet, published, interfaces } = tables
     const { tuple } = packet
-    if (flows.size >= flows.capacity) return NOT_OPENED
     const words = frames.words(frame)
     const w = frames.start[frame] >> 2
+    if (flows.size >= flows.capacity) return words[w + 5] >>> 24 !== IpProtocol.icmp && eviction.refuse() ? REFUSED : NOT_OPENED
     tuple.a = (words[w + 6] >>> 16) | (words[w + 9] << 16)
     tuple.b = words[w + 7]
     tuple.c = words[w + 8]

@@ -1,7 +1,7 @@
 /**
  * Who makes room for a newcomer when the table of flows is full: a flow that is not assured, or nobody.
  */
-import { type Conntrack, FlowStatus } from './conntrack.ts'
+import { type Conntrack, FlowStatus, NO_FLOW } from './conntrack.ts'
 
 /** Neighbors that a search looks at, as Linux's early_drop looks at 8 lists. */
 const WINDOW = 8
@@ -10,30 +10,27 @@ const PAUSE = 15
 
 export class FlowEviction {
   private readonly flows: Conntrack
+  private readonly random: () => number
   private pause = 0
+  /** What the last search has found, and nobody has taken yet. */
+  private found = NO_FLOW
 
-  constructor(flows: Conntrack) {
+  /** `random` gives 32 random bits. */
+  constructor(flows: Conntrack, random: () => number) {
     this.flows = flows
+    this.random = random
   }
 
-  /**
-   * Makes room by removing a flow that is not assured, among a few neighbors of `start` (any number 0..2^31-1). The statuses of
-   * neighbors share a cache line, and after a search in vain the next newcomers are refused without one. False: no room was made.
-   */
-  evict(start: number): boolean {
-    const { flows } = this
-    const { end } = flows
-    if (end === 0 || this.pause-- > 0) return false
-    let flow = start % end
-    for (let i = 0; i < WINDOW; i++) {
-      if (this.isEvictable(flow)) {
-        flows.remove(flow)
-        return true
-      }
-      flow = flow + 1 === end ? 0 : flow + 1
+  /** Makes room by removing a flow that is not assured. False: no room was made. */
+  evict(): boolean {
+    if (this.pause > 0) {
+      this.pause--
+      return false
     }
-    this.pause = PAUSE
-    return false
+    if (!this.search()) return false
+    this.flows.remove(this.found)
+    this.found = NO_FLOW
+    return true
   }
 
   /** Whether `evict` could make room from any place at all; changes nothing. Looks at all flows. */
@@ -48,9 +45,33 @@ export class FlowEviction {
     return this.pause > 0 && this.flows.size >= this.flows.capacity
   }
 
-  /** Refuses a newcomer without a search; false when it is time for one. */
+  /** Refuses a newcomer; false when there is room, or a flow that would make some, which `evict` then removes. */
   refuse(): boolean {
-    return this.isRefusing && this.pause-- > 0
+    if (this.flows.size < this.flows.capacity) return false
+    if (this.pause === 0) return !this.search()
+    this.pause--
+    return true
+  }
+
+  /**
+   * Seeks a flow that is not assured among a few neighbors of a random one. The statuses of neighbors share a cache line, and after
+   * a search in vain the next newcomers are refused without one.
+   */
+  private search(): boolean {
+    const { end } = this.flows
+    if (end === 0) return false
+    if (this.found !== NO_FLOW && this.isEvictable(this.found)) return true
+    let flow = (this.random() & 0x7fffffff) % end
+    for (let i = 0; i < WINDOW; i++) {
+      if (this.isEvictable(flow)) {
+        this.found = flow
+        return true
+      }
+      flow = flow + 1 === end ? 0 : flow + 1
+    }
+    this.found = NO_FLOW
+    this.pause = PAUSE
+    return false
   }
 
   private isEvictable(flow: number): boolean {

@@ -90,7 +90,7 @@ export class NatTables {
     this.settings = settings
     this.addresses = new InternedAddresses(next())
     this.flows = new Conntrack(settings.capacity, settings.timeouts, this.addresses, next)
-    this.eviction = new FlowEviction(this.flows)
+    this.eviction = new FlowEviction(this.flows, next)
     this.tcp = new TcpTracker(this.flows, settings.tcp)
     this.interfaces = new NatInterfaces(this.addresses)
     this.published = new PublishedPorts(this.addresses, this.interfaces)

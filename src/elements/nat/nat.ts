@@ -34,6 +34,7 @@ import { Counter, NatTables } from './nat-tables.ts'
 import { Postrouting } from './postrouting.ts'
 import { Prerouting } from './prerouting.ts'
 import { portKey } from './published-ports.ts'
+import { RefusedNewcomers } from './refused-newcomers.ts'
 import { Shortcut } from './shortcut.ts'
 import { swap16 } from './tuple.ts'
 
@@ -60,6 +61,9 @@ export class Nat implements Element {
   private readonly fastPath: FastPath
   private readonly fastOpen: FastOpen
   private readonly lookAhead: LookAhead
+  private readonly refusedNewcomers: RefusedNewcomers
+  /** Those that `refuseSome` has left go out by several interfaces. */
+  private isMixed = false
   private readonly sweeper: Timer
   /** Where the sweep goes on; 0: it begins. */
   private sweptTo = 0
@@ -70,6 +74,7 @@ export class Nat implements Element {
     const opening = new FlowOpening(this.tables)
     this.prerouting = new Prerouting(this.tables, new Shortcut(this.tables, opening))
     this.postrouting = new Postrouting(this.tables, opening)
+    this.refusedNewcomers = new RefusedNewcomers(this.tables, this.prerouting)
     this.fastOpen = new FastOpen(this.tables, opening)
     this.fastPath = makeFastPath(this.tables, batch, egress)
     this.lookAhead = makeLookAhead(this.tables)
@@ -135,9 +140,9 @@ export class Nat implements Element {
     }
     let count = to
     if (chosen === refused) {
-      count = this.refuseSome(from, to, number)
-      mixed = 0
-      for (let i = from | 0; i < count; i = (i + 1) | 0) mixed |= egress[i] ^ egress[from]
+      count = this.refuseSome(from, to)
+      this.refusedNewcomers.end(number)
+      mixed = this.isMixed ? 1 : 0
     }
     // Mostly the whole batch leaves by one interface; a run from its middle on is not worth a copy.
     const common = from === 0 && mixed === 0 && count > 0 ? context.ports[egress[0] << 1] : null
@@ -154,19 +159,23 @@ export class Nat implements Element {
     else port.tx.transmit(batch[at])
   }
 
-  /** Refuses those among `batch[from..to-1]` that are to be, and moves the others up: `batch[from..]` to what is returned. */
-  private refuseSome(from: number, to: number, number: number): number {
-    const { prerouting } = this
-    let kept = from
+  /** Takes those among `batch[from..to-1]` out that are refused, and moves the others up: `batch[from..]` to what is returned. */
+  private refuseSome(from: number, to: number): number {
+    const { refusedNewcomers } = this
+    let kept = from | 0
+    let mixed = 0
     for (let i = from | 0; i < to; i = (i + 1) | 0) {
-      if (egress[i] === refused) {
-        prerouting.refuse(batch[i], number)
+      const out = egress[i]
+      if (out === refused) {
+        refusedNewcomers.add(batch[i])
         continue
       }
       batch[kept] = batch[i]
-      egress[kept] = egress[i]
+      egress[kept] = out
+      mixed |= out ^ egress[from]
       kept = (kept + 1) | 0
     }
+    this.isMixed = mixed !== 0
     return kept
   }
 

@@ -7,7 +7,7 @@
 import { FrameFlag, type FrameHandle, NO_FRAME } from '../../engine/frame-pool.ts'
 import { isIpv6LinkLocal } from '../../wire/address.ts'
 import { ETHERNET_HEADER_LENGTH, EtherType, etherType, isGroup } from '../../wire/ethernet.ts'
-import { IPV4_DESTINATION, IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
+import { IpProtocol, ipv4Ttl } from '../../wire/ipv4.ts'
 import { ipv6HopLimit } from '../../wire/ipv6.ts'
 import { TcpFlag, tcpFlags } from '../../wire/tcp.ts'
 import { Reassembler } from '../fragment/reassembler.ts'
@@ -85,16 +85,6 @@ export class Prerouting {
     return tail < 0 || (readPort(bytes, at + 4) === tail && readAddress(bytes, at) === routerMac[2 * number])
   }
 
-  /** A sound TCP or UDP frame over IPv4 of no flow, while the table is full: ends at once, unless it is for the router itself. */
-  refuse(frame: FrameHandle, number: number): void {
-    const { tables } = this
-    const { frames, eviction, interfaces } = tables
-    const destination = readAddress(frames.bytes(frame), frames.start[frame] + ETHERNET_HEADER_LENGTH + IPV4_DESTINATION)
-    if (interfaces.isGateway(destination, false) || !eviction.refuse()) return this.enter(frame, number)
-    tables.context.counters[Counter.flowsRefused]++
-    tables.drop(frame, NatDrop.tableFull)
-  }
-
   /** For the router alone. */
   private leaveAlone(frame: FrameHandle, number: number): void {
     const { tables } = this
@@ -158,7 +148,7 @@ export class Prerouting {
       return NO_FLOW
     }
     if (flows.size >= flows.capacity) {
-      if (!eviction.evict(tables.context.random.int32() & 0x7fffffff)) {
+      if (!eviction.evict()) {
         tables.context.counters[Counter.flowsRefused]++
         tables.drop(frame, NatDrop.tableFull)
         return NO_FLOW

@@ -14,7 +14,7 @@ import { put32 } from '../../../src/wire/big-endian.ts'
 import { parseAddress, parseCidr, prefixContains } from '../../../src/wire/cidr.ts'
 import { seededRandom } from '../../wire/seeded-random.ts'
 import { NatBench } from './nat-bench.ts'
-import { icmpError, udp } from './packets.ts'
+import { icmpError, show, udp } from './packets.ts'
 
 const random32 = (random: (bound: number) => number) => (): number => random(2 ** 32) | 0
 
@@ -118,10 +118,12 @@ test('a full table evicts what is not assured and nothing else', () => {
   }
   for (let i = 0; i < 64; i++) table.status[open(i)] |= i === 40 ? 0 : 8
   assert.equal(open(99), NO_FLOW)
-  const eviction = new FlowEviction(table)
-  assert.ok(!eviction.evict(0), 'eight neighbors are looked at')
-  for (let i = 0; i < 15; i++) assert.ok(!eviction.evict(35), 'and then nobody for a while')
-  assert.ok(eviction.evict(35))
+  let start = 0
+  const eviction = new FlowEviction(table, () => start)
+  assert.ok(!eviction.evict(), 'eight neighbors are looked at')
+  start = 35
+  for (let i = 0; i < 15; i++) assert.ok(!eviction.evict(), 'and then nobody for a while')
+  assert.ok(eviction.evict())
   assert.equal(table.status[40], 0)
   assert.equal(open(99), 40)
 })
@@ -152,6 +154,40 @@ test('under a full table established flows go on and new ones are refused', () =
   assert.deepEqual(bench.drops(), {})
   bench.command('nat', 'flush', { port: 100 })
   assert.equal(bench.send(0, udp('192.0.2.2:999', '203.0.113.200:53')).length, 1)
+})
+
+test('a batch of newcomers under a full table: who finds room keeps it', () => {
+  const bench = new NatBench({ capacity: 16 })
+  for (let i = 0; i < 16; i++) bench.send(0, udp(`192.0.2.2:${100 + i}`, '203.0.113.200:53'))
+  for (let second = 0; second < 4; second++) {
+    for (let i = 0; i < 15; i++) bench.send(2, udp('203.0.113.200:53', `198.51.100.50:${100 + i}`))
+    for (let i = 0; i < 16; i++) bench.send(0, udp(`192.0.2.2:${100 + i}`, '203.0.113.200:53'))
+    bench.advance(1)
+  }
+  assert.equal(bench.flows().filter(({ assured }) => assured).length, 15)
+  // Of each newcomer two frames, the second one longer; an established flow and the router between them.
+  const others = [udp('192.0.2.2:100', '203.0.113.200:53'), udp('192.0.2.2:999', '192.0.2.1:9')]
+  let refused = 0
+  let twice = 0
+  for (let round = 0; round < 10; round++) {
+    const ports = Array.from({ length: 60 }, (_, i) => 2000 + round * 60 + i)
+    const frames = ports.flatMap((port) => [2, 30].map((length) => udp(`192.0.2.2:${port}`, '203.0.113.200:53', { payload: length })))
+    const sent = bench.sendRaw(0, ...frames.flatMap((frame) => [frame, ...others])).map(([, bytes]) => [show(bytes), bytes.length] as const)
+    assert.equal(sent.filter(([text]) => text.includes(':100 >')).length, 120)
+    for (const port of ports) {
+      const lengths = sent.filter(([text]) => text.includes(`:${port} >`)).map(([, length]) => length)
+      assert.ok(lengths.length !== 1 || lengths[0] > 60, `${port}: whose first frame found room has the second refused`)
+      refused += 2 - lengths.length
+      if (lengths.length === 2) twice++
+    }
+  }
+  assert.equal(bench.router.consumed, 1200)
+  assert.ok(refused > 0 && twice > 0, `${refused} ${twice}`)
+  const { counters, drops } = bench.counters('nat')
+  assert.deepEqual([drops, counters['flowsRefused']], [{ 'nat.tableFull': refused }, refused])
+  assert.deepEqual(bench.counters('p0').ingressDrops, drops)
+  assert.equal(bench.flows().filter(({ assured }) => assured).length, 15, 'nobody who is assured made room')
+  bench.checkBooks()
 })
 
 test('a range of ports that is exhausted keeps nobody from the others', () => {
