@@ -135,15 +135,29 @@ export class ElementNode implements ElementContext, WheelTarget {
   hold(port: number, frame: FrameHandle, due: number): void {
     const { engine } = this
     if (this.wheelTarget < 0) this.wheelTarget = engine.wheel.addTarget(this)
-    engine.wheel.hold(frame, due, engine.now, this.wheelTarget, port)
+    engine.wheel.hold(frame, due, engine, this.wheelTarget, port)
   }
 
-  /** The wheel gives a frame back: see WheelTarget. */
-  release(frame: FrameHandle, port: number, isLast: boolean): boolean {
+  holdAll(port: number, frames: Int32Array, dues: Float64Array, count: number): void {
+    const { engine } = this
+    if (this.wheelTarget < 0) this.wheelTarget = engine.wheel.addTarget(this)
+    engine.wheel.holdAll(frames, dues, count, engine, this.wheelTarget, port)
+  }
+
+  /** The wheel gives frames back: see WheelTarget. */
+  release(frames: Int32Array, count: number, port: number, isLast: boolean): number {
     const to = this.ports[port]
-    if (to !== null && to !== undefined && to.tx.space === 0 && !isLast) return false
-    this.transmit(port, frame)
-    return true
+    if (to === null || to === undefined) {
+      for (let i = 0; i < count; i++) this.drop(frames[i], EngineDrop.unlinked)
+      return count
+    }
+    const fitting = Math.min(count, to.tx.space)
+    if (fitting === 0 && isLast) {
+      to.tx.transmit(frames[0]) // which drops it
+      return 1
+    }
+    to.tx.transmitAll(frames, fitting)
+    return fitting
   }
 
   enter(frame: FrameHandle): void {

@@ -32,17 +32,17 @@ class WheelBench implements WheelTarget {
     this.now = now
   }
 
-  release(frame: FrameHandle, port: number, isLast: boolean): boolean {
-    if (this.room <= 0 && !isLast) return false
-    if (this.room <= 0) this.forced++
-    this.room--
-    this.given.push({ frame, at: this.now, port })
-    return true
+  release(frames: Int32Array, count: number, port: number, isLast: boolean): number {
+    if (this.room <= 0 && isLast) this.forced++
+    const taken = Math.min(count, Math.max(this.room, isLast ? 1 : 0))
+    this.room -= taken
+    for (const frame of frames.subarray(0, taken)) this.given.push({ frame, at: this.now, port })
+    return taken
   }
 
   hold(due: number, port = 0): FrameHandle {
     const frame = this.pool.allocate(64)
-    this.wheel.hold(frame, due, this.now, this.target, port)
+    this.wheel.hold(frame, due, this, this.target, port)
     return frame
   }
 
@@ -177,11 +177,11 @@ describe('the frame wheel', () => {
   test('the end of a target takes its frames out and no others', () => {
     const bench = new WheelBench()
     const other: FrameHandle[] = []
-    const second = bench.wheel.addTarget({ release: (frame) => other.push(frame) > 0 })
+    const second = bench.wheel.addTarget({ release: (frames, count) => other.push(...frames.subarray(0, count)) && count })
     const mine = new Set<FrameHandle>()
     for (let i = 0; i < 100; i++) {
       mine.add(bench.hold(i * 7_000_000))
-      bench.wheel.hold(bench.pool.allocate(64), i * 7_000_000 + 3, 0, second, 0)
+      bench.wheel.hold(bench.pool.allocate(64), i * 7_000_000 + 3, bench, second, 0)
     }
     const taken: FrameHandle[] = []
     bench.wheel.removeTarget(bench.target, (frame) => taken.push(frame))

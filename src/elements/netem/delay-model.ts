@@ -36,6 +36,12 @@ export class DelayModel {
     return Math.max(0, Math.round(this.meanNs + this.jitterNs * this.deviation))
   }
 
+  /** The next `count` delays, into `delays`. */
+  nextAll(delays: Float64Array, count: number): void {
+    if (this.jitterNs === 0) delays.fill(this.meanNs, 0, count)
+    else for (let i = 0; i < count; i++) delays[i] = this.next()
+  }
+
   private draw(): void {
     const { random, table, correlation } = this
     // To keep the last one now and then leaves the distribution as it is, and makes neighbors alike.

@@ -87,7 +87,8 @@ export class Direction {
       while (!rx.empty) context.drop(rx.receive(), NetemDrop.down)
       return
     }
-    while (!rx.empty) first.admit(rx.receive())
+    if (first === this.flight) this.flight.admitAll(rx)
+    else while (!rx.empty) first.admit(rx.receive())
   }
 
   /** Takes over what is on the wire and in the queue of the direction that this one replaces. */

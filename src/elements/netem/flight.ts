@@ -2,6 +2,7 @@
 import type { ElementContext } from '../../engine/element.ts'
 import { FrameFlag, type FrameHandle } from '../../engine/frame-pool.ts'
 import { HOLD_MAX } from '../../engine/frame-wheel.ts'
+import type { Link } from '../../engine/link.ts'
 import type { Chance } from './chance.ts'
 import type { DelayModel } from './delay-model.ts'
 import { DirectionCounter, type DirectionCounters } from './direction-counters.ts'
@@ -14,6 +15,10 @@ export interface FlightModels {
   /** Only every gap-th frame may overtake. */
   readonly gap: number
 }
+
+/** A batch, and when its frames are due. */
+const batch = new Int32Array(64)
+const dues = new Float64Array(64)
 
 export class Flight implements LinkStage {
   private readonly context: ElementContext
@@ -35,13 +40,54 @@ export class Flight implements LinkStage {
     this.depart(frame, this.context.now)
   }
 
+  /** All that waits in `rx`. */
+  admitAll(rx: Link): void {
+    const { delay, reorder } = this.models
+    if (delay === null || reorder !== null) {
+      while (!rx.empty) this.admit(rx.receive())
+      return
+    }
+    while (!rx.empty) {
+      const count = rx.receiveAll(batch)
+      delay.nextAll(dues, count)
+      this.holdBatch(count)
+    }
+  }
+
+  /** `batch[0..count-1]`, each as long as `dues` has it: what `depart` does. */
+  private holdBatch(count: number): void {
+    const { context } = this
+    const { now } = context
+    const { flags } = context.frames
+    const longest = now + HOLD_MAX
+    let held = 0
+    for (let i = 0; i < count; i++) {
+      const frame = batch[i]
+      const due = Math.min(Math.round(now + dues[i]), longest)
+      if (due <= now) {
+        context.transmit(this.out, frame)
+        continue
+      }
+      if ((flags[frame] & FrameFlag.traced) !== 0) this.traceDelay(frame, due)
+      batch[held] = frame
+      dues[held] = due
+      held = (held + 1) | 0
+    }
+    this.counters.add(DirectionCounter.delayed, held)
+    context.holdAll(this.out, batch, dues, held)
+  }
+
+  private traceDelay(frame: FrameHandle, due: number): void {
+    this.context.trace(frame, `delayed by ${(due - this.context.now) / 1e6} ms`, due)
+  }
+
   /** The frame left the sender at `departure`, not later than now. */
   depart(frame: FrameHandle, departure: number): void {
     const { context } = this
     // Beyond HOLD_MAX the engine keeps no frame; a jitter's tail may lead there.
     const due = Math.min(Math.round(departure + this.time()), context.now + HOLD_MAX)
     if (due <= context.now) return context.transmit(this.out, frame)
-    if ((context.frames.flags[frame] & FrameFlag.traced) !== 0) context.trace(frame, `delayed by ${(due - context.now) / 1e6} ms`, due)
+    if ((context.frames.flags[frame] & FrameFlag.traced) !== 0) this.traceDelay(frame, due)
     this.counters.add(DirectionCounter.delayed, 1)
     context.hold(this.out, frame, due)
   }
