@@ -176,6 +176,11 @@ describe('port proxy', () => {
     periods[0]()
     await ask(busy)
     periods[1]()
+    // Its port is free again; held, so that no other way gets it by chance.
+    const holder = dgram.createSocket('udp4')
+    undo.push(() => holder.close())
+    holder.bind(from[0], '127.0.0.1')
+    await once(holder, 'listening')
     await ask(busy)
     await ask(idle)
     assert.equal(from[1], from[2])
