@@ -9,7 +9,7 @@ import type { Timers } from '../engine/clock.ts'
 import type { Random } from '../engine/index.ts'
 import { ClusterError } from './cluster-error.ts'
 import type { ClusterStore, Lease, StoreChange, StoreEntry, Watch } from './cluster-store.ts'
-import { delay } from './delay.ts'
+import { isWithin } from './delay.ts'
 
 export interface SessionOptions {
   readonly store: ClusterStore
@@ -103,7 +103,7 @@ export class ClusterSession {
       // On the way out the host's record goes at once. Else it has the time of its lease: the store may be deaf.
       if (this.isClosed) return released
       // Not all hosts at once when the store is back.
-      await Promise.race([this.left, delay(this.options.timers, retry * (0.5 + this.options.random.next()))])
+      await isWithin(this.options.timers, retry * (0.5 + this.options.random.next()), this.left)
       retry = Math.min(retry * 2, LONGEST_RETRY_MS)
     }
   }

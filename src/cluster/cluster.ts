@@ -25,7 +25,7 @@ import { ClusterSession } from './cluster-session.ts'
 import type { ClusterStore } from './cluster-store.ts'
 import { type ClusterChange, ClusterView } from './cluster-view.ts'
 import { CommitJournal } from './commit-journal.ts'
-import { delay } from './delay.ts'
+import { isWithin } from './delay.ts'
 import { HostLiveness } from './host-liveness.ts'
 import { PROBE_PATIENCE_MS } from './host-probe.ts'
 
@@ -339,8 +339,8 @@ export class Cluster {
     await this.follows(version)
   }
 
-  private async follows(version: number): Promise<boolean> {
-    return Promise.race([this.replica.reached(version).then(() => true), delay(this.options.timers, PATIENCE_MS).then(() => false)])
+  private follows(version: number): Promise<boolean> {
+    return isWithin(this.options.timers, PATIENCE_MS, this.replica.reached(version))
   }
 
   private onReplica(change: ReplicaChange): void {

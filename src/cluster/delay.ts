@@ -5,3 +5,11 @@ export function delay(timers: Timers, ms: number): Promise<void> {
     timers.after(ms, resolve)
   })
 }
+
+/** Whether `promise` is fulfilled within `ms`. No timer stays behind, which would keep the process. */
+export function isWithin(timers: Timers, ms: number, promise: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const cancel = timers.after(ms, () => resolve(false))
+    promise.finally(cancel).then(() => resolve(true), reject)
+  })
+}
