@@ -55,7 +55,10 @@ export function compareScenarios({ title, base, names, leftOut = {}, cluster = f
           try {
             let outcome = await compareOnce(lab, base, name)
             for (let left = TRIES; left > 0 && outcome.failed > outcome.decided; left--) {
-              const reason = shufflesSubnets(base, name) ? "docker's client shuffles subnets" : whyLate(base, name, outcome.stdout)
+              const { stdout } = outcome
+              const reason = shufflesSubnets(base, name)
+                ? "docker's client shuffles subnets"
+                : (whyFound(stdout) ?? whyLate(base, name, stdout))
               if (reason === undefined) break
               context.diagnostic(`${name}: ${counts(outcome)}; once more, as ${reason}`)
               outcome = await compareOnce(lab, base, name)
@@ -95,6 +98,15 @@ function shufflesSubnets(base: string, name: string): boolean {
   return lines.some((line) => (line.match(/--subnet[= ][\d.]+\//g) ?? []).length > 1)
 }
 
+/**
+ * What is not there by its name, but is by its id: a name of hexadecimal digits alone may be how another container's id begins. For one of two
+ * digits that is one in 256 for each container.
+ */
+function whyFound(stdout: string): string | undefined {
+  const name = /^-.*\bNo such container: ([0-9a-f]{1,11})$/m.exec(stdout)?.[1]
+  return name === undefined ? undefined : `an id may begin with '${name}'`
+}
+
 /** A limit of time in a command, tries in so much of it, a terminal that is typed at after pauses, or what runs meanwhile. */
 const TIMED = /@pty|@retry=|!collect| -[wWm] ?\d|\btimeout \d|\+time=|\b(wget|nc|curl|ping|iperf3)\b/
 
@@ -104,10 +116,13 @@ const TIMED = /@pty|@retry=|!collect| -[wWm] ?\d|\btimeout \d|\+time=|\b(wget|nc
  */
 function whyLate(base: string, name: string, stdout: string): string | undefined {
   const lines = readFileSync(path.join(base, 'scenarios', `${name}.scn`), 'utf8').split('\n')
-  const failed = Array.from(stdout.matchAll(/^FAIL \S+ step \d+ \(line (\d+)\): (.*)/gm), ([, line, command]) => {
-    const index = Number(line) - 1
-    return { line, index, text: `${lines[index]} ${command}` }
-  })
+  const failed = failedSteps(stdout)
+    .filter((block) => !isDecided(block))
+    .map((block) => {
+      const [, line, command] = /^FAIL \S+ step \d+ \(line (\d+)\): (.*)/.exec(block)!
+      const index = Number(line) - 1
+      return { line, index, text: `${lines[index]} ${command}` }
+    })
   const isLate = failed.every(
     ({ index, text }) => TIMED.test(text) || lines.slice(Math.max(0, index - 3), index).some((each) => /^!sleep|^@retry=/.test(each))
   )
@@ -130,7 +145,7 @@ async function compareOnce(lab: DockerLab, base: string, name: string): Promise<
   const [passed, failed] = last.slice(1).map(Number) as [number, number]
   assert.equal(status, failed > 0 ? 1 : 0, stdout)
   const skipped = Number(/^(\d+) steps skipped/m.exec(stdout)?.[1] ?? 0)
-  return { passed, failed, skipped, decided: decisionsOnly(stdout), stdout }
+  return { passed, failed, skipped, decided: failedSteps(stdout).filter(isDecided).length, stdout }
 }
 
 /** What the scenarios call besides docker: the daemon's host, the host outside, its DNS server's log, and a `nc`. */
@@ -147,8 +162,13 @@ function around({ folder, prefix }: DockerLab): Record<string, string> {
   }
 }
 
+/** What is printed of each, from its FAIL on. */
+function failedSteps(stdout: string): string[] {
+  return stdout.split(/^(?=FAIL \S+ +step )/m).filter((block) => block.startsWith('FAIL ') && block.includes(' step '))
+}
+
 /**
- * Steps that differ in nothing but what docker's client does by chance, or what a host of ours has other than Docker's, by decision
+ * Whether a step differs in nothing but what docker's client does by chance, or what a host of ours has other than Docker's, by decision
  * (src/network/uplinks/host/README.md):
  *
  * - an interface's txqueuelen: a TAP has a queue, a veth has none, and a TAP without one drops every frame. The oracle means to
@@ -156,7 +176,7 @@ function around({ folder, prefix }: DockerLab): Record<string, string> {
  * - netloom0, by which routed packets come to the host;
  * - docker0 has a carrier also without containers: it is a TAP that the daemon holds.
  */
-function decisionsOnly(stdout: string): number {
+function isDecided(block: string): boolean {
   const side = (block: string, sign: string): string =>
     block
       .split('\n')
@@ -167,9 +187,8 @@ function decisionsOnly(stdout: string): number {
       .replace(/^netloom0 .*\n(?:.+\n?)*/m, '')
       .replace(/^(docker0 (?:.*\n){1,3}? +UP BROADCAST) RUNNING/m, '$1')
       .trimEnd()
-  const blocks = stdout.split(/^(?=FAIL \S+ +step )/m).filter((block) => block.startsWith('FAIL ') && block.includes(' step '))
-  const isQueue = (block: string): boolean => block.includes('txqueuelen') && side(block, '-') === side(block, '+')
-  return blocks.filter((block) => isQueue(block) || isEncryption(block, side) || isCancelledWait(block, side)).length
+  const isQueue = block.includes('txqueuelen') && side(block, '-') === side(block, '+')
+  return isQueue || isEncryption(block, side) || isCancelledWait(block, side)
 }
 
 /**

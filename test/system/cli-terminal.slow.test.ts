@@ -86,7 +86,8 @@ describe('netloom on a terminal', { skip: daemonMissing('script', 'busybox', 'ip
   it('run -it: a shell with the size of the terminal, and its exit code', async () => {
     const shell = terminal("run -it --rm --net none -e PS1='ready> ' box busybox sh")
     await shell.until(/ready> $/)
-    shell.press('stty size; tty; exit 5\r')
+    // The size is told when it has started, as by Docker's client.
+    shell.press('while [ "$(stty size)" != "24 80" ]; do sleep 0.1; done; stty size; tty; exit 5\r')
     assert.equal(await shell.end(), 5)
     assert.match(shell.shown, /24 80\n\/dev\/pts\/\d/)
   })

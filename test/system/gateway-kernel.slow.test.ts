@@ -118,7 +118,10 @@ describe('our gateway beside Linux', { skip: namespacesMissing('ip', 'nft') }, (
     const { differences } = compareStreams({ one, other }, { seed, first: 0, count: 1000 })
     one.close()
     other.close()
-    assert.ok(differences[0]?.persists, differences[0]?.text)
+    assert.ok(
+      differences.some(({ persists }) => persists),
+      differences[0]?.text
+    )
   })
 })
 
@@ -151,8 +154,8 @@ describe('the harness', { skip: namespacesMissing('ip', 'nft') }, () => {
       const { differences } = compareStreams({ one, other }, { seed, first: 0, count: 1000 })
       one.close()
       other.close()
-      assert.equal(differences.length, 1)
-      assert.ok(differences[0].persists, differences[0].text)
+      const persisting = differences.filter(({ persists }) => persists)
+      assert.equal(persisting.length, 1, differences.map(({ text }) => text).join('\n\n'))
     })
   }
 })

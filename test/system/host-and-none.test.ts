@@ -56,7 +56,9 @@ describe('host and none', { skip: daemonMissing('socat', 'busybox') }, () => {
     await daemon.ok('rm', '-f', 'hosted')
     await daemon.ok('run', '--rm', '--net', 'other', '-p', '8099:80', 'box', 'true')
     const again = await daemon.docker('run', '-d', '--name', 'hosted', '--net', 'host', '-p', '8080:80', 'box', 'sleep', '1000')
-    assert.equal(again.stderr, 'WARNING: Published ports are discarded when using host network mode\n')
+    // Client 20.10 gives up its own request to wait for the container as it ends, and tells so when it has the time.
+    const told = again.stderr.split('\n').filter((line) => !line.includes('error waiting for container: context canceled'))
+    assert.deepEqual(told, ['WARNING: Published ports are discarded when using host network mode', ''])
   })
 
   test('host: neither connected later nor connected to others', async () => {

@@ -60,7 +60,7 @@ test('two processes, names, TCP super-frames and fragments come out as they were
   assert.equal(isSame, true, JSON.stringify(ports))
   assert.deepEqual(leftOut, [])
   assert.ok(
-    ports.every(({ same }) => same > 20),
+    ports.every(({ same }) => same > 10),
     JSON.stringify(ports)
   )
 })
@@ -110,7 +110,7 @@ test('through router and NAT, out and in by a published port, they come out as t
   for (const { port, differences } of ports) assert.deepEqual(differences, [], port)
   assert.deepEqual(leftOut, [])
   assert.deepEqual(
-    ports.map(({ port, same, isOrdered }) => [port, same > 50, isOrdered]),
+    ports.map(({ port, same, isOrdered }) => [port, same > 30, isOrdered]),
     [
       ['uplink', true, true],
       ['lan/web', true, true]
