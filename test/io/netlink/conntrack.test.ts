@@ -97,7 +97,7 @@ function textsOf(list: readonly Entry[]): string[] {
 }
 
 describe('conntrack entries of the kernel', () => {
-  test('one port: the kernel filters what it deletes; many: one list for each IPv4 address, and one of IPv6', async () => {
+  test('few ports: the kernel filters what it deletes; many: one list for each IPv4 address, and one of IPv6', async () => {
     const requests: { type: number; flags: number }[] = []
     const conntrack = new Conntrack((request) => {
       const messages = readMessages(request)
@@ -117,6 +117,8 @@ describe('conntrack entries of the kernel', () => {
       Array.from({ length: count }, (_, i) => ({ protocol: UDP, address, port: 5000 + i }))
     await conntrack.forgetAnsweredBy(stations(1, '192.0.2.1'))
     assert.deepEqual(requests.splice(0), [{ type: DELETE, flags: 0 }])
+    await conntrack.forgetAnsweredBy(stations(8, '192.0.2.1'))
+    assert.deepEqual(requests.splice(0), new Array(8).fill({ type: DELETE, flags: 0 }))
     await conntrack.forgetAnsweredBy([...stations(200, '192.0.2.1'), ...stations(200, '2001:db8::1'), ...stations(9, '2001:db8::2')])
     assert.deepEqual(requests.splice(0), [
       { type: GET, flags: DUMP },
