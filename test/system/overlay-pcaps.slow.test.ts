@@ -62,7 +62,7 @@ describe('recorded packets of overlay networks', { skip: labMissing('tcpdump', '
   /** Ends the captures, named as their recordings, when the last packets are in them: some are sent in their own time. */
   const compare = async (...names: string[]): Promise<void> => {
     await sleep(700) // what should not come has that long to come
-    for (const name of names) for (let tries = 0; tries < 60 && (await differences(name)) !== ''; tries++) await sleep(500)
+    for (const name of names) for (let tries = 0; tries < 120 && (await differences(name)) !== ''; tries++) await sleep(500)
     for (const child of captures.splice(0)) {
       child.kill('SIGINT')
       child.stderr!.resume()

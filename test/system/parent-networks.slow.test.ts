@@ -88,7 +88,7 @@ describe('networks on a parent interface', { skip: labMissing('tcpdump', 'ethtoo
     const judged = ['--fixed-ports', '0-0', path.join(ORACLE, 'pcaps/macvlan.pcap'), file]
     const compared = (): Promise<Finished> => lab.run(path.join(ORACLE, 'compare-pcap'), judged)
     // When the last packets are in it.
-    for (let tries = 0; tries < 60 && (await compared()).status !== 0; tries++) await sleep(500)
+    for (let tries = 0; tries < 120 && (await compared()).status !== 0; tries++) await sleep(500)
     await done()
     const { stdout, stderr } = await compared()
     assert.match(stdout, /^[1-9]\d* passed, 0 failed$/m, stdout + stderr)
