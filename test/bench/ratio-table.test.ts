@@ -97,6 +97,7 @@ test('suites have the targets of the issues', async () => {
       '10,000 links, delay 20 ms: mpps at least 5',
       'in memory, 1 Mpps: p99 at most 100',
       'through TAPs, 20 kpps: p99 at most 100',
+      'through TAPs, 20 kpps, real-time: p99 at most 100',
       ...['56 kbit/s', '1 Mbit/s', '100 Mbit/s', '1 Gbit/s', '10 Gbit/s'].map((rate) => `${rate}, in memory: rateError at most 1`),
       ...['56 kbit/s', '1 Mbit/s', '10 Mbit/s', '100 Mbit/s'].map((rate) => `${rate}, netloom: rateError at most 1`)
     ],
