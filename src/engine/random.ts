@@ -34,6 +34,23 @@ export class Random {
     return (this.int32() >>> 0) / 4294967296
   }
 
+  /** The next `count` numbers of `next`, into `numbers`: the state stays in registers meanwhile. */
+  nextAll(numbers: Float64Array, count: number): void {
+    let { a, b, c, counter } = this
+    for (let i = 0; i < count; i++) {
+      const sum = (((a + b) | 0) + counter) | 0
+      counter = (counter + 1) | 0
+      a = b ^ (b >>> 9)
+      b = (c + (c << 3)) | 0
+      c = (((c << 21) | (c >>> 11)) + sum) | 0
+      numbers[i] = (sum >>> 0) / 4294967296
+    }
+    this.a = a
+    this.b = b
+    this.c = c
+    this.counter = counter
+  }
+
   /** An integer in [0, limit); limit up to 2^32. */
   below(limit: number): number {
     return Math.floor(this.next() * limit)

@@ -61,3 +61,14 @@ test('a fork draws on its own', () => {
   assert.equal(two.next(), expected)
   assert.notEqual(fork.next(), expected)
 })
+
+test('a batch of numbers is what as many single draws are, and goes on where they end', () => {
+  const single = new Random(9)
+  const batched = new Random(9)
+  const numbers = new Float64Array(20).fill(-1)
+  for (const count of [7, 1, 0, 13]) {
+    batched.nextAll(numbers, count)
+    for (let i = 0; i < count; i++) assert.equal(numbers[i], single.next())
+    assert.equal(batched.int32(), single.int32())
+  }
+})

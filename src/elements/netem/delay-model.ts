@@ -38,8 +38,16 @@ export class DelayModel {
 
   /** The next `count` delays, into `delays`. */
   nextAll(delays: Float64Array, count: number): void {
-    if (this.jitterNs === 0) delays.fill(this.meanNs, 0, count)
-    else for (let i = 0; i < count; i++) delays[i] = this.next()
+    const { random, table, meanNs, jitterNs } = this
+    if (jitterNs === 0) delays.fill(meanNs, 0, count)
+    else if (this.correlation > 0) for (let i = 0; i < count; i++) delays[i] = this.next()
+    else {
+      random.nextAll(delays, count)
+      for (let i = 0; i < count; i++) {
+        const deviation = table === null ? 2 * delays[i] - 1 : table[Math.floor(delays[i] * table.length)]
+        delays[i] = Math.max(0, Math.round(meanNs + jitterNs * deviation))
+      }
+    }
   }
 
   private draw(): void {

@@ -101,6 +101,23 @@ describe('delays', () => {
     assert.ok(Math.abs(mean / 100e6 - 1) < 1e-3 && Math.abs(deviation / 10e6 - 1) < 1e-2)
   })
 
+  for (const distribution of ['uniform', 'normal', 'pareto', { table: [-2, 0.25, 1] }] as const) {
+    for (const [jitterNs, correlation] of [
+      [0, 0],
+      [2e6, 0],
+      [2e6, 0.4]
+    ] as const) {
+      test(`a batch is what as many single draws are: ${JSON.stringify(distribution)}, ${jitterNs}, ${correlation}`, () => {
+        const settings = { meanNs: 3e6, jitterNs, correlation, distribution }
+        const model = new DelayModel(new Random('delay'), settings)
+        const batch = new Float64Array(500)
+        model.nextAll(batch, 300)
+        model.nextAll(batch.subarray(300), 200)
+        assert.deepEqual(batch, draws(settings, 500))
+      })
+    }
+  }
+
   test('no frame comes before it was sent', () => {
     assert.ok(draws({ meanNs: 1e6, jitterNs: 5e6, distribution: 'normal' }, 10_000).every((value) => value >= 0))
   })
