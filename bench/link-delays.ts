@@ -4,6 +4,9 @@
  * clock, and what the path through the TAPs takes by itself.
  */
 import { RealClock } from '../src/engine/clock.ts'
+import { loadNative } from '../src/io/load-native.ts'
+import { RealtimePoller } from '../src/network/realtime-poller.ts'
+import { createPoller, createWake, type WakePoller } from '../src/network/wake-poller.ts'
 import { LinkInMemory } from './link-in-memory.ts'
 import { tapStream } from './tap-stream.ts'
 
@@ -26,19 +29,27 @@ function delayValues(errors: Float64Array): DelayValues {
 const MEMORY_RATE = 1e6
 const LENGTH = 64
 
-/** Under the machine's clock. */
-export function memoryDelays(seconds: number): DelayValues {
+/** Under the machine's clock, which the loop looks at without a pause; `realtime`: it sleeps as the engine's real-time thread does. */
+export function memoryDelays(seconds: number, realtime: boolean): DelayValues {
   const errors = new Float64Array(seconds * MEMORY_RATE)
   let count = 0
   const link = new LinkInMemory({ delay: { meanNs: DELAY_NS } }, LENGTH, (sent, now) => {
     if (count < errors.length) errors[count] = now - sent - DELAY_NS
     count++
   })
-  link.run(MEMORY_RATE, () => count >= errors.length / 2) // for the compiler
+  const poller = realtime ? realtimePoller() : null
+  link.run(MEMORY_RATE, () => count >= errors.length / 2, poller) // for the compiler
   count = 0
-  link.run(MEMORY_RATE, () => count >= errors.length)
+  link.run(MEMORY_RATE, () => count >= errors.length, poller)
   link.close()
+  poller?.close()
   return delayValues(errors)
+}
+
+/** Of this thread, until its process ends. */
+function realtimePoller(): WakePoller {
+  const native = loadNative()
+  return new RealtimePoller(createPoller(createWake(native), native), native, new RealClock())
 }
 
 /** As if a frame were due each microsecond: how late a loop sees each of these times come. */
@@ -60,6 +71,8 @@ export function clockDelays(seconds: number): DelayValues {
 
 const TAP_RATE = 20_000
 const DATAGRAM = 64
+/** Seconds. */
+const WARM_UP = 1
 
 export interface TapDelayTrial {
   /** False: over a link that nobody has shaped. */
@@ -68,12 +81,14 @@ export interface TapDelayTrial {
   readonly realtime: boolean
 }
 
-/** Between two namespaces. */
+/** Between two namespaces, after a second of the same traffic. */
 export async function tapDelays(seconds: number, { isShaped, realtime }: TapDelayTrial): Promise<DelayValues> {
   const delay = isShaped ? DELAY_NS : 0
   const link = isShaped ? `delay ${DELAY_NS}ns` : ''
-  const { sent, received } = await tapStream({ link, datagram: DATAGRAM, bitsPerSecond: TAP_RATE * DATAGRAM * 8, seconds, realtime })
-  const departures = new Map(sent.map(({ number, timeNs }) => [number, timeNs]))
+  const bitsPerSecond = TAP_RATE * DATAGRAM * 8
+  const { sent, received } = await tapStream({ link, datagram: DATAGRAM, bitsPerSecond, seconds: WARM_UP + seconds, realtime })
+  // What is sent while the engine's code is compiled waits for the compiler, and for the collection that follows.
+  const departures = new Map(sent.filter(({ timeNs }) => timeNs >= WARM_UP * 1e9).map(({ number, timeNs }) => [number, timeNs]))
   const errors = received.flatMap(({ number, timeNs }) => {
     const departure = departures.get(number)
     return departure === undefined ? [] : [timeNs - departure - delay]

@@ -1,5 +1,6 @@
 /**
- * One emulated link between two stations in memory, under the machine's clock, on an engine of this thread that does nothing else.
+ * One emulated link between two stations in memory, under the machine's clock, on an engine of this thread that does nothing else:
+ * it looks at the clock without a pause, or sleeps as the engine's thread does.
  *
  *   sender: `rate` frames a second --> link --> receiver: tells of each frame, frees it
  */
@@ -8,12 +9,16 @@ import { netemType } from '../src/elements/netem/netem.ts'
 import { RealClock } from '../src/engine/clock.ts'
 import { type Element, type ElementContext, ElementRegistry, type ElementType } from '../src/engine/element.ts'
 import { Engine } from '../src/engine/engine.ts'
+import type { WakePoller } from '../src/network/wake-poller.ts'
 
 /** Told of a frame: when it was sent, and when it was there; nanoseconds. */
 export type Arrived = (sent: number, now: number) => void
 
 const batch = new Int32Array(64)
 const SMALL_CHUNKS = 16
+/** Frames that one wake-up sends, as a device has them, where the loop sleeps. */
+const BURST = 50
+const ready = new Int32Array(256)
 
 export class LinkInMemory {
   private readonly clock = new RealClock()
@@ -44,8 +49,8 @@ export class LinkInMemory {
     })
   }
 
-  /** Sends `rate` frames a second until `isOver`. Returns how many. */
-  run(rate: number, isOver: () => boolean): number {
+  /** Sends `rate` frames a second until `isOver`, and sleeps by `poller` in between, if there is one. Returns how many. */
+  run(rate: number, isOver: () => boolean, poller: WakePoller | null = null): number {
     const { clock, engine } = this
     const from = clock.now()
     let sent = 0
@@ -59,6 +64,9 @@ export class LinkInMemory {
         sent += this.send(Math.min(batch.length, due - sent))
         isBusy = engine.turn()
       }
+      if (poller === null || isBusy) continue
+      const left = Math.min(engine.nextDeadline, from + ((sent + BURST) / rate) * 1e9) - clock.now()
+      if (left > 0) poller.wait(ready, left)
     }
     return sent
   }

@@ -96,6 +96,7 @@ test('suites have the targets of the issues', async () => {
       'delay 200 ms 20 ms, normal: rssMiB at most 2252.8',
       '10,000 links, delay 20 ms: mpps at least 5',
       'in memory, 1 Mpps: p99 at most 100',
+      'in memory, 1 Mpps, real-time: p99 at most 100',
       'through TAPs, 20 kpps: p99 at most 100',
       'through TAPs, 20 kpps, real-time: p99 at most 100',
       ...['56 kbit/s', '1 Mbit/s', '100 Mbit/s', '1 Gbit/s', '10 Gbit/s'].map((rate) => `${rate}, in memory: rateError at most 1`),
