@@ -104,6 +104,12 @@ export class VirtualInterfaces extends SandboxInterfaces {
 /** Makes and starts a container's sandbox; null gives one that is only an object. */
 export type SandboxMaker = (container: TestContainer, network: 'own' | 'host' | { pid: number }) => Promise<Sandbox>
 
+/** Of worlds that a test that needs none of their ends does not close. */
+const directories: string[] = []
+process.on('exit', () => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+})
+
 export class ContainerWorld implements ContainerLookup {
   readonly world: NetworkWorld
   readonly service: ContainerNetworkService
@@ -114,6 +120,7 @@ export class ContainerWorld implements ContainerLookup {
   constructor(world: NetworkWorld, options: { makeSandbox?: SandboxMaker; interfaces?: SandboxInterfaces } = {}) {
     this.world = world
     this.makeSandbox = options.makeSandbox ?? (async () => ({ pid: 1, shimPid: 1 }) as Sandbox)
+    directories.push(this.directory)
     const hostFiles = { hosts: path.join(this.directory, 'hosts'), resolvConf: path.join(this.directory, 'resolv.conf') }
     writeFileSync(hostFiles.hosts, '127.0.0.1\tlocalhost\n')
     writeFileSync(hostFiles.resolvConf, 'nameserver 192.0.2.60\n')
