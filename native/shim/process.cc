@@ -158,8 +158,8 @@ Started startProcess(ProcessOptions options, const Ground& ground, pid_t& pid) {
     ioctl(process.terminal.get(), TIOCSWINSZ, &size);
     childEnds[0] = openPeer(process.terminal.get());
     for (int& fd : stdio) fd = childEnds[0].get();
+    setNonBlocking(process.terminal);  // for the client too: a program that does not read must not hold who types
     if (options.streams[1] == Stream::kept) {
-      setNonBlocking(process.terminal);
       process.terminalPeer = openPeer(process.terminal.get());
     } else {
       started.clientFds.push_back(duplicate(process.terminal));

@@ -109,6 +109,32 @@ describe('processes in a sandbox', { skip: noSandbox }, () => {
       await assert.rejects(plain.resize({ columns: 1, rows: 1 }), { code: 'ENOTTY' })
     }))
 
+  test('what is typed into a terminal waits for its program, and holds nobody else', () =>
+    withSandbox({}, async (sandbox) => {
+      const typed = randomBytes(65536)
+      const script = 'trap go=1 USR1; stty raw -echo; printf ready; until [ "$go" ]; do sleep 0.05; done; head -c 65536 | sha1sum'
+      const reader = await sandbox.spawn({ argv: ['sh', '-c', script], tty: true })
+      await printed(reader, 'ready')
+      let isTaken = false
+      reader.stdin!.write(typed, () => {
+        isTaken = true
+      })
+      await run(sandbox, ['true'])
+      assert.equal(isTaken, false)
+      await reader.kill('SIGUSR1')
+      assert.match(await text(reader.stdout!), new RegExp(createHash('sha1').update(typed).digest('hex')))
+      assert.equal(isTaken, true)
+      assert.deepEqual(await reader.wait(), { code: 0, signal: null })
+
+      const deaf = await sandbox.spawn({ argv: ['sh', '-c', 'stty raw -echo; printf ready; exec sleep 1000'], tty: true })
+      await printed(deaf, 'ready')
+      deaf.stdin!.write(typed)
+      const closed = once(deaf.stdin!, 'close')
+      await deaf.kill('SIGKILL')
+      assert.equal(await text(deaf.stdout!), '')
+      await closed
+    }))
+
   test('100 orphans leave no zombie', () =>
     withSandbox({}, async (sandbox) => {
       // Each subshell leaves its sleep behind, which PID 1 of the sandbox adopts.
