@@ -128,7 +128,8 @@ async function runFiles(files, concurrency) {
     }
   }
   await Promise.all(Array.from({ length: concurrency }, work))
-  for (const { file, events } of suspects) settle(file, suspects.length > MOST_REPEATED ? events : await again(file, events))
+  const mayBeChance = files.length > 1 && suspects.length <= MOST_REPEATED
+  for (const { file, events } of suspects) settle(file, mayBeChance ? await again(file, events) : events)
 }
 
 async function eventsOf(file) {

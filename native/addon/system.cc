@@ -115,6 +115,7 @@ class ExchangeWorker : public Napi::AsyncWorker {
     if (failure_) deferred_.Reject(toJsError(Env(), *failure_).Value());
     else deferred_.Resolve(toUint8Array(Env(), bytes_.data(), bytes_.size()));
   }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
 
  private:
   Napi::Promise::Deferred deferred_;

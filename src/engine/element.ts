@@ -80,7 +80,7 @@ export interface ElementContext {
    * then. Frames of one element and one time leave in the order in which they were given; the end of the element drops them.
    */
   hold(port: number, frame: FrameHandle, due: number): void
-  /** The same for `frames[0..count-1]`, each until the time in its place in `dues`: half the cost, and no object for a double. */
+  /** The same for `frames[0..count-1]`, each until the time in its place in `dues`, which may be changed: half the cost, and no object for a double. */
   holdAll(port: number, frames: Int32Array, dues: Float64Array, count: number): void
   /**
    * A port of another element, by whose `tx` frames leave as if that element had sent them; null where there is none now. For

@@ -26,7 +26,7 @@ export interface DueTimes {
 
 export class HeldFrames {
   /** First and last record of each slot; a head of NONE: the slot is empty. */
-  readonly heads: Int32Array
+  private readonly heads: Int32Array
   private readonly tails: Int32Array
   /** A bit for each slot that has frames. */
   private readonly occupied: Int32Array

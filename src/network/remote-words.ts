@@ -6,6 +6,7 @@
  *   station of overlay network multihost: 02:42:0a:00:09:03 10.0.9.3 gone
  *   VTEPs of other hosts: 192.0.2.12, 192.0.2.13
  */
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import type { RemoteEndpoint } from './remote-endpoint.ts'
 
 export interface RemoteSetting extends Pick<RemoteEndpoint, 'mac' | 'address' | 'address6'> {
@@ -14,7 +15,7 @@ export interface RemoteSetting extends Pick<RemoteEndpoint, 'mac' | 'address' | 
   readonly vtep: string | null
 }
 
-const STATION = /^station of overlay network (.+): (\S+) ([\d.]+)(?: (\S*:\S*))? (?:behind (\S+)|gone)$/s
+const STATION = /^station of overlay network (.+): ((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) ([\d.]+)(?: ([^\s:]*:\S*))? (?:behind (\S+)|gone)$/s
 const VTEPS = 'VTEPs of other hosts: '
 const NONE = 'none'
 
@@ -23,10 +24,11 @@ export function remoteWords({ network, mac, address, address6, vtep }: RemoteSet
   return `station of overlay network ${network}: ${mac} ${addresses} ${vtep === null ? 'gone' : `behind ${vtep}`}`
 }
 
-/** null for other words. */
+/** null for other words, and for addresses that are none. */
 export function parseRemoteWords(text: string): RemoteSetting | null {
   const [, network, mac, address, address6 = '', vtep = null] = STATION.exec(text) ?? []
-  return network === undefined ? null : { network, mac, address, address6, vtep }
+  if (network === undefined || !isIPv4(address) || (address6 !== '' && !isIPv6(address6))) return null
+  return vtep === null || isIP(vtep) !== 0 ? { network, mac, address, address6, vtep } : null
 }
 
 /** Of all hosts whose frames are believed. */
@@ -34,9 +36,10 @@ export function vtepWords(addresses: readonly string[]): string {
   return VTEPS + (addresses.length === 0 ? NONE : addresses.join(', '))
 }
 
-/** null for other words. */
+/** null for other words, and for addresses that are none. */
 export function parseVtepWords(text: string): string[] | null {
   if (!text.startsWith(VTEPS)) return null
   const list = text.slice(VTEPS.length)
-  return list === NONE ? [] : list.split(', ')
+  const addresses = list === NONE ? [] : list.split(', ')
+  return addresses.every((address) => isIP(address) !== 0) ? addresses : null
 }

@@ -9,6 +9,7 @@ import { readCapture } from '../capture/read-capture.ts'
 import { type CableSetting, parseCableWords } from '../network/emulated/cable-words.ts'
 import { type EndpointSetting, parseEndpointWords } from '../network/endpoint-words.ts'
 import { NetworkError } from '../network/network-error.ts'
+import { parseRemoteWords } from '../network/remote-words.ts'
 import { formatIpv4, formatIpv6, formatMac, macAt } from '../wire/address.ts'
 import { get32 } from '../wire/big-endian.ts'
 import { formatPrefix, parseCidr } from '../wire/cidr.ts'
@@ -123,13 +124,16 @@ export function readRecording(input: string | Uint8Array): Recording {
       fix: "record one with lab.capture(file, { everyPort: true }) or 'netloom capture'"
     })
   }
-  for (const { address, names } of reader.names) {
-    if (names.length === 0) continue
+  const elsewhere = new Set(tunnel.flatMap((change) => ('vteps' in change ? [] : [change.remote.names.join(' ')])))
+  for (const { address, names, comment = '' } of reader.names) {
+    // A station on another machine may have the address of one here; beside its second address stands no comment.
+    if (names.length === 0 || parseRemoteWords(comment) !== null) continue
     const text = address.length === 4 ? formatIpv4(get32(address, 0)) : formatIpv6(address)
     const there = found.filter(({ kind, addresses }) => kind === 'endpoint' && addresses.some((cidr) => cidr.split('/')[0] === text))
     // Networks of different hosts may have the same addresses.
     const meant = there.filter(({ name }) => names.includes(name))
-    for (const port of meant.length > 0 ? meant : there) port.names = givenNames(names, port.network)
+    const named = meant.length > 0 ? meant : there.filter(({ network }) => !elsewhere.has(givenNames(names, network).join(' ')))
+    for (const port of named) port.names = givenNames(names, port.network)
   }
   const leftOut = reader.interfaces.flatMap(({ name }, index) => (found.includes(ports[index]!) ? [] : [name ?? String(index)]))
   const { comment = '', application = '' } = reader.sections[0] ?? {}

@@ -44,6 +44,15 @@ test('of an underlay, and of what is behind it', () => {
   assert.equal(underlayWords(underlay), 'mtu 1500, port 14789, next hop 02:cc:00:00:00:02')
   assert.deepEqual(parseUnderlayWords(underlayWords(underlay)), underlay)
   assert.equal(parseUnderlayWords(''), null)
+  for (const { mtu = 1500, port = 4789, hop = '02:6e:6c:76:78:01' } of [
+    { mtu: 0 },
+    { mtu: 70000 },
+    { port: 0 },
+    { port: 99999 },
+    { hop: 'x' }
+  ]) {
+    assert.equal(parseUnderlayWords(`mtu ${mtu}, port ${port}, next hop ${hop}`), null)
+  }
   const station = { network: 'a: network', mac: '02:cc:00:00:00:03', address: '198.51.100.3' }
   for (const [more, words] of [
     [{ address6: '', vtep: '192.0.2.12' }, '198.51.100.3 behind 192.0.2.12'],
@@ -57,6 +66,13 @@ test('of an underlay, and of what is behind it', () => {
   for (const vteps of [[], ['192.0.2.12'], ['192.0.2.12', '2001:db8::c']]) assert.deepEqual(parseVtepWords(vtepWords(vteps)), vteps)
   for (const words of ['', 'seen', vtepWords([])]) assert.equal(parseRemoteWords(words), null)
   assert.equal(parseVtepWords('a name'), null)
+  // A capture may come from anybody.
+  const words = 'station of overlay network a: 02:cc:00:00:00:03 10.0.9.3'
+  for (const end of [' behind nowhere', ' 10:zz behind 192.0.2.12', `.9 gone`, ` 1${':'.repeat(50_000)}`]) {
+    assert.equal(parseRemoteWords(words + end), null)
+  }
+  assert.equal(parseRemoteWords('station of overlay network a: x 10.0.9.3 gone'), null)
+  assert.equal(parseVtepWords('VTEPs of other hosts: 192.0.2.12, nowhere'), null)
 })
 
 test('of a cable', () => {

@@ -146,8 +146,8 @@ describe('the test runner', () => {
     })
 
     it('with both outputs, and one failure counted, when it fails again', () => {
-      const { stdout, lastLine, code } = runOn({ 'a.test.mjs': failsAlways })
-      assert.deepEqual([lastLine, code], ['1 passed, 1 failed, 0 skipped', 1])
+      const { stdout, lastLine, code } = runOn({ 'a.test.mjs': failsAlways, 'b.test.mjs': "it('b', () => {})" })
+      assert.deepEqual([lastLine, code], ['2 passed, 1 failed, 0 skipped', 1])
       assert.match(stdout, /time 1.*once more, alone:.*time 2/s)
       assert.doesNotMatch(stdout, /passed alone/)
     })
@@ -155,6 +155,7 @@ describe('the test runner', () => {
     it('none of more than two', () => {
       const three = Object.fromEntries(['a', 'b', 'c'].map((name) => [`${name}.test.mjs`, failsFirst]))
       assert.equal(runOn(three).lastLine, '3 passed, 3 failed, 0 skipped')
+      assert.equal(runOn({ 'a.test.mjs': failsFirst }).lastLine, '1 passed, 1 failed, 0 skipped')
     })
   })
 

@@ -16,7 +16,7 @@ const SECONDS = 2
 /** With the whole rate, on a machine that is busy; as a rule the first is enough. */
 const WHOLE_ROUNDS = 4
 /** At most. Behind those with the whole rate each has half of the one before. */
-const ROUNDS = 12
+const ROUNDS = 8
 
 const skip = noSandbox || missing('iperf3') || missing('capinfos')
 
@@ -50,6 +50,7 @@ test('1 Gbit/s with whole frames loses nothing', { skip, timeout: 300_000 }, asy
     if (dropped > 0 && round < ROUNDS) continue
     assert.equal(dropped, 0)
     assert.ok(bytes > received.bytes, `${bytes} bytes in the file, ${received.bytes} arrived`)
+    if (rate < RATE) t.skip(`this machine has room for ${rate / 1e6} Mbit/s only, of which nothing was lost`)
     return
   }
 })

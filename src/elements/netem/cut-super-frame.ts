@@ -92,6 +92,7 @@ export function cutSuperFrame(frames: FramePool, frame: FrameHandle, first: numb
   bytes.set(source.subarray(from, from + payloadAt), start)
   bytes.set(source.subarray(from + payloadAt + done, from + payloadAt + done + length), start + payloadAt)
   frames.copyMetadata(frame, cut)
+  frames.flags[cut] &= ~FrameFlag.captured // these headers are in no capture
   if (length <= size) frames.flags[cut] &= ~FrameFlag.gso
   writeHeaders(frames, cut, frames.length[frame] - layout.transportAt, first, first + count >= segments)
   return cut

@@ -9,7 +9,7 @@ import { UDP_DESTINATION_PORT, UDP_HEADER_LENGTH } from '../../wire/udp.ts'
 import type { IpPacket } from './ip-packet.ts'
 
 /** No UDP port that a program can have. */
-export const NO_PORT = 0
+const NO_PORT = 0
 
 /**
  * The UDP port to which the datagram went that the error in `packet` quotes; NO_PORT when it quotes something else, or something that

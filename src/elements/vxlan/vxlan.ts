@@ -219,7 +219,7 @@ export class VxlanVtep implements Element {
       const one = cutSuperFrame(frames, frame, i, 1)
       if (one === NO_FRAME) {
         this.copyFailures++
-        return context.drop(frame, VxlanDrop.oversize)
+        return context.drop(frame, EngineDrop.poolExhausted)
       }
       this.copies++
       this.send(one, segment, vtep)

@@ -10,14 +10,17 @@ export interface UnderlaySetting extends Pick<UnderlayPart, 'mtu' | 'nextHopMac'
   readonly port: number
 }
 
-const WORDS = /^mtu (\d+), port (\d+), next hop (\S+)$/
+/** 68 bytes inside (RFC 791) and the headers over IPv6. */
+const LEAST_MTU = 138
+const WORDS = /^mtu (\d+), port (\d+), next hop ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})$/
 
 export function underlayWords({ mtu, port, nextHopMac }: UnderlaySetting): string {
   return `mtu ${mtu}, port ${port}, next hop ${nextHopMac}`
 }
 
-/** null for other words. */
+/** null for other words, and for numbers that no underlay has. */
 export function parseUnderlayWords(text: string): UnderlaySetting | null {
   const [, mtu, port, nextHopMac] = WORDS.exec(text) ?? []
-  return nextHopMac === undefined ? null : { mtu: Number(mtu), port: Number(port), nextHopMac }
+  if (nextHopMac === undefined || Number(mtu) < LEAST_MTU || Number(mtu) > 65535 || Number(port) < 1 || Number(port) > 65535) return null
+  return { mtu: Number(mtu), port: Number(port), nextHopMac }
 }

@@ -89,6 +89,17 @@ for (const [transport, family] of [
   })
 }
 
+test('what a capture has of the whole, it has of no piece', () => {
+  const pool = new FramePool({ checked: true })
+  const frame = place(pool, superFrame({ transport: 'tcp', family: 4, payload: PAYLOAD, gsoSize: SIZE }))
+  pool.flags[frame]! |= FrameFlag.captured
+  const piece = cutSuperFrame(pool, frame, 1, 3)
+  assert.equal(pool.flags[piece]! & FrameFlag.captured, 0)
+  assert.notEqual(pool.flags[frame]! & FrameFlag.captured, 0)
+  pool.free(piece)
+  pool.free(frame)
+})
+
 test('a super-frame of one segment becomes a plain frame; one whose headers are not as its fields say is copied', () => {
   const pool = new FramePool({ checked: true })
   const one = place(pool, tunnelled(superFrame({ transport: 'tcp', family: 4, payload: PAYLOAD.subarray(0, 900), gsoSize: SIZE }), 4, true))
